@@ -1,0 +1,1 @@
+"""The command line: one command a module, heavy imports inside the commands."""

@@ -1,0 +1,21 @@
+"""What can go wrong for a user, each told in one line, each with its exit code."""
+
+from __future__ import annotations
+
+
+class GlandsegError(Exception):
+    """A failure that is told in one line: what and which file, the rule, the cure."""
+
+    exit_code = 4
+
+
+class BadInputError(GlandsegError):
+    """The file or option given cannot be used; the message says why and what can (exit code 2)."""
+
+    exit_code = 2
+
+
+class EnvironmentLacksError(GlandsegError):
+    """This machine lacks a library, a device, space or a permission (exit code 3)."""
+
+    exit_code = 3

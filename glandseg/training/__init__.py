@@ -1,0 +1,1 @@
+"""Learning glands from patch labels: classifier, pseudo masks, segmenter."""
