@@ -1,0 +1,40 @@
+# glandseg: `make demo` shows what it does, `make test` proves that it works; each in a venv of its own.
+PYTHON ?= python3
+# The tested release. On Linux the one from PyPI brings CUDA; a CPU build does as well.
+TORCH ?= torch==2.13.0
+BIN := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
+DEMO := .venv/demo
+TEST := .venv/test
+
+.PHONY: install demo test check bench clean
+.DELETE_ON_ERROR:
+
+install: $(TEST)/installed  ## a venv to develop in: .venv/test
+
+demo: $(DEMO)/installed  ## find the glands of a drawn slide, and compare them with the truth
+	$(DEMO)/$(BIN)/glandseg demo --out demo
+
+test: check  ## style, types, tests
+	OMP_NUM_THREADS=1 $(TEST)/$(BIN)/pytest -n 2
+
+check: $(TEST)/installed  ## style and types
+	$(TEST)/$(BIN)/ruff check .
+	$(TEST)/$(BIN)/ruff format --check .
+	$(TEST)/$(BIN)/mypy
+
+bench: $(TEST)/installed  ## how light the command line starts
+	$(TEST)/$(BIN)/python benchmarks/startup.py
+
+$(DEMO)/installed: pyproject.toml
+	$(PYTHON) -m venv $(DEMO)
+	$(DEMO)/$(BIN)/python -m pip install --quiet ".[cpu]"
+	touch $@
+
+$(TEST)/installed: pyproject.toml
+	$(PYTHON) -m venv $(TEST)
+	$(TEST)/$(BIN)/python -m pip install --quiet "$(TORCH)"
+	$(TEST)/$(BIN)/python -m pip install --quiet --editable ".[cpu,train,dev]"
+	touch $@
+
+clean:
+	rm -rf .venv/demo .venv/test demo

@@ -1,0 +1,5 @@
+"""Runs the command line: `python -m glandseg`."""
+
+from glandseg.cli.main import main
+
+main()

@@ -1,0 +1,117 @@
+"""`glandseg infer`: slides in, glands out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from glandseg.cli.progress import show_progress
+from glandseg.runtime.errors import BadInputError, GlandsegError
+
+if TYPE_CHECKING:
+    from glandseg.runtime.model_file import ModelFile
+    from glandseg.runtime.session import Session
+    from glandseg.runtime.settings import InferSettings
+
+
+def infer(
+    slides: Annotated[
+        list[Path], typer.Argument(help="Slides or pictures: SVS, NDPI, TIFF, DICOM, PNG, ...")
+    ],
+    model: Annotated[
+        Path | None,
+        typer.Option(help="Model file; by default the newest below models/, else the bundled one."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the outputs; by default beside each slide.")
+    ] = None,
+    mpp: Annotated[
+        float | None, typer.Option(help="Microns per pixel, where the file has none or is wrong.")
+    ] = None,
+    scales: Annotated[
+        str | None, typer.Option(help="Enlargements to average, such as 0.75,1,1.5; by default the model's.")
+    ] = None,
+    threshold: Annotated[float, typer.Option(help="Least probability of gland.")] = 0.5,
+    min_gland_um2: Annotated[float, typer.Option(help="Smaller glands are dropped.")] = 400.0,
+    min_lumen_um2: Annotated[float, typer.Option(help="Smaller holes are filled.")] = 100.0,
+    tissue_mask: Annotated[bool, typer.Option(help="Skip windows without tissue.")] = True,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    batch: Annotated[int, typer.Option(help="Windows a call of the network.")] = 8,
+    threads: Annotated[int, typer.Option(help="CPU threads of the network; 0 takes all.")] = 0,
+) -> None:
+    """Find glands in slides and write outlines, mask, table, overview and record."""
+    from glandseg.runtime.model_file import find_model
+    from glandseg.runtime.session import Session
+    from glandseg.runtime.settings import InferSettings, parse_scales
+
+    settings = InferSettings(
+        scales=parse_scales(scales) if scales else None,
+        mpp=mpp,
+        threshold=threshold,
+        min_gland_um2=min_gland_um2,
+        min_lumen_um2=min_lumen_um2,
+        tissue_mask=tissue_mask,
+        batch=batch,
+    )
+    check_names(slides, out)
+    file = find_model(model)
+    with Session(file.path, device=device, threads=threads) as session:
+        card = session.card
+        typer.echo(f"model: {card.name} ({file.origin}), learned on {card.tissue}; {session.name}")
+        failures = [
+            error for slide in slides if (error := infer_one(slide, session, file, settings, out)) is not None
+        ]
+    if len(slides) == 1 and failures:
+        raise failures[0]
+    for error in failures:
+        typer.echo(f"error: {error}", err=True)
+    if failures:
+        typer.echo(f"{len(failures)} of {len(slides)} slides failed", err=True)
+        raise typer.Exit(1)
+
+
+def infer_one(
+    path: Path, session: Session, file: ModelFile, settings: InferSettings, out: Path | None
+) -> GlandsegError | None:
+    """Run one slide and print what came of it; give its error rather than raise it."""
+    from glandseg.runtime.infer import infer_slide
+
+    try:
+        with show_progress("windows") as advance:
+            result = infer_slide(
+                path,
+                session,
+                file,
+                settings,
+                out=out,
+                advance=lambda done, total: advance(done, total, ""),
+                say=typer.echo,
+            )
+    except GlandsegError as error:
+        return error
+    for warning in result.warnings:
+        typer.echo(f"warning: {path.name}: {warning}", err=True)
+    seconds = sum(result.seconds.values())
+    typer.echo(
+        f"{path.name}: {result.glands} glands, {result.gland_mm2:.3f} mm2 of {result.tissue_mm2:.3f} mm2 tissue, "
+        f"in {seconds:.1f} s"
+    )
+    for output in result.outputs:
+        typer.echo(f"  {output}")
+    return None
+
+
+def check_names(slides: list[Path], out: Path | None) -> None:
+    """Refuse slides whose outputs would overwrite each other's."""
+    from glandseg.runtime.findings import name_outputs
+
+    seen: dict[Path, Path] = {}
+    for slide in slides:
+        first = (out or slide.parent) / name_outputs(slide)[0]
+        if first in seen:
+            raise BadInputError(
+                f"{slide}: its outputs would overwrite those of {seen[first]}. Run them into two --out folders."
+            )
+        seen[first] = slide

@@ -1,0 +1,80 @@
+"""`glandseg train`: a segmenter learned from a data folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from glandseg.cli.progress import Advance, show_progress
+from glandseg.runtime.errors import BadInputError
+
+if TYPE_CHECKING:
+    from glandseg.training.fit import Progress
+
+
+WANTED = (
+    "train needs a data folder: images NAME.bmp with masks NAME_anno.bmp (GlaS), folders CLASS/image and "
+    "CLASS/label (EBHI-Seg), or patches with a patches.csv of columns file,gland,non_gland. "
+    "Without one, try `glandseg train --demo`."
+)
+
+
+def train(
+    data: Annotated[Path | None, typer.Argument(help="Folder of training images; see below.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder; by default a new one below runs/.")] = None,
+    labels: Annotated[
+        str | None, typer.Option(help="patches (labels of patches alone, the default) or outlines (masks).")
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="Pretrained weights of the trunk, .safetensors or .pth.")
+    ] = None,
+    mpp: Annotated[float | None, typer.Option(help="Microns per pixel of the training images.")] = None,
+    settings: Annotated[Path | None, typer.Option(help="Settings file (YAML).")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="One setting, such as segmenter.fit.steps=500.")
+    ] = None,
+    threads: Annotated[int, typer.Option(help="CPU threads; 0 takes all.")] = 0,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Learn from drawn tissue, in about two minutes.")
+    ] = False,
+) -> None:
+    """Learn a segmenter; an interrupted run goes on when the command is repeated with its --out.
+
+    DATA is one of: images NAME.bmp with masks NAME_anno.bmp (GlaS); folders CLASS/image and CLASS/label
+    (EBHI-Seg); or patches with a patches.csv of columns file,gland,non_gland and, if known, patient.
+    """
+    if data is None and not demo:
+        raise BadInputError(WANTED)
+    from glandseg.runtime.session import count_cpus
+    from glandseg.training.demo import draw_data, shorten
+    from glandseg.training.settings import TrainSettings
+    from glandseg.training.settings_file import override_settings, read_settings
+    from glandseg.training.train import train as run_training
+
+    base = read_settings(settings) if settings else TrainSettings()
+    base = shorten(base) if demo else base
+    given = {"labels": labels, "weights": weights, "um_per_px": mpp}
+    named = [f"{key}={value}" for key, value in given.items() if value is not None]
+    wanted = override_settings(base, [*named, *(set_ or [])])
+    folder = data or draw_data(Path("runs") / "demo-tissue")
+    import torch
+
+    torch.set_num_threads(threads or count_cpus())
+    with show_progress("steps") as advance:
+        run = run_training(folder, out, wanted, report=_tell_steps(advance), say=typer.echo)
+    scores = run.record["scores"]["val"]
+    typer.echo(f"{run.path}: mIoU {scores['miou']:.1f} %, F1 {scores['f1']:.1f} % on validation images")
+    typer.echo(f"next: glandseg export {run.path} --fp16")
+
+
+def _tell_steps(advance: Advance) -> Callable[[str, Progress], None]:
+    def tell(stage: str, progress: Progress) -> None:
+        advance(progress.step, progress.steps, f"{stage}, loss {progress.loss:.3f}")
+        if progress.scores:
+            scores = ", ".join(f"{name} {value:.1f}" for name, value in progress.scores.items())
+            typer.echo(f"{stage} step {progress.step}: loss {progress.loss:.3f}, {scores}")
+
+    return tell

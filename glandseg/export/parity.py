@@ -1,0 +1,95 @@
+"""The gate: what was exported must compute what PyTorch computes, on tiles that are always the same."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glandseg.export.errors import ExportError
+from glandseg.runtime.backend import Backend
+from glandseg.runtime.segment import GLAND
+from glandseg.runtime.synthetic import TileKind, draw_tile
+from glandseg.runtime.windows import WINDOW_PX
+from glandseg.training.metrics import Confusion
+
+# The network sees gland of four patients' stains, both tissues, no gland, and empty glass.
+_TILES: tuple[TileKind, ...] = ("glands", "glands", "glands", "glands", "mixed", "mixed", "stroma", "glass")
+_BATCH_ENDS = (1, 3)  # batches of 1, 2 and the rest: a batch that was fixed by mistake shows
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parity:
+    """How far two backends are apart on the same tiles.
+
+    Attributes:
+        max_dp: largest difference of a probability, 0..1.
+        mean_dp: mean difference, 0..1.
+        argmax_agreement: share of pixels with the same class.
+        dice: of the two gland masks.
+    """
+
+    max_dp: float
+    mean_dp: float
+    argmax_agreement: float
+    dice: float
+
+
+# What each precision may cost: the first two at most, the last two at least.
+LIMITS = {
+    # Sums in another order differ by about 1e-6; that turns a rounded byte by one step, here and there.
+    "float32": Parity(max_dp=2 / 255, mean_dp=1e-4, argmax_agreement=0.9999, dice=0.9999),
+    # Weights keep 11 bits. Expected: at most 0.02, mean 0.0007, agreement 0.9992 on a network that is still
+    # unsure; past twice that, a layer has overflowed or lost its small weights.
+    "float16": Parity(max_dp=0.04, mean_dp=0.002, argmax_agreement=0.998, dice=0.998),
+}
+
+
+def draw_golden_tiles(um_per_px: float) -> NDArray[np.uint8]:
+    """Draw the tiles on which exports are compared, (8, 320, 320, 3) uint8 RGB."""
+    um_per_px = min(max(um_per_px, 0.1), 4.0)
+    return np.stack([draw_tile(WINDOW_PX, um_per_px, seed, kind)[0] for seed, kind in enumerate(_TILES)])
+
+
+def measure_parity(reference: Backend, artefact: Backend, tiles: NDArray[np.uint8]) -> Parity:
+    """Compare an artefact, at batches of 1, 2 and more, with the reference.
+
+    Args:
+        reference: the network in PyTorch, float32.
+        artefact: what was exported.
+        tiles: (N, 320, 320, 3) uint8 RGB.
+    """
+    expected = reference.infer(tiles)
+    parts = [part for part in np.split(tiles, _BATCH_ENDS) if len(part)]
+    received = np.concatenate([artefact.infer(part) for part in parts])
+    difference = np.abs(received.astype(np.int16) - expected) / 255
+    classes, expected_classes = received.argmax(1), expected.argmax(1)
+    return Parity(
+        max_dp=float(difference.max()),
+        mean_dp=float(difference.mean()),
+        argmax_agreement=float((classes == expected_classes).mean()),
+        dice=Confusion.of(classes == GLAND, expected_classes == GLAND).dice,
+    )
+
+
+def check_parity(parity: Parity, precision: str, name: str) -> None:
+    """Refuse an artefact that is too far from PyTorch.
+
+    Args:
+        parity: as measured.
+        precision: "float32" or "float16".
+        name: of the artefact, for the message.
+
+    Raises:
+        ExportError: if a value is outside `LIMITS`; it says by how much.
+    """
+    limits, outside = asdict(LIMITS[precision]), []
+    for key, value in asdict(parity).items():
+        excess = value - limits[key] if key.endswith("_dp") else limits[key] - value
+        if excess > 0:
+            outside.append(f"{key} {value:.5f} is {excess:.5f} outside its limit {limits[key]:.5f}")
+    if outside:
+        raise ExportError(
+            f"{name}: does not compute what PyTorch does in {precision}: {'; '.join(outside)}. It was not kept."
+        )

@@ -1,0 +1,91 @@
+"""The model card: what a network is for, how it must be fed, what it learned from and how well it does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from glandseg import RESEARCH_USE
+from glandseg.runtime.windows import STRIDE_PX, WINDOW_PX
+
+METADATA_KEY = "glandseg.card"
+KIND = "gland segmenter"
+
+
+class CardError(ValueError):
+    """The metadata hold no card, or not one of a gland segmenter."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelCard:
+    """What travels inside a model file.
+
+    Attributes:
+        name: of the model.
+        network: what it is, in words.
+        tissue: on which it was learned.
+        stain: of that tissue.
+        um_per_px: at which windows must be cut.
+        scales: enlargements that are averaged unless others are asked for.
+        training: of each data set or pretrained weights: name, licence, attribution.
+        scores: by name of the test: mIoU and F1 in percent, and the command that measured them.
+        weights_sha256: of the trained weights that the graph holds.
+        precision: "float32" or "float16", of the graph.
+        classes: by index.
+        window_px: side of a window.
+        stride_px: between windows.
+        normalisation: of the pixels, which the graph does itself.
+        licence: of the model.
+        use: what it may be used for.
+        kind: what kind of model it is.
+    """
+
+    name: str
+    network: str
+    tissue: str
+    stain: str = "H&E"
+    um_per_px: float
+    scales: tuple[float, ...] = (1.0,)
+    training: tuple[Mapping[str, str], ...] = ()
+    scores: Mapping[str, Mapping[str, Any]] | None = None
+    weights_sha256: str
+    precision: str = "float32"
+    classes: tuple[str, ...] = ("non-gland", "gland")
+    window_px: int = WINDOW_PX
+    stride_px: int = STRIDE_PX
+    normalisation: str = "inside the graph: RGB / 255, ImageNet mean and standard deviation"
+    licence: str = "Apache-2.0"
+    use: str = RESEARCH_USE
+    kind: str = KIND
+
+    def to_metadata(self) -> dict[str, str]:
+        """Give the ONNX metadata that hold this card."""
+        return {METADATA_KEY: json.dumps(asdict(self), sort_keys=True)}
+
+
+def read_card(metadata: Mapping[str, str]) -> ModelCard:
+    """Read the card from ONNX metadata.
+
+    Raises:
+        CardError: if there is none, it is not a gland segmenter's, or it asks for other windows.
+    """
+    if METADATA_KEY not in metadata:
+        raise CardError(f"its metadata lack {METADATA_KEY}")
+    try:
+        values = json.loads(metadata[METADATA_KEY])
+        known = {field.name for field in fields(ModelCard)}
+        values = {key: _freeze(value) for key, value in values.items() if key in known}
+        card = ModelCard(**values)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise CardError(f"its card cannot be read ({error})") from None
+    if card.kind != KIND:
+        raise CardError(f"it is a {card.kind}")
+    if (card.window_px, card.stride_px) != (WINDOW_PX, STRIDE_PX):
+        raise CardError(f"it wants windows of {card.window_px} px every {card.stride_px} px")
+    return card
+
+
+def _freeze(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

@@ -1,0 +1,79 @@
+"""Which model file to run, and the hash that proves that it is whole."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from glandseg.runtime.errors import BadInputError
+
+BUNDLED = Path(__file__).parents[1] / "models" / "glandseg-colon.onnx"
+RECORD_SUFFIX = ".json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFile:
+    """A model file that was found whole.
+
+    Attributes:
+        path: of the .onnx file.
+        sha256: of its bytes.
+        origin: "bundled", "newest export" or "--model".
+    """
+
+    path: Path
+    sha256: str
+    origin: str
+
+
+def find_model(given: Path | None, exports: Path = Path("models")) -> ModelFile:
+    """Choose the model: the given one, else the newest export, else the bundled one.
+
+    Args:
+        given: what the user named.
+        exports: where `glandseg export` writes.
+
+    Raises:
+        BadInputError: if the file is missing, or differs from the hash recorded beside it.
+    """
+    if given is not None:
+        return check_model(given, "--model")
+    newest = max(exports.glob("*/*.onnx"), key=lambda path: path.stat().st_mtime, default=None)
+    return check_model(newest, "newest export") if newest else check_model(BUNDLED, "bundled")
+
+
+def check_model(path: Path, origin: str) -> ModelFile:
+    """Hash a model file and compare it with the record beside it, `NAME.json`, where there is one."""
+    if not path.is_file():
+        raise BadInputError(f"{path}: no such model file. Check the path, or leave --model out.")
+    sha256 = hash_file(path)
+    record = path.with_suffix(RECORD_SUFFIX)
+    if record.is_file():
+        recorded = _read_hash(record, path.name)
+        if recorded is not None and recorded != sha256:
+            raise BadInputError(
+                f"{path}: its sha256 is {sha256[:12]}, {record.name} says {recorded[:12]}. "
+                "The file is damaged or was replaced: export or install it again."
+            )
+    return ModelFile(path=path, sha256=sha256, origin=origin)
+
+
+def hash_file(path: Path) -> str:
+    """Give the sha256 of a file's bytes, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _read_hash(record: Path, name: str) -> str | None:
+    try:
+        files = json.loads(record.read_text(encoding="utf-8"))["files"]
+        return str(files[name]["sha256"]) if name in files else None
+    except (ValueError, KeyError, TypeError):
+        raise BadInputError(
+            f"{record}: damaged record of a model. Export or install the model again."
+        ) from None

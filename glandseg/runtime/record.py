@@ -1,0 +1,57 @@
+"""The record of a run: what was read, what with, what was found; no user, host or path."""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from glandseg import RESEARCH_USE, __version__
+
+LIBRARIES = (
+    "numpy",
+    "opencv-python",
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "openslide-python",
+    "openslide-bin",
+    "tifffile",
+    "imagecodecs",
+    "contourpy",
+    "shapely",
+)
+
+
+class Clock:
+    """Seconds by stage.
+
+    Attributes:
+        seconds: of each stage that was ended, by name.
+    """
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.monotonic()
+
+    def end(self, stage: str) -> None:
+        """End a stage, and begin the next."""
+        now = time.monotonic()
+        self.seconds[stage] = round(now - self._last, 3)
+        self._last = now
+
+
+def write_record(path: Path, facts: Mapping[str, Any]) -> None:
+    """Write the facts of a run as JSON, with versions and the limits of use."""
+    record = {"glandseg": __version__, "use": RESEARCH_USE, **facts, "versions": list_versions()}
+    path.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def list_versions() -> dict[str, str]:
+    """List the versions of Python, the system and the libraries in use."""
+    installed = {found.name.lower(): found.version for found in metadata.distributions()}
+    system = {"python": platform.python_version(), "system": f"{platform.system()} {platform.machine()}"}
+    return system | {name: installed[name] for name in LIBRARIES if name in installed}

@@ -1,0 +1,52 @@
+"""Windows over a plane, and the integer weights that blend them without seams.
+
+An axis is cut into windows of 320 px every 256 px. Neighbours overlap by 64 px, where a Hann ramp passes
+from one to the other. The weights are integers that sum to `UNIT` at every pixel, so blending is exact:
+the result does not depend on the order in which windows arrive.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+WINDOW_PX = 320
+STRIDE_PX = 256
+UNIT = 256
+
+
+def window_starts(length_px: int, window_px: int = WINDOW_PX, stride_px: int = STRIDE_PX) -> list[int]:
+    """Give where windows start along an axis; the first starts half an overlap before it.
+
+    Every pixel of the axis so lies at least half an overlap inside the window that answers for it, at the
+    edge as in the middle.
+    """
+    if not 0 < stride_px <= window_px:
+        raise ValueError(f"stride: 1..{window_px} px for windows of {window_px} px. Received: {stride_px}")
+    margin = (window_px - stride_px) // 2
+    return [k * stride_px - margin for k in range(math.ceil(length_px / stride_px))]
+
+
+def window_weights(
+    index: int, count: int, window_px: int = WINDOW_PX, stride_px: int = STRIDE_PX
+) -> NDArray[np.uint32]:
+    """Give a window's weight along an axis, by its place among the windows of that axis.
+
+    Returns:
+        (window_px,) uint32 in 0..UNIT. Over all windows of the axis, they sum to UNIT at each pixel.
+    """
+    weights = np.full(window_px, UNIT, np.uint32)
+    ramp = _hann_ramp(window_px - stride_px)
+    if index > 0:
+        weights[: len(ramp)] = ramp
+    if index < count - 1:
+        weights[stride_px:] = UNIT - ramp
+    return weights
+
+
+def _hann_ramp(length: int) -> NDArray[np.uint32]:
+    phase = (np.arange(length) + 0.5) / max(length, 1)
+    ramp: NDArray[np.uint32] = np.rint(UNIT * np.sin(np.pi / 2 * phase) ** 2).astype(np.uint32)
+    return ramp

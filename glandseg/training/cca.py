@@ -1,0 +1,139 @@
+"""Consistency correlation attention: every pixel looks along its row and column, then everywhere.
+
+Feng et al. 2025, Eq. 1 and 2. Each attention adds to its input through a learnable scale that starts
+at 0, so a fresh one is the identity; `AttentionChain.scales` tells whether it was ever switched on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+
+
+class CrissCrossAttention(nn.Module):
+    """Attention over the w + h - 1 pixels of a pixel's row and column (Eq. 1, as in CCNet).
+
+    Time and memory are O(hw(h + w)): the (hw, hw) matrix is never built.
+
+    Args:
+        channels: channels of the map, a multiple of 8; queries and keys have an eighth of them.
+
+    Raises:
+        ValueError: if `channels` is no positive multiple of 8.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        _check_channels(channels)
+        self.query = nn.Conv2d(channels, channels // 8, kernel_size=1)
+        self.key = nn.Conv2d(channels, channels // 8, kernel_size=1)
+        self.value = nn.Conv2d(channels, channels, kernel_size=1)
+        self.scale = nn.Parameter(torch.zeros(()))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map (N, c, h, w) features to features of the same shape and dtype."""
+        value: Tensor = self.value(features)
+        row, column = _attend_criss_cross(self.query(features), self.key(features))
+        along_row = torch.einsum("nyxj,ncyj->ncyx", row.to(value.dtype), value)
+        along_column = torch.einsum("nyxi,ncix->ncyx", column.to(value.dtype), value)
+        return features + self.scale * (along_row + along_column)
+
+
+class PositionAttention(nn.Module):
+    """Attention over all pixels (Eq. 2): each pixel's weights sum to 1 over the pixels it attends to.
+
+    The values enter as four heads that share one query and key, each as wide as these: the fused
+    kernels, which never hold the (hw, hw) matrix, serve equal widths only.
+
+    Args:
+        channels: channels of the map, a multiple of 8; queries and keys have a quarter of them.
+
+    Raises:
+        ValueError: if `channels` is no positive multiple of 8.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        _check_channels(channels)
+        self.query = nn.Conv2d(channels, channels // 4, kernel_size=1)
+        self.key = nn.Conv2d(channels, channels // 4, kernel_size=1)
+        self.value = nn.Conv2d(channels, channels, kernel_size=1)
+        self.scale = nn.Parameter(torch.zeros(()))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map (N, c, h, w) features to features of the same shape and dtype."""
+        query = _split_heads(self.query(features), 1).expand(-1, 4, -1, -1)
+        key = _split_heads(self.key(features), 1).expand(-1, 4, -1, -1)
+        value = _split_heads(self.value(features), 4)
+        attended = scaled_dot_product_attention(query, key, value, scale=1.0)  # (N, 4, hw, c/4)
+        return features + self.scale * attended.transpose(2, 3).reshape(features.shape)
+
+
+class AttentionChain(nn.Sequential):
+    """Attentions one after the other; an empty chain is the identity."""
+
+    def scales(self) -> dict[str, float]:
+        """Return each attention's residual scale by name: 0 means that it does nothing yet."""
+        return {name: part.get_parameter("scale").item() for name, part in self.named_children()}
+
+
+class ConsistencyCorrelationAttention(AttentionChain):
+    """Criss-cross, position, criss-cross attention, each with parameters of its own."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.add_module("criss_cross_1", CrissCrossAttention(channels))
+        self.add_module("position", PositionAttention(channels))
+        self.add_module("criss_cross_2", CrissCrossAttention(channels))
+
+
+def _chain_criss_cross(channels: int, times: int) -> AttentionChain:
+    chain = AttentionChain()
+    for number in range(1, times + 1):
+        chain.add_module(f"criss_cross_{number}", CrissCrossAttention(channels))
+    return chain
+
+
+ATTENTIONS: dict[str, Callable[[int], AttentionChain]] = {
+    "none": lambda channels: AttentionChain(),
+    "criss-cross": lambda channels: _chain_criss_cross(channels, 1),
+    "criss-cross-twice": lambda channels: _chain_criss_cross(channels, 2),
+    "cca": ConsistencyCorrelationAttention,
+}
+
+
+def build_attention(kind: str, channels: int) -> AttentionChain:
+    """Build the attention that `kind`, a key of `ATTENTIONS`, names, for maps of `channels` channels.
+
+    Raises:
+        ValueError: if `kind` is unknown or `channels` does not suit it.
+    """
+    if kind not in ATTENTIONS:
+        raise ValueError(f"attention: unknown kind {kind!r}; known: {', '.join(ATTENTIONS)}")
+    return ATTENTIONS[kind](channels)
+
+
+def _attend_criss_cross(query: Tensor, key: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the weights over the row (N, h, w, w) and the column (N, h, w, h), together summing to 1."""
+    row = torch.einsum("ncyx,ncyj->nyxj", query, key)
+    column = torch.einsum("ncyx,ncix->nyxi", query, key)
+    height, width = query.shape[2:]
+    itself = torch.eye(height, dtype=torch.bool, device=query.device)[:, None, :]  # (h, 1, h)
+    column = column.masked_fill(itself, -torch.inf)  # the row has counted the pixel itself
+    scores = torch.cat([row, column], dim=3)
+    weights = scores.softmax(dim=3, dtype=torch.promote_types(scores.dtype, torch.float32))
+    return weights[..., :width], weights[..., width:]
+
+
+def _split_heads(features: Tensor, heads: int) -> Tensor:
+    """Turn (N, c, h, w) into (N, heads, hw, c / heads), its last axis contiguous as fused kernels ask."""
+    samples, channels, height, width = features.shape
+    return features.reshape(samples, heads, channels // heads, height * width).transpose(2, 3).contiguous()
+
+
+def _check_channels(channels: int) -> None:
+    if channels < 8 or channels % 8:
+        raise ValueError(f"attention: channels must be a positive multiple of 8, got {channels}")

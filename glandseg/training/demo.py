@@ -1,0 +1,46 @@
+"""Drawn tissue to learn from, for a first try without any slide."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import get_args
+
+import cv2
+import numpy as np
+
+from glandseg.runtime.synthetic import Stain, TileKind, draw_tile
+from glandseg.training.datasets import GLAS_UM_PER_PX
+from glandseg.training.settings import TrainSettings
+
+TILES, SIDE_PX = 30, 448
+
+
+def draw_data(folder: Path) -> Path:
+    """Draw a data set of tiles and masks as GlaS names them, at GlaS's um/px; the same each time."""
+    folder.mkdir(parents=True, exist_ok=True)
+    kinds = [kind for kind in get_args(TileKind) if kind != "glass"]
+    rng = np.random.default_rng(0)
+    for index in range(TILES):
+        stain = Stain(hematoxylin=float(rng.uniform(0.8, 1.2)), eosin=float(rng.uniform(0.8, 1.2)))
+        image, truth = draw_tile(SIDE_PX, GLAS_UM_PER_PX, index, kinds[index % len(kinds)], stain)
+        cv2.imwrite(str(folder / f"drawn_{index:02d}.png"), image[..., ::-1])
+        cv2.imwrite(str(folder / f"drawn_{index:02d}_anno.png"), truth.astype(np.uint8))
+    return folder
+
+
+def shorten(settings: TrainSettings) -> TrainSettings:
+    """Shorten a training to what a first try needs: a small stride's worth of steps from chance weights."""
+    classifier, segmenter = settings.classifier, settings.segmenter
+    return replace(
+        settings,
+        output_stride=16,
+        classifier=replace(
+            classifier,
+            input=96,
+            fit=replace(classifier.fit, steps=120, warmup=10, lr=2e-3, validate_every=60),
+        ),
+        segmenter=replace(
+            segmenter, crop=192, fit=replace(segmenter.fit, steps=120, batch=8, warmup=10, validate_every=60)
+        ),
+    )

@@ -1,0 +1,114 @@
+"""The losses: presence of each class in a patch, and cross entropy that trusts some pixels more.
+
+Pseudo masks are noisy, so a scheme weighs each pixel's cross entropy. Feng et al. 2025, Eq. 10 and 11
+("plf"); Li et al. 2022, Eq. 4 to 7 ("c_max", "c_diff", "l_norm", "lc_mix"); online hard example mining
+("ohem") and no weighing ("plain") to compare with.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
+
+HARD_PROBABILITY = 0.7  # a pixel is hard when its true class has less
+HARD_SHARE = 1 / 16  # of the valid pixels, mined in any case
+
+
+def compute_presence_loss(logits: Tensor, presence: Tensor) -> Tensor:
+    """Mean binary cross entropy between (N, c) logits and (N, c) presence of each class, 0 or 1."""
+    logits = _widen(logits)
+    return binary_cross_entropy_with_logits(logits, presence.to(logits.dtype))
+
+
+def weighted_cross_entropy(logits: Tensor, labels: Tensor, scheme: str, ignore_index: int = 255) -> Tensor:
+    """Mean over the batch's valid pixels of weight times cross entropy (Eq. 10's normalisation).
+
+    Args:
+        logits: (N, c, H, W) scores; half precision is computed in float32.
+        labels: (N, H, W) int64 class indices, or `ignore_index`.
+        scheme: a key of `SCHEMES`.
+        ignore_index: the label of pixels that take no part.
+
+    Returns:
+        A scalar, float32 at least; 0 with zero gradients when no pixel is valid.
+
+    Raises:
+        ValueError: if `scheme` is unknown.
+    """
+    logits, valid = _widen(logits), labels != ignore_index
+    loss = cross_entropy(logits, labels, ignore_index=ignore_index, reduction="none")
+    weights = _weigh(scheme, logits.detach(), loss.detach(), labels, valid)
+    return (weights * loss).sum() / valid.sum().clamp(min=1)
+
+
+@torch.no_grad()
+def pixel_weights(logits: Tensor, labels: Tensor, scheme: str, ignore_index: int = 255) -> Tensor:
+    """Return the weight of each pixel's loss: (N, H, W), float32 at least, without gradient.
+
+    Ignored pixels weigh 0. In an image whose valid labels hold one class every valid pixel weighs 1,
+    except under "ohem", which knows neither images nor noise and mines the batch as one.
+    Arguments and errors are those of `weighted_cross_entropy`.
+    """
+    logits = _widen(logits)
+    loss = cross_entropy(logits, labels, ignore_index=ignore_index, reduction="none")
+    return _weigh(scheme, logits, loss, labels, labels != ignore_index)
+
+
+def _weigh(scheme: str, logits: Tensor, loss: Tensor, labels: Tensor, valid: Tensor) -> Tensor:
+    if scheme not in SCHEMES:
+        raise ValueError(f"loss: unknown scheme {scheme!r}; known: {', '.join(SCHEMES)}")
+    weights = SCHEMES[scheme](logits, loss, valid)
+    if scheme != "ohem":
+        weights = torch.where(_find_mixed(labels, valid), weights, 1)
+    return torch.where(valid, weights, 0)
+
+
+def _find_mixed(labels: Tensor, valid: Tensor) -> Tensor:
+    """Tell which images hold more than one class: (N, 1, 1) bool."""
+    lowest = labels.masked_fill(~valid, torch.iinfo(labels.dtype).max).amin(dim=(1, 2), keepdim=True)
+    highest = labels.masked_fill(~valid, -1).amax(dim=(1, 2), keepdim=True)
+    return lowest < highest
+
+
+def _normalise_loss(loss: Tensor, valid: Tensor) -> Tensor:
+    """Softmax of -loss over each image's valid pixels, divided by its mean there (1 / their number)."""
+    scores = (-loss).masked_fill(~valid, -torch.inf)
+    shares = scores.flatten(1).softmax(dim=1).view_as(loss)
+    return shares * valid.sum(dim=(1, 2), keepdim=True)
+
+
+def _take_best(logits: Tensor) -> Tensor:
+    return logits.softmax(dim=1).amax(dim=1)
+
+
+def _take_gap(logits: Tensor) -> Tensor:
+    probabilities = logits.softmax(dim=1)
+    return probabilities.amax(dim=1) - probabilities.amin(dim=1)
+
+
+def _mine_hard(loss: Tensor, valid: Tensor) -> Tensor:
+    """Return 1 on hard pixels and, in any case, on the hardest share of the batch; else 0."""
+    ranked = loss.masked_fill(~valid, -torch.inf).flatten().sort(descending=True).values
+    least = (valid.sum() * HARD_SHARE).ceil().long().clamp(min=1)
+    threshold = ranked.gather(0, least.view(1) - 1)
+    return ((loss > -math.log(HARD_PROBABILITY)) | (loss >= threshold)).to(loss.dtype)
+
+
+def _widen(values: Tensor) -> Tensor:
+    return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
+# (logits (N, c, H, W), loss (N, H, W), valid (N, H, W)) -> weights (N, H, W)
+SCHEMES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+    "plain": lambda logits, loss, valid: torch.ones_like(loss),
+    "c_max": lambda logits, loss, valid: _take_best(logits),
+    "c_diff": lambda logits, loss, valid: _take_gap(logits),
+    "l_norm": lambda logits, loss, valid: _normalise_loss(loss, valid),
+    "lc_mix": lambda logits, loss, valid: _normalise_loss(loss, valid) * _take_best(logits),
+    "plf": lambda logits, loss, valid: _normalise_loss(loss, valid) * _take_gap(logits),
+    "ohem": lambda logits, loss, valid: _mine_hard(loss, valid),
+}

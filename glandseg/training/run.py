@@ -1,0 +1,163 @@
+"""A run folder: what was asked, what was learned from, and what came of it."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+import glandseg
+from glandseg.runtime.errors import BadInputError
+from glandseg.training.classifier import Classifier
+from glandseg.training.pspnet import PSPNet
+from glandseg.training.settings import TrainSettings
+from glandseg.training.settings_file import read_settings, write_settings
+from glandseg.training.splits import Split
+from glandseg.training.trunks.mobilenetv2 import MobileNetV2
+
+_LABEL_TO_GREY = np.full(256, 128, np.uint8)
+_LABEL_TO_GREY[:2] = 0, 255
+_GREY_TO_LABEL = np.full(256, 255, np.uint8)
+_GREY_TO_LABEL[[0, 255]] = 0, 1
+SETTINGS, SPLIT, RECORD, SEGMENTER = "settings.yaml", "split.csv", "run.json", "segmenter.safetensors"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A folder of one training.
+
+    Attributes:
+        path: of the folder.
+    """
+
+    path: Path
+
+    @property
+    def settings(self) -> TrainSettings:
+        """What the run was told."""
+        return read_settings(self.path / SETTINGS)
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What the run says of itself: data set, um/px, scores."""
+        record: dict[str, Any] = json.loads((self.path / RECORD).read_text(encoding="utf-8"))
+        return record
+
+    @property
+    def segmenter_path(self) -> Path:
+        """Where the segmenter's weights are."""
+        return self.path / SEGMENTER
+
+    @property
+    def pseudo_masks_path(self) -> Path:
+        """Where the pseudo masks are: one PNG a picture."""
+        return self.path / "pseudo_masks"
+
+    def has_pseudo_mask(self, name: str) -> bool:
+        """Tell whether a picture's pseudo mask was made."""
+        return self._pseudo_mask_path(name).is_file()
+
+    def read_pseudo_mask(self, name: str) -> NDArray[np.uint8]:
+        """Read a picture's pseudo mask, (H, W) uint8: 0 non-gland, 1 gland, 255 ignored."""
+        return _GREY_TO_LABEL[np.asarray(cv2.imread(str(self._pseudo_mask_path(name)), cv2.IMREAD_GRAYSCALE))]
+
+    def write_pseudo_mask(self, name: str, mask: NDArray[np.uint8]) -> None:
+        """Write a picture's pseudo mask so that it can be looked at: gland white, ignored grey."""
+        path = self._pseudo_mask_path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part.png")
+        cv2.imwrite(str(part), _LABEL_TO_GREY[mask])
+        part.replace(path)
+
+    def _pseudo_mask_path(self, name: str) -> Path:
+        return self.pseudo_masks_path / f"{name}.png"
+
+    def write_record(self, **facts: Any) -> None:
+        """Add facts to the record."""
+        path = self.path / RECORD
+        record = self.record if path.is_file() else {"glandseg": glandseg.__version__}
+        path.write_text(json.dumps(record | facts, indent=1), encoding="utf-8")
+
+    def write_split(self, split: Split) -> None:
+        """Write which picture is in which part."""
+        with (self.path / SPLIT).open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(("name", "group", "part"))
+            for part in ("train", "val", "test"):
+                writer.writerows((picture.name, picture.group, part) for picture in split.part(part))
+
+
+def start_run(folder: Path | None, settings: TrainSettings) -> Run:
+    """Make a run folder, or take an unfinished one up again.
+
+    Args:
+        folder: where; none names it by the time, below `runs`.
+        settings: of the run.
+
+    Raises:
+        BadInputError: if the folder holds a run with other settings.
+    """
+    path = folder or Path("runs") / datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S")
+    path.mkdir(parents=True, exist_ok=True)
+    if (path / SETTINGS).is_file():
+        if read_settings(path / SETTINGS) != settings:
+            raise BadInputError(f"{path}: holds a run with other settings. Give another --out folder.")
+    else:
+        write_settings(path / SETTINGS, settings)
+    return Run(path)
+
+
+def open_run(path: Path) -> Run:
+    """Open a finished run.
+
+    Raises:
+        BadInputError: if the folder is none, or its segmenter is missing.
+    """
+    if not (path / SETTINGS).is_file():
+        raise BadInputError(
+            f"{path}: not a run folder, it lacks {SETTINGS}. Give one that `glandseg train` made."
+        )
+    run = Run(path)
+    if not run.segmenter_path.is_file() or not (path / RECORD).is_file():
+        raise BadInputError(f"{path}: this run did not finish. Repeat its `glandseg train` to go on with it.")
+    return run
+
+
+def find_newest_run(folder: Path = Path("runs")) -> Run:
+    """Open the run that finished last.
+
+    Raises:
+        BadInputError: if there is none.
+    """
+    finished = sorted(folder.glob(f"*/{SEGMENTER}"), key=lambda path: path.stat().st_mtime)
+    if not finished:
+        raise BadInputError(
+            f"{folder}: no finished run. Make one with `glandseg train DATA`, or name a run folder."
+        )
+    return open_run(finished[-1].parent)
+
+
+def build_trunk(settings: TrainSettings) -> MobileNetV2:
+    """Build the trunk that the settings name."""
+    return MobileNetV2(output_stride=settings.output_stride)
+
+
+def build_classifier(settings: TrainSettings) -> Classifier:
+    """Build the classifier that the settings describe, with weights by chance."""
+    stage = settings.classifier
+    return Classifier(build_trunk(settings), attention=stage.attention, pooling=stage.pooling)
+
+
+def build_segmenter(settings: TrainSettings) -> PSPNet:
+    """Build the segmenter that the settings describe, with weights by chance."""
+    segmenter = settings.segmenter
+    return PSPNet(
+        build_trunk(settings), bins=segmenter.bins, width=segmenter.width, dropout=segmenter.dropout
+    )

@@ -1,0 +1,99 @@
+"""Stage 2: a segmenter learned from masks, be they outlines or pseudo masks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from glandseg.runtime.segment import segment_picture
+from glandseg.training.augment import (
+    IGNORED,
+    AugmentSettings,
+    change_stain,
+    lay_glass,
+    place_randomly,
+    put_together,
+)
+from glandseg.training.metrics import Confusion
+from glandseg.training.pspnet import PSPNet
+from glandseg.training.sampling import Batch, shuffled_indices
+from glandseg.training.settings import SegmenterSettings
+from glandseg.training.torch_backend import TorchBackend, to_pictures
+
+
+@dataclass(frozen=True, kw_only=True)
+class Example:
+    """An image and its labels, in memory.
+
+    Attributes:
+        image: (H, W, 3) uint8 RGB.
+        mask: (H, W) uint8: 0 non-gland, 1 gland, 255 ignored.
+    """
+
+    image: NDArray[np.uint8]
+    mask: NDArray[np.uint8]
+
+
+class ExampleStream:
+    """Batches of changed examples, each a pure function of the step.
+
+    Args:
+        examples: to draw from; each comes once an epoch.
+        settings: crop, changes, batch and seed.
+    """
+
+    def __init__(self, examples: Sequence[Example], settings: SegmenterSettings) -> None:
+        self._examples = examples
+        self._settings = settings
+
+    def draw(self, step: int) -> Batch:
+        """Draw the batch of a step."""
+        fit = self._settings.fit
+        drawn = [
+            self._change(index, np.random.default_rng((fit.seed, step, i)))
+            for i, index in enumerate(shuffled_indices(len(self._examples), fit.batch, step, fit.seed))
+        ]
+        images, masks = (np.stack(part) for part in zip(*drawn, strict=True))
+        pictures = to_pictures(torch.from_numpy(images)).contiguous(memory_format=torch.channels_last)
+        return Batch(pictures=pictures, labels=torch.from_numpy(masks.astype(np.int64)))
+
+    def _change(self, index: int, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        augment = self._settings.augment
+        image, mask = self._place(index, augment, rng)
+        if rng.random() < augment.mosaic:
+            others = [self._place(int(i), augment, rng) for i in rng.integers(len(self._examples), size=3)]
+            image, mask = put_together([image, *(o[0] for o in others)], [mask, *(o[1] for o in others)], rng)
+        image = change_stain(image, augment, rng)
+        return lay_glass(image, mask, rng) if rng.random() < augment.glass else (image, mask)
+
+    def _place(
+        self, index: int, augment: AugmentSettings, rng: np.random.Generator
+    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        example = self._examples[index]
+        return place_randomly(example.image, example.mask, self._settings.crop, augment, rng)
+
+
+def segmentation_loss(network: nn.Module, batch: Batch, auxiliary: float) -> Tensor:
+    """Give the cross entropy of both heads, the auxiliary one weighted."""
+    if not isinstance(network, PSPNet):
+        raise TypeError(f"network: a PSPNet expected. Received: {type(network).__name__}")
+    logits, auxiliary_logits = network.forward_both(batch.pictures)
+    main = F.cross_entropy(logits.float(), batch.labels, ignore_index=IGNORED)
+    return main + auxiliary * F.cross_entropy(auxiliary_logits.float(), batch.labels, ignore_index=IGNORED)
+
+
+def score_segmenter(network: nn.Module, examples: Sequence[Example], precision: str) -> dict[str, float]:
+    """Segment examples as deployment does, at one scale, and score them: mIoU and F1 in percent."""
+    backend = TorchBackend(network, precision=precision)
+    confusion = Confusion.empty()
+    for example in examples:
+        predicted = segment_picture(example.image, backend) >= 128
+        valid = example.mask != IGNORED
+        confusion += Confusion.of(predicted[valid], example.mask[valid] == 1)
+    return {"miou": round(100 * confusion.miou, 3), "f1": round(100 * confusion.f1, 3)}

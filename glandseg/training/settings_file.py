@@ -1,0 +1,96 @@
+"""Settings read from YAML and from `key=value`, and written back."""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from glandseg.runtime.errors import BadInputError
+from glandseg.training.settings import TrainSettings
+
+Settings = TypeVar("Settings")
+
+
+def write_settings(path: Path, settings: TrainSettings) -> None:
+    """Write settings as YAML."""
+    path.write_text(yaml.safe_dump(_to_plain(asdict(settings)), sort_keys=False), encoding="utf-8")
+
+
+def read_settings(path: Path) -> TrainSettings:
+    """Read settings from YAML; what it leaves out keeps its default.
+
+    Raises:
+        BadInputError: if the file is not YAML, or names a setting that does not exist.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except FileNotFoundError:
+        raise BadInputError(f"{path}: no such settings file. Check the path.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise BadInputError(f"{path}: not YAML ({str(error).partition(chr(10))[0]}). Mend it.") from None
+    return _from_plain(TrainSettings(), values, str(path))
+
+
+def override_settings(settings: TrainSettings, assignments: Iterable[str]) -> TrainSettings:
+    """Apply `key=value` pairs such as `segmenter.fit.steps=100`; values are read as YAML.
+
+    Raises:
+        BadInputError: if a key does not exist or a value does not fit.
+    """
+    for assignment in assignments:
+        key, found, value = assignment.partition("=")
+        if not found:
+            raise BadInputError(f"--set {assignment}: key=value expected, such as segmenter.fit.steps=100.")
+        nested: Any = yaml.safe_load(value)
+        for part in reversed(key.strip().split(".")):
+            nested = {part: nested}
+        settings = _from_plain(settings, nested, f"--set {assignment}")
+    return settings
+
+
+def _to_plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _to_plain(item) for key, item in value.items()}
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _from_plain(base: Settings, values: Any, where: str) -> Settings:
+    known = {item.name for item in fields(base)}  # type: ignore[arg-type]
+    if not isinstance(values, Mapping) or not set(values) <= known:
+        wrong = (
+            ", ".join(sorted(map(str, set(values) - known))) if isinstance(values, Mapping) else repr(values)
+        )
+        raise BadInputError(f"{where}: no setting {wrong}. Known: {', '.join(sorted(known))}.")
+    types_ = typing.get_type_hints(type(base))
+    changes = {}
+    for key, value in values.items():
+        current = getattr(base, key)
+        nested = is_dataclass(current)
+        changes[key] = (
+            _from_plain(current, value, where) if nested else _convert(value, types_[key], where, key)
+        )
+    return replace(base, **changes)  # type: ignore[type-var]
+
+
+def _convert(value: Any, wanted: Any, where: str, key: str) -> Any:
+    origin, options = typing.get_origin(wanted), typing.get_args(wanted)
+    if origin in (types.UnionType, typing.Union):
+        return None if value is None else _convert(value, options[0], where, key)
+    try:
+        if origin is tuple:
+            converted = tuple(options[0](item) for item in value)
+            if options[-1] is not Ellipsis and len(converted) != len(options):
+                raise ValueError
+            return converted
+        if isinstance(value, bool) is not (wanted is bool) or (wanted is int and int(value) != value):
+            raise ValueError
+        return wanted(value)
+    except (TypeError, ValueError):
+        name = getattr(wanted, "__name__", str(wanted))
+        raise BadInputError(f"{where}: {key} takes {name}. Received: {value!r}") from None

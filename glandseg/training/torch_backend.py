@@ -1,0 +1,62 @@
+"""A torch network behind the runtime's protocol, so that training judges what deployment computes."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+
+class TorchBackend(contextlib.nullcontext["TorchBackend"]):
+    """Runs a segmenter on windows, in evaluation mode.
+
+    Args:
+        network: (N, 3, H, W) RGB in 0..1 to (N, classes, H, W) logits.
+        classes: number of classes.
+        precision: "float32" or "bfloat16" (autocast).
+    """
+
+    def __init__(self, network: nn.Module, *, classes: int = 2, precision: str = "float32") -> None:
+        super().__init__(self)
+        self.name = f"PyTorch {torch.__version__}"
+        self.classes = classes
+        self._network = network
+        self._bfloat16 = precision == "bfloat16"
+
+    def infer(self, windows: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Give (N, classes, H, W) uint8 probabilities of (N, H, W, 3) uint8 RGB windows."""
+        with evaluating(self._network), autocast(enabled=self._bfloat16):
+            logits = self._network(to_pictures(torch.from_numpy(windows)))
+        return np.asarray(to_bytes(logits.float()))
+
+
+def to_pictures(windows: Tensor) -> Tensor:
+    """Turn (N, H, W, 3) uint8 RGB into (N, 3, H, W) float32 in 0..1."""
+    return windows.permute(0, 3, 1, 2).to(torch.float32) / 255
+
+
+def to_bytes(logits: Tensor) -> Tensor:
+    """Turn (N, C, H, W) logits into uint8 probabilities, 255 for certainty."""
+    return torch.round(torch.softmax(logits, 1) * 255).to(torch.uint8)
+
+
+def autocast(*, enabled: bool) -> torch.autocast:
+    """Compute in bfloat16 where that is safe, on whatever device is in use."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.autocast(device, torch.bfloat16, enabled=enabled)
+
+
+@contextlib.contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Put a network in evaluation mode without gradients, and back."""
+    training = network.training
+    network.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        network.train(training)

@@ -1,0 +1,1 @@
+"""Trunks: the networks that turn an image into feature maps."""
