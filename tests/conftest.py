@@ -2,11 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
+
+from glandseg.runtime.card import ModelCard
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
+CARD = ModelCard(
+    name="red is gland", network="one slice", tissue="drawings", um_per_px=1.4, weights_sha256=""
+)
+
+Pixels = NDArray[np.uint8]
+Disk = tuple[float, float, float]  # x_l0, y_l0, radius_l0
+DrawDisks = Callable[[int, int, Sequence[Disk], Sequence[Disk]], Pixels]
+WriteModel = Callable[[Path, Mapping[str, str]], Path]
+
+
+class Outcome(NamedTuple):
+    """What a run of the command line gave: exit code and the lines of both streams."""
+
+    code: int
+    out: list[str]
+    err: list[str]
+
+
+RunCommand = Callable[..., Outcome]
 
 
 @pytest.fixture
@@ -15,3 +40,73 @@ def shared_data() -> Path:
     if not SHARED.is_dir():
         pytest.skip("the data folder ../shared/data is not here")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def write_model() -> WriteModel:
+    """Give a function that writes the network "red is gland" to a path, with the metadata it is given."""
+    onnx = pytest.importorskip("onnx")
+    helper, uint8, int64 = onnx.helper, onnx.TensorProto.UINT8, onnx.TensorProto.INT64
+
+    def write(path: Path, metadata: Mapping[str, str]) -> Path:
+        nodes = [
+            helper.make_node("Gather", ["windows", "red_index"], ["red"], axis=3),
+            helper.make_node("BitwiseNot", ["red"], ["not_red"]),
+            helper.make_node("Unsqueeze", ["red", "one"], ["gland"]),
+            helper.make_node("Unsqueeze", ["not_red", "one"], ["non_gland"]),
+            helper.make_node("Concat", ["non_gland", "gland"], ["probabilities"], axis=1),
+        ]
+        graph = helper.make_graph(
+            nodes,
+            "red",
+            [helper.make_tensor_value_info("windows", uint8, ["N", 320, 320, 3])],
+            [helper.make_tensor_value_info("probabilities", uint8, ["N", 2, 320, 320])],
+            [
+                helper.make_tensor("red_index", int64, [], [0]),
+                helper.make_tensor("one", int64, [1], [1]),
+            ],
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+        helper.set_model_props(model, dict(metadata))
+        onnx.checker.check_model(model)
+        path.write_bytes(model.SerializeToString())
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def red_model(tmp_path_factory: pytest.TempPathFactory, write_model: WriteModel) -> Path:
+    """Give a real model file of 1.4 um/px whose probability of gland is a pixel's red."""
+    return write_model(tmp_path_factory.mktemp("model") / "red.onnx", CARD.to_metadata())
+
+
+@pytest.fixture(scope="session")
+def draw_disks() -> DrawDisks:
+    """Give a function that draws red disks with dark holes, exact to a fraction of a pixel."""
+
+    def draw(width: int, height: int, disks: Sequence[Disk], holes: Sequence[Disk] = ()) -> Pixels:
+        y, x = np.ogrid[0.5:height, 0.5:width]
+        red = np.zeros((height, width))
+        for sign, group in ((1, disks), (-1, holes)):
+            for x_l0, y_l0, radius_l0 in group:
+                red += sign * np.clip(radius_l0 + 0.5 - np.hypot(x - x_l0, y - y_l0), 0, 1)
+        return np.stack([np.rint(255 * red), *np.full((2, height, width), 90)], axis=2).astype(np.uint8)
+
+    return draw
+
+
+@pytest.fixture
+def run_command(capfd: pytest.CaptureFixture[str]) -> RunCommand:
+    """Give a function that runs the command line in this process; libraries' own prints count too."""
+    from glandseg.cli.main import main
+
+    def run(*arguments: object) -> Outcome:
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as stop:
+            main([str(argument) for argument in arguments])
+        out, err = capfd.readouterr()
+        assert isinstance(stop.value.code, int)
+        return Outcome(stop.value.code, out.splitlines(), err.splitlines())
+
+    return run

@@ -47,7 +47,7 @@ def infer(
     from glandseg.runtime.settings import InferSettings, parse_scales
 
     settings = InferSettings(
-        scales=parse_scales(scales) if scales else None,
+        scales=parse_scales(scales) if scales is not None else None,
         mpp=mpp,
         threshold=threshold,
         min_gland_um2=min_gland_um2,
@@ -55,6 +55,7 @@ def infer(
         tissue_mask=tissue_mask,
         batch=batch,
     )
+    slides = expand_patterns(slides)
     check_names(slides, out)
     file = find_model(model)
     with Session(file.path, device=device, threads=threads) as session:
@@ -66,7 +67,7 @@ def infer(
     if len(slides) == 1 and failures:
         raise failures[0]
     for error in failures:
-        typer.echo(f"error: {error}", err=True)
+        typer.echo(f"error: {' '.join(str(error).split())}", err=True)
     if failures:
         typer.echo(f"{len(failures)} of {len(slides)} slides failed", err=True)
         raise typer.Exit(1)
@@ -95,12 +96,18 @@ def infer_one(
         typer.echo(f"warning: {path.name}: {warning}", err=True)
     seconds = sum(result.seconds.values())
     typer.echo(
-        f"{path.name}: {result.glands} glands, {result.gland_mm2:.3f} mm2 of {result.tissue_mm2:.3f} mm2 tissue, "
-        f"in {seconds:.1f} s"
+        f"{path.name}: {result.glands} glands, {result.gland_mm2:.3f} mm2 "
+        f"of {result.tissue_mm2:.3f} mm2 tissue, in {seconds:.1f} s"
     )
     for output in result.outputs:
         typer.echo(f"  {output}")
     return None
+
+
+def expand_patterns(slides: list[Path]) -> list[Path]:
+    """Replace patterns such as `*.svs`, which shells of Windows hand on as they are, by what they match."""
+    found = [sorted(slide.parent.glob(slide.name)) if "*" in slide.name else [] for slide in slides]
+    return [match for slide, matches in zip(slides, found, strict=True) for match in matches or [slide]]
 
 
 def check_names(slides: list[Path], out: Path | None) -> None:
@@ -109,9 +116,10 @@ def check_names(slides: list[Path], out: Path | None) -> None:
 
     seen: dict[Path, Path] = {}
     for slide in slides:
-        first = (out or slide.parent) / name_outputs(slide)[0]
+        first = (out or slide.parent).resolve() / name_outputs(slide)[0]
         if first in seen:
             raise BadInputError(
-                f"{slide}: its outputs would overwrite those of {seen[first]}. Run them into two --out folders."
+                f"{slide}: its outputs would overwrite those of {seen[first]}. "
+                "Run them into two --out folders."
             )
         seen[first] = slide

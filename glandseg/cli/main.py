@@ -9,10 +9,14 @@ from typing import Annotated
 import typer
 
 from glandseg import RESEARCH_USE, __version__
+from glandseg.cli.demo import demo
+from glandseg.cli.evaluate import evaluate
 from glandseg.cli.export import export
 from glandseg.cli.infer import infer
 from glandseg.cli.train import train
-from glandseg.runtime.errors import GlandsegError
+from glandseg.runtime.errors import EnvironmentLacksError, GlandsegError
+
+INTERRUPTED = 130  # what typer makes of Ctrl-C
 
 app = typer.Typer(
     name="glandseg",
@@ -24,6 +28,8 @@ app = typer.Typer(
 app.command()(train)
 app.command()(export)
 app.command()(infer)
+app.command()(evaluate)
+app.command()(demo)
 
 
 def show_version(wanted: bool) -> None:
@@ -57,8 +63,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise
         code = tell(error)
     except KeyboardInterrupt:
+        code = INTERRUPTED
+    if code == INTERRUPTED:
         typer.echo("stopped", err=True)
-        code = 130
     sys.exit(code or 0)
 
 
@@ -71,6 +78,9 @@ def tell(error: Exception) -> int:
     if isinstance(error, GlandsegError):
         typer.echo(f"error: {' '.join(str(error).split())}", err=True)
         return error.exit_code
+    if isinstance(error, MemoryError):
+        typer.echo("error: the memory does not suffice. Free some, or give a smaller --batch.", err=True)
+        return EnvironmentLacksError.exit_code
     text = " ".join(f"{type(error).__name__}: {error}".split())
     typer.echo(f"error: {text[:300]} (a fault of glandseg; --debug shows where)", err=True)
     return GlandsegError.exit_code

@@ -60,8 +60,8 @@ def _describe_network(settings: TrainSettings) -> str:
     head = settings.segmenter
     bins = ", ".join(map(str, head.bins))
     return (
-        f"PSPNet on {settings.trunk} at output stride {settings.output_stride}, bins {bins}, head {head.width} wide, "
-        f"learned from {settings.labels}"
+        f"PSPNet on {settings.trunk} at output stride {head.output_stride}, bins {bins}, "
+        f"head {head.width} wide, learned from {settings.labels}"
     )
 
 

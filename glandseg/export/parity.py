@@ -40,9 +40,10 @@ class Parity:
 LIMITS = {
     # Sums in another order differ by about 1e-6; that turns a rounded byte by one step, here and there.
     "float32": Parity(max_dp=2 / 255, mean_dp=1e-4, argmax_agreement=0.9999, dice=0.9999),
-    # Weights keep 11 bits. Expected: at most 0.02, mean 0.0007, agreement 0.9992 on a network that is still
-    # unsure; past twice that, a layer has overflowed or lost its small weights.
-    "float16": Parity(max_dp=0.04, mean_dp=0.002, argmax_agreement=0.998, dice=0.998),
+    # 11 bits a number. Measured on networks in training: at most 0.024, mean 0.0017, agreement 0.9984, Dice
+    # 0.9983; only pixels within 0.02 of even odds changed class. Past some twice that, a layer has overflowed
+    # or lost its small weights.
+    "float16": Parity(max_dp=0.06, mean_dp=0.004, argmax_agreement=0.996, dice=0.996),
 }
 
 
@@ -91,5 +92,5 @@ def check_parity(parity: Parity, precision: str, name: str) -> None:
             outside.append(f"{key} {value:.5f} is {excess:.5f} outside its limit {limits[key]:.5f}")
     if outside:
         raise ExportError(
-            f"{name}: does not compute what PyTorch does in {precision}: {'; '.join(outside)}. It was not kept."
+            f"{name}: computes something else than PyTorch: {'; '.join(outside)} in {precision}. Not kept."
         )

@@ -8,10 +8,13 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from glandseg import RESEARCH_USE
+from glandseg.runtime.resolution import is_believable
+from glandseg.runtime.settings import SCALE_MAX, SCALE_MIN
 from glandseg.runtime.windows import STRIDE_PX, WINDOW_PX
 
 METADATA_KEY = "glandseg.card"
 KIND = "gland segmenter"
+CLASSES = ("non-gland", "gland")
 
 
 class CardError(ValueError):
@@ -52,7 +55,7 @@ class ModelCard:
     scores: Mapping[str, Mapping[str, Any]] | None = None
     weights_sha256: str
     precision: str = "float32"
-    classes: tuple[str, ...] = ("non-gland", "gland")
+    classes: tuple[str, ...] = CLASSES
     window_px: int = WINDOW_PX
     stride_px: int = STRIDE_PX
     normalisation: str = "inside the graph: RGB / 255, ImageNet mean and standard deviation"
@@ -69,7 +72,7 @@ def read_card(metadata: Mapping[str, str]) -> ModelCard:
     """Read the card from ONNX metadata.
 
     Raises:
-        CardError: if there is none, it is not a gland segmenter's, or it asks for other windows.
+        CardError: if there is none, it is not a gland segmenter's, or it asks for what cannot be.
     """
     if METADATA_KEY not in metadata:
         raise CardError(f"its metadata lack {METADATA_KEY}")
@@ -80,11 +83,25 @@ def read_card(metadata: Mapping[str, str]) -> ModelCard:
         card = ModelCard(**values)
     except (TypeError, ValueError, AttributeError) as error:
         raise CardError(f"its card cannot be read ({error})") from None
+    _check(card)
+    return card
+
+
+def _check(card: ModelCard) -> None:
     if card.kind != KIND:
         raise CardError(f"it is a {card.kind}")
     if (card.window_px, card.stride_px) != (WINDOW_PX, STRIDE_PX):
         raise CardError(f"it wants windows of {card.window_px} px every {card.stride_px} px")
-    return card
+    if card.classes != CLASSES:
+        raise CardError(f"its classes are {', '.join(map(str, card.classes))}")
+    if not (isinstance(card.um_per_px, int | float) and is_believable(card.um_per_px)):
+        raise CardError(f"its card asks for {card.um_per_px} um/px")
+    if not (isinstance(card.scales, tuple) and card.scales and all(map(_is_scale, card.scales))):
+        raise CardError(f"its card's scales are {card.scales}")
+
+
+def _is_scale(value: Any) -> bool:
+    return isinstance(value, int | float) and SCALE_MIN <= value <= SCALE_MAX
 
 
 def _freeze(value: Any) -> Any:

@@ -15,6 +15,7 @@ from glandseg.runtime.mask_tiff import write_mask
 from glandseg.runtime.measurements import Measurements, measure_gland, write_csv
 from glandseg.runtime.overview import write_overview
 from glandseg.runtime.plane import SlidePlane
+from glandseg.runtime.probability import create_map
 from glandseg.runtime.tissue import read_thumbnail
 
 SUFFIXES = (".glands.geojson", ".mask.ome.tif", ".glands.csv", ".overview.png", ".run.json")
@@ -61,7 +62,7 @@ def name_outputs(slide: Path) -> list[str]:
 
     They begin with the slide's name without its suffix; `.ome.tif` counts as one.
     """
-    stem = slide.name[: -len(".ome.tif")] if slide.name.lower().endswith(".ome.tif") else slide.stem
+    stem = slide.stem[:-4] if slide.name.lower().endswith((".ome.tif", ".ome.tiff")) else slide.stem
     return [stem + suffix for suffix in SUFFIXES]
 
 
@@ -70,8 +71,8 @@ def write_findings(findings: Findings, folder: Path, names: list[str], metadata:
     outlines, mask, table, overview = (folder / name for name in names[:4])
     plane, measurements = findings.plane, findings.measure()
     write_geojson(outlines, findings.glands, measurements, l0_per_px=plane.l0_per_px, metadata=metadata)
-    drawn = np.lib.format.open_memmap(folder / "mask.npy", "w+", np.bool_, (plane.height_px, plane.width_px))
-    write_mask(mask, draw_mask(findings.glands, drawn.shape, drawn), plane.um_per_px)
+    drawn = create_map(folder / "mask.npy", plane).view(np.bool_)
+    write_mask(mask, draw_mask(findings.glands, (plane.height_px, plane.width_px), drawn), plane.um_per_px)
     write_csv(table, measurements)
     picture, share = draw_thumbnail(plane)
     write_overview(overview, picture, findings.glands, thumbnail_px_per_px=share, um_per_px=plane.um_per_px)

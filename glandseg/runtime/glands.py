@@ -22,11 +22,12 @@ import numpy as np
 import shapely
 from contourpy import FillType, contour_generator
 from numpy.typing import NDArray
-from shapely import LinearRing, Polygon
+from shapely import Polygon
 
 from glandseg.runtime.errors import BadInputError
+from glandseg.runtime.raster import bounding_window, draw_polygon
+from glandseg.runtime.regions import find_regions
 
-BAND_PX = 1 << 22  # pixels labelled at once
 STRIP_PX = 1 << 21  # pixels contoured at once; contouring needs about 30 bytes for each
 _MIN_OUTLINE_PX2 = 0.25  # fainter specks enclose next to nothing
 _SNAP = 2.0**20  # outlines lie on a grid of 2^-20 px, so that strips meet exactly
@@ -79,7 +80,7 @@ def trace_glands(
     least_px2 = max(min_gland_um2 / um_per_px**2, _MIN_OUTLINE_PX2)
     glands: list[Gland] = []
     filled: list[Polygon] = []  # filled holes that could hold a gland
-    for *box, seed_y, seed_x in _find_regions(probability, cut, least_px2).tolist():
+    for *box, seed_y, seed_x in find_regions(probability, cut, least_px2).tolist():
         outline = _outline(_raise_relief(probability, box, (seed_y, seed_x), cut), box[0], box[1])
         polygon, closed = _close_holes(outline, min_lumen_um2 / um_per_px**2)
         swallowed = filled and shapely.contains_xy(filled, seed_x + 0.5, seed_y + 0.5).any()
@@ -105,8 +106,8 @@ def draw_mask(
     """
     mask = np.zeros(shape_hw, bool) if out is None else out
     for gland in glands:
-        window = _bounding_window(gland.polygon_px)
-        mask[window] |= _draw_polygon(gland.polygon_px, window)
+        window = bounding_window(gland.polygon_px)
+        mask[window] |= draw_polygon(gland.polygon_px, window)
     return mask
 
 
@@ -122,76 +123,6 @@ def _find_cut(threshold: float) -> int:
     if not 0 < threshold <= 1:
         raise BadInputError(f"threshold: must be above 0 and at most 1, got {threshold}")
     return max(1, math.ceil(threshold * 255 - 1e-9))
-
-
-def _find_regions(probability: NDArray[np.uint8], cut: int, least_px2: float) -> NDArray[np.int64]:
-    """Finds the regions whose box can hold an outline of `least_px2`.
-
-    Returns:
-        (N, 6) int64 in reading order: top, left, bottom, right (ends excluded), row and column of the
-        region's first pixel.
-    """
-    boxes, joins = _label_bands(probability, cut)
-    boxes = _merge_boxes(boxes, _find_roots(len(boxes), joins))
-    reach_px2 = (boxes[:, 2] - boxes[:, 0] + 1) * (boxes[:, 3] - boxes[:, 1] + 1)
-    boxes = boxes[reach_px2 >= least_px2]
-    boxes = boxes[np.lexsort((boxes[:, 4], boxes[:, 1], boxes[:, 0]))]
-    return np.column_stack([boxes[:, :4], *np.divmod(boxes[:, 4], probability.shape[1])])
-
-
-def _label_bands(probability: NDArray[np.uint8], cut: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Labels the map in bands of rows.
-
-    Returns:
-        (N, 5) int64 boxes of the bands' regions (top, left, bottom, right, flat index of the first pixel),
-        and (M, 2) int64 pairs of regions that meet across a border between bands.
-    """
-    height, width = probability.shape
-    boxes, joins = [np.empty((0, 5), np.int64)], [np.empty((0, 2), np.int64)]
-    count, above = 0, np.full(width, -1)
-    rows = max(1, BAND_PX // max(1, width))
-    for top in range(0, height if width else 0, rows):
-        band = (probability[top : top + rows] >= cut).view(np.uint8)
-        _, labels, stats, _ = cv2.connectedComponentsWithStats(band, connectivity=4, ltype=cv2.CV_32S)
-        left, upper, wide, high = stats[1:, :4].T.astype(np.int64)
-        first = _find_first_pixels(labels, len(stats))[1:] + top * width
-        boxes.append(np.column_stack([top + upper, left, top + upper + high, left + wide, first]))
-        ids = np.where(labels[[0, -1]] > 0, labels[[0, -1]].astype(np.int64) + (count - 1), -1)
-        touching = (above >= 0) & (ids[0] >= 0)
-        joins.append(np.unique(np.column_stack([above[touching], ids[0][touching]]), axis=0))
-        count, above = count + len(stats) - 1, ids[1]
-    return np.concatenate(boxes), np.concatenate(joins)
-
-
-def _find_first_pixels(labels: NDArray[np.int32], count: int) -> NDArray[np.int64]:
-    """Returns, for each label below `count`, the flat index of its first pixel in reading order."""
-    flat = labels.ravel()
-    starts = np.concatenate([[0], np.flatnonzero(flat[1:] != flat[:-1]) + 1])
-    first = np.zeros(count, np.int64)
-    first[flat[starts[::-1]]] = starts[::-1]  # the last assignment to an index wins
-    return first
-
-
-def _find_roots(count: int, joins: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Returns, for each of `count` regions, the lowest region that the joins connect it to."""
-    parent = list(range(count))
-
-    def root_of(region: int) -> int:
-        while parent[region] != region:
-            parent[region] = region = parent[parent[region]]
-        return region
-
-    for one, other in joins.tolist():
-        low, high = sorted((root_of(one), root_of(other)))
-        parent[high] = low
-    return np.array([root_of(region) for region in range(count)], np.int64)
-
-
-def _merge_boxes(boxes: NDArray[np.int64], roots: NDArray[np.int64]) -> NDArray[np.int64]:
-    merged: NDArray[np.int64] = boxes.copy()
-    for column, widen in enumerate((np.minimum, np.minimum, np.maximum, np.maximum, np.minimum)):
-        widen.at(merged[:, column], roots, boxes[:, column])
-    return merged[np.flatnonzero(roots == np.arange(len(roots)))]
 
 
 def _raise_relief(
@@ -242,38 +173,12 @@ def _close_holes(outline: Polygon, least_px2: float) -> tuple[Polygon, list[Poly
 def _describe(
     number: int, polygon: Polygon, probability: NDArray[np.uint8], unstained: NDArray[Any]
 ) -> Gland:
-    window = _bounding_window(polygon)
-    body = _draw_polygon(polygon, window)
-    whole = np.count_nonzero(_draw_polygon(Polygon(polygon.exterior), window))
+    window = bounding_window(polygon)
+    body = draw_polygon(polygon, window)
+    whole = np.count_nonzero(draw_polygon(Polygon(polygon.exterior), window))
     mean = float(np.mean(probability[window], where=body, dtype=np.float64)) / 255
     body &= unstained[window] == 0
     lumen = 1 - np.count_nonzero(body) / whole
     return Gland(number=number, polygon_px=polygon, mean_probability=mean, lumen_fraction=lumen)
 
 
-def _bounding_window(polygon: Polygon) -> tuple[slice, slice]:
-    left, top, right, bottom = polygon.bounds
-    return slice(math.floor(top), math.ceil(bottom)), slice(math.floor(left), math.ceil(right))
-
-
-def _draw_polygon(polygon: Polygon, window: tuple[slice, slice]) -> NDArray[np.bool_]:
-    """Draws the pixels of a window whose centres lie inside a polygon, exactly."""
-    rows, columns = window
-    crossed = np.zeros((rows.stop - rows.start, columns.stop - columns.start + 1), bool)
-    for ring in (polygon.exterior, *polygon.interiors):
-        y, x = _cross_rows(ring)
-        column = np.clip(np.ceil(x - 0.5).astype(np.int64) - columns.start, 0, crossed.shape[1] - 1)
-        np.logical_xor.at(crossed, (y - rows.start, column), True)
-    np.logical_xor.accumulate(crossed, axis=1, out=crossed)
-    return crossed[:, :-1]
-
-
-def _cross_rows(ring: LinearRing) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Returns each row of pixel centres that a ring crosses, and the x at which it does."""
-    (x, y), (x_end, y_end) = (shapely.get_coordinates(ring)[part].T for part in (np.s_[:-1], np.s_[1:]))
-    first = np.ceil(np.minimum(y, y_end) - 0.5).astype(np.int64)
-    counts = np.ceil(np.maximum(y, y_end) - 0.5).astype(np.int64) - first
-    edge = np.repeat(np.arange(len(x)), counts)
-    row = first[edge] + np.arange(len(edge)) - np.repeat(np.cumsum(counts) - counts, counts)
-    slope = (x_end - x)[edge] / (y_end - y)[edge]
-    return row, x[edge] + (row + 0.5 - y[edge]) * slope

@@ -119,7 +119,7 @@ def find_glands(
     light = estimate_light(thumbnail, find_glass_colour(thumbnail, unread))
     return trace_glands(
         probability,
-        map_unstained(plane, probability, light, scratch / "unstained.npy"),
+        map_unstained(plane, probability, light, scratch / "unstained.npy", threshold=settings.threshold),
         um_per_px=plane.um_per_px,
         min_gland_um2=settings.min_gland_um2,
         min_lumen_um2=settings.min_lumen_um2,

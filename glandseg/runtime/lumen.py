@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from glandseg.runtime.glass import GLASS_MIN_LEVEL
 from glandseg.runtime.plane import SlidePlane
 from glandseg.runtime.probability import create_map
 
@@ -17,14 +18,26 @@ BRIGHTEST_PERCENT = 99.5  # stands for glass where a picture shows none
 
 
 def estimate_light(thumbnail: NDArray[np.uint8], glass: NDArray[np.float32] | None) -> NDArray[np.float32]:
-    """Give the light that passes where nothing is stained, (3,) float32 RGB in 0..255."""
+    """Give the light that passes where nothing is stained, (3,) float32 RGB in 0..255.
+
+    Args:
+        thumbnail: (h, w, 3) uint8 RGB of the slide.
+        glass: its colour of glass; where there is none, the brightest pixels stand in, as bright as glass
+            must be at least.
+    """
     if glass is not None:
         return glass
-    return np.percentile(thumbnail.reshape(-1, 3), BRIGHTEST_PERCENT, axis=0).astype(np.float32)
+    brightest = np.percentile(thumbnail.reshape(-1, 3), BRIGHTEST_PERCENT, axis=0)
+    return np.maximum(brightest, GLASS_MIN_LEVEL).astype(np.float32)
 
 
 def map_unstained(
-    plane: SlidePlane, probability: NDArray[np.uint8], light: NDArray[np.float32], path: Path
+    plane: SlidePlane,
+    probability: NDArray[np.uint8],
+    light: NDArray[np.float32],
+    path: Path,
+    *,
+    threshold: float,
 ) -> NDArray[np.uint8]:
     """Mark the pixels of glands that let nearly all light pass.
 
@@ -33,6 +46,7 @@ def map_unstained(
         probability: (H, W) uint8 of p(gland); only blocks that hold gland are read.
         light: (3,) RGB in 0..255 of unstained glass.
         path: where the map is kept.
+        threshold: least probability of gland, 0..1.
 
     Returns:
         (H, W) uint8 of 0 and 1, memory-mapped.
@@ -41,7 +55,7 @@ def map_unstained(
     for y in range(0, plane.height_px, BAND_PX):
         for x in range(0, plane.width_px, BLOCK_PX):
             block = (slice(y, y + BAND_PX), slice(x, x + BLOCK_PX))
-            if probability[block].max() >= 128:
+            if probability[block].max() >= threshold * 255:
                 height, width = probability[block].shape
                 out[block] = (plane.read(x, y, width, height) >= UNSTAINED_SHARE * light).all(axis=2)
     return out

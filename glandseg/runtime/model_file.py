@@ -7,10 +7,11 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from glandseg.runtime.errors import BadInputError
+from glandseg.runtime.errors import BadInputError, EnvironmentLacksError
 
 BUNDLED = Path(__file__).parents[1] / "models" / "glandseg-colon.onnx"
 RECORD_SUFFIX = ".json"
+HALF_SUFFIX = ".fp16"  # of a float16 file's stem: NAME.fp16.onnx beside NAME.onnx
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,8 @@ class ModelFile:
 def find_model(given: Path | None, exports: Path = Path("models")) -> ModelFile:
     """Choose the model: the given one, else the newest export, else the bundled one.
 
+    A float16 file must be given: it is of use on a GPU alone.
+
     Args:
         given: what the user named.
         exports: where `glandseg export` writes.
@@ -40,16 +43,30 @@ def find_model(given: Path | None, exports: Path = Path("models")) -> ModelFile:
     """
     if given is not None:
         return check_model(given, "--model")
-    newest = max(exports.glob("*/*.onnx"), key=lambda path: path.stat().st_mtime, default=None)
-    return check_model(newest, "newest export") if newest else check_model(BUNDLED, "bundled")
+    found = (path for path in exports.glob("*/*.onnx") if not path.stem.endswith(HALF_SUFFIX))
+    newest = max(found, key=lambda path: path.stat().st_mtime, default=None)
+    return check_model(newest, "newest export") if newest else find_bundled()
+
+
+def find_bundled() -> ModelFile:
+    """Find the model that comes with the package."""
+    return check_model(BUNDLED, "bundled")
 
 
 def check_model(path: Path, origin: str) -> ModelFile:
-    """Hash a model file and compare it with the record beside it, `NAME.json`, where there is one."""
+    """Hash a model file and compare it with the record beside it, `NAME.json`, where there is one.
+
+    One record serves NAME.onnx and NAME.fp16.onnx.
+    """
     if not path.is_file():
         raise BadInputError(f"{path}: no such model file. Check the path, or leave --model out.")
-    sha256 = hash_file(path)
-    record = path.with_suffix(RECORD_SUFFIX)
+    try:
+        sha256 = hash_file(path)
+    except OSError as error:
+        raise EnvironmentLacksError(
+            f"{path}: cannot be read ({error.strerror}). Give this user read permission."
+        ) from error
+    record = path.with_name(path.stem.removesuffix(HALF_SUFFIX) + RECORD_SUFFIX)
     if record.is_file():
         recorded = _read_hash(record, path.name)
         if recorded is not None and recorded != sha256:

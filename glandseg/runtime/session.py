@@ -15,6 +15,7 @@ from glandseg.runtime.card import CardError, ModelCard, read_card
 from glandseg.runtime.errors import BadInputError, EnvironmentLacksError
 
 DEVICES = ("auto", "cpu", "cuda")
+_MEMORY_SIGNS = ("Failed to allocate memory", "out of memory", "bad_alloc", "bad allocation")
 _INSTALL = 'pip install "glandseg[cpu]" (or "glandseg[gpu]" with an NVIDIA GPU)'
 
 
@@ -37,6 +38,8 @@ class Session:
     """
 
     def __init__(self, path: Path, *, device: str = "auto", threads: int = 0) -> None:
+        if threads < 0:
+            raise BadInputError(f"--threads: 0 or more. Received: {threads}")
         runtime = import_onnxruntime()
         options = runtime.SessionOptions()
         options.intra_op_num_threads = threads or count_cpus()
@@ -58,10 +61,22 @@ class Session:
         self.name = f"ONNX Runtime {runtime.__version__}, {running}"
 
     def infer(self, windows: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Give (N, classes, 320, 320) uint8 probabilities of (N, 320, 320, 3) uint8 RGB windows."""
-        probabilities: NDArray[np.uint8] = self._session.run(
-            None, {"windows": np.ascontiguousarray(windows)}
-        )[0]
+        """Give (N, classes, 320, 320) uint8 probabilities of (N, 320, 320, 3) uint8 RGB windows.
+
+        Raises:
+            EnvironmentLacksError: if the device's memory does not suffice for so many.
+        """
+        try:
+            probabilities: NDArray[np.uint8] = self._session.run(
+                None, {"windows": np.ascontiguousarray(windows)}
+            )[0]
+        except Exception as error:  # ONNX Runtime raises classes of its own that share no base
+            if any(sign in str(error) for sign in _MEMORY_SIGNS):
+                raise EnvironmentLacksError(
+                    f"{self.name}: the memory does not suffice for {len(windows)} windows at once. "
+                    "Give a smaller --batch."
+                ) from error
+            raise
         return probabilities
 
     def __enter__(self) -> Session:

@@ -5,11 +5,25 @@ from __future__ import annotations
 import contextlib
 import errno
 import shutil
-import tempfile
+import traceback
+import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from glandseg.runtime.errors import EnvironmentLacksError
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+REFUSED = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.EEXIST,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.ENAMETOOLONG,
+    errno.EFBIG,
+    errno.EIO,
+)
 
 
 @contextlib.contextmanager
@@ -28,13 +42,34 @@ def stage_outputs(folder: Path, names: Sequence[str]) -> Iterator[Path]:
     """
     with explain_disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=".glandseg-", dir=folder))
+        scratch = folder / f".glandseg-{uuid.uuid4().hex[:12]}"  # mkdtemp's privacy would stick on Windows
+        scratch.mkdir()
         try:
             yield scratch
-            for name in names:
-                (scratch / name).replace(folder / name)
+            move_into_place(scratch, folder, names)
+        except BaseException as error:
+            traceback.clear_frames(error.__traceback__)  # they hold maps, which Windows cannot remove
+            raise
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
+
+
+def move_into_place(scratch: Path, folder: Path, names: Sequence[str]) -> None:
+    """Move files out of a scratch folder; if one cannot be moved, put the older ones back.
+
+    The older ones leave first: a run cut off between two moves has no last file, which tells it apart.
+    """
+    older = scratch / "older"
+    older.mkdir()
+    with contextlib.ExitStack() as undo:
+        for name in reversed(names):
+            if (folder / name).is_file():
+                (folder / name).replace(older / name)
+                undo.callback((older / name).replace, folder / name)
+        for name in names:
+            (scratch / name).replace(folder / name)
+            undo.callback((folder / name).unlink)
+        undo.pop_all()
 
 
 @contextlib.contextmanager
@@ -42,17 +77,19 @@ def explain_disk_errors(folder: Path) -> Iterator[None]:
     """Turn the operating system's refusals into one line each.
 
     Raises:
-        EnvironmentLacksError: in place of an OSError about permission or space.
+        EnvironmentLacksError: in place of an OSError about permission, names, size or space.
     """
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in FULL:
             raise EnvironmentLacksError(
                 f"{folder}: the disk is full; nothing was written. Free space, or give another --out."
             ) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR):
+        if error.errno in REFUSED:
+            what = Path(str(error.filename or folder)).name
             raise EnvironmentLacksError(
-                f"{folder}: cannot be written ({error.strerror}). Get permission, or give another --out."
+                f"{folder}: cannot be written ({what}: {error.strerror}). "
+                "Put that right, or give another --out."
             ) from error
         raise

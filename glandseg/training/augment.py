@@ -23,6 +23,8 @@ class AugmentSettings:
         scale_max: largest enlargement.
         rotation: largest angle beyond quarter turns, in degrees.
         stain: largest relative change of each stain's strength.
+        mixing: largest share of one colour channel's optical density that leaks into another, which turns
+            the stains' hues.
         colour: largest relative change of brightness, contrast and saturation; a third of it turns the hue.
         blur: largest Gaussian sigma, in px; half of the images stay sharp.
         mosaic: share of images that are put together from four.
@@ -30,9 +32,10 @@ class AugmentSettings:
     """
 
     scale_min: float = 0.6
-    scale_max: float = 1.7
+    scale_max: float = 2.2
     rotation: float = 30.0
-    stain: float = 0.35
+    stain: float = 0.45
+    mixing: float = 0.2
     colour: float = 0.2
     blur: float = 1.2
     mosaic: float = 0.25
@@ -65,8 +68,8 @@ def place_randomly(
     turn[:, 0] *= rng.choice((-1, 1))
     # The square's centre falls where the square stays inside the image, as far as that is possible.
     slack = np.maximum(np.array([width, height]) - size / scale, 0) / 2
-    centre = np.array([width, height]) / 2 + rng.uniform(-1, 1, 2) * slack
-    matrix = np.column_stack([turn, centre - turn @ np.full(2, size / 2)])
+    centre = np.array([width - 1, height - 1]) / 2 + rng.uniform(-1, 1, 2) * slack
+    matrix = np.column_stack([turn, centre - turn @ np.full(2, (size - 1) / 2)])
     flags = cv2.WARP_INVERSE_MAP
     warped = cv2.warpAffine(
         image, matrix, (size, size), flags=flags | cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
@@ -84,14 +87,15 @@ def change_stain(
     density = -np.log((image.astype(np.float32) + 1) / 256) @ UNMIX
     strength = np.exp(rng.uniform(-settings.stain, settings.stain, 3)).astype(np.float32)
     offset = rng.uniform(-0.1, 0.1, 3).astype(np.float32) * settings.stain
-    light = np.exp(-(density * strength + offset) @ STAINS_OD)  # 0..1
-    gain, contrast, saturation = 1 + rng.uniform(-settings.colour, settings.colour, 3)
+    leak = np.eye(3) + rng.uniform(-settings.mixing, settings.mixing, (3, 3))
+    light = np.exp(-(density * strength + offset) @ (STAINS_OD @ leak).astype(np.float32))  # 0..1
+    gain, contrast, saturation = (1 + rng.uniform(-settings.colour, settings.colour, 3)).astype(np.float32)
     middle, grey = light.mean(), light.mean(axis=2, keepdims=True)
     light = gain * (middle + contrast * (grey + saturation * (light - grey) - middle))
     light *= 1 + rng.uniform(-settings.colour, settings.colour, 3).astype(np.float32) / 3
     if rng.random() < 0.5:
         light = cv2.GaussianBlur(light, (0, 0), rng.uniform(0.1, max(settings.blur, 0.11)))
-    return np.clip(255 * light, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(255 * light, 0, 255), np.uint8)
 
 
 def put_together(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import cv2
 import numpy as np
@@ -41,17 +41,30 @@ class Picture:
 
     def read(self) -> NDArray[np.uint8]:
         """Read the image as (H, W, 3) uint8 RGB."""
-        return np.ascontiguousarray(_decode(self.path, cv2.IMREAD_COLOR)[..., ::-1])
+        return np.ascontiguousarray(decode_image(self.path, cv2.IMREAD_COLOR)[..., ::-1])
 
-    def read_mask(self) -> NDArray[np.uint8]:
-        """Read the mask as (H, W) uint8: 1 gland, 0 not."""
+    def read_mask(self, shape: tuple[int, ...] | None = None) -> NDArray[np.uint8]:
+        """Read the mask as (H, W) uint8: 1 gland, 0 not.
+
+        Args:
+            shape: of the image, which the mask must share; none takes any.
+
+        Raises:
+            BadInputError: if there is none, it cannot be decoded, or its size is not the image's.
+        """
         if self.mask_path is None:
             raise BadInputError(f"{self.path}: has no outline mask. Train with --labels patches.")
-        mask = _decode(self.mask_path, cv2.IMREAD_UNCHANGED)
+        mask = decode_image(self.mask_path, cv2.IMREAD_UNCHANGED)
         if mask.ndim == 3:
-            mask = mask.max(axis=2)
+            mask = mask[..., :3].max(axis=2)  # without opacity
+        if shape and mask.shape != shape[:2]:
+            raise BadInputError(
+                f"{self.mask_path}: is {mask.shape[1]} x {mask.shape[0]} px, its image "
+                f"{shape[1]} x {shape[0]}. Give a mask of the image's size."
+            )
         # Instance ids count from 1; a grey mask's edges are uncertain and split at the middle.
-        return (mask > (127 if mask.max() > 127 else 0)).astype(np.uint8)
+        grey = mask.dtype == np.uint8 and mask.max() > 127
+        return (mask > (127 if grey else 0)).astype(np.uint8)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,72 +104,101 @@ def find_pictures(folder: Path) -> DataSet:
     )
 
 
-def _list_labelled_patches(folder: Path) -> Iterable[Picture]:
-    table = folder / LABELS_CSV
-    if not table.is_file():
-        return
-    with table.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        lacking = {"file", "gland", "non_gland"} - set(reader.fieldnames or ())
-        if lacking:
-            raise BadInputError(
-                f"{table}: lacks the column {', '.join(sorted(lacking))}. Add it to the header."
-            )
-        for number, row in enumerate(reader, start=2):
-            path = folder / row["file"]
-            if not path.is_file():
-                raise BadInputError(f"{table}: line {number} names {row['file']}, which is not there.")
-            labels = (_read_flag(row, "non_gland", table, number), _read_flag(row, "gland", table, number))
-            yield Picture(name=row["file"], path=path, labels=labels, group=row.get("patient") or row["file"])
+def _list_labelled_patches(folder: Path) -> Iterator[Picture]:
+    for where, row in _read_table(folder / LABELS_CSV, ("file", "gland", "non_gland")):
+        name = row["file"]
+        if PurePath(name).anchor or ".." in PurePath(name).parts:
+            raise BadInputError(f"{where} names {name}, which is not below {folder}. Move it there.")
+        if not (folder / name).is_file():
+            raise BadInputError(f"{where} names {name}, which is not there. Mend the line or take it out.")
+        labels = (_read_flag(row, "non_gland", where), _read_flag(row, "gland", where))
+        if not any(labels):
+            raise BadInputError(f"{where} says neither gland nor non_gland. Mark one or take the line out.")
+        yield Picture(name=name, path=folder / name, labels=labels, group=row.get("patient") or name)
 
 
-def _read_flag(row: dict[str, str], column: str, table: Path, number: int) -> bool:
-    value = (row[column] or "").strip().lower()
+def _read_flag(row: dict[str, str], column: str, where: str) -> bool:
+    value = row[column].lower()
     if value not in ("0", "1", "true", "false", "yes", "no"):
-        raise BadInputError(f"{table}: line {number}, column {column}: 0 or 1 expected. Received: {value!r}")
+        raise BadInputError(f"{where}, column {column}: 0 or 1 expected. Received: {value!r}")
     return value in ("1", "true", "yes")
 
 
-def _list_glas(folder: Path) -> Iterable[Picture]:
-    for mask in sorted(folder.glob("*_anno.*")):
-        name = mask.stem.removesuffix("_anno")
-        image = _find_image(folder, name)
-        if image:
-            yield Picture(name=name, path=image, mask_path=mask, group=name)
+def _list_glas(folder: Path) -> Iterator[Picture]:
+    images = _find_images(folder)
+    for stem, mask in images.items():
+        name = stem.removesuffix("_anno")
+        if name != stem and name in images:
+            yield Picture(name=name, path=images[name], mask_path=mask, group=name)
 
 
-def _list_ebhi_index(folder: Path) -> Iterable[Picture]:
-    index = folder / "index.csv"
-    if not index.is_file():
-        return
-    with index.open(newline="", encoding="utf-8-sig") as file:
-        for row in csv.DictReader(file):
-            image = _find_image(folder / "images", row["name"])
-            mask = _find_image(folder / "masks", row["name"])
-            if image and mask:
-                yield Picture(name=row["name"], path=image, mask_path=mask, group=row["patient"])
+def _list_ebhi_index(folder: Path) -> Iterator[Picture]:
+    images, masks = _find_images(folder / "images"), _find_images(folder / "masks")
+    for _, row in _read_table(folder / "index.csv", ("name", "patient")):
+        name = row["name"]
+        if name in images and name in masks:
+            group = row["patient"] or name
+            yield Picture(name=name, path=images[name], mask_path=masks[name], group=group)
 
 
-def _list_ebhi_classes(folder: Path) -> Iterable[Picture]:
+def _list_ebhi_classes(folder: Path) -> Iterator[Picture]:
     for images in sorted(folder.glob("*/image")):
-        for path in sorted(images.iterdir()):
-            mask = _find_image(images.parent / "label", path.stem)
-            if path.suffix.lower() in IMAGE_SUFFIXES and mask:
-                digits = re.search(r"\d{6,}", path.stem)
-                yield Picture(
-                    name=f"{images.parent.name}/{path.stem}",
-                    path=path,
-                    mask_path=mask,
-                    group=digits.group() if digits else path.stem,
-                )
+        masks = _find_images(images.parent / "label")
+        for stem, path in _find_images(images).items():
+            if stem in masks:
+                digits = re.search(r"\d{6,}", stem)
+                name, group = f"{images.parent.name}/{stem}", digits.group() if digits else stem
+                yield Picture(name=name, path=path, mask_path=masks[stem], group=group)
 
 
-def _find_image(folder: Path, name: str) -> Path | None:
-    return next((path for suffix in IMAGE_SUFFIXES if (path := folder / (name + suffix)).is_file()), None)
+def _find_images(folder: Path) -> dict[str, Path]:
+    """Give a folder's images by stem; where several share one, the first in the order of `IMAGE_SUFFIXES`."""
+    if not folder.is_dir():
+        return {}
+    images = [
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+    ]
+    images.sort(key=lambda path: IMAGE_SUFFIXES.index(path.suffix.lower()), reverse=True)
+    return {path.stem: path for path in images}
 
 
-def _decode(path: Path, flags: int) -> NDArray[np.uint8]:
-    image = cv2.imdecode(np.fromfile(path, np.uint8), flags) if path.stat().st_size else None
+def _read_table(table: Path, columns: tuple[str, ...]) -> Iterator[tuple[str, dict[str, str]]]:
+    """Give the rows of a CSV file, each with where it stands; none if there is no such file.
+
+    Raises:
+        BadInputError: if it is not a table, a column is missing, or the first column names something twice.
+    """
+    if not table.is_file():
+        return
+    seen: set[str] = set()
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.reader(file)
+            header = [name.strip() for name in next(reader, [])]
+            lacking = sorted(set(columns) - set(header))
+            if lacking:
+                raise BadInputError(f"{table}: lacks the column {', '.join(lacking)}. Add it to the header.")
+            for cells in filter(None, reader):
+                row = dict(zip(header, [cell.strip() for cell in cells] + [""] * len(header), strict=False))
+                where, key = f"{table}: line {reader.line_num}", row[columns[0]]
+                if key in seen:
+                    raise BadInputError(f"{where} names {key} again. Name each image once.")
+                seen.add(key)
+                yield where, row
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise BadInputError(f"{table}: not a CSV file in UTF-8 ({error}). Save it as one.") from None
+
+
+def decode_image(path: Path, flags: int) -> NDArray[np.uint8]:
+    """Decode an image file as OpenCV's `flags` say.
+
+    Raises:
+        BadInputError: if it is missing or not an image.
+    """
+    data = np.fromfile(path, np.uint8) if path.is_file() else np.empty(0, np.uint8)
+    image = cv2.imdecode(data, flags) if data.size else None
     if image is None:
         raise BadInputError(
             f"{path}: not an image that can be decoded. Replace it or take it out of the folder."

@@ -24,8 +24,8 @@ def draw_data(folder: Path) -> Path:
     for index in range(TILES):
         stain = Stain(hematoxylin=float(rng.uniform(0.8, 1.2)), eosin=float(rng.uniform(0.8, 1.2)))
         image, truth = draw_tile(SIDE_PX, GLAS_UM_PER_PX, index, kinds[index % len(kinds)], stain)
-        cv2.imwrite(str(folder / f"drawn_{index:02d}.png"), image[..., ::-1])
-        cv2.imwrite(str(folder / f"drawn_{index:02d}_anno.png"), truth.astype(np.uint8))
+        for name, pixels in (("", image[..., ::-1]), ("_anno", truth.astype(np.uint8))):
+            cv2.imencode(".png", pixels)[1].tofile(folder / f"drawn_{index:02d}{name}.png")
     return folder
 
 
@@ -34,10 +34,10 @@ def shorten(settings: TrainSettings) -> TrainSettings:
     classifier, segmenter = settings.classifier, settings.segmenter
     return replace(
         settings,
-        output_stride=16,
         classifier=replace(
             classifier,
             input=96,
+            output_stride=16,
             fit=replace(classifier.fit, steps=120, warmup=10, lr=2e-3, validate_every=60),
         ),
         segmenter=replace(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import json
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -46,8 +46,8 @@ def fit(
 ) -> None:
     """Fit a network and leave it with the weights that validated best.
 
-    Writes `NAME.safetensors` (the best weights), `NAME.csv` (loss, learning rate and scores by step) and,
-    until it is done, `NAME.progress.*`, from which the same call goes on.
+    Writes `NAME.safetensors` (the best weights), `NAME.csv` (loss, learning rate and scores by step) and
+    `NAME.progress.safetensors`, from which the same call goes on, or sees that nothing is left to do.
 
     Args:
         network: what to fit.
@@ -61,14 +61,12 @@ def fit(
     """
     optimizer = _build_optimizer(network, settings)
     best_path, log_path = folder / f"{name}.safetensors", folder / f"{name}.csv"
-    state_path, weights_path = folder / f"{name}.progress.json", folder / f"{name}.progress.safetensors"
-    step, best = 0, float("-inf")
-    if state_path.is_file():
-        state = json.loads(state_path.read_text(encoding="utf-8"))
-        step, best = state["step"], state["best"]
-        load_progress(weights_path, network, optimizer)
+    progress_path = folder / f"{name}.progress.safetensors"
+    place = load_progress(progress_path, network, optimizer) if progress_path.is_file() else {}
+    step, best, running = int(place.get("step", 0)), place.get("best", -math.inf), place.get("loss")
+    _forget_after(log_path, step)
     network.train()
-    started, first, running = time.monotonic(), step, None
+    started, first = time.monotonic(), step
     while step < settings.steps:
         rate = _set_rate(optimizer, settings, step)
         torch.manual_seed(settings.seed * 1_000_003 + step)
@@ -86,8 +84,8 @@ def fit(
             if next(iter(scores.values())) > best:
                 best = next(iter(scores.values()))
                 save_network(best_path, network)
-            save_progress(weights_path, network, optimizer)
-            state_path.write_text(json.dumps({"step": step, "best": best}), encoding="utf-8")
+            place = {"step": step, "best": best, "loss": running}
+            save_progress(progress_path, network, optimizer, place)
         left = (time.monotonic() - started) / (step - first) * (settings.steps - step)
         report(Progress(step=step, steps=settings.steps, loss=running, seconds_left=left, scores=scores))
     load_network(best_path, network)
@@ -104,7 +102,7 @@ def _build_optimizer(network: nn.Module, settings: FitSettings) -> torch.optim.O
 
 def _set_rate(optimizer: torch.optim.Optimizer, settings: FitSettings, step: int) -> float:
     rise = min(1.0, (step + 1) / max(settings.warmup, 1))
-    rate = settings.lr * rise * (1 - step / settings.steps) ** settings.power
+    rate: float = settings.lr * rise * (1 - step / settings.steps) ** settings.power
     for group in optimizer.param_groups:
         group["lr"] = rate
     return rate
@@ -117,3 +115,14 @@ def _log(path: Path, row: dict[str, float]) -> None:
         if new:
             writer.writeheader()
         writer.writerow(row)
+
+
+def _forget_after(path: Path, step: int) -> None:
+    """Drop what was logged after a step, for it is done again."""
+    if not path.is_file():
+        return
+    with path.open(newline="", encoding="utf-8") as file:
+        rows: list[dict[str, Any]] = [row for row in csv.DictReader(file) if int(row["step"]) <= step]
+    path.unlink()
+    for row in rows:
+        _log(path, row)

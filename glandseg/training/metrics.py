@@ -37,7 +37,7 @@ class Confusion:
 
     @property
     def iou(self) -> NDArray[np.float64]:
-        """Intersection over union of each class, (2,) in 0..1; 1 where truth and prediction lack the class."""
+        """Each class's intersection over union, (2,) in 0..1; 1 where truth and prediction lack the class."""
         both = np.diag(self.counts)
         either = self.counts.sum(0) + self.counts.sum(1) - both
         return np.where(either > 0, both / np.maximum(either, 1), 1.0)

@@ -66,7 +66,7 @@ def list_patches(
         if picture.labels is not None:
             cut = [_whole(index, width, height, picture.labels)]
         else:
-            cut = _cut_grid(index, picture.read_mask(), side, stride, settings.present)
+            cut = _cut_grid(index, picture.read_mask(image.shape), side, stride, settings.present)
         patches += [patch for patch in cut if _white_share(patch.cut(image)) <= settings.background]
     return patches
 
@@ -87,8 +87,7 @@ def _cut_grid(index: int, mask: NDArray[np.uint8], side: int, stride: int, least
     for y in grid_starts(height, side, stride):
         for x in grid_starts(width, side, stride):
             part = mask[y : y + side, x : x + side]
-            gland = float(part.mean())
-            present = (1 - gland >= least, gland >= least)
+            present = (bool((part == 0).mean() >= least), bool((part == 1).mean() >= least))
             patches.append(
                 Patch(
                     picture=index,

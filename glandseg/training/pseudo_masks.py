@@ -74,14 +74,21 @@ def _map_patches(
     maps = [np.zeros((CLASSES, patch.height_px, patch.width_px), np.float32) for patch in patches]
     for scale in settings.scales if patches else ():
         side = round(settings.input * scale)
-        cut = np.stack([enlarge(patch.cut(image), side) for patch in patches])
-        with evaluating(classifier), autocast(enabled=settings.fit.precision == "bfloat16"):
-            found = classifier.map_classes(to_pictures(torch.from_numpy(cut))).float().numpy()
-        for values, patch, one in zip(maps, patches, found, strict=True):
-            values += _combine(one, settings.combine, (patch.width_px, patch.height_px)) / len(
-                settings.scales
-            )
+        cut = [enlarge(patch.cut(image), side) for patch in patches]
+        for values, patch, found in zip(maps, patches, _map_batches(classifier, cut, settings), strict=True):
+            size_wh = (patch.width_px, patch.height_px)
+            values += _combine(found, settings.combine, size_wh) / len(settings.scales)
     return maps
+
+
+def _map_batches(
+    classifier: Classifier, cut: Sequence[NDArray[np.uint8]], settings: ClassifierSettings
+) -> Iterator[NDArray[np.float32]]:
+    for first in range(0, len(cut), settings.fit.batch):
+        pictures = to_pictures(torch.from_numpy(np.stack(cut[first : first + settings.fit.batch])))
+        with evaluating(classifier), autocast(enabled=settings.fit.precision == "bfloat16"):
+            found = classifier.map_classes(pictures).float().numpy()
+        yield from found
 
 
 def _combine(class_map: NDArray[np.float32], rule: str, size_wh: tuple[int, int]) -> NDArray[np.float32]:
@@ -89,4 +96,4 @@ def _combine(class_map: NDArray[np.float32], rule: str, size_wh: tuple[int, int]
     if rule == "raw":
         return enlarged
     positive = np.maximum(enlarged, 0)
-    return positive / np.maximum(positive.max(axis=(1, 2), keepdims=True), 1e-6)
+    return np.asarray(positive / np.maximum(positive.max(axis=(1, 2), keepdims=True), 1e-6), np.float32)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 import glandseg
 from glandseg.runtime.errors import BadInputError
 from glandseg.training.classifier import Classifier
+from glandseg.training.datasets import decode_image
 from glandseg.training.pspnet import PSPNet
 from glandseg.training.settings import TrainSettings
 from glandseg.training.settings_file import read_settings, write_settings
@@ -66,14 +67,15 @@ class Run:
 
     def read_pseudo_mask(self, name: str) -> NDArray[np.uint8]:
         """Read a picture's pseudo mask, (H, W) uint8: 0 non-gland, 1 gland, 255 ignored."""
-        return _GREY_TO_LABEL[np.asarray(cv2.imread(str(self._pseudo_mask_path(name)), cv2.IMREAD_GRAYSCALE))]
+        grey = decode_image(self._pseudo_mask_path(name), cv2.IMREAD_GRAYSCALE)
+        return np.asarray(_GREY_TO_LABEL[grey], np.uint8)
 
     def write_pseudo_mask(self, name: str, mask: NDArray[np.uint8]) -> None:
         """Write a picture's pseudo mask so that it can be looked at: gland white, ignored grey."""
         path = self._pseudo_mask_path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(".part.png")
-        cv2.imwrite(str(part), _LABEL_TO_GREY[mask])
+        cv2.imencode(".png", _LABEL_TO_GREY[mask])[1].tofile(part)
         part.replace(path)
 
     def _pseudo_mask_path(self, name: str) -> Path:
@@ -83,15 +85,26 @@ class Run:
         """Add facts to the record."""
         path = self.path / RECORD
         record = self.record if path.is_file() else {"glandseg": glandseg.__version__}
-        path.write_text(json.dumps(record | facts, indent=1), encoding="utf-8")
+        part = path.with_suffix(".part")
+        part.write_text(json.dumps(record | facts, indent=1), encoding="utf-8")
+        part.replace(path)
 
     def write_split(self, split: Split) -> None:
-        """Write which picture is in which part."""
-        with (self.path / SPLIT).open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(("name", "group", "part"))
-            for part in ("train", "val", "test"):
-                writer.writerows((picture.name, picture.group, part) for picture in split.part(part))
+        """Write which picture is in which part.
+
+        Raises:
+            BadInputError: if the run was begun with another split, so on other data.
+        """
+        rows = [("name", "group", "part")]
+        for part in ("train", "val", "test"):
+            rows += [(picture.name, picture.group, part) for picture in split.part(part)]
+        path = self.path / SPLIT
+        if path.is_file():
+            with path.open(newline="", encoding="utf-8") as file:
+                if [tuple(row) for row in csv.reader(file)] != rows:
+                    raise BadInputError(f"{self.path}: was begun on other data. Give another --out folder.")
+        with path.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows(rows)
 
 
 def start_run(folder: Path | None, settings: TrainSettings) -> Run:
@@ -136,7 +149,8 @@ def find_newest_run(folder: Path = Path("runs")) -> Run:
     Raises:
         BadInputError: if there is none.
     """
-    finished = sorted(folder.glob(f"*/{SEGMENTER}"), key=lambda path: path.stat().st_mtime)
+    segmenters = [path for path in folder.glob(f"*/{SEGMENTER}") if path.with_name(RECORD).is_file()]
+    finished = sorted(segmenters, key=lambda path: path.stat().st_mtime)
     if not finished:
         raise BadInputError(
             f"{folder}: no finished run. Make one with `glandseg train DATA`, or name a run folder."
@@ -144,20 +158,23 @@ def find_newest_run(folder: Path = Path("runs")) -> Run:
     return open_run(finished[-1].parent)
 
 
-def build_trunk(settings: TrainSettings) -> MobileNetV2:
-    """Build the trunk that the settings name."""
-    return MobileNetV2(output_stride=settings.output_stride)
+def build_trunk(settings: TrainSettings, output_stride: int) -> MobileNetV2:
+    """Build the trunk that the settings name, at an output stride."""
+    return MobileNetV2(output_stride=output_stride)
 
 
 def build_classifier(settings: TrainSettings) -> Classifier:
     """Build the classifier that the settings describe, with weights by chance."""
     stage = settings.classifier
-    return Classifier(build_trunk(settings), attention=stage.attention, pooling=stage.pooling)
+    return Classifier(build_trunk(settings, stage.output_stride), attention=stage.attention, pooling=stage.pooling)
 
 
 def build_segmenter(settings: TrainSettings) -> PSPNet:
     """Build the segmenter that the settings describe, with weights by chance."""
     segmenter = settings.segmenter
     return PSPNet(
-        build_trunk(settings), bins=segmenter.bins, width=segmenter.width, dropout=segmenter.dropout
+        build_trunk(settings, segmenter.output_stride),
+        bins=segmenter.bins,
+        width=segmenter.width,
+        dropout=segmenter.dropout,
     )

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -20,6 +19,7 @@ from glandseg.training.augment import (
     place_randomly,
     put_together,
 )
+from glandseg.training.losses import weighted_cross_entropy
 from glandseg.training.metrics import Confusion
 from glandseg.training.pspnet import PSPNet
 from glandseg.training.sampling import Batch, shuffled_indices
@@ -84,8 +84,8 @@ def segmentation_loss(network: nn.Module, batch: Batch, auxiliary: float) -> Ten
     if not isinstance(network, PSPNet):
         raise TypeError(f"network: a PSPNet expected. Received: {type(network).__name__}")
     logits, auxiliary_logits = network.forward_both(batch.pictures)
-    main = F.cross_entropy(logits.float(), batch.labels, ignore_index=IGNORED)
-    return main + auxiliary * F.cross_entropy(auxiliary_logits.float(), batch.labels, ignore_index=IGNORED)
+    main = weighted_cross_entropy(logits, batch.labels, "plain", IGNORED)
+    return main + auxiliary * weighted_cross_entropy(auxiliary_logits, batch.labels, "plain", IGNORED)
 
 
 def score_segmenter(network: nn.Module, examples: Sequence[Example], precision: str) -> dict[str, float]:

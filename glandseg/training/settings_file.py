@@ -28,13 +28,24 @@ def read_settings(path: Path) -> TrainSettings:
     Raises:
         BadInputError: if the file is not YAML, or names a setting that does not exist.
     """
+    return _from_plain(TrainSettings(), read_yaml(path), str(path))
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML file of named values.
+
+    Raises:
+        BadInputError: if it is missing, not YAML, or holds no names.
+    """
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except FileNotFoundError:
-        raise BadInputError(f"{path}: no such settings file. Check the path.") from None
+    except OSError as error:
+        raise BadInputError(f"{path}: cannot be read ({error.strerror}). Check the path.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise BadInputError(f"{path}: not YAML ({str(error).partition(chr(10))[0]}). Mend it.") from None
-    return _from_plain(TrainSettings(), values, str(path))
+    if not isinstance(values, dict):
+        raise BadInputError(f"{path}: names with values expected, such as `tissue: colon`. Mend it.")
+    return values
 
 
 def override_settings(settings: TrainSettings, assignments: Iterable[str]) -> TrainSettings:
@@ -47,7 +58,10 @@ def override_settings(settings: TrainSettings, assignments: Iterable[str]) -> Tr
         key, found, value = assignment.partition("=")
         if not found:
             raise BadInputError(f"--set {assignment}: key=value expected, such as segmenter.fit.steps=100.")
-        nested: Any = yaml.safe_load(value)
+        try:
+            nested: Any = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise BadInputError(f"--set {assignment}: its value is not YAML. Quote it.") from None
         for part in reversed(key.strip().split(".")):
             nested = {part: nested}
         settings = _from_plain(settings, nested, f"--set {assignment}")
@@ -84,11 +98,15 @@ def _convert(value: Any, wanted: Any, where: str, key: str) -> Any:
         return None if value is None else _convert(value, options[0], where, key)
     try:
         if origin is tuple:
-            converted = tuple(options[0](item) for item in value)
+            if not isinstance(value, list | tuple):
+                raise TypeError
+            converted = tuple(_convert(item, options[0], where, key) for item in value)
             if options[-1] is not Ellipsis and len(converted) != len(options):
                 raise ValueError
             return converted
-        if isinstance(value, bool) is not (wanted is bool) or (wanted is int and int(value) != value):
+        if isinstance(value, bool) is not (wanted is bool) or isinstance(value, list | dict):
+            raise TypeError
+        if wanted is int and int(value) != value:
             raise ValueError
         return wanted(value)
     except (TypeError, ValueError):

@@ -26,6 +26,10 @@ class Split:
         if leaked:
             raise ValueError(f"split: {sorted(leaked)[0]} is in two parts. Keep each patient in one.")
 
+    def count_groups(self) -> int:
+        """Count the groups of all parts: patients, where they are known."""
+        return len({picture.group for picture in self.part("all")})
+
     def part(self, name: str) -> tuple[Picture, ...]:
         """Give the part called train, val or test, or all of them."""
         if name == "all":
@@ -41,6 +45,8 @@ def split_pictures(
 ) -> Split:
     """Split pictures by group, about in the given shares of pictures.
 
+    Of few groups, the first goes to training, the second to validation, the third to test.
+
     Args:
         pictures: what to split.
         shares: of training, validation and test.
@@ -51,12 +57,22 @@ def split_pictures(
         groups[picture.group].append(picture)
     names = sorted(groups)
     np.random.default_rng(seed).shuffle(names)
-    parts: tuple[list[Picture], ...] = ([], [], [])
+    parts: tuple[list[str], ...] = ([], [], [])
     for name in names:
         # The part that is furthest below its share takes the next group.
         lacks = [
-            share * len(pictures) - len(part) if share else -np.inf
+            share * len(pictures) - sum(len(groups[other]) for other in part) if share else -np.inf
             for share, part in zip(shares, parts, strict=True)
         ]
-        parts[int(np.argmax(lacks))].extend(groups[name])
-    return Split(train=tuple(parts[0]), val=tuple(parts[1]), test=tuple(parts[2]))
+        parts[int(np.argmax(lacks))].append(name)
+    _fill_empty(parts, shares)
+    train, val, test = (tuple(picture for name in part for picture in groups[name]) for part in parts)
+    return Split(train=train, val=val, test=test)
+
+
+def _fill_empty(parts: tuple[list[str], ...], shares: tuple[float, float, float]) -> None:
+    train, val, test = parts
+    if shares[1] and not val and len(train) + len(test) > 1:
+        val.append((train if len(train) > 1 else test).pop())
+    if shares[2] and not test and len(train) > 1:
+        test.append(train.pop())

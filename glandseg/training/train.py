@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from glandseg.runtime.errors import BadInputError
 from glandseg.training.classifier import Classifier, PatchStream, classification_loss, score_classifier
 from glandseg.training.datasets import DataSet, Picture, find_pictures
+from glandseg.training.drawn import draw_examples
 from glandseg.training.fit import Progress, fit
 from glandseg.training.patches import Patch, count_presence, list_patches
 from glandseg.training.pseudo_masks import make_pseudo_masks
@@ -48,7 +49,8 @@ def train(data: Path, folder: Path | None, settings: TrainSettings, *, report: R
     split = split_pictures(data_set.pictures, settings.shares, settings.split_seed)
     if not split.train or not split.val:
         raise BadInputError(
-            f"{data}: {len(data_set.pictures)} images are too few to learn from and to choose on."
+            f"{data}: holds {len(data_set.pictures)} images of {split.count_groups()} patients. At least two "
+            "are needed: one to learn from, another to choose on."
         )
     run = start_run(folder, settings)
     run.write_split(split)
@@ -58,7 +60,10 @@ def train(data: Path, folder: Path | None, settings: TrainSettings, *, report: R
         learn_masks(run, split, um_per_px, settings, report, say)
     learned = None if settings.labels == "outlines" else run
     val = read_examples(split.val, learned if split.val[0].mask_path is None else None)
-    scores = fit_segmenter(run, read_examples(split.train, learned), val, settings, report, say)
+    examples = read_examples(split.train, learned)
+    share = settings.segmenter.drawn
+    examples += draw_examples(round(len(examples) * share / (1 - share)), um_per_px, settings.split_seed)
+    scores = fit_segmenter(run, examples, val, settings, report, say)
     run.write_record(**describe_run(data_set, um_per_px, split), scores={"val": scores})
     return run
 
@@ -75,6 +80,11 @@ def learn_masks(
     patches = list_patches(pictures, images, um_per_px, settings.classifier)
     train = [patch for patch in patches if patch.picture < len(split.train)]
     val = patches[len(train) :]
+    if not train or not val:
+        raise BadInputError(
+            f"{pictures[0].path.parent}: {len(train)} patches to learn from and {len(val)} to choose on are "
+            "not white. Give images of tissue, or raise classifier.background."
+        )
     classifier = fit_classifier(run, train, val, images, settings, report, say)
     missing = [index for index, picture in enumerate(pictures) if not run.has_pseudo_mask(picture.name)]
     say(f"pseudo masks: {len(missing)} to make -> {run.pseudo_masks_path}")
@@ -96,7 +106,8 @@ def fit_classifier(
     """Fit the classifier of a run."""
     stage = settings.classifier
     torch.manual_seed(stage.fit.seed)
-    classifier = build_classifier(settings).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    classifier = build_classifier(settings)
+    classifier.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if settings.weights:
         say(f"{settings.weights}: {load_weights(classifier.trunk, Path(settings.weights))}")
     say(f"classifier: {len(train)} patches, {count_presence(train)}")
@@ -115,8 +126,12 @@ def fit_classifier(
 
 def read_examples(pictures: Sequence[Picture], run: Run | None) -> list[Example]:
     """Read pictures into memory, with their outlines or, where a run is given, with its pseudo masks."""
-    masks = (run.read_pseudo_mask(picture.name) if run else picture.read_mask() for picture in pictures)
-    return [Example(image=picture.read(), mask=mask) for picture, mask in zip(pictures, masks, strict=True)]
+    examples = []
+    for picture in pictures:
+        image = picture.read()
+        mask = run.read_pseudo_mask(picture.name) if run else picture.read_mask(image.shape)
+        examples.append(Example(image=image, mask=mask))
+    return examples
 
 
 def fit_segmenter(
@@ -129,13 +144,13 @@ def fit_segmenter(
 ) -> dict[str, float]:
     """Fit the segmenter of a run and give its scores on `val`."""
     torch.manual_seed(settings.segmenter.fit.seed)
-    network = build_segmenter(settings).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = build_segmenter(settings)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if settings.weights:
         say(f"{settings.weights}: {load_weights(network.trunk, Path(settings.weights))}")
     if settings.start_from:
-        say(
-            f"{settings.start_from}: {load_weights(network, open_run(Path(settings.start_from)).segmenter_path)}"
-        )
+        earlier = open_run(Path(settings.start_from)).segmenter_path
+        say(f"{settings.start_from}: {load_weights(network, earlier)}")
     stage, precision = settings.segmenter, settings.segmenter.fit.precision
     fit(
         network,

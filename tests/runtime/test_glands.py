@@ -14,6 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from glandseg.runtime import glands as module
+from glandseg.runtime import regions
 from glandseg.runtime.errors import BadInputError
 from glandseg.runtime.glands import Gland, draw_mask, trace_glands
 
@@ -159,7 +160,7 @@ def test_mask_and_outlines_agree_after_the_area_rules() -> None:
 def test_band_and_strip_sizes_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     clouds = make_clouds(150)
     whole = trace(clouds, min_lumen_um2=20)
-    monkeypatch.setattr(module, "BAND_PX", 500)
+    monkeypatch.setattr(regions, "BAND_PX", 500)
     monkeypatch.setattr(module, "STRIP_PX", 300)
     parts = trace(clouds, min_lumen_um2=20)
     assert parts == whole

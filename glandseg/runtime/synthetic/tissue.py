@@ -6,6 +6,7 @@ the same and about one pixel in 10,000 changes by a few grey levels: compare ima
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
@@ -14,10 +15,11 @@ from numpy.typing import NDArray
 from glandseg.runtime.synthetic.canvas import F64, U8, Canvas, fill_mask, smooth_noise
 from glandseg.runtime.synthetic.crypt import GRID_UM, place_crypts
 from glandseg.runtime.synthetic.crypt_painting import paint_crypt
+from glandseg.runtime.synthetic.muscle_painting import paint_muscle
 from glandseg.runtime.synthetic.stain import Stain, develop
 from glandseg.runtime.synthetic.stroma_painting import paint_stroma
 
-TileKind: TypeAlias = Literal["glands", "stroma", "mixed", "glass"]
+TileKind: TypeAlias = Literal["glands", "stroma", "mixed", "muscle", "glass"]
 Bool: TypeAlias = NDArray[np.bool_]
 
 _MARGIN_UM = 240.0
@@ -58,13 +60,13 @@ def draw_tile(
     """Draw a square tile, by kind.
 
     "glands" is mucosa (crypts are cut by the tile's edge), "stroma" has no gland, "mixed" is half
-    mucosa and half stroma, "glass" is empty.
+    mucosa and half stroma, "muscle" is bundles without gland, "glass" is empty.
 
     Args:
         size_px: side, 64 to 16384.
         um_per_px: micrometres per pixel, 0.1 to 4.
         seed: 0 or more.
-        kind: "glands", "stroma", "mixed" or "glass".
+        kind: "glands", "stroma", "mixed", "muscle" or "glass".
         stain: strengths and colours; None draws the usual ones.
 
     Returns:
@@ -81,17 +83,28 @@ def draw_tile(
     ground = np.full(_count_cells(ground_um), kind in ("glands", "mixed"))
     if kind == "mixed":
         ground &= _halve(ground.shape, rng)
-    return _draw(tissue, ground, -_MARGIN_UM, um_per_px, rng, stain or Stain())
+    paint_ground = _paint_muscle if kind == "muscle" else paint_stroma
+    return _draw(tissue, ground, -_MARGIN_UM, um_per_px, rng, stain or Stain(), paint_ground)
+
+
+def _paint_muscle(canvas: Canvas, glands: Bool, rng: np.random.Generator) -> None:
+    paint_muscle(canvas, rng)
 
 
 def _draw(
-    tissue: Bool, ground: Bool, origin_um: float, um_per_px: float, rng: np.random.Generator, stain: Stain
+    tissue: Bool,
+    ground: Bool,
+    origin_um: float,
+    um_per_px: float,
+    rng: np.random.Generator,
+    stain: Stain,
+    paint_ground: Callable[[Canvas, Bool, np.random.Generator], None] = paint_stroma,
 ) -> tuple[U8, Bool]:
     crypts = place_crypts(ground, origin_um, rng)
     truth = _rasterise([crypt.outline_um() for crypt in crypts], tissue.shape, um_per_px)
     canvas = Canvas((tissue.shape[0], tissue.shape[1]), um_per_px)
     if tissue.any():
-        paint_stroma(canvas, truth, rng)
+        paint_ground(canvas, truth, rng)
         for crypt in crypts:
             paint_crypt(canvas, crypt, rng)
         canvas.mottle(rng)

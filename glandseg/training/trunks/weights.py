@@ -40,20 +40,21 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         BadInputError: if the file cannot be read as either.
     """
     try:
-        if path.suffix == ".safetensors":
+        if path.suffix.lower() == ".safetensors":
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
         state = state.get("state_dict", state)
-        return {name.removeprefix("module."): tensor for name, tensor in state.items()}
+        tensors = {name: value for name, value in state.items() if isinstance(value, Tensor)}
+        return {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
     except FileNotFoundError:
         raise BadInputError(f"{path}: no such weights file. Check the path.") from None
     except (SafetensorError, RuntimeError, AttributeError, EOFError, OSError) as error:
         raise BadInputError(
             f"{path}: not a weights file ({_first_line(error)}). Give .safetensors or .pth."
         ) from None
-    except Exception as error:  # torch.load raises the unpickler's own errors
+    except Exception:  # torch.load raises the unpickler's own errors, which teach the user nothing
         raise BadInputError(
-            f"{path}: holds more than tensors ({_first_line(error)}). Save it as .safetensors."
+            f"{path}: not a weights file of tensors alone, so nothing in it was run. Save it as .safetensors."
         ) from None
 
 

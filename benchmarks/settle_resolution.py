@@ -1,0 +1,45 @@
+"""At which um/px does a model see GlaS best? So the um/px of training images that state none is settled.
+
+GlaS's um/px is known. A model that learned from images of unknown um/px is run on GlaS's training images
+as if its own um/px were each of several; the best is that of the images it learned from.
+
+    python benchmarks/settle_resolution.py ../shared/data/glas --model models/NAME/NAME.onnx
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from glandseg.runtime.model_file import find_model
+from glandseg.runtime.session import Session
+from glandseg.training.datasets import GLAS_UM_PER_PX, find_pictures
+from glandseg.training.evaluate import choose_part, evaluate
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("glas", type=Path)
+    parser.add_argument("--model", type=Path)
+    parser.add_argument("--um", type=float, nargs="+", default=[1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.8])
+    parser.add_argument("--every", type=int, default=1, help="take every n-th image")
+    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--out", type=Path)
+    asked = parser.parse_args()
+    pictures = choose_part(find_pictures(asked.glas), "train")[:: asked.every]
+    file, scores = find_model(asked.model), {}
+    with Session(file.path, threads=asked.threads) as session:
+        for um in asked.um:
+            result = evaluate(pictures, session, picture_um=GLAS_UM_PER_PX, model_um=um)
+            scores[um] = result.list_scores()["miou"]
+            print(f"{um:.2f} um/px: mIoU {scores[um]:.2f} %", flush=True)
+    best = max(scores, key=lambda um: scores[um])
+    print(f"best: {best:.2f} um/px")
+    if asked.out:
+        facts = {"model_sha256": file.sha256, "images": len(pictures), "miou": scores, "best_um_per_px": best}
+        asked.out.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

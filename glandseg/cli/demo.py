@@ -1,0 +1,41 @@
+"""`glandseg demo`: glands of a drawn slide, found and compared with the truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+SIDE_PX, UM_PER_PX, SEED = 5120, 0.5, 7
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the drawn slide and what is found on it.")] = Path("demo"),
+) -> None:
+    """Draw a slide with known glands, find them with the bundled model, and compare."""
+    from glandseg.cli.infer import infer_one
+    from glandseg.runtime.comparison import compare_with_truth
+    from glandseg.runtime.model_file import find_bundled
+    from glandseg.runtime.session import Session
+    from glandseg.runtime.settings import InferSettings
+    from glandseg.runtime.staging import explain_disk_errors
+    from glandseg.runtime.synthetic import draw_slide, write_slide
+
+    typer.echo(f"drawing a slide of {SIDE_PX} x {SIDE_PX} px at {UM_PER_PX:g} um/px ...")
+    image, truth = draw_slide(SIDE_PX, SIDE_PX, UM_PER_PX, SEED)
+    slide = out / "demo.tif"
+    with explain_disk_errors(out):
+        out.mkdir(parents=True, exist_ok=True)
+        write_slide(slide, image, UM_PER_PX)
+    file = find_bundled()
+    with Session(file.path) as session:
+        typer.echo(f"model: {session.card.name} ({file.origin}); {session.name}")
+        l0_per_px = session.card.um_per_px / UM_PER_PX
+        error = infer_one(slide, session, file, InferSettings(), out)
+    if error:
+        raise error
+    dice = compare_with_truth(out / "demo.mask.ome.tif", truth, l0_per_px)
+    typer.echo(f"Dice against the drawn glands: {dice:.3f}")
+    typer.echo(f"look at {out / 'demo.overview.png'}; in QuPath, open {slide}")
+    typer.echo(f"and drop {out / 'demo.glands.geojson'} on it")

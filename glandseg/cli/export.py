@@ -1,0 +1,29 @@
+"""`glandseg export`: a run's segmenter as ONNX files, proven to compute the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def export(
+    run: Annotated[Path | None, typer.Argument(help="Run folder; by default the newest below runs/.")] = None,
+    fp16: Annotated[bool, typer.Option("--fp16", help="Write a float16 file too, for GPUs.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Folder for the files; by default models/NAME.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the model; by default the run folder's.")] = None,
+    card: Annotated[
+        Path | None, typer.Option(help="YAML file of facts for the model card: tissue, stain, licence, ...")
+    ] = None,
+) -> None:
+    """Turn a run into NAME.onnx, and prove on drawn tissue that it computes what PyTorch does."""
+    from glandseg.export.run_export import export_run
+    from glandseg.training.run import find_newest_run, open_run
+    from glandseg.training.settings_file import read_yaml
+
+    chosen = open_run(run) if run else find_newest_run()
+    typer.echo(f"run: {chosen.path}{'' if run else ' (newest)'}")
+    facts = read_yaml(card) if card else None
+    result = export_run(chosen, out, name=name, half=fp16, facts=facts, say=typer.echo)
+    typer.echo(f"next: glandseg infer slide.tif --model {result.artefacts[0].path}")

@@ -1,0 +1,148 @@
+"""`glandseg infer` from the command line: what it writes, prints and exits with."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from glandseg.runtime.findings import SUFFIXES
+from glandseg.runtime.synthetic import write_slide
+
+Pixels = NDArray[np.uint8]
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def slide(tmp_path: Path, draw_disks: Callable[..., Pixels]) -> Path:
+    """A slide of one gland that knows its um/px."""
+    path = tmp_path / "one.tif"
+    write_slide(path, draw_disks(600, 500, [(300.0, 240.0, 100.0)]), 0.5)
+    return path
+
+
+def list_outputs(slide: Path, out: Path) -> list[Path]:
+    return [out / (slide.stem + suffix) for suffix in SUFFIXES]
+
+
+def test_outputs_lie_beside_the_slide(slide: Path, red_model: Path, run_command: Run) -> None:
+    outcome = run_command("infer", slide, "--model", red_model, "--device", "cpu")
+    assert outcome.code == 0
+    assert outcome.err == []
+    assert all(path.is_file() for path in list_outputs(slide, slide.parent))
+    assert outcome.out[0].startswith("model: red is gland (--model), learned on drawings; ONNX Runtime")
+    assert outcome.out[1].startswith("one.tif: tiff, 600 x 500 px at 0.5 um/px (TIFF resolution tags)")
+    assert outcome.out[2].startswith("one.tif: 1 glands, 0.008 mm2 of 0.078 mm2 tissue, in ")
+    assert [line.strip() for line in outcome.out[3:]] == [
+        str(path) for path in list_outputs(slide, slide.parent)
+    ]
+
+
+def test_out_is_made(slide: Path, tmp_path: Path, red_model: Path, run_command: Run) -> None:
+    out = tmp_path / "new" / "folder"
+    assert run_command("infer", slide, "--model", red_model, "--out", out).code == 0
+    assert sorted(out.iterdir()) == sorted(list_outputs(slide, out))
+    assert sorted(tmp_path.iterdir()) == [tmp_path / "new", slide]
+
+
+def test_every_option_is_taken(slide: Path, tmp_path: Path, red_model: Path, run_command: Run) -> None:
+    options = {
+        "--model": red_model,
+        "--out": tmp_path / "out",
+        "--mpp": 0.4,
+        "--scales": "0.75,1.5",
+        "--threshold": 0.4,
+        "--min-gland-um2": 10,
+        "--min-lumen-um2": 10,
+        "--device": "cpu",
+        "--batch": 2,
+        "--threads": 1,
+    }
+    words = [word for pair in options.items() for word in pair]
+    outcome = run_command("infer", slide, *words, "--no-tissue-mask")
+    assert outcome.code == 0
+    record = (tmp_path / "out" / "one.run.json").read_text(encoding="utf-8")
+    for fact in (
+        '"threshold": 0.4',
+        '"mpp": 0.4',
+        '"batch": 2',
+        '"tissue_mask": false',
+        '"min_gland_um2": 10.0',
+    ):
+        assert fact in record
+
+
+def test_the_newest_export_is_taken_by_default(
+    slide: Path,
+    tmp_path: Path,
+    write_model: Callable[..., Path],
+    red_model: Path,
+    run_command: Run,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for age, name in enumerate(["new", "old"]):
+        folder = tmp_path / "models" / name
+        folder.mkdir(parents=True)
+        (folder / f"{name}.onnx").write_bytes(red_model.read_bytes())
+        os.utime(folder / f"{name}.onnx", (1e9 - age, 1e9 - age))
+    write_model(tmp_path / "models" / "old" / "old.onnx", {})
+    os.utime(tmp_path / "models" / "old" / "old.onnx", (1e9 - 1, 1e9 - 1))
+    outcome = run_command("infer", slide)
+    assert outcome.code == 0
+    assert "(newest export)" in outcome.out[0]
+
+
+def test_one_bad_slide_does_not_stop_the_others(
+    slide: Path, tmp_path: Path, red_model: Path, run_command: Run
+) -> None:
+    bad = tmp_path / "bad.svs"
+    bad.write_text("text\n", encoding="utf-8")
+    last = tmp_path / "last.tif"
+    last.write_bytes(slide.read_bytes())
+    outcome = run_command("infer", slide, bad, last, "--model", red_model)
+    assert outcome.code == 1
+    assert all(path.is_file() for one in (slide, last) for path in list_outputs(one, tmp_path))
+    assert len(outcome.err) == 2
+    assert outcome.err[0].startswith(f"error: {bad}: holds no slide")
+    assert outcome.err[1] == "1 of 3 slides failed"
+
+
+def test_warnings_go_to_stderr(tmp_path: Path, red_model: Path, run_command: Run) -> None:
+    path = tmp_path / "white.png"
+    cv2.imwrite(str(path), np.full((1500, 1500, 3), 255, np.uint8))
+    outcome = run_command("infer", path, "--model", red_model, "--mpp", 0.5)
+    assert outcome.code == 0
+    assert [line[:41] for line in outcome.err] == ["warning: white.png: no tissue found: an e"]
+
+
+def test_patterns_are_expanded(slide: Path, tmp_path: Path, red_model: Path, run_command: Run) -> None:
+    """As cmd.exe leaves them to programs."""
+    other = tmp_path / "two.tif"
+    other.write_bytes(slide.read_bytes())
+    out = tmp_path / "out"
+    assert run_command("infer", tmp_path / "*.tif", "--model", red_model, "--out", out).code == 0
+    assert sorted(out.iterdir()) == sorted(list_outputs(slide, out) + list_outputs(other, out))
+
+
+def test_a_slide_may_be_named_with_brackets(slide: Path, red_model: Path, run_command: Run) -> None:
+    odd = slide.rename(slide.with_name("µ [1] ü.tif"))
+    assert run_command("infer", odd, "--model", red_model).code == 0
+    assert all(path.is_file() for path in list_outputs(odd, odd.parent))
+
+
+def test_the_module_runs(slide: Path, tmp_path: Path, red_model: Path) -> None:
+    words = ["infer", str(slide), "--model", str(red_model), "--out", str(tmp_path / "out")]
+    done = subprocess.run(
+        [sys.executable, "-m", "glandseg", *words], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sorted((tmp_path / "out").iterdir()) == sorted(list_outputs(slide, tmp_path / "out"))

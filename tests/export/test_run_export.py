@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from numpy.typing import NDArray
+from onnx import numpy_helper
+from torch import nn
+
+from glandseg.export import run_export
+from glandseg.export.errors import ExportError
+from glandseg.export.run_export import ExportResult, export_run
+from glandseg.runtime.errors import BadInputError, EnvironmentLacksError
+from glandseg.runtime.model_file import check_model, find_model
+from glandseg.training.run import Run
+
+Trace = Callable[[nn.Module], onnx.ModelProto]
+
+
+def load_traced(exported: ExportResult) -> onnx.ModelProto:
+    """The traced model, without paying for another trace."""
+    return onnx.load(exported.artefacts[0].path)
+
+
+def perturb(model: onnx.ModelProto, factor: float = 1.1) -> onnx.ModelProto:
+    """Change the last convolution's weights."""
+    weight = next(tensor for tensor in model.graph.initializer if tensor.name.endswith("head.2.weight"))
+    values = numpy_helper.to_array(weight)
+    weight.CopyFrom(numpy_helper.from_array(values * values.dtype.type(factor), weight.name))
+    return model
+
+
+def list_names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_writes_models_and_record(exported: ExportResult, run: Run) -> None:
+    assert list_names(exported.record.parent) == {"small.onnx", "small.fp16.onnx", "small.json"}
+    assert [artefact.precision for artefact in exported.artefacts] == ["float32", "float16"]
+    assert exported.card.weights_sha256 == hashlib.sha256(run.segmenter_path.read_bytes()).hexdigest()
+
+
+def test_record_tells_hash_and_parity_of_each_file(exported: ExportResult) -> None:
+    record = json.loads(exported.record.read_text(encoding="utf-8"))
+    assert set(record["files"]) == {"small.onnx", "small.fp16.onnx"}
+    for artefact in exported.artefacts:
+        told = record["files"][artefact.path.name]
+        assert told["sha256"] == hashlib.sha256(artefact.path.read_bytes()).hexdigest()
+        assert told["bytes"] == artefact.path.stat().st_size
+        assert told["parity"]["max_dp"] == artefact.parity.max_dp
+    assert "emulated" in record["files"]["small.fp16.onnx"]
+    assert record["card"]["um_per_px"] == 0.62
+
+
+def test_one_record_vouches_for_both_files(exported: ExportResult, tmp_path: Path) -> None:
+    for artefact in exported.artefacts:
+        assert check_model(artefact.path, "--model").sha256 == artefact.sha256
+        for path in (artefact.path, exported.record):
+            (tmp_path / path.name).write_bytes(path.read_bytes())
+        (tmp_path / artefact.path.name).write_bytes(b"other")
+        with pytest.raises(BadInputError, match=r"small\.json says"):
+            check_model(tmp_path / artefact.path.name, "--model")
+
+
+def test_newest_export_is_the_float32_file(exported: ExportResult) -> None:
+    found = find_model(None, exports=exported.record.parents[1])
+    assert (found.path.name, found.origin) == ("small.onnx", "newest export")
+
+
+def test_says_a_line_a_file_and_removes_an_older_float16_file(
+    run: Run,
+    exported: ExportResult,
+    tmp_path: Path,
+    tiles: NDArray[np.uint8],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(run_export, "trace_segmenter", lambda segmenter: load_traced(exported))
+    (tmp_path / "colon.fp16.onnx").write_bytes(b"older")
+    (tmp_path / "other.onnx").write_bytes(b"another model")
+    said: list[str] = []
+    result = export_run(
+        run, tmp_path, name="colon", facts={"tissue": "colon"}, say=said.append, tiles=tiles[:1]
+    )
+    assert list_names(tmp_path) == {"colon.onnx", "colon.json", "other.onnx"}
+    assert len(said) == 1 and "colon.onnx: float32" in said[0] and ".part" not in said[0]
+    assert (result.card.name, result.card.tissue) == ("colon", "colon")
+
+
+def test_default_folder_is_models_and_the_run_s_name(
+    run: Run, exported: ExportResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_export, "trace_segmenter", lambda segmenter: load_traced(exported))
+    monkeypatch.chdir(tmp_path)
+    export_run(run)
+    assert list_names(tmp_path / "models" / "small") == {"small.onnx", "small.json"}
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_sabotaged_artefact_is_refused_and_nothing_remains(
+    run: Run,
+    exported: ExportResult,
+    tmp_path: Path,
+    tiles: NDArray[np.uint8],
+    monkeypatch: pytest.MonkeyPatch,
+    half: bool,
+) -> None:
+    monkeypatch.setattr(run_export, "trace_segmenter", lambda segmenter: perturb(load_traced(exported)))
+    said: list[str] = []
+    with pytest.raises(ExportError, match=r"small\.onnx: .*max_dp .* outside its limit"):
+        export_run(run, tmp_path / "new", half=half, say=said.append, tiles=tiles[:1])
+    assert list_names(tmp_path) == set() and not said
+
+
+def test_failed_float16_leaves_what_was_there(
+    run: Run,
+    exported: ExportResult,
+    tmp_path: Path,
+    tiles: NDArray[np.uint8],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    half = perturb(onnx.load(exported.artefacts[1].path), 2)
+    monkeypatch.setattr(run_export, "trace_segmenter", lambda segmenter: load_traced(exported))
+    monkeypatch.setattr(run_export, "to_half", lambda model: half)
+    (tmp_path / "small.onnx").write_bytes(b"older")
+    with pytest.raises(ExportError, match=r"small\.fp16\.onnx"):
+        export_run(run, tmp_path, half=True, tiles=tiles[:1])
+    assert list_names(tmp_path) == {"small.onnx"}
+    assert (tmp_path / "small.onnx").read_bytes() == b"older"
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", ".hidden", "small.fp16"])
+def test_name_that_is_no_file_name_is_refused(run: Run, tmp_path: Path, name: str) -> None:
+    with pytest.raises(BadInputError, match="--name"):
+        export_run(run, tmp_path, name=name)
+
+
+def test_damaged_weights_are_refused(run: Run, tmp_path: Path) -> None:
+    damaged = Run(tmp_path)
+    for path in run.path.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes()[:4000])
+    with pytest.raises(BadInputError, match=r"segmenter\.safetensors: not the weights"):
+        export_run(damaged, tmp_path / "out")
+
+
+def test_folder_that_cannot_be_written_is_told(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file", encoding="utf-8")
+    with pytest.raises(EnvironmentLacksError, match="taken: cannot be written"):
+        export_run(run, tmp_path / "taken")
+
+
+def test_other_tiles_can_be_given(
+    run: Run,
+    exported: ExportResult,
+    tmp_path: Path,
+    tiles: NDArray[np.uint8],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(run_export, "trace_segmenter", lambda segmenter: load_traced(exported))
+    result = export_run(run, tmp_path / "out", tiles=tiles[:1])
+    assert result.artefacts[0].parity.max_dp <= 1 / 255

@@ -1,0 +1,60 @@
+"""The card travels in a model's metadata and comes back as it was."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from glandseg.runtime.card import METADATA_KEY, CardError, ModelCard, read_card
+
+CARD = ModelCard(
+    name="µ",
+    network="net",
+    tissue="colon",
+    um_per_px=1.4,
+    scales=(0.75, 1.0),
+    training=({"name": "set", "licence": "CC BY 4.0"},),
+    scores={"test": {"miou": 80.5}},
+    weights_sha256="0" * 64,
+)
+
+
+def change(**values: Any) -> dict[str, str]:
+    return {METADATA_KEY: json.dumps(json.loads(CARD.to_metadata()[METADATA_KEY]) | values)}
+
+
+def test_a_card_comes_back() -> None:
+    assert read_card(CARD.to_metadata()) == CARD
+
+
+def test_what_a_later_version_adds_is_ignored() -> None:
+    assert read_card(change(colour="red")) == CARD
+
+
+def test_the_same_card_gives_the_same_text() -> None:
+    assert CARD.to_metadata() == read_card(CARD.to_metadata()).to_metadata()
+
+
+@pytest.mark.parametrize(
+    ("metadata", "says"),
+    [
+        ({}, "lack glandseg.card"),
+        ({METADATA_KEY: "no json"}, "cannot be read"),
+        ({METADATA_KEY: "{}"}, "cannot be read"),
+        ({METADATA_KEY: "3"}, "cannot be read"),
+        (change(kind="classifier"), "it is a classifier"),
+        (change(window_px=256), "windows of 256 px every 256 px"),
+        (change(classes=["gland"]), "its classes are gland"),
+        (change(um_per_px=-1.4), "asks for -1.4 um/px"),
+        (change(um_per_px=None), "asks for None um/px"),
+        (change(scales=[]), "scales are"),
+        (change(scales=[0]), "scales are"),
+        (change(scales=["1"]), "scales are"),
+        (change(scales=1), "scales are"),
+    ],
+)
+def test_what_is_no_card_of_a_segmenter(metadata: dict[str, str], says: str) -> None:
+    with pytest.raises(CardError, match=says):
+        read_card(metadata)

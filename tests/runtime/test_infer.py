@@ -1,0 +1,592 @@
+"""A slide from file to outputs, with a network whose answer is known: red is gland."""
+
+from __future__ import annotations
+
+import csv
+import gc
+import getpass
+import json
+import platform
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import cv2
+import numpy as np
+import openslide
+import pytest
+import shapely
+import tifffile
+from numpy.typing import NDArray
+from shapely import Polygon
+from shapely.geometry import shape
+
+from glandseg.runtime.card import ModelCard
+from glandseg.runtime.errors import BadInputError, EnvironmentLacksError
+from glandseg.runtime.findings import SUFFIXES
+from glandseg.runtime.infer import Result, infer_slide
+from glandseg.runtime.model_file import ModelFile, check_model
+from glandseg.runtime.session import Session
+from glandseg.runtime.settings import InferSettings
+from glandseg.runtime.synthetic import write_slide
+
+Pixels = NDArray[np.uint8]
+Disk = tuple[float, float, float]
+DrawDisks = Callable[..., Pixels]
+WIDTH, HEIGHT = 1200, 1000
+DISKS: list[Disk] = [(300.0, 250.0, 80.0), (741.5, 493.2, 120.0), (1040.3, 800.0, 60.0)]
+RING_HOLE: Disk = (741.5, 493.2, 50.0)
+UM_PER_PX = 1.4
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The five files of a slide, read back."""
+
+    features: list[dict[str, Any]]
+    rows: list[dict[str, str]]
+    mask: Pixels
+    record: dict[str, Any]
+    overview: Pixels
+
+    @classmethod
+    def read(cls, result: Result) -> Outputs:
+        outlines, mask, table, overview, record = result.outputs
+        with table.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        return cls(
+            json.loads(outlines.read_text(encoding="utf-8"))["features"],
+            rows,
+            tifffile.imread(mask),
+            json.loads(record.read_text(encoding="utf-8")),
+            np.asarray(cv2.imread(str(overview)), np.uint8),
+        )
+
+
+@pytest.fixture(scope="module")
+def model(red_model: Path) -> ModelFile:
+    return check_model(red_model, "--model")
+
+
+@pytest.fixture(scope="module")
+def session(red_model: Path) -> Iterator[Session]:
+    with Session(red_model, device="cpu", threads=1) as session:
+        yield session
+
+
+@pytest.fixture
+def run(session: Session, model: ModelFile) -> Callable[..., Result]:
+    def infer(path: Path, out: Path | None = None, **settings: Any) -> Result:
+        return infer_slide(path, session, model, InferSettings(**settings), out=out)
+
+    return infer
+
+
+@pytest.fixture
+def picture(draw_disks: DrawDisks) -> Pixels:
+    return draw_disks(WIDTH, HEIGHT, DISKS, [RING_HOLE])
+
+
+def write_png(path: Path, picture: Pixels) -> Path:
+    cv2.imwrite(str(path), picture[..., ::-1])
+    return path
+
+
+def write_ome(path: Path, picture: Pixels, um_per_px: float) -> Path:
+    size = {f"PhysicalSize{axis}": um_per_px for axis in "XY"}
+    units = {f"PhysicalSize{axis}Unit": "µm" for axis in "XY"}
+    tifffile.imwrite(
+        path,
+        picture,
+        ome=True,
+        photometric="rgb",
+        tile=(256, 256),
+        compression="deflate",
+        metadata={"axes": "YXS", **size, **units},
+    )
+    return path
+
+
+def read_outlines(outputs: Outputs) -> list[Polygon]:
+    outlines = [shape(feature["geometry"]) for feature in outputs.features]
+    assert all(isinstance(outline, Polygon) for outline in outlines)
+    return cast(list[Polygon], outlines)
+
+
+def list_folder(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def check_agreement(result: Result, out: Path) -> Outputs:
+    """Check what holds of any slide, and give the outputs."""
+    outputs = Outputs.read(result)
+    assert sorted(path.name for path in out.iterdir() if path.name.endswith(SUFFIXES)) == sorted(
+        path.name for path in result.outputs
+    )
+    assert len(outputs.features) == len(outputs.rows) == outputs.record["result"]["glands"] == result.glands
+    assert [feature["id"] for feature in outputs.features] == [row["id"] for row in outputs.rows]
+    width_l0, height_l0 = map(int, outputs.record["slide"]["size_l0"].split(" x "))
+    frame = shapely.box(0, 0, width_l0, height_l0).buffer(float(outputs.record["slide"]["l0_per_model_px"]))
+    for feature in outputs.features:
+        outline = shape(feature["geometry"])
+        assert outline.is_valid
+        assert outline.within(frame)
+    mask_mm2 = np.count_nonzero(outputs.mask) * UM_PER_PX**2 / 1e6
+    assert mask_mm2 == pytest.approx(result.gland_mm2, rel=0.03, abs=1e-3)
+    assert not list(out.glob(".glandseg-*"))
+    return outputs
+
+
+# Where the outlines lie
+
+
+@pytest.mark.parametrize("um_per_px", [0.5, 0.35])
+@pytest.mark.parametrize("kind", ["png", "tif", "ome.tif"])
+def test_outlines_land_on_the_disks(
+    kind: str, um_per_px: float, picture: Pixels, tmp_path: Path, run: Callable[..., Result]
+) -> None:
+    path = tmp_path / f"disks.{kind}"
+    if kind == "png":
+        write_png(path, picture)
+    elif kind == "tif":
+        write_slide(path, picture, um_per_px)
+    else:
+        write_ome(path, picture, um_per_px)
+    result = run(path, mpp=um_per_px if kind == "png" else None)
+    outputs = check_agreement(result, tmp_path)
+
+    outlines = read_outlines(outputs)
+    assert len(outlines) == len(DISKS)
+    for outline, (x_l0, y_l0, radius_l0) in zip(outlines, DISKS, strict=True):
+        filled = Polygon(outline.exterior)
+        assert np.hypot(filled.centroid.x - x_l0, filled.centroid.y - y_l0) < 0.5
+        assert filled.area == pytest.approx(np.pi * radius_l0**2, rel=0.02)
+    assert [len(outline.interiors) for outline in outlines] == [0, 1, 0]
+    hole = Polygon(outlines[1].interiors[0])
+    assert np.hypot(hole.centroid.x - RING_HOLE[0], hole.centroid.y - RING_HOLE[1]) < 0.5
+    assert hole.area == pytest.approx(np.pi * RING_HOLE[2] ** 2, rel=0.04)
+
+    row = outputs.rows[1]
+    area_um2 = np.pi * (120.0**2 - 50.0**2) * um_per_px**2
+    assert float(row["area_um2"]) == pytest.approx(area_um2, rel=0.03)
+    assert float(row["centroid_x_l0"]) == pytest.approx(741.5, abs=0.5)
+    assert float(row["centroid_y_um"]) == pytest.approx(493.2 * um_per_px, abs=0.5)
+    assert float(row["lumen_fraction"]) == pytest.approx((50 / 120) ** 2, rel=0.05)
+    assert result.gland_mm2 == pytest.approx(
+        sum(float(row["area_um2"]) for row in outputs.rows) / 1e6, abs=2e-6
+    )
+
+
+@pytest.mark.parametrize("um_per_px", [0.5, 0.35])
+def test_the_mask_is_the_plane_and_agrees_with_the_outlines(
+    um_per_px: float, picture: Pixels, tmp_path: Path, run: Callable[..., Result]
+) -> None:
+    write_slide(tmp_path / "disks.tif", picture, um_per_px)
+    outputs = Outputs.read(run(tmp_path / "disks.tif"))
+    l0_per_px = UM_PER_PX / um_per_px
+    assert outputs.mask.shape == (np.ceil(HEIGHT / l0_per_px), np.ceil(WIDTH / l0_per_px))
+    y_l0, x_l0 = ((np.argwhere(np.ones_like(outputs.mask)) + 0.5) * l0_per_px).T
+    inside = np.zeros(len(x_l0), bool)
+    for feature in outputs.features:
+        inside |= shapely.contains_xy(shape(feature["geometry"]), x_l0, y_l0)
+    assert np.count_nonzero(inside != outputs.mask.ravel().astype(bool)) <= 2
+    with tifffile.TiffFile(tmp_path / "disks.mask.ome.tif") as tiff:
+        assert tiff.is_ome
+        assert f'PhysicalSizeX="{UM_PER_PX}"' in (tiff.ome_metadata or "")
+
+
+def test_the_mask_of_a_wide_slide_is_a_pyramid(tmp_path: Path, run: Callable[..., Result]) -> None:
+    path = write_png(tmp_path / "wide.png", np.full((40, 2100, 3), 90, np.uint8))
+    result = run(path, mpp=UM_PER_PX)
+    with tifffile.TiffFile(result.outputs[1]) as tiff:
+        assert [level.shape for level in tiff.series[0].levels] == [
+            (40, 2100),
+            (20, 1050),
+            (10, 525),
+            (5, 263),
+        ]
+
+
+def test_scales_agree_on_a_smooth_picture(tmp_path: Path, run: Callable[..., Result]) -> None:
+    y, x = np.mgrid[0:700, 0:900] / 60.0
+    red = np.rint(127.5 + 100 * np.sin(x) * np.sin(y)).astype(np.uint8)
+    path = write_png(tmp_path / "hills.png", np.dstack([red, np.full_like(red, 90), np.full_like(red, 90)]))
+    masks = [
+        Outputs.read(run(path, tmp_path / str(scales), mpp=0.7, scales=scales)).mask > 0
+        for scales in [(1.0,), (0.75,), (1.5,), (0.75, 1.0, 1.5)]
+    ]
+    assert 0.2 < masks[0].mean() < 0.6
+    for mask in masks[1:]:
+        assert (mask != masks[0]).mean() < 0.004
+
+
+def test_the_cards_scales_hold_unless_others_are_asked_for(
+    picture: Pixels, tmp_path: Path, write_model: Callable[..., Path], run: Callable[..., Result]
+) -> None:
+    card = ModelCard(
+        name="two", network="", tissue="", um_per_px=UM_PER_PX, weights_sha256="", scales=(0.75, 1.5)
+    )
+    path = write_png(tmp_path / "disks.png", picture)
+    other = write_model(tmp_path / "two.onnx", card.to_metadata())
+    with Session(other, device="cpu") as session:
+        file = check_model(other, "--model")
+        own = infer_slide(path, session, file, InferSettings(mpp=0.5), out=tmp_path / "own")
+        asked = infer_slide(
+            path, session, file, InferSettings(mpp=0.5, scales=(1.0,)), out=tmp_path / "asked"
+        )
+    assert Outputs.read(own).record["settings"]["scales"] == [0.75, 1.5]
+    assert Outputs.read(asked).record["settings"]["scales"] == [1.0]
+    plain = run(path, tmp_path / "plain", mpp=0.5)
+    assert asked.outputs[1].read_bytes() == plain.outputs[1].read_bytes()
+    assert own.glands == 3
+
+
+# Lumina
+
+
+def test_a_white_lumen_is_kept_as_lumen_fraction(
+    draw_disks: DrawDisks, tmp_path: Path, run: Callable[..., Result]
+) -> None:
+    picture = draw_disks(WIDTH, HEIGHT, [(600.0, 500.0, 200.0)])
+    y, x = np.ogrid[0.5:HEIGHT, 0.5:WIDTH]
+    picture[np.hypot(x - 600, y - 500) < 100] = 243
+    picture[:60] = (0, 243, 243)
+    result = run(write_png(tmp_path / "ring.png", picture), mpp=0.5)
+    outputs = check_agreement(result, tmp_path)
+    assert [len(outline.interiors) for outline in read_outlines(outputs)] == [0]
+    assert float(outputs.rows[0]["lumen_fraction"]) == pytest.approx(0.25, rel=0.05)
+
+
+def test_small_glands_and_lumina_go(
+    draw_disks: DrawDisks, tmp_path: Path, run: Callable[..., Result]
+) -> None:
+    disks, holes = [(300.0, 300.0, 100.0), (700.0, 300.0, 18.0)], [(300.0, 300.0, 9.0)]
+    path = write_png(tmp_path / "small.png", draw_disks(1000, 600, disks, holes))
+    default = Outputs.read(run(path, tmp_path / "default", mpp=0.5))
+    everything = Outputs.read(run(path, tmp_path / "all", mpp=0.5, min_gland_um2=0.0, min_lumen_um2=0.0))
+    assert [len(outline.interiors) for outline in read_outlines(default)] == [0]
+    assert [len(outline.interiors) for outline in read_outlines(everything)] == [1, 0]
+
+
+# The same result, and nothing in it that tells who made it
+
+
+def test_batch_and_threads_change_no_byte(
+    picture: Pixels, tmp_path: Path, red_model: Path, model: ModelFile
+) -> None:
+    path = tmp_path / "disks.tif"
+    write_slide(path, picture, 0.35)
+    results = []
+    for batch, threads in [(1, 1), (8, 1), (8, 2)]:
+        with Session(red_model, device="cpu", threads=threads) as session:
+            settings = InferSettings(batch=batch, scales=(0.75, 1.0))
+            out = tmp_path / f"{batch}-{threads}"
+            results.append(infer_slide(path, session, model, settings, out=out))
+    first, *others = [[path.read_bytes() for path in result.outputs[:4]] for result in results]
+    assert all(other == first for other in others)
+
+
+def test_outputs_name_no_user_host_or_path(
+    picture: Pixels, tmp_path: Path, run: Callable[..., Result]
+) -> None:
+    folder = tmp_path / "secret-folder"
+    folder.mkdir()
+    write_slide(folder / "disks.tif", picture, 0.5)
+    result = run(folder / "disks.tif", folder / "secret-out")
+    words = [str(tmp_path), "secret-folder", "secret-out", ".glandseg-", str(Path.home())]
+    words += [word for word in (platform.node(), getpass.getuser()) if len(word) > 4]
+    for path in result.outputs:
+        data = path.read_bytes()
+        assert [word for word in words if word.encode() in data] == [], path.name
+
+
+def test_the_record_tells_what_was_run(picture: Pixels, tmp_path: Path, run: Callable[..., Result]) -> None:
+    path = write_png(tmp_path / "disks.png", picture)
+    record = Outputs.read(run(path, mpp=0.5, threshold=0.6)).record
+    assert record["slide"]["um_per_px"] == "0.5"
+    assert record["slide"]["um_per_px_source"] == "--mpp"
+    assert record["slide"]["size_l0"] == "1200 x 1000"
+    assert record["model"]["card"]["name"] == "red is gland"
+    assert len(record["model"]["sha256"]) == len(record["slide"]["sha256"]) == 64
+    assert record["settings"]["threshold"] == 0.6
+    assert record["settings"]["scales"] == [1.0]
+    assert set(record["result"]["seconds"]) == {"tissue", "glands", "outputs"}
+    assert "Research Use Only" in record["use"]
+
+
+# Whole or not at all
+
+
+class Broken:
+    """The session, until it raises at its second call."""
+
+    def __init__(self, session: Session, error: BaseException) -> None:
+        self.card, self.name, self.classes = session.card, session.name, session.classes
+        self._session, self._error, self._calls = session, error, 0
+
+    def infer(self, windows: Pixels) -> Pixels:
+        self._calls += 1
+        if self._calls > 1:
+            raise self._error
+        return self._session.infer(windows)
+
+
+@pytest.fixture
+def older(tmp_path: Path) -> dict[str, bytes]:
+    """Lay older outputs into the folder "out"."""
+    out = tmp_path / "out"
+    out.mkdir()
+    for suffix in SUFFIXES:
+        (out / f"disks{suffix}").write_text("older", encoding="utf-8")
+    return list_folder(out)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("midway"), KeyboardInterrupt(), MemoryError()])
+def test_a_failing_network_leaves_older_outputs(
+    error: BaseException,
+    picture: Pixels,
+    tmp_path: Path,
+    session: Session,
+    model: ModelFile,
+    older: dict[str, bytes],
+) -> None:
+    path = write_png(tmp_path / "disks.png", picture)
+    broken: Any = Broken(session, error)
+    with pytest.raises(type(error)):
+        infer_slide(path, broken, model, InferSettings(mpp=0.5, batch=1), out=tmp_path / "out")
+    assert list_folder(tmp_path / "out") == older
+
+
+def test_a_slide_that_is_damaged_inside_leaves_older_outputs(
+    picture: Pixels, tmp_path: Path, run: Callable[..., Result], older: dict[str, bytes]
+) -> None:
+    path = tmp_path / "disks.tif"
+    write_slide(path, picture, 0.5)
+    with tifffile.TiffFile(path) as tiff:
+        offset, count = tiff.pages[1].dataoffsets[-1], tiff.pages[1].databytecounts[-1]
+    data = bytearray(path.read_bytes())
+    data[offset : offset + count] = bytes(count)
+    path.write_bytes(data)
+    with pytest.raises(BadInputError, match=r"disks\.tif: level 1.* cannot be decoded"):
+        run(path, tmp_path / "out")
+    assert list_folder(tmp_path / "out") == older
+
+
+def test_a_repeated_run_replaces_its_outputs(
+    picture: Pixels, tmp_path: Path, run: Callable[..., Result], older: dict[str, bytes]
+) -> None:
+    path = write_png(tmp_path / "disks.png", picture)
+    assert check_agreement(run(path, tmp_path / "out", mpp=0.5), tmp_path / "out").rows
+    write_png(path, np.full_like(picture, 90))
+    assert not check_agreement(run(path, tmp_path / "out", mpp=0.5), tmp_path / "out").rows
+    assert set(list_folder(tmp_path / "out")) == set(older)
+
+
+def test_an_output_that_cannot_be_replaced_leaves_the_others(
+    picture: Pixels, tmp_path: Path, run: Callable[..., Result], older: dict[str, bytes]
+) -> None:
+    path = write_png(tmp_path / "disks.png", picture)
+    taken = tmp_path / "out" / "disks.glands.csv"
+    taken.unlink()
+    taken.mkdir()
+    (taken / "kept").touch()
+    with pytest.raises(EnvironmentLacksError, match="cannot be written"):
+        run(path, tmp_path / "out", mpp=0.5)
+    assert (taken / "kept").exists()
+    taken.rename(tmp_path / "aside")
+    assert list_folder(tmp_path / "out") == {k: v for k, v in older.items() if k != taken.name}
+
+
+@pytest.mark.parametrize("error", [None, RuntimeError("midway"), KeyboardInterrupt()])
+def test_no_map_is_open_when_the_scratch_folder_goes(
+    error: BaseException | None,
+    picture: Pixels,
+    tmp_path: Path,
+    session: Session,
+    model: ModelFile,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Windows cannot remove a file that is mapped."""
+    path = write_png(tmp_path / "disks.png", picture)
+    seen: list[tuple[int, int]] = []
+    remove = shutil.rmtree
+
+    def count_maps(folder: Path) -> int:
+        maps = [item for item in gc.get_objects() if issubclass(type(item), np.memmap)]
+        return sum(item.filename is not None and Path(item.filename).parent == folder for item in maps)
+
+    def check_and_remove(folder: Path, **options: Any) -> None:
+        seen.append((count_maps(folder), len(list(folder.glob("*.npy")))))
+        remove(folder, **options)
+
+    monkeypatch.setattr(shutil, "rmtree", check_and_remove)
+    network: Any = session if error is None else Broken(session, error)
+    settings = InferSettings(mpp=0.5, batch=1, scales=(1.0, 0.75))
+    try:
+        infer_slide(path, network, model, settings)
+    except BaseException as raised:
+        assert raised is error
+    [(maps, files)] = seen
+    assert maps == 0
+    assert files >= 1
+
+
+def test_a_full_disk_is_told(
+    picture: Pixels,
+    tmp_path: Path,
+    run: Callable[..., Result],
+    older: dict[str, bytes],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*arguments: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("glandseg.runtime.findings.write_csv", refuse)
+    path = write_png(tmp_path / "disks.png", picture)
+    with pytest.raises(EnvironmentLacksError, match="the disk is full; nothing was written"):
+        run(path, tmp_path / "out", mpp=0.5)
+    assert list_folder(tmp_path / "out") == older
+
+
+# Odd slides
+
+
+def test_an_empty_slide_gives_empty_outputs_and_a_warning(tmp_path: Path, run: Callable[..., Result]) -> None:
+    path = write_png(tmp_path / "empty.png", np.full((1500, 1600, 3), 255, np.uint8))
+    result = run(path, mpp=0.5)
+    outputs = check_agreement(result, tmp_path)
+    assert result.glands == 0
+    assert result.tissue_mm2 == 0
+    assert [warning[:15] for warning in result.warnings] == ["no tissue found"]
+    assert not outputs.mask.any()
+
+
+def test_the_tissue_mask_can_be_left_out(tmp_path: Path, run: Callable[..., Result]) -> None:
+    path = write_png(tmp_path / "empty.png", np.full((1500, 1600, 3), 255, np.uint8))
+    result = run(path, mpp=0.5, tissue_mask=False)
+    assert result.gland_mm2 == pytest.approx(1500 * 1600 * 0.25e-6, rel=0.01)
+
+
+def test_a_slide_without_glands_says_so(tmp_path: Path, run: Callable[..., Result]) -> None:
+    path = write_png(tmp_path / "dull.png", np.full((300, 300, 3), 90, np.uint8))
+    assert run(path, mpp=0.5).warnings == ("no gland found",)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 3000), (3000, 7)])
+@pytest.mark.parametrize("red", [0, 255])
+def test_tiny_slides(size: tuple[int, int], red: int, tmp_path: Path, run: Callable[..., Result]) -> None:
+    picture = np.full((*size, 3), (red, 90, 90), np.uint8)
+    result = run(write_png(tmp_path / "tiny.png", picture), mpp=0.5)
+    outputs = check_agreement(result, tmp_path)
+    assert outputs.mask.shape == tuple(np.ceil(np.array(size) * 0.5 / UM_PER_PX))
+    large = size[0] * size[1] * 0.25 > 400
+    assert result.glands == (1 if red and large else 0)
+
+
+def test_a_slide_coarser_than_the_model_is_warned_about(
+    draw_disks: DrawDisks, tmp_path: Path, run: Callable[..., Result]
+) -> None:
+    path = write_png(tmp_path / "coarse.png", draw_disks(300, 300, [(150.0, 140.0, 60.0)], []))
+    result = run(path, mpp=2.8)
+    outputs = check_agreement(result, tmp_path)
+    assert result.warnings == ("the slide's px are 2.0 times the model's: details are missing",)
+    assert float(outputs.rows[0]["centroid_x_l0"]) == pytest.approx(150, abs=0.5)
+    assert float(outputs.rows[0]["area_um2"]) == pytest.approx(np.pi * 60**2 * 2.8**2, rel=0.02)
+
+
+def test_a_slide_without_resolution_asks_for_it(
+    picture: Pixels, tmp_path: Path, run: Callable[..., Result]
+) -> None:
+    path = write_png(tmp_path / "disks.png", picture)
+    with pytest.raises(BadInputError, match="--mpp"):
+        run(path)
+    assert list_folder(tmp_path) == {"disks.png": path.read_bytes()}
+
+
+def test_progress_ends_at_its_total(
+    picture: Pixels, tmp_path: Path, session: Session, model: ModelFile
+) -> None:
+    path = write_png(tmp_path / "disks.png", picture)
+    steps: list[tuple[int, int]] = []
+    said: list[str] = []
+    infer_slide(
+        path,
+        session,
+        model,
+        InferSettings(mpp=0.5, batch=2),
+        advance=lambda done, total: steps.append((done, total)),
+        say=said.append,
+    )
+    assert steps[0] == (0, 4)
+    assert steps[-1] == (4, 4)
+    assert said == ["disks.png: png, 1200 x 1000 px at 0.5 um/px (--mpp), read as 429 x 358 px at 1.4 um/px"]
+
+
+# Real slides
+
+
+def read_openslide(path: Path) -> Pixels:
+    with openslide.OpenSlide(path) as slide:
+        return np.asarray(slide.read_region((0, 0), 0, slide.dimensions))[..., 0]
+
+
+def read_tiff(path: Path) -> Pixels:
+    picture = np.asarray(tifffile.imread(path), np.uint8)
+    return picture[0] if picture.shape[0] == 3 else picture[..., 0]
+
+
+def read_webp(path: Path) -> Pixels:
+    return np.asarray(cv2.imread(str(path)), np.uint8)[..., 2]
+
+
+def shrink(red: Pixels, factor: float, shape_hw: tuple[int, ...]) -> Pixels:
+    """Sample the means of squares of about `factor` px, by other code than the plane's."""
+    side = round(factor)
+    means = cv2.boxFilter(
+        red, -1, (side, side), anchor=(side // 2, side // 2), borderType=cv2.BORDER_REPLICATE
+    )
+    centre = factor / 2 - 1 + (side % 2) / 2  # of px 0; an even box reaches one px further up and left
+    to_level_0 = np.array([[factor, 0, centre], [0, factor, centre]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    size_wh = (shape_hw[1], shape_hw[0])
+    border = cv2.BORDER_REPLICATE
+    return np.asarray(cv2.warpAffine(means, to_level_0, size_wh, flags=flags, borderMode=border), np.uint8)
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize(
+    ("name", "mpp", "read", "least"),
+    [
+        ("slides/CMU-1-Small-Region.svs", None, read_openslide, 0.997),
+        ("slides/test3-TRITC.ndpi", None, read_openslide, 0.997),
+        (
+            "slides/OS-1-detail.ome.tif",
+            None,
+            read_tiff,
+            0.97,
+        ),  # 6 px to one, which the plane takes in two steps
+        ("slides/camelyon_multiframe.dcm", 0.5, read_openslide, 0.997),
+        ("slides/kidney-48-5.tif", 0.5, read_tiff, 0.997),
+        ("glas/testA_1.webp", 0.62, read_webp, 0.997),
+    ],
+)
+def test_real_slides(
+    name: str,
+    mpp: float | None,
+    read: Callable[[Path], Pixels],
+    least: float,
+    shared_data: Path,
+    tmp_path: Path,
+    run: Callable[..., Result],
+) -> None:
+    red = read(shared_data / name)
+    level = int(np.median(red))
+    settings = {"mpp": mpp, "threshold": level / 255, "tissue_mask": False}
+    result = run(shared_data / name, tmp_path, **settings, min_gland_um2=10.0, min_lumen_um2=10.0)
+    outputs = check_agreement(result, tmp_path)
+    small = shrink(red, float(outputs.record["slide"]["l0_per_model_px"]), outputs.mask.shape)
+    sure = np.abs(small.astype(int) - level) > 20
+    agreement = ((small >= level) == (outputs.mask > 0))[sure].mean()
+    assert agreement > least

@@ -1,0 +1,96 @@
+"""What is read back is what was written, to the bit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from glandseg.runtime.errors import BadInputError
+from glandseg.training.checkpoint import load_network, load_progress, save_network, save_progress
+
+
+def build_network(seed: int) -> nn.Sequential:
+    torch.manual_seed(seed)
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network
+
+
+def learn(network: nn.Module, optimizer: torch.optim.Optimizer, steps: int) -> None:
+    torch.manual_seed(0)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        network(torch.randn(2, 3, 8, 8)).square().mean().backward()
+        optimizer.step()
+
+
+def expect_equal(network: nn.Module, other: nn.Module) -> None:
+    for (name, a), b in zip(network.state_dict().items(), other.state_dict().values(), strict=True):
+        assert torch.equal(a, b), name
+
+
+def test_a_network_comes_back(tmp_path: Path) -> None:
+    path, network, other = tmp_path / "n.safetensors", build_network(0), build_network(1)
+    learn(network, torch.optim.SGD(network.parameters(), 0.1), 2)
+    save_network(path, network)
+    load_network(path, other)
+    expect_equal(other, network)
+    assert [file.name for file in tmp_path.iterdir()] == ["n.safetensors"]
+
+
+def test_a_network_must_be_complete(tmp_path: Path) -> None:
+    path = tmp_path / "n.safetensors"
+    save_network(path, build_network(0))
+    tensors = load_file(path)
+    del tensors["1.running_mean"]
+    save_file(tensors, path)
+    with pytest.raises(RuntimeError, match="running_mean"):
+        load_network(path, build_network(1))
+
+
+@pytest.mark.parametrize("kind", [torch.optim.AdamW, torch.optim.SGD])
+def test_going_on_is_as_if_nothing_had_happened(tmp_path: Path, kind: type[torch.optim.Optimizer]) -> None:
+    path = tmp_path / "p.safetensors"
+    extra = {"momentum": 0.9} if kind is torch.optim.SGD else {}
+    network, other = build_network(0), build_network(1)
+    optimizer = kind(network.parameters(), lr=0.01, **extra)  # type: ignore[call-arg]
+    learn(network, optimizer, 3)
+    place = {"step": 3, "best": float("-inf"), "loss": 0.1}
+    save_progress(path, network, optimizer, place)
+    again = kind(other.parameters(), lr=0.01, **extra)  # type: ignore[call-arg]
+    assert load_progress(path, other, again) == place
+    for a, b in zip(network.parameters(), other.parameters(), strict=True):
+        for key, value in optimizer.state[a].items():
+            assert torch.equal(value, again.state[b][key]) and value.stride() == again.state[b][key].stride()
+    learn(network, optimizer, 3)
+    learn(other, again, 3)
+    expect_equal(other, network)
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "n.safetensors"
+    save_network(path, build_network(0))
+    before = path.read_bytes()
+
+    def write_half(tensors: object, part: Path) -> None:
+        part.write_bytes(b"half")
+        raise OSError("no space left")
+
+    monkeypatch.setattr("glandseg.training.checkpoint.save_file", write_half)
+    with pytest.raises(OSError, match="no space"):
+        save_network(path, build_network(1))
+    assert path.read_bytes() == before
+
+
+def test_progress_without_a_place_is_refused(tmp_path: Path) -> None:
+    path, network = tmp_path / "p.safetensors", build_network(0)
+    optimizer = torch.optim.SGD(network.parameters(), 0.1)
+    save_progress(path, network, optimizer, {})
+    other = build_network(1)
+    with pytest.raises(BadInputError, match=r"p\.safetensors: of another version"):
+        load_progress(path, other, optimizer)
+    expect_equal(other, build_network(1))

@@ -1,0 +1,105 @@
+"""Examples become batches, ignored pixels count for nothing, and scores are those of the metrics."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from glandseg.training.augment import AugmentSettings
+from glandseg.training.pspnet import PSPNet
+from glandseg.training.sampling import Batch
+from glandseg.training.segmenter import Example, ExampleStream, score_segmenter, segmentation_loss
+from glandseg.training.settings import FitSettings, SegmenterSettings
+from glandseg.training.trunks.mobilenetv2 import MobileNetV2
+
+SETTINGS = SegmenterSettings(crop=64, width=8, fit=FitSettings(batch=4, precision="float32"))
+PLAIN = AugmentSettings(stain=0.0, mixing=0.0, colour=0.0, blur=0.0, mosaic=1.0, glass=0.0)
+
+
+class RedIsGland(nn.Module):
+    """Segments red."""
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        red = 20 * (pictures[:, :1] - 0.5)
+        return torch.cat([-red, red], 1)
+
+
+def make_example(seed: int = 0, height: int = 100, width: int = 130) -> Example:
+    """Make an example whose gland is red."""
+    rng = np.random.default_rng(seed)
+    mask = np.repeat(np.repeat(rng.integers(0, 2, (height // 10, width // 10), np.uint8), 10, 0), 10, 1)
+    image = np.zeros((height, width, 3), np.uint8)
+    image[..., 0] = 255 * mask
+    return Example(image=image, mask=mask)
+
+
+def build_network() -> PSPNet:
+    torch.manual_seed(0)
+    return PSPNet(MobileNetV2(output_stride=16), width=8)
+
+
+def test_a_batch_holds_pictures_and_labels_that_belong_together() -> None:
+    stream = ExampleStream([make_example(seed) for seed in range(3)], replace(SETTINGS, augment=PLAIN))
+    batch = stream.draw(0)
+    assert batch.pictures.shape == (4, 3, 64, 64) and batch.pictures.dtype == torch.float32
+    assert batch.labels.shape == (4, 64, 64) and batch.labels.dtype == torch.int64
+    assert 0 <= batch.pictures.min() and batch.pictures.max() <= 1
+    assert batch.pictures.is_contiguous(memory_format=torch.channels_last)
+    sure = (batch.pictures[:, 0] - 0.5).abs() > 0.4
+    assert ((batch.pictures[:, 0] > 0.5) == (batch.labels == 1))[sure].all() and sure.float().mean() > 0.7
+
+
+def test_a_batch_depends_on_the_step_alone() -> None:
+    first, again = (ExampleStream([make_example()], SETTINGS).draw(5) for _ in range(2))
+    other = ExampleStream([make_example()], SETTINGS).draw(6)
+    assert torch.equal(first.pictures, again.pictures) and torch.equal(first.labels, again.labels)
+    assert not torch.equal(first.pictures, other.pictures)
+
+
+def test_loss_is_the_weighted_sum_of_both_heads() -> None:
+    network, batch = build_network().eval(), ExampleStream([make_example()], SETTINGS).draw(0)
+    with torch.no_grad():
+        both = [nn.functional.cross_entropy(logits, batch.labels) for logits in network.forward_both(batch.pictures)]
+        loss = segmentation_loss(network, batch, 0.4)
+    torch.testing.assert_close(loss, both[0] + 0.4 * both[1])
+
+
+def test_ignored_pixels_teach_nothing() -> None:
+    network, batch = build_network().eval(), ExampleStream([make_example()], SETTINGS).draw(0)
+    labels = batch.labels.clone()
+    labels[:, :32] = 255
+    with torch.no_grad():
+        half = segmentation_loss(network, Batch(pictures=batch.pictures, labels=labels), 0.0)
+        logits = network(batch.pictures)[:, :, 32:]
+    torch.testing.assert_close(half, nn.functional.cross_entropy(logits, labels[:, 32:]))
+
+
+def test_a_batch_of_ignored_pixels_is_no_number_to_fear() -> None:
+    network, batch = build_network(), ExampleStream([make_example()], SETTINGS).draw(0)
+    ignored = Batch(pictures=batch.pictures, labels=torch.full_like(batch.labels, 255))
+    loss = segmentation_loss(network, ignored, 0.4)
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert loss.item() == 0
+    assert all(weight.grad is None or weight.grad.isfinite().all() for weight in network.parameters())
+
+
+def test_only_a_pspnet_has_both_heads() -> None:
+    batch = ExampleStream([make_example()], SETTINGS).draw(0)
+    with pytest.raises(TypeError, match="a PSPNet expected. Received: RedIsGland"):
+        segmentation_loss(RedIsGland(), batch, 0.4)
+
+
+def test_scores() -> None:
+    example = make_example()
+    assert score_segmenter(RedIsGland(), [example], "float32") == {"miou": 100.0, "f1": 100.0}
+    inverted = Example(image=example.image, mask=1 - example.mask)
+    assert score_segmenter(RedIsGland(), [inverted], "float32") == {"miou": 0.0, "f1": 0.0}
+    half = example.mask.copy()
+    half[:, :65] = 1 - half[:, :65]
+    ignored = np.where(np.arange(130) < 65, 255, half).astype(np.uint8)
+    assert score_segmenter(RedIsGland(), [Example(image=example.image, mask=half)], "float32")["miou"] < 50
+    assert score_segmenter(RedIsGland(), [Example(image=example.image, mask=ignored)], "float32")["miou"] == 100

@@ -1,0 +1,159 @@
+"""Settings survive a file, and what is wrong in them is told by the name that was typed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from glandseg.runtime.errors import BadInputError
+from glandseg.training.augment import AugmentSettings
+from glandseg.training.settings import ClassifierSettings, FitSettings, SegmenterSettings, TrainSettings
+from glandseg.training.settings_file import override_settings, read_settings, write_settings
+
+UNUSUAL = TrainSettings(
+    labels="outlines",
+    weights="some folder/weights: of mine #2.pth",
+    um_per_px=0.503,
+    shares=(0.5, 0.25, 0.25),
+    classifier=ClassifierSettings(
+        um_per_px=None,
+        output_stride=16,
+        attention=("none", "criss-cross", "cca"),
+        pooling="mpfp",
+        balance=False,
+        scales=(1.0, 1.25),
+        fit=FitSettings(lr=1e-5, optimizer="sgd", seed=3),
+        augment=AugmentSettings(rotation=7.5),
+    ),
+    segmenter=SegmenterSettings(bins=(1, 4), fit=FitSettings(weight_decay=1e-7)),
+)
+
+
+@pytest.mark.parametrize("settings", [TrainSettings(), UNUSUAL], ids=["default", "unusual"])
+def test_settings_survive_a_file(tmp_path: Path, settings: TrainSettings) -> None:
+    write_settings(tmp_path / "s.yaml", settings)
+    assert read_settings(tmp_path / "s.yaml") == settings
+
+
+def test_what_a_file_leaves_out_keeps_its_default(tmp_path: Path) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_text("segmenter:\n  fit:\n    steps: 7\n", encoding="utf-8")
+    read = read_settings(path)
+    assert read.segmenter.fit.steps == 7
+    assert replace(read, segmenter=TrainSettings().segmenter) == TrainSettings()
+    path.write_text("", encoding="utf-8")
+    assert read_settings(path) == TrainSettings()
+
+
+@pytest.mark.parametrize(
+    ("assignment", "found"),
+    [
+        ("segmenter.fit.steps=7", lambda s: s.segmenter.fit.steps == 7),
+        ("segmenter.fit.lr=1e-3", lambda s: s.segmenter.fit.lr == 0.001),
+        ("segmenter.fit.lr=2", lambda s: s.segmenter.fit.lr == 2.0 and isinstance(s.segmenter.fit.lr, float)),
+        ("classifier.attention=[none, none, cca]", lambda s: s.classifier.attention == ("none", "none", "cca")),
+        ("classifier.scales=[1, 1.5]", lambda s: s.classifier.scales == (1.0, 1.5)),
+        ("shares=[0.8, 0.2, 0]", lambda s: s.shares == (0.8, 0.2, 0.0)),
+        ("classifier.um_per_px=null", lambda s: s.classifier.um_per_px is None),
+        ("weights=null", lambda s: s.weights is None),
+        ("weights=a/b=c.pth", lambda s: s.weights == "a/b=c.pth"),
+        ("classifier.balance=false", lambda s: s.classifier.balance is False),
+        (" labels = outlines", lambda s: s.labels == "outlines"),
+    ],
+)
+def test_assignments(assignment: str, found: object) -> None:
+    assert callable(found) and found(override_settings(TrainSettings(), [assignment]))
+
+
+def test_later_assignments_win_and_keep_the_others() -> None:
+    settings = override_settings(
+        TrainSettings(), ["segmenter.fit.steps=7", "segmenter.crop=96", "segmenter.fit.steps=8"]
+    )
+    assert (settings.segmenter.fit.steps, settings.segmenter.crop) == (8, 96)
+
+
+@pytest.mark.parametrize(
+    ("assignment", "parts"),
+    [
+        ("segmenter.fit.stepz=7", ("stepz", "steps", "--set segmenter.fit.stepz=7")),
+        ("a.b.c=1", ("no setting a", "segmenter")),
+        ("segmenter.crop.x=1", ("crop takes int",)),
+        ("segmenter=5", ("no setting 5",)),
+        ("steps", ("key=value expected",)),
+        ("segmenter.fit.steps=many", ("steps takes int", "'many'")),
+        ("segmenter.fit.steps=1.5", ("steps takes int", "1.5")),
+        ("segmenter.fit.steps=true", ("steps takes int", "True")),
+        ("segmenter.fit.steps=null", ("steps takes int", "None")),
+        ("classifier.balance=1", ("balance takes bool",)),
+        ("classifier.attention=cca", ("attention takes", "'cca'")),
+        ("classifier.scales=1", ("scales takes",)),
+        ("segmenter.bins=[1, 2.5]", ("bins takes int", "2.5")),
+        ("shares=[0.5, 0.5]", ("shares takes",)),
+        ("weights=[a, b]", ("weights takes str",)),
+        ("weights=[a", ("not YAML",)),
+    ],
+)
+def test_wrong_assignments_are_told(assignment: str, parts: tuple[str, ...]) -> None:
+    with pytest.raises(BadInputError) as caught:
+        override_settings(TrainSettings(), [assignment])
+    text = str(caught.value)
+    assert "\n" not in text
+    for part in parts:
+        assert part in text, text
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("labels=masks", "labels: one of patches, outlines. Received: masks"),
+        ("classifier.output_stride=12", "output_stride: one of 8, 16, 32. Received: 12"),
+        ("segmenter.output_stride=4", "output_stride: one of 8, 16, 32. Received: 4"),
+        ("um_per_px=0", "um_per_px: above 0. Received: 0.0"),
+        ("um_per_px=.nan", "um_per_px: above 0. Received: nan"),
+        ("classifier.um_per_px=-1", "um_per_px: above 0. Received: -1.0"),
+        ("shares=[0.8, 0, 0.2]", "shares: training and validation above 0"),
+        ("shares=[1.2, 0.2, -0.4]", "shares: training and validation above 0"),
+        ("segmenter.fit.steps=0", "steps: at least 1. Received: 0"),
+        ("segmenter.fit.lr=-1", "lr: at least 0. Received: -1.0"),
+        ("segmenter.fit.batch=1", "segmenter.fit.batch: at least 2. Received: 1"),
+        ("segmenter.fit.optimizer=adam", "optimizer: one of adamw, sgd. Received: adam"),
+        ("segmenter.bins=[]", "bins: one or more of at least 1"),
+        ("segmenter.drawn=1", "drawn: at least 0 and below 1. Received: 1.0"),
+        ("classifier.pooling=max", "pooling: one of gap, mpfp. Received: max"),
+        ("classifier.combine=sum", "combine: one of relu, raw. Received: sum"),
+        ("classifier.attention=[none, none, self]", "attention: one of none, criss-cross"),
+        ("classifier.attention=[none]", "attention: one of each of three stages. Received: 1"),
+        ("classifier.scales=[]", "scales: one or more above 0"),
+        ("classifier.stride=0", "stride: at least 1. Received: 0"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused(assignment: str, message: str) -> None:
+    with pytest.raises(BadInputError) as caught:
+        override_settings(TrainSettings(), [assignment])
+    assert message in str(caught.value)
+
+
+def test_the_kinds_named_are_those_that_can_be_built() -> None:
+    from glandseg.training.cca import ATTENTIONS
+    from glandseg.training.mpfp import POOLINGS
+
+    for kind in ATTENTIONS:
+        ClassifierSettings(attention=(kind,) * 3)
+    for kind in POOLINGS:
+        ClassifierSettings(pooling=kind)
+
+
+@pytest.mark.parametrize("content", [b"a: [1", b"\xff\xfe\x00", b"- 1\n- 2\n", b"segmenter: 3\n", b"1: 2\n"])
+def test_a_wrong_file_is_told(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_bytes(content)
+    with pytest.raises(BadInputError) as caught:
+        read_settings(path)
+    assert str(caught.value).startswith(f"{path}: ") and "\n" not in str(caught.value)
+
+
+def test_no_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match=r"s\.yaml: "):
+        read_settings(tmp_path / "s.yaml")

@@ -1,0 +1,66 @@
+"""A torch network answers as deployment's protocol asks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from glandseg.runtime.backend import Backend
+from glandseg.training.torch_backend import TorchBackend, autocast, evaluating, to_bytes, to_pictures
+
+
+class Halves(nn.Module):
+    """Logits that are the red's log odds; notes what it was run with."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(0.9)
+        self.seen: list[tuple[bool, bool, bool]] = []
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        self.seen.append((self.training, torch.is_grad_enabled(), torch.is_autocast_enabled("cpu")))
+        red = self.dropout(torch.logit(pictures[:, :1], eps=1e-6))
+        return torch.cat([torch.zeros_like(red), red], 1)
+
+
+def test_probabilities_are_bytes() -> None:
+    network = Halves().train()
+    with TorchBackend(network) as backend:
+        named: Backend = backend
+        windows = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1).repeat(3, axis=3)
+        out = named.infer(windows)
+    assert named.classes == 2 and named.name.startswith("PyTorch ")
+    assert out.shape == (1, 2, 16, 16) and out.dtype == np.uint8
+    np.testing.assert_array_equal(out[0, 1], windows[0, ..., 0])
+    assert network.seen == [(False, False, False)] and network.training
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there autocast is for the GPU")
+def test_bfloat16_where_asked() -> None:
+    network = Halves()
+    TorchBackend(network, precision="bfloat16").infer(np.zeros((1, 4, 4, 3), np.uint8))
+    assert network.seen[0][2]
+    with autocast(enabled=False):
+        assert not torch.is_autocast_enabled("cpu")
+
+
+def test_evaluation_mode_ends_even_in_an_error() -> None:
+    network = Halves().train()
+    with pytest.raises(RuntimeError, match="on purpose"), evaluating(network):
+        assert not network.training
+        raise RuntimeError("on purpose")
+    assert network.training and torch.is_grad_enabled()
+    with evaluating(network.eval()):
+        pass
+    assert not network.training
+
+
+def test_pictures_and_bytes() -> None:
+    windows = torch.tensor([[[[0, 51, 255]]]], dtype=torch.uint8)
+    torch.testing.assert_close(to_pictures(windows)[0, :, 0, 0], torch.tensor([0.0, 0.2, 1.0]))
+    logits = torch.tensor([[0.0, 100.0, -100.0, 200.0], [0.0, 0.0, 0.0, 0.0]])[None, :, :, None]
+    bytes_ = to_bytes(logits)[0, :, :, 0]
+    assert bytes_.dtype == torch.uint8
+    assert bytes_.tolist() == [[128, 255, 0, 255], [128, 0, 255, 0]]

@@ -1,0 +1,190 @@
+"""A whole training on drawn tissue: from patch labels, from outlines, and from labelled patches alone."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from glandseg.runtime.errors import BadInputError
+from glandseg.training.augment import AugmentSettings
+from glandseg.training.datasets import find_pictures
+from glandseg.training.demo import draw_data
+from glandseg.training.fit import Progress
+from glandseg.training.metrics import Confusion
+from glandseg.training.patches import list_patches
+from glandseg.training.run import Run, build_segmenter, open_run
+from glandseg.training.settings import ClassifierSettings, FitSettings, SegmenterSettings, TrainSettings
+from glandseg.training.settings_file import override_settings
+from glandseg.training.train import train
+
+FIT = FitSettings(steps=4, batch=3, lr=2e-3, warmup=2, precision="float32", validate_every=2)
+SMALL = TrainSettings(
+    classifier=ClassifierSettings(input=32, output_stride=16, fit=FIT),
+    segmenter=SegmenterSettings(crop=64, width=8, output_stride=16, fit=FIT),
+)
+TILE = 128
+
+
+@pytest.fixture(scope="module")
+def tiles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a folder of eight small tiles, cut from drawn ones."""
+    drawn, folder = draw_data(tmp_path_factory.mktemp("drawn")), tmp_path_factory.mktemp("tiles")
+    for name in [path.name for path in sorted(drawn.glob("*_anno.png"))[:8]]:
+        for file in (name, name.replace("_anno", "")):
+            pixels = cv2.imdecode(np.fromfile(drawn / file, np.uint8), cv2.IMREAD_UNCHANGED)
+            cv2.imencode(".png", pixels[:TILE, :TILE])[1].tofile(folder / file)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def labelled_patches(tiles: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a folder of labelled patches of these tiles, of which nobody drew outlines."""
+    folder = tmp_path_factory.mktemp("patches")
+    pictures = find_pictures(tiles).pictures
+    images = [picture.read() for picture in pictures]
+    rows = []
+    for index, patch in enumerate(list_patches(pictures, images, 0.62, ClassifierSettings(side=64, stride=64))):
+        cv2.imencode(".png", patch.cut(images[patch.picture])[..., ::-1])[1].tofile(folder / f"{index}.png")
+        non_gland, gland = (int(present) for present in patch.present)
+        rows.append((f"{index}.png", gland, non_gland, pictures[patch.picture].name))
+    with (folder / "patches.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("file", "gland", "non_gland", "patient"), *rows])
+    return folder
+
+
+def run_quietly(data: Path, folder: Path, settings: TrainSettings) -> Run:
+    return train(data, folder, settings, report=lambda stage, progress: None, say=lambda line: None)
+
+
+def read_parts(run: Run) -> dict[str, list[str]]:
+    with (run.path / "split.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return {part: [row["name"] for row in rows if row["part"] == part] for part in ("train", "val", "test")}
+
+
+def test_from_patch_labels(tiles: Path, tmp_path: Path) -> None:
+    told: list[tuple[str, int]] = []
+    lines: list[str] = []
+    run = train(
+        tiles,
+        tmp_path / "run",
+        SMALL,
+        report=lambda stage, progress: told.append((stage, progress.step)),
+        say=lines.append,
+    )
+    assert told == [(stage, step) for stage in ("classifier", "segmenter") for step in (1, 2, 3, 4)]
+    assert lines[0].startswith("glas: 8 images (5 train, 1 val, 2 test) at 0.62 um/px")
+    parts, record = read_parts(run), open_run(run.path).record
+    assert (record["data"], record["um_per_px"]) == ("glas", 0.62)
+    assert record["images"] == {part: len(names) for part, names in parts.items()}
+    assert set(record["scores"]["val"]) == {"miou", "f1"} and 0 <= record["scores"]["val"]["miou"] <= 100
+    made = {path.stem for path in run.pseudo_masks_path.iterdir()}
+    assert made == {*parts["train"], *parts["val"]}  # none of the test
+    mask = run.read_pseudo_mask(parts["train"][0])
+    assert mask.shape == (TILE, TILE) and set(np.unique(mask)) <= {0, 1, 255}
+    build_segmenter(run.settings).load_state_dict(load_tensors(run))
+
+
+def load_tensors(run: Run) -> dict[str, torch.Tensor]:
+    from safetensors.torch import load_file
+
+    tensors: dict[str, torch.Tensor] = load_file(run.segmenter_path)
+    return tensors
+
+
+def test_from_outlines(tiles: Path, tmp_path: Path) -> None:
+    settings = override_settings(SMALL, ["labels=outlines", "segmenter.drawn=0.3"])
+    run = run_quietly(tiles, tmp_path / "run", settings)
+    assert set(run.record["scores"]["val"]) == {"miou", "f1"}
+    assert not run.pseudo_masks_path.exists() and not (run.path / "classifier.csv").exists()
+
+
+def test_from_labelled_patches_alone(labelled_patches: Path, tmp_path: Path) -> None:
+    run = run_quietly(labelled_patches, tmp_path / "run", override_settings(SMALL, ["um_per_px=0.62"]))
+    assert run.record["data"] == "patches" and "miou" in run.record["scores"]["val"]
+    parts = read_parts(run)
+    pictures = {picture.name: picture for picture in find_pictures(labelled_patches).pictures}
+    groups = [{pictures[name].group for name in names} for names in parts.values()]
+    assert all(groups) and not groups[0] & groups[1] and not groups[0] & groups[2]
+    for name in parts["train"] + parts["val"]:
+        labels = set(np.unique(run.read_pseudo_mask(name)))
+        absent = {label for label, present in enumerate(pictures[name].labels or ()) if not present}
+        assert not labels & absent, name
+
+
+def test_the_same_training_gives_the_same_network(tiles: Path, tmp_path: Path) -> None:
+    first, second = (run_quietly(tiles, tmp_path / name, SMALL) for name in ("first", "second"))
+    files = sorted(path.relative_to(first.path) for path in first.path.rglob("*") if path.is_file())
+    assert Path("segmenter.safetensors") in files and len(files) > 8
+    for file in files:
+        assert (first.path / file).read_bytes() == (second.path / file).read_bytes(), file
+
+
+@pytest.mark.parametrize(("stage", "step"), [("classifier", 3), ("segmenter", 1), ("segmenter", 4)])
+def test_killed_and_resumed_gives_the_same_network(tiles: Path, tmp_path: Path, stage: str, step: int) -> None:
+    whole = run_quietly(tiles, tmp_path / "whole", SMALL)
+
+    def kill(reported: str, progress: Progress) -> None:
+        if (reported, progress.step) == (stage, step):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(tiles, tmp_path / "torn", SMALL, report=kill, say=lambda line: None)
+    with pytest.raises(BadInputError, match="did not finish"):
+        open_run(tmp_path / "torn")
+    torn = run_quietly(tiles, tmp_path / "torn", SMALL)
+    for name in ("segmenter.safetensors", "classifier.csv", "segmenter.csv", "run.json"):
+        assert (torn.path / name).read_bytes() == (whole.path / name).read_bytes(), name
+
+
+def test_starting_from_an_earlier_run(tiles: Path, tmp_path: Path) -> None:
+    outlines = override_settings(SMALL, ["labels=outlines"])
+    earlier = run_quietly(tiles, tmp_path / "earlier", outlines)
+    still = ["segmenter.fit.lr=0", "segmenter.fit.steps=1", f"start_from={earlier.path.as_posix()}"]
+    run = run_quietly(tiles, tmp_path / "later", override_settings(outlines, still))
+    before, after = load_tensors(earlier), load_tensors(run)
+    assert all(torch.equal(before[name], after[name]) for name in before if name.endswith("conv.weight"))
+
+
+def expect_refusal(data: Path, folder: Path, settings: TrainSettings, message: str) -> None:
+    with pytest.raises(BadInputError) as caught:
+        run_quietly(data, folder, settings)
+    assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_what_cannot_be_trained_on_is_told(tiles: Path, labelled_patches: Path, tmp_path: Path) -> None:
+    expect_refusal(tmp_path, tmp_path / "a", SMALL, "not a data set")
+    expect_refusal(labelled_patches, tmp_path / "b", SMALL, "um/px is not known. Give --mpp")
+    outlines = override_settings(SMALL, ["labels=outlines", "um_per_px=0.62"])
+    expect_refusal(labelled_patches, tmp_path / "c", outlines, "no outline mask. Train with --labels patches")
+    run_quietly(tiles, tmp_path / "d", override_settings(SMALL, ["labels=outlines"]))
+    other = override_settings(SMALL, ["labels=outlines", "segmenter.width=4"])
+    expect_refusal(tiles, tmp_path / "d", other, "holds a run with other settings")
+
+
+def test_a_single_picture_is_too_few(tiles: Path, tmp_path: Path) -> None:
+    for name in ("drawn_00.png", "drawn_00_anno.png"):
+        (tmp_path / name).write_bytes((tiles / name).read_bytes())
+    expect_refusal(tmp_path, tmp_path / "run", SMALL, "holds 1 images of 1 patients. At least two are needed")
+
+
+def test_white_pictures_give_nothing_to_learn_from(tmp_path: Path) -> None:
+    for index in range(4):
+        for suffix, pixels in (("", np.full((64, 64, 3), 250, np.uint8)), ("_anno", np.zeros((64, 64), np.uint8))):
+            cv2.imencode(".png", pixels)[1].tofile(tmp_path / f"{index}{suffix}.png")
+    expect_refusal(tmp_path, tmp_path / "run", SMALL, "0 patches to learn from and 0 to choose on")
+
+
+def test_other_data_do_not_enter_a_run(tiles: Path, tmp_path: Path) -> None:
+    outlines = override_settings(SMALL, ["labels=outlines"])
+    run_quietly(tiles, tmp_path / "run", outlines)
+    fewer = tmp_path / "fewer"
+    fewer.mkdir()
+    for path in sorted(tiles.iterdir())[:-2]:
+        (fewer / path.name).write_bytes(path.read_bytes())
+    expect_refusal(fewer, tmp_path / "run", outlines, "was begun on other data")
