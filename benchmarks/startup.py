@@ -39,7 +39,9 @@ def measure(command: list[str]) -> float:
         before = os.times()
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         after = os.times()
-        spent = (after.children_user + after.children_system) - (before.children_user + before.children_system)
+        spent = (after.children_user + after.children_system) - (
+            before.children_user + before.children_system
+        )
         seconds.append(spent)
     return statistics.median(seconds[1:])
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from glandseg.cli.progress import show_progress
-from glandseg.runtime.errors import BadInputError, GlandsegError
+from glandseg.cli.telling import tell
+from glandseg.runtime.errors import BadInputError
 
 if TYPE_CHECKING:
     from glandseg.runtime.model_file import ModelFile
@@ -55,43 +56,47 @@ def infer(
         tissue_mask=tissue_mask,
         batch=batch,
     )
-    slides = expand_patterns(slides)
+    slides = leave_out_masks(expand_patterns(slides))
     check_names(slides, out)
     file = find_model(model)
     with Session(file.path, device=device, threads=threads) as session:
         card = session.card
         typer.echo(f"model: {card.name} ({file.origin}), learned on {card.tissue}; {session.name}")
-        failures = [
-            error for slide in slides if (error := infer_one(slide, session, file, settings, out)) is not None
-        ]
-    if len(slides) == 1 and failures:
-        raise failures[0]
-    for error in failures:
-        typer.echo(f"error: {' '.join(str(error).split())}", err=True)
-    if failures:
-        typer.echo(f"{len(failures)} of {len(slides)} slides failed", err=True)
+        if len(slides) == 1:
+            infer_one(slides[0], session, file, settings, out)
+            return
+        failed = sum(not attempt(slide, session, file, settings, out) for slide in slides)
+    if failed:
+        typer.echo(f"{failed} of {len(slides)} slides failed", err=True)
         raise typer.Exit(1)
+
+
+def attempt(path: Path, session: Session, file: ModelFile, settings: InferSettings, out: Path | None) -> bool:
+    """Run one slide of several; whatever goes wrong with it is told, and the others go on."""
+    try:
+        infer_one(path, session, file, settings, out)
+    except Exception as error:
+        tell(error)
+        return False
+    return True
 
 
 def infer_one(
     path: Path, session: Session, file: ModelFile, settings: InferSettings, out: Path | None
-) -> GlandsegError | None:
-    """Run one slide and print what came of it; give its error rather than raise it."""
+) -> None:
+    """Run one slide and print what came of it."""
     from glandseg.runtime.infer import infer_slide
 
-    try:
-        with show_progress("windows") as advance:
-            result = infer_slide(
-                path,
-                session,
-                file,
-                settings,
-                out=out,
-                advance=lambda done, total: advance(done, total, ""),
-                say=typer.echo,
-            )
-    except GlandsegError as error:
-        return error
+    with show_progress("windows") as advance:
+        result = infer_slide(
+            path,
+            session,
+            file,
+            settings,
+            out=out,
+            advance=lambda done, total: advance(done, total, ""),
+            say=typer.echo,
+        )
     for warning in result.warnings:
         typer.echo(f"warning: {path.name}: {warning}", err=True)
     seconds = sum(result.seconds.values())
@@ -101,13 +106,24 @@ def infer_one(
     )
     for output in result.outputs:
         typer.echo(f"  {output}")
-    return None
 
 
 def expand_patterns(slides: list[Path]) -> list[Path]:
     """Replace patterns such as `*.svs`, which shells of Windows hand on as they are, by what they match."""
     found = [sorted(slide.parent.glob(slide.name)) if "*" in slide.name else [] for slide in slides]
     return [match for slide, matches in zip(slides, found, strict=True) for match in matches or [slide]]
+
+
+def leave_out_masks(slides: list[Path]) -> list[Path]:
+    """Leave out the masks that glandseg wrote, which `*.tif` matches too."""
+    from glandseg.runtime.findings import MASK_SUFFIX
+
+    masks = [slide for slide in slides if slide.name.endswith(MASK_SUFFIX)]
+    if len(masks) == len(slides):
+        raise BadInputError(f"{masks[0]}: is a mask that glandseg wrote. Give the slide.")
+    for mask in masks:
+        typer.echo(f"{mask}: left out, a mask that glandseg wrote", err=True)
+    return [slide for slide in slides if slide not in masks]
 
 
 def check_names(slides: list[Path], out: Path | None) -> None:

@@ -60,13 +60,13 @@ def _describe_network(settings: TrainSettings) -> str:
     head = settings.segmenter
     bins = ", ".join(map(str, head.bins))
     return (
-        f"PSPNet on {settings.trunk} at output stride {head.output_stride}, bins {bins}, "
+        f"PSPNet on {settings.choose_trunk(head)} at output stride {head.output_stride}, bins {bins}, "
         f"head {head.width} wide, learned from {settings.labels}"
     )
 
 
 def _list_training(settings: TrainSettings, record: Mapping[str, Any]) -> list[dict[str, str]]:
     sources = [{"name": str(record["data"])}] if "data" in record else []
-    if settings.weights:
-        sources.append({"name": f"pretrained trunk {Path(settings.weights).name}"})
+    if weights := settings.choose_weights(settings.segmenter):
+        sources.append({"name": f"pretrained trunk {Path(weights).name}"})
     return [source | {"licence": "not stated"} for source in sources]

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from torch import nn
 
 import glandseg
 from glandseg.export.artefact import Artefact, make_artefact
@@ -22,10 +18,10 @@ from glandseg.export.half import to_half
 from glandseg.export.onnx_file import trace_segmenter
 from glandseg.export.parity import draw_golden_tiles
 from glandseg.runtime.card import ModelCard
-from glandseg.runtime.errors import BadInputError, EnvironmentLacksError
+from glandseg.runtime.errors import BadInputError
 from glandseg.runtime.model_file import HALF_SUFFIX, RECORD_SUFFIX, hash_file
-from glandseg.training.checkpoint import load_network
-from glandseg.training.run import Run, build_segmenter
+from glandseg.runtime.staging import stage_outputs
+from glandseg.training.run import Run, load_segmenter
 
 Say = Callable[[str], None]
 
@@ -78,35 +74,21 @@ def export_run(
     segmenter = load_segmenter(run)
     card = describe_model(run, name, hash_file(run.segmenter_path), facts)
     tiles = draw_golden_tiles(card.um_per_px) if tiles is None else tiles
-    with _stage(folder or Path("models") / name) as stage:
+    folder, half_name = folder or Path("models") / name, f"{name}{HALF_SUFFIX}.onnx"
+    names = [f"{name}.onnx", *([half_name] if half else []), f"{name}{RECORD_SUFFIX}"]
+    with stage_outputs(folder, names) as stage:
         model = trace_segmenter(segmenter)
-        made = [make_artefact(stage / f"{name}.onnx", model, card, segmenter, tiles)]
+        made = [make_artefact(stage / names[0], model, card, segmenter, tiles)]
         if half:
-            path, half_card = stage / f"{name}{HALF_SUFFIX}.onnx", replace(card, precision="float16")
-            made.append(make_artefact(path, to_half(model), half_card, segmenter, tiles))
-        record = stage / f"{name}{RECORD_SUFFIX}"
-        record.write_text(_write_down(made, card), encoding="utf-8")
-        result = _put_in_place(made, record, card)
-    for artefact in result.artefacts:
+            half_card = replace(card, precision="float16")
+            made.append(make_artefact(stage / half_name, to_half(model), half_card, segmenter, tiles))
+        (stage / names[-1]).write_text(_write_down(made, card), encoding="utf-8")
+    if not half:
+        (folder / half_name).unlink(missing_ok=True)  # an older export's
+    artefacts = tuple(replace(artefact, path=folder / artefact.path.name) for artefact in made)
+    for artefact in artefacts:
         say(str(artefact))
-    return result
-
-
-def load_segmenter(run: Run) -> nn.Module:
-    """Build a run's segmenter, in evaluation mode, and read its weights.
-
-    Raises:
-        BadInputError: if the weights are damaged or do not fit the run's settings.
-    """
-    segmenter = build_segmenter(run.settings).eval()
-    try:
-        load_network(run.segmenter_path, segmenter)
-    except (SafetensorError, RuntimeError, OSError) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise BadInputError(
-            f"{run.segmenter_path}: not the weights of this run ({reason}). Repeat its `glandseg train`."
-        ) from None
-    return segmenter
+    return ExportResult(card=card, record=folder / names[-1], artefacts=artefacts)
 
 
 def _check_name(name: str) -> None:
@@ -114,35 +96,7 @@ def _check_name(name: str) -> None:
         raise BadInputError(f"--name: a file name without folder or {HALF_SUFFIX}. Received: {name!r}")
 
 
-@contextlib.contextmanager
-def _stage(folder: Path) -> Iterator[Path]:
-    """Give a folder inside `folder` that is gone afterwards, and `folder` too if nothing came into it."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".part-", dir=folder) as stage:
-            yield Path(stage)
-    except OSError as error:
-        raise EnvironmentLacksError(
-            f"{folder}: cannot be written ({error.strerror}). Give another --out folder, or make room."
-        ) from None
-    finally:
-        with contextlib.suppress(OSError):
-            folder.rmdir()  # refuses unless empty
-
-
 def _write_down(artefacts: Sequence[Artefact], card: ModelCard) -> str:
     facts = {key: value for key, value in asdict(card).items() if key != "precision"}
     files = {artefact.path.name: artefact.describe() for artefact in artefacts}
     return json.dumps({"glandseg": glandseg.__version__, "files": files, "card": facts}, indent=1)
-
-
-def _put_in_place(made: Sequence[Artefact], staged_record: Path, card: ModelCard) -> ExportResult:
-    """Move the files up into the folder, the record last: it must never vouch for an older file."""
-    folder = staged_record.parents[1]
-    artefacts = [
-        replace(artefact, path=artefact.path.replace(folder / artefact.path.name)) for artefact in made
-    ]
-    if len(made) == 1:
-        (folder / f"{staged_record.stem}{HALF_SUFFIX}.onnx").unlink(missing_ok=True)  # an older export's
-    record = staged_record.replace(folder / staged_record.name)
-    return ExportResult(card=card, record=record, artefacts=tuple(artefacts))

@@ -18,7 +18,8 @@ from glandseg.runtime.plane import SlidePlane
 from glandseg.runtime.probability import create_map
 from glandseg.runtime.tissue import read_thumbnail
 
-SUFFIXES = (".glands.geojson", ".mask.ome.tif", ".glands.csv", ".overview.png", ".run.json")
+MASK_SUFFIX = ".mask.ome.tif"
+SUFFIXES = (".glands.geojson", MASK_SUFFIX, ".glands.csv", ".overview.png", ".run.json")
 OVERVIEW_PX = 1600  # the longer side of the overview, at most
 
 

@@ -180,5 +180,3 @@ def _describe(
     body &= unstained[window] == 0
     lumen = 1 - np.count_nonzero(body) / whole
     return Gland(number=number, polygon_px=polygon, mean_probability=mean, lumen_fraction=lumen)
-
-

@@ -40,8 +40,7 @@ def stage_outputs(folder: Path, names: Sequence[str]) -> Iterator[Path]:
     Raises:
         EnvironmentLacksError: if the folder cannot be written or the disk is full.
     """
-    with explain_disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+    with explain_disk_errors(folder), made_folder(folder):
         scratch = folder / f".glandseg-{uuid.uuid4().hex[:12]}"  # mkdtemp's privacy would stick on Windows
         scratch.mkdir()
         try:
@@ -52,6 +51,17 @@ def stage_outputs(folder: Path, names: Sequence[str]) -> Iterator[Path]:
             raise
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def made_folder(folder: Path) -> Iterator[None]:
+    """Make a folder, and remove it again if it is empty in the end."""
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            folder.rmdir()  # refuses unless empty
 
 
 def move_into_place(scratch: Path, folder: Path, names: Sequence[str]) -> None:

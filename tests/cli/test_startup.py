@@ -8,7 +8,7 @@ import sys
 import pytest
 
 HEAVY = ("torch", "onnxruntime", "onnx", "cv2", "numpy", "openslide", "tifffile", "shapely", "rich", "yaml")
-COMMANDS = ("train", "export", "infer", "evaluate", "demo")
+COMMANDS = ("cut", "train", "export", "infer", "evaluate", "adapt", "demo")
 
 PROGRAM = """
 import sys
@@ -25,14 +25,22 @@ print("HEAVY", [name for name in {heavy!r} if name in sys.modules])
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     program = PROGRAM.format(heavy=HEAVY)
     done = subprocess.run(
-        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True, encoding="utf-8"
+        [sys.executable, "-c", program, *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+        encoding="utf-8",
     )
     assert done.stdout.strip().endswith("HEAVY []"), done.stdout[-200:]
 
 
 def test_help_names_every_command_and_the_limits_of_use() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "glandseg", "--help"], capture_output=True, text=True, check=True, encoding="utf-8"
+        [sys.executable, "-m", "glandseg", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        encoding="utf-8",
     )
     words = " ".join(done.stdout.split())
     assert "Not for use in diagnostic procedures" in words

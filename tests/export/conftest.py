@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from glandseg.export.parity import draw_golden_tiles
-from glandseg.export.run_export import ExportResult, export_run, load_segmenter
+from glandseg.export.run_export import ExportResult, export_run
 from glandseg.runtime.synthetic import draw_tile
 from glandseg.training.checkpoint import save_network
-from glandseg.training.run import Run, build_segmenter
+from glandseg.training.run import Run, build_segmenter, load_segmenter
 from glandseg.training.settings import SegmenterSettings, TrainSettings
 from glandseg.training.settings_file import write_settings
 from glandseg.training.torch_backend import to_pictures
