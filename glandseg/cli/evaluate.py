@@ -1,61 +1,168 @@
-"""`glandseg evaluate`: a model's scores on a data set with outlines."""
+"""`glandseg evaluate`: one or more models' scores on a data set with outlines."""
 
 from __future__ import annotations
 
-import json
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from glandseg.cli.progress import show_progress
 from glandseg.runtime.errors import BadInputError
 
+if TYPE_CHECKING:
+    from glandseg.training.data.picture import DataSet, Picture
+    from glandseg.training.score_table import Scored, ScoreTable
+    from glandseg.training.worst import WorstPictures
+
 
 def evaluate(
-    data: Annotated[Path, typer.Argument(help="Data folder with outline masks: GlaS or EBHI-Seg.")],
-    model: Annotated[
-        Path | None, typer.Option(help="Model file; by default the newest below models/, else the bundled one.")
+    data: Annotated[Path, typer.Argument(help="Data folder with outline masks: GlaS, ProG, EBHI-Seg, ...")],
+    models: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            help="Model files or run folders; by default the newest below models/, else the bundled one.",
+            metavar="[MODEL|RUN]...",
+        ),
     ] = None,
-    part: Annotated[str, typer.Option(help="train, val, test or all; for GlaS train, testA, testB or all.")] = "test",
-    mpp: Annotated[float | None, typer.Option(help="Microns per pixel of the images, if not the usual.")] = None,
-    scales: Annotated[str | None, typer.Option(help="Enlargements to average; by default the model's.")] = None,
+    against: Annotated[
+        list[Path] | None,
+        typer.Option(help="Model or run of a second group, for a t-test; give it repeatedly."),
+    ] = None,
+    part: Annotated[
+        str | None,
+        typer.Option(help="train, val, test, all or testA,testB; by default what was published to test on."),
+    ] = None,
+    mpp: Annotated[
+        float | None, typer.Option(help="Microns per pixel of the images, if not the usual.")
+    ] = None,
+    scales: Annotated[
+        str | None, typer.Option(help="Enlargements to average; by default the model's.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     threads: Annotated[int, typer.Option(help="CPU threads of the network; 0 takes all.")] = 0,
-    out: Annotated[Path | None, typer.Option(help="JSON file for the scores, image by image.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="Evaluate no more than so many images of each part.", min=1)
+    ] = None,
+    worst: Annotated[
+        int, typer.Option(help="Put so many of the worst images on a sheet, for each model.", min=0)
+    ] = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Write the table as NAME.md and everything as NAME.json.", metavar="NAME.md"),
+    ] = None,
 ) -> None:
-    """Score a model by mIoU, F1 and Dice on images with outlines."""
-    from glandseg.runtime.model_file import find_model
-    from glandseg.runtime.session import Session
+    """Score models by mIoU, F1 and Dice on images with outlines; on GlaS gland by gland too.
+
+    Several models, such as seeds of one training, are summarised as mean and standard deviation; those
+    named with --against are compared with the others by the independent samples t-test (*** p < 0.001,
+    ** p < 0.005, * p < 0.05). The scores by gland are those of the GlaS contest.
+    """
     from glandseg.runtime.settings import InferSettings, parse_scales
     from glandseg.training.datasets import find_pictures
-    from glandseg.training.evaluate import choose_part
-    from glandseg.training.evaluate import evaluate as run_evaluation
+    from glandseg.training.evaluate import choose_parts
+    from glandseg.training.score_table import ScoreTable
 
+    if worst and out is None:
+        raise BadInputError("--worst: needs --out, beside which the sheet is written.")
+    chosen: list[Path | None] = [*(models or []), *(against or [])] or [None]
+    if against and min(len(models or []), len(against)) < 2:
+        raise BadInputError("--against: a t-test needs two models or more a group. Name more seeds of both.")
     data_set = find_pictures(data)
-    pictures = choose_part(data_set, part)
-    picture_um = mpp or data_set.um_per_px
+    picture_um = data_set.um_per_px if mpp is None else mpp
     if picture_um is None:
         raise BadInputError(f"{data}: its um/px is not known. Give --mpp.")
-    file = find_model(model)
+    parts = {name: pictures[:limit] for name, pictures in choose_parts(data_set, part).items()}
     wanted = InferSettings(scales=parse_scales(scales) if scales else None).scales
-    with Session(file.path, device=device, threads=threads) as session, show_progress("images") as advance:
-        card = session.card
-        result = run_evaluation(
-            pictures,
-            session,
-            picture_um=picture_um,
-            model_um=card.um_per_px,
-            scales=wanted or card.scales,
-            report=lambda done: advance(done, len(pictures), ""),
+    names = name_models(chosen)
+    scored, sheets = [], []
+    for index, (path, name) in enumerate(zip(chosen, names, strict=True)):
+        other = index >= len(chosen) - len(against or [])
+        one, sheet = score_model(
+            path,
+            name,
+            other,
+            data_set,
+            parts,
+            picture_um,
+            wanted,
+            device=device,
+            threads=threads,
+            worst=worst,
         )
-    scores = result.list_scores()
-    typer.echo(f"{card.name} ({file.origin}) on {data_set.kind} {part}, {scores['images']} images:")
-    typer.echo(
-        f"mIoU {scores['miou']:.2f} %, F1 {scores['f1']:.2f} %, Dice {scores['dice']:.2f} %, "
-        f"mean of the images' mIoU {scores['mean_image_miou']:.2f} %"
-    )
+        scored.append(one)
+        sheets.append((one.name, sheet))
+    table = ScoreTable(data_set, parts, scored)
+    typer.echo(table.to_markdown(), nl=False)
     if out:
-        by_image = {name: round(100 * one.miou, 2) for name, one in result.pictures.items()}
-        facts = {"model_sha256": file.sha256, "data": data_set.kind, "part": part, **scores, "image_miou": by_image}
-        out.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+        write_scores(out, table, sheets if worst else [])
+
+
+def name_models(paths: list[Path | None]) -> list[str | None]:
+    """Name models by file or folder, by the whole path where two share one; none goes by its card."""
+    short = [path.resolve().name.removesuffix(".onnx") if path else None for path in paths]
+    if len(set(paths)) < len(paths):
+        raise BadInputError("models: each once, and in one group. One is named twice.")
+    return [
+        path.as_posix() if path and short.count(name) > 1 else name
+        for path, name in zip(paths, short, strict=True)
+    ]
+
+
+def score_model(
+    path: Path | None,
+    name: str | None,
+    against: bool,
+    data_set: DataSet,
+    parts: dict[str, tuple[Picture, ...]],
+    picture_um: float,
+    scales: tuple[float, ...] | None,
+    *,
+    device: str,
+    threads: int,
+    worst: int,
+) -> tuple[Scored, WorstPictures]:
+    """Score one model on all parts, and keep what it does worst on."""
+    from glandseg.training.evaluate import evaluate as run_evaluation
+    from glandseg.training.score_table import Scored
+    from glandseg.training.scored_model import open_model
+    from glandseg.training.worst import WorstPictures
+
+    pictures = {picture.name: picture for part in parts.values() for picture in part}
+    kept = WorstPictures(worst)
+    with open_model(path, device=device, threads=threads) as model, show_progress("images") as advance:
+        model = replace(model, scales=scales or model.scales)
+        name = name or model.name
+        evaluation = run_evaluation(
+            pictures.values(),
+            model.backend,
+            picture_um=picture_um,
+            model_um=model.um_per_px,
+            scales=model.scales,
+            objects=data_set.kind == "glas",
+            report=lambda done: advance(done, len(pictures), str(name)),
+            keep=kept.add,
+        )
+    return Scored(model=model, name=name, evaluation=evaluation, against=against), kept
+
+
+def write_scores(out: Path, table: ScoreTable, sheets: list[tuple[str, WorstPictures]]) -> None:
+    """Write the table, the JSON and the sheets side by side, all or none."""
+    import json
+
+    from glandseg.runtime.staging import stage_outputs
+
+    stem = out.name.removesuffix(".md").removesuffix(".json")
+    pictures = {
+        f"{stem}.worst{index if len(sheets) > 1 else ''}.png": pair for index, pair in enumerate(sheets, 1)
+    }
+    names = [*pictures, f"{stem}.md", f"{stem}.json"]
+    facts = table.to_json() | {"worst": {name: sheet.list_names() for name, sheet in sheets}}
+    with stage_outputs(out.parent, names) as stage:
+        for file, (name, sheet) in pictures.items():
+            sheet.write_sheet(stage / file, name)
+        (stage / f"{stem}.md").write_text(table.to_markdown(), encoding="utf-8")
+        (stage / f"{stem}.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    for name in names:
+        typer.echo(f"  {out.parent / name}")

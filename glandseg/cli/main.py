@@ -9,10 +9,13 @@ from typing import Annotated
 import typer
 
 from glandseg import RESEARCH_USE, __version__
+from glandseg.cli.adapt import adapt
+from glandseg.cli.cut import cut
 from glandseg.cli.demo import demo
 from glandseg.cli.evaluate import evaluate
 from glandseg.cli.export import export
 from glandseg.cli.infer import infer
+from glandseg.cli.telling import tell
 from glandseg.cli.train import train
 from glandseg.runtime.errors import EnvironmentLacksError, GlandsegError
 
@@ -25,10 +28,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.command()(cut)
 app.command()(train)
 app.command()(export)
 app.command()(infer)
 app.command()(evaluate)
+app.command()(adapt)
 app.command()(demo)
 
 
@@ -67,20 +72,3 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if code == INTERRUPTED:
         typer.echo("stopped", err=True)
     sys.exit(code or 0)
-
-
-def tell(error: Exception) -> int:
-    """Print an error as one line on stderr and give its exit code."""
-    if isinstance(error, typer.TyperException):
-        message = getattr(error, "format_message", error.__str__)()
-        typer.echo(f"error: {' '.join(message.split())} See glandseg --help.", err=True)
-        return 2
-    if isinstance(error, GlandsegError):
-        typer.echo(f"error: {' '.join(str(error).split())}", err=True)
-        return error.exit_code
-    if isinstance(error, MemoryError):
-        typer.echo("error: the memory does not suffice. Free some, or give a smaller --batch.", err=True)
-        return EnvironmentLacksError.exit_code
-    text = " ".join(f"{type(error).__name__}: {error}".split())
-    typer.echo(f"error: {text[:300]} (a fault of glandseg; --debug shows where)", err=True)
-    return GlandsegError.exit_code

@@ -16,10 +16,13 @@ if TYPE_CHECKING:
 
 
 WANTED = (
-    "train needs a data folder: images NAME.bmp with masks NAME_anno.bmp (GlaS), folders CLASS/image and "
-    "CLASS/label (EBHI-Seg), or patches with a patches.csv of columns file,gland,non_gland. "
+    "train needs a data folder: patches with a patches.csv of columns file,gland,non_gland, or in folders "
+    "gland and non_gland; folders images and masks; or GlaS, EBHI-Seg or ProG as published. "
     "Without one, try `glandseg train --demo`."
 )
+
+
+STOPPED = 130  # as for any other interruption
 
 
 def train(
@@ -29,10 +32,13 @@ def train(
         str | None, typer.Option(help="patches (labels of patches alone, the default) or outlines (masks).")
     ] = None,
     weights: Annotated[
-        Path | None, typer.Option(help="Pretrained weights of the trunk, .safetensors or .pth.")
+        str | None, typer.Option(help="Pretrained weights of the trunk: a .safetensors or .pth file, or hub.")
     ] = None,
     mpp: Annotated[float | None, typer.Option(help="Microns per pixel of the training images.")] = None,
-    settings: Annotated[Path | None, typer.Option(help="Settings file (YAML).")] = None,
+    preset: Annotated[
+        str, typer.Option(help="edge (for small machines), or a paper's settings: feng, oeem.")
+    ] = "edge",
+    settings: Annotated[Path | None, typer.Option(help="Settings file (YAML), over the preset.")] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="One setting, such as segmenter.fit.steps=500.")
     ] = None,
@@ -43,18 +49,24 @@ def train(
 ) -> None:
     """Learn a segmenter; an interrupted run goes on when the command is repeated with its --out.
 
-    DATA is one of: images NAME.bmp with masks NAME_anno.bmp (GlaS); folders CLASS/image and CLASS/label
-    (EBHI-Seg); or patches with a patches.csv of columns file,gland,non_gland and, if known, patient.
+    Ctrl-C, or a file STOP in the run folder, ends it after the step under way; a second Ctrl-C at once.
+
+    DATA is one of: patches with a patches.csv of columns file,gland,non_gland and, if known, patient; folders
+    gland, non_gland and mixed of patches; folders images and masks of equal names; images NAME.bmp with masks
+    NAME_anno.bmp (GlaS); folders CLASS/image and CLASS/label (EBHI-Seg); TRAIN and TEST, each IMAGES and
+    MANUAL GLANDS (ProG). Slides with regions drawn in QuPath are cut into patches first: glandseg cut.
     """
     if data is None and not demo:
         raise BadInputError(WANTED)
     from glandseg.runtime.session import count_cpus
     from glandseg.training.demo import draw_data, shorten
-    from glandseg.training.settings import TrainSettings
-    from glandseg.training.settings_file import override_settings, read_settings
+    from glandseg.training.processes import is_first
+    from glandseg.training.settings_file import override_settings, read_preset, read_settings
+    from glandseg.training.stopping import TrainingStopped
     from glandseg.training.train import train as run_training
 
-    base = read_settings(settings) if settings else TrainSettings()
+    base = read_preset(preset)
+    base = read_settings(settings, base) if settings else base
     base = shorten(base) if demo else base
     given = {"labels": labels, "weights": weights, "um_per_px": mpp}
     named = [f"{key}={value}" for key, value in given.items() if value is not None]
@@ -63,8 +75,14 @@ def train(
     import torch
 
     torch.set_num_threads(threads or count_cpus())
-    with show_progress("steps") as advance:
-        run = run_training(folder, out, wanted, report=_tell_steps(advance), say=typer.echo)
+    try:
+        with show_progress("steps") as advance:
+            run = run_training(folder, out, wanted, report=_tell_steps(advance), say=typer.echo)
+    except TrainingStopped as stop:
+        typer.echo(f"{stop}. Repeat the command, with the run folder as --out, to go on.", err=True)
+        raise typer.Exit(STOPPED) from None
+    if not is_first():
+        return
     scores = run.record["scores"]["val"]
     typer.echo(f"{run.path}: mIoU {scores['miou']:.1f} %, F1 {scores['f1']:.1f} % on validation images")
     typer.echo(f"next: glandseg export {run.path} --fp16")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -65,5 +65,5 @@ def _lay_out_like(tensor: Tensor, parameter: Tensor) -> Tensor:
 
 def _save(path: Path, tensors: dict[str, Tensor]) -> None:
     part = path.with_name(path.name + ".part")
-    save_file({name: tensor.detach().cpu() for name, tensor in tensors.items()}, part)
+    part.write_bytes(save({name: tensor.detach().cpu() for name, tensor in tensors.items()}))
     part.replace(path)

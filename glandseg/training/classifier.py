@@ -16,9 +16,9 @@ from glandseg.training.cca import build_attention
 from glandseg.training.losses import compute_presence_loss
 from glandseg.training.mpfp import build_pooling
 from glandseg.training.patches import Patch
-from glandseg.training.sampling import Batch, repeat_rare, shuffled_indices
+from glandseg.training.sampling import WHOLE, Batch, repeat_rare, shuffled_indices
 from glandseg.training.settings import ClassifierSettings
-from glandseg.training.torch_backend import autocast, evaluating, to_pictures
+from glandseg.training.torch_backend import autocast, evaluating, move_beside, to_pictures
 from glandseg.training.trunks.trunk import Trunk
 
 CLASSES = 2  # non-gland, gland
@@ -32,9 +32,19 @@ class Classifier(nn.Module):
         trunk: gives the stages, the paper's 4, 5 and 6.
         attention: of each of the three, a kind that `build_attention` knows.
         pooling: "gap" (Feng Eq. 3) or "mpfp" (Feng Eq. 5-9).
+        sizes: of mpfp's levels, coarse to fine.
+        fusion: of mpfp's levels.
     """
 
-    def __init__(self, trunk: Trunk, *, attention: Sequence[str], pooling: str) -> None:
+    def __init__(
+        self,
+        trunk: Trunk,
+        *,
+        attention: Sequence[str],
+        pooling: str,
+        sizes: Sequence[int] = (2, 4, 8, 16),
+        fusion: str = "sign-preserving",
+    ) -> None:
         super().__init__()
         self.trunk = trunk
         channels = trunk.channels[-FUSED_STAGES:]
@@ -43,7 +53,7 @@ class Classifier(nn.Module):
         )
         self.class_map = nn.Conv2d(sum(channels), CLASSES, 1, bias=False)
         nn.init.xavier_uniform_(self.class_map.weight)
-        self.pooling = build_pooling(pooling, CLASSES)
+        self.pooling = build_pooling(pooling, CLASSES, sizes, fusion)
 
     def map_classes(self, pictures: Tensor) -> Tensor:
         """Give the signed class map F.
@@ -83,15 +93,21 @@ class PatchStream:
         self._patches = [patches[index] for index in drawn]
         self._images, self._settings = images, settings
 
-    def draw(self, step: int) -> Batch:
-        """Draw the batch of a step: pictures (N, 3, S, S), labels (N, 2) float."""
+    def __len__(self) -> int:
+        """Count the pictures of an epoch."""
+        return len(self._patches)
+
+    def draw(self, step: int, places: slice = WHOLE) -> Batch:
+        """Draw the batch of a step, or the patches at some places of it.
+
+        Returns:
+            Pictures (N, 3, S, S), labels (N, 2) float.
+        """
         fit = self._settings.fit
-        chosen = shuffled_indices(len(self._patches), fit.batch, step, fit.seed)
-        drawn = [
-            self._change(index, np.random.default_rng((fit.seed, step, i))) for i, index in enumerate(chosen)
-        ]
-        present = torch.tensor([self._patches[index].present for index in chosen], dtype=torch.float32)
-        return Batch(pictures=to_pictures(torch.from_numpy(np.stack(drawn))), labels=present)
+        chosen = list(enumerate(shuffled_indices(len(self._patches), fit.batch, step, fit.seed)))[places]
+        drawn = [self._change(index, np.random.default_rng((fit.seed, step, i))) for i, index in chosen]
+        present = torch.tensor([self._patches[index].present for _, index in chosen], dtype=torch.float32)
+        return Batch(pictures=to_pictures(torch.from_numpy(np.stack(drawn))), labels=present, step=step)
 
     def _change(self, index: int, rng: np.random.Generator) -> NDArray[np.uint8]:
         patch, settings = self._patches[index], self._settings
@@ -127,7 +143,7 @@ def score_classifier(
         part = patches[first : first + settings.fit.batch]
         cut = np.stack([enlarge(patch.cut(images[patch.picture]), settings.input) for patch in part])
         with evaluating(network), autocast(enabled=settings.fit.precision == "bfloat16"):
-            scores.append(network(to_pictures(torch.from_numpy(cut))).float().numpy())
+            scores.append(network(to_pictures(move_beside(network, cut))).float().cpu().numpy())
     predicted = np.concatenate(scores) > 0
     present = np.array([patch.present for patch in patches])
     stroma, gland = (_balance(predicted[:, c], present[:, c]) for c in range(CLASSES))

@@ -38,9 +38,11 @@ def shorten(settings: TrainSettings) -> TrainSettings:
             classifier,
             input=96,
             output_stride=16,
-            fit=replace(classifier.fit, steps=120, warmup=10, lr=2e-3, validate_every=60),
+            fit=replace(classifier.fit, steps=120, epochs=None, warmup=10, lr=2e-3, validate_every=60),
         ),
         segmenter=replace(
-            segmenter, crop=192, fit=replace(segmenter.fit, steps=120, batch=8, warmup=10, validate_every=60)
+            segmenter,
+            crop=192,
+            fit=replace(segmenter.fit, steps=120, epochs=None, batch=8, warmup=10, validate_every=60),
         ),
     )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,69 +15,111 @@ from glandseg.runtime.plane import SlidePlane
 from glandseg.runtime.probability import sample_band
 from glandseg.runtime.segment import segment_plane
 from glandseg.runtime.slide import open_slide
-from glandseg.training.datasets import DataSet, Picture
+from glandseg.training.datasets import DataSet, Picture, decode_image
 from glandseg.training.metrics import Confusion
-from glandseg.training.splits import split_pictures
+from glandseg.training.object_metrics import CONNECTIVITY, ObjectAgreement
+from glandseg.training.published_splits import list_parts
 
 GLAND_BYTE = 128  # least probability of gland, of 255
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluation:
-    """Scores of a model on pictures at their own size.
+class PictureScore:
+    """How well a model does on one picture at its own size.
 
     Attributes:
-        total: pixels of all pictures counted together.
-        pictures: of each picture, by name.
+        confusion: its pixels.
+        objects: its glands, if they were matched.
     """
 
-    total: Confusion
-    pictures: dict[str, Confusion]
+    confusion: Confusion
+    objects: ObjectAgreement | None = None
 
     def list_scores(self) -> dict[str, float]:
-        """List the scores in percent: of all pixels together, and mIoU as the mean over pictures."""
-        return {
-            "images": len(self.pictures),
-            "miou": round(100 * self.total.miou, 2),
-            "f1": round(100 * self.total.f1, 2),
-            "dice": round(100 * self.total.dice, 2),
-            "mean_image_miou": round(100 * float(np.mean([one.miou for one in self.pictures.values()])), 2),
-        }
+        """List the scores: shares in percent, distances in px."""
+        pixels = {"miou": self.confusion.miou, "f1": self.confusion.f1, "dice": self.confusion.dice}
+        scores = {name: round(100 * value, 2) for name, value in pixels.items()}
+        if self.objects:
+            scores["object_f1"] = round(100 * self.objects.f1, 2)
+            scores["object_dice"] = round(100 * self.objects.dice, 2)
+            scores["object_hausdorff_px"] = round(self.objects.hausdorff_px, 2)
+        return scores
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """How well a model does on pictures.
+
+    Attributes:
+        pictures: each picture's score, by name.
+    """
+
+    pictures: Mapping[str, PictureScore]
+
+    def pick(self, pictures: Iterable[Picture]) -> Evaluation:
+        """Take some of the pictures."""
+        return Evaluation(pictures={picture.name: self.pictures[picture.name] for picture in pictures})
+
+    @property
+    def total(self) -> PictureScore:
+        """The pixels, and the glands, of all pictures counted together."""
+        scores = self.pictures.values()
+        confusion = sum((score.confusion for score in scores), Confusion.empty())
+        matched = [score.objects for score in scores if score.objects]
+        objects = sum(matched, ObjectAgreement.empty()) if matched else None
+        return PictureScore(confusion=confusion, objects=objects)
+
+    def list_scores(self) -> dict[str, float]:
+        """List the scores of all pictures together, and mIoU as the mean over pictures."""
+        by_picture = [score.confusion.miou for score in self.pictures.values()]
+        mean = {"mean_image_miou": round(100 * float(np.mean(by_picture)), 2)}
+        return {"images": len(by_picture), **self.total.list_scores(), **mean}
 
 
 def choose_part(data_set: DataSet, part: str) -> tuple[Picture, ...]:
     """Choose the pictures to evaluate.
 
-    GlaS names its parts itself (train, testA, testB); other sets are split by patient as training does.
-
     Args:
         data_set: whose pictures.
-        part: "train", "val", "test" or "all"; for GlaS "train", "testA", "testB" or "all".
+        part: "all"; a part of the set as published, such as GlaS's "train", "testA" and "testB"; or "train",
+            "val" or "test" of the split that training makes unless told otherwise.
 
     Raises:
         BadInputError: if there is no such part.
     """
-    if part == "all":
-        return data_set.pictures
-    if data_set.kind == "glas":
-        chosen = tuple(picture for picture in data_set.pictures if picture.name.startswith(f"{part}_"))
-        known = sorted({picture.name.rpartition("_")[0] for picture in data_set.pictures})
-    else:
-        known = ["train", "val", "test"]
-        chosen = split_pictures(data_set.pictures).part(part) if part in known else ()
-    if not chosen:
-        raise BadInputError(f"--part {part}: this data set has {', '.join(known)} and all.")
-    return chosen
+    parts = list_parts(data_set)
+    if not parts.get(part):
+        raise BadInputError(
+            f"--part {part}: this data set has {', '.join(filter(parts.get, sorted(parts)))}."
+        )
+    return parts[part]
+
+
+def choose_parts(data_set: DataSet, parts: str | None) -> dict[str, tuple[Picture, ...]]:
+    """Choose the pictures of several parts.
+
+    Args:
+        data_set: whose pictures.
+        parts: as `choose_part` takes each, with commas between; none means what was published to be tested
+            on, which is testA and testB for GlaS, else test.
+    """
+    published = sorted(
+        {each.part for each in data_set.pictures if each.part and each.part.startswith("test")}
+    )
+    asked = parts.split(",") if parts else published
+    return {name: choose_part(data_set, name) for name in map(str.strip, asked or ["test"])}
 
 
 def evaluate(
-    pictures: Sequence[Picture],
+    pictures: Iterable[Picture],
     backend: Backend,
     *,
     picture_um: float,
     model_um: float,
     scales: Iterable[float] = (1.0,),
+    objects: bool = False,
     report: Callable[[int], None] = lambda done: None,
+    keep: Callable[[Picture, PictureScore, NDArray[np.bool_]], None] = lambda picture, score, mask: None,
 ) -> Evaluation:
     """Segment pictures and compare them with their outlines.
 
@@ -86,14 +129,45 @@ def evaluate(
         picture_um: um/px of the pictures.
         model_um: um/px at which the network works.
         scales: enlargements whose probabilities are averaged.
+        objects: score gland by gland too.
         report: is told how many pictures are done.
+        keep: is given each picture with its score and its mask, (H, W) bool of gland.
     """
-    found: dict[str, Confusion] = {}
+    found: dict[str, PictureScore] = {}
     for picture in pictures:
-        probability = segment_file(picture, backend, picture_um, model_um, tuple(scales))
-        found[picture.name] = Confusion.of(probability >= GLAND_BYTE, picture.read_mask() == 1)
+        mask = segment_file(picture, backend, picture_um, model_um, tuple(scales)) >= GLAND_BYTE
+        found[picture.name] = score_picture(picture, mask, objects)
+        keep(picture, found[picture.name], mask)
         report(len(found))
-    return Evaluation(total=sum(found.values(), Confusion.empty()), pictures=found)
+    return Evaluation(pictures=found)
+
+
+def score_picture(picture: Picture, mask: NDArray[np.bool_], objects: bool) -> PictureScore:
+    """Compare a mask, (H, W) bool of gland, with a picture's outlines."""
+    truth = picture.read_mask(mask.shape)
+    matched = ObjectAgreement.of(mask, read_objects(picture, truth)) if objects else None
+    return PictureScore(confusion=Confusion.of(mask, truth == 1), objects=matched)
+
+
+def read_objects(picture: Picture, mask: NDArray[np.uint8]) -> NDArray[np.int32]:
+    """Read the ids of a picture's glands; where its mask tells no ids, connected pixels are a gland.
+
+    Args:
+        picture: with an outline mask.
+        mask: its mask, (H, W) uint8: 1 gland, 0 not.
+
+    Returns:
+        (H, W) int32, 0 where no gland is.
+    """
+    if picture.mask_path is not None:
+        stored = decode_image(picture.mask_path, cv2.IMREAD_UNCHANGED)
+        if (
+            stored.ndim == 2
+            and np.unique(stored[mask > 0]).size > 1
+            and stored[mask == 0].max(initial=0) == 0
+        ):
+            return stored.astype(np.int32)
+    return np.asarray(cv2.connectedComponents(mask, connectivity=CONNECTIVITY)[1], np.int32)
 
 
 def segment_file(
@@ -106,4 +180,4 @@ def segment_file(
             plane = SlidePlane(slide, model_um / scale)
             values = np.concatenate([band.probability for band in segment_plane(plane, backend)])
             total += sample_band(values, 1 / plane.l0_per_px, 0, *total.shape)
-    return total / len(scales)
+    return np.asarray(total / len(scales), np.float32)

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from glandseg.training.datasets import Picture
+from glandseg.training.data.image_file import measure_white
+from glandseg.training.data.picture import Picture
 from glandseg.training.settings import ClassifierSettings
-
-WHITE = 215  # a pixel whose darkest channel is brighter counts as background
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +66,7 @@ def list_patches(
             cut = [_whole(index, width, height, picture.labels)]
         else:
             cut = _cut_grid(index, picture.read_mask(image.shape), side, stride, settings.present)
-        patches += [patch for patch in cut if _white_share(patch.cut(image)) <= settings.background]
+        patches += [patch for patch in cut if measure_white(patch.cut(image)) <= settings.background]
     return patches
 
 
@@ -99,10 +98,6 @@ def _cut_grid(index: int, mask: NDArray[np.uint8], side: int, stride: int, least
                 )
             )
     return patches
-
-
-def _white_share(image: NDArray[np.uint8]) -> float:
-    return float((image.min(axis=2) > WHITE).mean())
 
 
 def count_presence(patches: Sequence[Patch]) -> str:

@@ -6,14 +6,13 @@ from collections.abc import Iterator, Sequence
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from glandseg.training.augment import IGNORED
 from glandseg.training.classifier import CLASSES, Classifier, enlarge
 from glandseg.training.patches import Patch
 from glandseg.training.settings import ClassifierSettings
-from glandseg.training.torch_backend import autocast, evaluating, to_pictures
+from glandseg.training.torch_backend import autocast, evaluating, move_beside, to_pictures
 
 
 def make_pseudo_masks(
@@ -85,9 +84,9 @@ def _map_batches(
     classifier: Classifier, cut: Sequence[NDArray[np.uint8]], settings: ClassifierSettings
 ) -> Iterator[NDArray[np.float32]]:
     for first in range(0, len(cut), settings.fit.batch):
-        pictures = to_pictures(torch.from_numpy(np.stack(cut[first : first + settings.fit.batch])))
+        pictures = to_pictures(move_beside(classifier, np.stack(cut[first : first + settings.fit.batch])))
         with evaluating(classifier), autocast(enabled=settings.fit.precision == "bfloat16"):
-            found = classifier.map_classes(pictures).float().numpy()
+            found = classifier.map_classes(pictures).float().cpu().numpy()
         yield from found
 
 

@@ -12,16 +12,18 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 
 import glandseg
 from glandseg.runtime.errors import BadInputError
+from glandseg.training.checkpoint import load_network
 from glandseg.training.classifier import Classifier
 from glandseg.training.datasets import decode_image
 from glandseg.training.pspnet import PSPNet
 from glandseg.training.settings import TrainSettings
 from glandseg.training.settings_file import read_settings, write_settings
 from glandseg.training.splits import Split
-from glandseg.training.trunks.mobilenetv2 import MobileNetV2
+from glandseg.training.trunks.build import build_trunk
 
 _LABEL_TO_GREY = np.full(256, 128, np.uint8)
 _LABEL_TO_GREY[:2] = 0, 255
@@ -158,23 +160,41 @@ def find_newest_run(folder: Path = Path("runs")) -> Run:
     return open_run(finished[-1].parent)
 
 
-def build_trunk(settings: TrainSettings, output_stride: int) -> MobileNetV2:
-    """Build the trunk that the settings name, at an output stride."""
-    return MobileNetV2(output_stride=output_stride)
-
-
 def build_classifier(settings: TrainSettings) -> Classifier:
     """Build the classifier that the settings describe, with weights by chance."""
     stage = settings.classifier
-    return Classifier(build_trunk(settings, stage.output_stride), attention=stage.attention, pooling=stage.pooling)
+    return Classifier(
+        build_trunk(settings.choose_trunk(stage), stage.output_stride),
+        attention=stage.attention,
+        pooling=stage.pooling,
+        sizes=stage.sizes,
+        fusion=stage.fusion,
+    )
 
 
 def build_segmenter(settings: TrainSettings) -> PSPNet:
     """Build the segmenter that the settings describe, with weights by chance."""
-    segmenter = settings.segmenter
+    stage = settings.segmenter
     return PSPNet(
-        build_trunk(settings, segmenter.output_stride),
-        bins=segmenter.bins,
-        width=segmenter.width,
-        dropout=segmenter.dropout,
+        build_trunk(settings.choose_trunk(stage), stage.output_stride),
+        bins=stage.bins,
+        width=stage.width,
+        dropout=stage.dropout,
     )
+
+
+def load_segmenter(run: Run) -> PSPNet:
+    """Build a run's segmenter, in evaluation mode, and read its weights.
+
+    Raises:
+        BadInputError: if the weights are damaged or do not fit the run's settings.
+    """
+    segmenter = build_segmenter(run.settings).eval()
+    try:
+        load_network(run.segmenter_path, segmenter)
+    except (SafetensorError, RuntimeError, OSError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise BadInputError(
+            f"{run.segmenter_path}: not the weights of this run ({reason}). Repeat its `glandseg train`."
+        ) from None
+    return segmenter

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Hashable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
+import torch
 from torch import Tensor
+
+WHOLE = slice(None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,10 +22,36 @@ class Batch:
     Attributes:
         pictures: (N, 3, S, S) float32 RGB in 0..1.
         labels: (N, S, S) int64 pixel labels, or (N, 2) float32 presence of non-gland and gland.
+        step: that it was drawn for.
     """
 
     pictures: Tensor
     labels: Tensor
+    step: int = 0
+
+    def to(self, device: torch.device) -> Batch:
+        """Give the batch on a device."""
+        return replace(self, pictures=self.pictures.to(device), labels=self.labels.to(device))
+
+
+class DrawBatch(Protocol):
+    """Draws the batch of a step: a pure function of its arguments, so that a resumed run repeats."""
+
+    def __call__(self, step: int, places: slice, /) -> Batch:
+        """Give the pictures at these places of the step's batch."""
+
+
+def draw_ahead(draw: DrawBatch, wanted: Iterable[tuple[int, slice]]) -> Generator[Batch, None, None]:
+    """Draw batches in order, each in the background while the one before it is learned from."""
+    with ThreadPoolExecutor(1, thread_name_prefix="draw") as pool:
+        pending = None
+        for step, places in wanted:
+            following = pool.submit(draw, step, places)
+            if pending is not None:
+                yield pending.result()
+            pending = following
+        if pending is not None:
+            yield pending.result()
 
 
 def shuffled_indices(count: int, batch: int, step: int, seed: int) -> list[int]:

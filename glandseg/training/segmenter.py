@@ -22,7 +22,7 @@ from glandseg.training.augment import (
 from glandseg.training.losses import weighted_cross_entropy
 from glandseg.training.metrics import Confusion
 from glandseg.training.pspnet import PSPNet
-from glandseg.training.sampling import Batch, shuffled_indices
+from glandseg.training.sampling import WHOLE, Batch, shuffled_indices
 from glandseg.training.settings import SegmenterSettings
 from glandseg.training.torch_backend import TorchBackend, to_pictures
 
@@ -52,16 +52,21 @@ class ExampleStream:
         self._examples = examples
         self._settings = settings
 
-    def draw(self, step: int) -> Batch:
-        """Draw the batch of a step."""
+    def __len__(self) -> int:
+        """Count the pictures of an epoch."""
+        return len(self._examples)
+
+    def draw(self, step: int, places: slice = WHOLE) -> Batch:
+        """Draw the batch of a step, or the pictures at some places of it."""
         fit = self._settings.fit
+        chosen = enumerate(shuffled_indices(len(self._examples), fit.batch, step, fit.seed))
         drawn = [
             self._change(index, np.random.default_rng((fit.seed, step, i)))
-            for i, index in enumerate(shuffled_indices(len(self._examples), fit.batch, step, fit.seed))
+            for i, index in list(chosen)[places]
         ]
         images, masks = (np.stack(part) for part in zip(*drawn, strict=True))
         pictures = to_pictures(torch.from_numpy(images)).contiguous(memory_format=torch.channels_last)
-        return Batch(pictures=pictures, labels=torch.from_numpy(masks.astype(np.int64)))
+        return Batch(pictures=pictures, labels=torch.from_numpy(masks.astype(np.int64)), step=step)
 
     def _change(self, index: int, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         augment = self._settings.augment
@@ -79,13 +84,26 @@ class ExampleStream:
         return place_randomly(example.image, example.mask, self._settings.crop, augment, rng)
 
 
-def segmentation_loss(network: nn.Module, batch: Batch, auxiliary: float) -> Tensor:
-    """Give the cross entropy of both heads, the auxiliary one weighted."""
+def segmentation_loss(
+    network: nn.Module, batch: Batch, auxiliary: float, scheme: str = "plain", warmup_plain: int = 0
+) -> Tensor:
+    """Give the cross entropy of both heads, weighted alike.
+
+    Args:
+        network: a PSPNet.
+        batch: what it learns from.
+        auxiliary: weight of the auxiliary head's loss.
+        scheme: how pixels are weighted, one that `weighted_cross_entropy` knows.
+        warmup_plain: steps before which they are not.
+    """
     if not isinstance(network, PSPNet):
         raise TypeError(f"network: a PSPNet expected. Received: {type(network).__name__}")
-    logits, auxiliary_logits = network.forward_both(batch.pictures)
-    main = weighted_cross_entropy(logits, batch.labels, "plain", IGNORED)
-    return main + auxiliary * weighted_cross_entropy(auxiliary_logits, batch.labels, "plain", IGNORED)
+    scheme = "plain" if batch.step < warmup_plain else scheme
+    main, other = (
+        weighted_cross_entropy(logits, batch.labels, scheme, IGNORED)
+        for logits in network.forward_both(batch.pictures)
+    )
+    return main + auxiliary * other
 
 
 def score_segmenter(network: nn.Module, examples: Sequence[Example], precision: str) -> dict[str, float]:

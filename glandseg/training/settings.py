@@ -2,68 +2,29 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 
 from glandseg.runtime.errors import BadInputError
 from glandseg.training.augment import AugmentSettings
+from glandseg.training.fit_settings import FitSettings
+from glandseg.training.refusals import refuse_less, refuse_um, refuse_unknown
 
+__all__ = ["ClassifierSettings", "FitSettings", "SegmenterSettings", "TrainSettings"]
 
 STRIDES = ("8", "16", "32")
+# What can be built, by name; named here, for settings are read where PyTorch is not.
+TRUNKS = ("mobilenetv2", "resnet38", "resnet50v2", "resnest50", "resnest101", "resnest200", "resnest269")
+ATTENTIONS = ("none", "criss-cross", "criss-cross-twice", "cca")
+POOLINGS = ("gap", "mpfp")
+FUSIONS = ("sign-preserving", "average", "none")
+LOSSES = ("plain", "c_max", "c_diff", "l_norm", "lc_mix", "plf", "ohem")
 
 
-def _check(name: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise BadInputError(f"{name}: one of {', '.join(known)}. Received: {value}")
-
-
-def _check_least(settings: object, least: float, *names: str) -> None:
-    for name in names:
-        if not getattr(settings, name) >= least:
-            raise BadInputError(f"{name}: at least {least}. Received: {getattr(settings, name)}")
-
-
-def _check_um(um_per_px: float | None) -> None:
-    if um_per_px is not None and not 0 < um_per_px < math.inf:
-        raise BadInputError(f"um_per_px: above 0. Received: {um_per_px}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class FitSettings:
-    """How a network is fitted.
-
-    Attributes:
-        steps: optimiser steps.
-        batch: images a step.
-        optimizer: "sgd" or "adamw".
-        lr: learning rate after warm-up; it decays polynomially to 0.
-        power: of the polynomial decay.
-        warmup: steps over which the learning rate rises from 0.
-        momentum: of sgd.
-        weight_decay: on every weight.
-        precision: "float32" or "bfloat16" (autocast).
-        validate_every: steps between validations.
-        seed: of the order of images, their changes and dropout.
-    """
-
-    steps: int = 2000
-    batch: int = 12
-    optimizer: str = "adamw"
-    lr: float = 1e-3
-    power: float = 0.9
-    warmup: int = 100
-    momentum: float = 0.9
-    weight_decay: float = 1e-2
-    precision: str = "bfloat16"
-    validate_every: int = 500
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be fitted with."""
-        _check("optimizer", self.optimizer, ("adamw", "sgd"))
-        _check("precision", self.precision, ("float32", "bfloat16"))
-        _check_least(self, 1, "steps", "batch", "validate_every")
-        _check_least(self, 0, "lr", "power", "warmup", "momentum", "weight_decay", "seed")
+def _check_trunk(stage: ClassifierSettings | SegmenterSettings) -> None:
+    if stage.trunk is not None:
+        refuse_unknown("trunk", stage.trunk, TRUNKS)
+    if stage.freeze and stage.trunk not in (None, "resnet38"):
+        raise BadInputError(f"freeze: for resnet38. Received: {stage.trunk}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,10 +37,16 @@ class ClassifierSettings:
         um_per_px: at which side and stride are meant; none means that of the images. The default is that
             of GlaS, for which the papers chose 112 and 56.
         input: side to which a patch is enlarged for the network.
+        trunk: as `TrainSettings` has it; none takes that one.
+        weights: of the trunk, likewise.
+        freeze: whether batch norm and the first convolution of resnet38 stay as they are; none freezes them
+            where weights were loaded.
         output_stride: of the trunk, 8, 16 or 32.
         attention: after each of the trunk's last three stages: "none", "criss-cross", "criss-cross-twice"
             or "cca".
         pooling: of the class map: "gap" or "mpfp".
+        sizes: of mpfp's levels: cells a side, coarse to fine.
+        fusion: of mpfp's levels: "sign-preserving", "average", or "none" of a single one.
         balance: draw patches with only gland, only non-gland and both equally often.
         present: least share of a patch that a class must cover to be labelled present.
         background: patches with a larger share of white are dropped.
@@ -93,32 +60,45 @@ class ClassifierSettings:
     stride: int = 56
     um_per_px: float | None = 0.62
     input: int = 128
+    trunk: str | None = None
+    weights: str | None = None
+    freeze: bool | None = None
     output_stride: int = 8
     attention: tuple[str, ...] = ("none", "none", "none")
     pooling: str = "gap"
+    sizes: tuple[int, ...] = (2, 4, 8, 16)
+    fusion: str = "sign-preserving"
     balance: bool = True
     present: float = 0.05
     background: float = 0.9
     scales: tuple[float, ...] = (1.0,)
     combine: str = "relu"
-    fit: FitSettings = FitSettings(steps=600, batch=20, lr=5e-4, validate_every=200)
+    fit: FitSettings = field(
+        default_factory=lambda: FitSettings(steps=600, batch=20, lr=5e-4, validate_every=200)
+    )
     augment: AugmentSettings = field(
         default_factory=lambda: AugmentSettings(scale_min=1.0, scale_max=1.4, mosaic=0.0, glass=0.0)
     )
 
     def __post_init__(self) -> None:
         """Refuse what no classifier can be built or labelled with."""
-        _check_um(self.um_per_px)
-        _check("output_stride", str(self.output_stride), STRIDES)
-        _check("pooling", self.pooling, ("gap", "mpfp"))
-        _check("combine", self.combine, ("relu", "raw"))
+        refuse_um(self.um_per_px)
+        refuse_unknown("output_stride", str(self.output_stride), STRIDES)
+        _check_trunk(self)
+        refuse_unknown("pooling", self.pooling, POOLINGS)
+        refuse_unknown("fusion", self.fusion, FUSIONS)
+        if not self.sizes or self.sizes[0] < 1 or list(self.sizes) != sorted(set(self.sizes)):
+            raise BadInputError(f"sizes: ascending, each at least 1. Received: {list(self.sizes)}")
+        if self.fusion == "none" and len(self.sizes) > 1:
+            raise BadInputError(f"sizes: a single one with fusion=none. Received: {list(self.sizes)}")
+        refuse_unknown("combine", self.combine, ("relu", "raw"))
         for kind in self.attention:
-            _check("attention", kind, ("none", "criss-cross", "criss-cross-twice", "cca"))
+            refuse_unknown("attention", kind, ATTENTIONS)
         if len(self.attention) != 3:
             raise BadInputError(f"attention: one of each of three stages. Received: {len(self.attention)}")
         if not self.scales or min(self.scales) <= 0:
             raise BadInputError(f"scales: one or more above 0. Received: {list(self.scales)}")
-        _check_least(self, 1, "side", "stride", "input")
+        refuse_less(self, 1, "side", "stride", "input")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,36 +106,52 @@ class SegmenterSettings:
     """Stage 2: the segmenter.
 
     Attributes:
+        trunk: as `TrainSettings` has it; none takes that one.
+        weights: of the trunk, likewise.
+        freeze: whether batch norm and the first convolution of resnet38 stay as they are; none freezes them
+            where weights were loaded.
         output_stride: of the trunk, 8, 16 or 32; 16 costs a third of 8.
         bins: of the pyramid pooling.
         width: channels of the head.
         dropout: in the head.
         auxiliary: weight of the auxiliary head's loss.
+        loss: how both heads' losses trust pixels: "plain" (alike), "plf" (Feng), "l_norm", "c_max",
+            "c_diff", "lc_mix" (OEEM) or "ohem".
+        warmup_plain: steps of plain loss before that begins.
         crop: side of a training image, in px.
         drawn: share of drawn tissue without glands among the training images.
         fit: how it is fitted.
         augment: how its images are changed.
     """
 
+    trunk: str | None = None
+    weights: str | None = None
+    freeze: bool | None = None
     output_stride: int = 16
     bins: tuple[int, ...] = (1, 2, 3, 6)
     width: int = 128
     dropout: float = 0.1
     auxiliary: float = 0.4
+    loss: str = "plain"
+    warmup_plain: int = 0
     crop: int = 256
     drawn: float = 0.15
-    fit: FitSettings = FitSettings(steps=3000)
+    fit: FitSettings = field(default_factory=lambda: FitSettings(steps=3000))
     augment: AugmentSettings = field(default_factory=AugmentSettings)
 
     def __post_init__(self) -> None:
         """Refuse what no segmenter can be built or fitted with."""
-        _check("output_stride", str(self.output_stride), STRIDES)
-        _check_least(self, 1, "crop")
-        _check_least(self, 2, "width")
+        refuse_unknown("output_stride", str(self.output_stride), STRIDES)
+        _check_trunk(self)
+        refuse_unknown("loss", self.loss, LOSSES)
+        refuse_less(self, 0, "auxiliary", "warmup_plain")
+        refuse_less(self, 1, "crop")
+        refuse_less(self, 2, "width")
         if not self.bins or min(self.bins) < 1:
             raise BadInputError(f"bins: one or more of at least 1. Received: {list(self.bins)}")
-        if 1 in self.bins and self.fit.batch < 2:  # batch norm cannot average a single value
-            raise BadInputError(f"segmenter.fit.batch: at least 2. Received: {self.fit.batch}")
+        if 1 in self.bins and self.fit.batch < 2 * self.fit.accumulate:  # batch norm needs two values
+            least = 2 * self.fit.accumulate
+            raise BadInputError(f"segmenter.fit.batch: at least {least}. Received: {self.fit.batch}")
         if not 0 <= self.drawn < 1:
             raise BadInputError(f"drawn: at least 0 and below 1. Received: {self.drawn}")
 
@@ -166,12 +162,20 @@ class TrainSettings:
 
     Attributes:
         labels: "patches" learns from patch labels alone (both stages), "outlines" from masks (stage 2).
-        trunk: "mobilenetv2".
-        weights: file of the trunk's pretrained weights; none starts from chance.
+        trunk: of both stages, where they name none: "mobilenetv2", "resnet38", "resnet50v2", "resnest50",
+            "resnest101", "resnest200" or "resnest269".
+        weights: file of this trunk's pretrained weights; "hub" or a repository such as
+            "timm/resnest200e.in1k" is fetched; none starts from chance. A stage with another trunk takes
+            none from here.
         start_from: run folder whose segmenter this run's segmenter starts from.
         um_per_px: of the training images; none takes what the data set is known to have.
-        shares: of training, validation and test.
+        split: "auto" (the published test images where there are some, else by patient), "feng" or "oeem".
+        shares: of training, validation and test, where no published part settles it.
         split_seed: of the split by patient.
+        fraction: of the training and validation images that is used; which, segmenter.fit.seed says.
+        on_corrupt: "fatal" refuses a data set with corrupt images, "skip" leaves them out and says so.
+        tensorboard: whether TensorBoard's events are written beside the CSV logs.
+        curves: whether the logs are drawn.
         classifier: stage 1.
         segmenter: stage 2.
     """
@@ -181,15 +185,32 @@ class TrainSettings:
     weights: str | None = None
     start_from: str | None = None
     um_per_px: float | None = None
+    split: str = "auto"
     shares: tuple[float, float, float] = (0.7, 0.1, 0.2)
     split_seed: int = 0
+    fraction: float = 1.0
+    on_corrupt: str = "fatal"
+    tensorboard: bool = False
+    curves: bool = True
     classifier: ClassifierSettings = ClassifierSettings()
     segmenter: SegmenterSettings = SegmenterSettings()
 
     def __post_init__(self) -> None:
         """Refuse what cannot be trained."""
-        _check("labels", self.labels, ("patches", "outlines"))
-        _check("trunk", self.trunk, ("mobilenetv2",))
-        _check_um(self.um_per_px)
+        refuse_unknown("labels", self.labels, ("patches", "outlines"))
+        refuse_unknown("trunk", self.trunk, TRUNKS)
+        refuse_unknown("split", self.split, ("auto", "feng", "oeem"))
+        refuse_unknown("on_corrupt", self.on_corrupt, ("fatal", "skip"))
+        refuse_um(self.um_per_px)
+        if not 0 < self.fraction <= 1:
+            raise BadInputError(f"fraction: above 0 and at most 1. Received: {self.fraction}")
         if min(self.shares) < 0 or not (self.shares[0] and self.shares[1]):
             raise BadInputError(f"shares: training and validation above 0. Received: {list(self.shares)}")
+
+    def choose_trunk(self, stage: ClassifierSettings | SegmenterSettings) -> str:
+        """Give the name of a stage's trunk."""
+        return stage.trunk or self.trunk
+
+    def choose_weights(self, stage: ClassifierSettings | SegmenterSettings) -> str | None:
+        """Give the pretrained weights of a stage's trunk, if any; those of another trunk are not for it."""
+        return stage.weights or (self.weights if self.choose_trunk(stage) == self.trunk else None)

@@ -15,6 +15,7 @@ from glandseg.runtime.errors import BadInputError
 from glandseg.training.settings import TrainSettings
 
 Settings = TypeVar("Settings")
+PRESETS = Path(__file__).parent / "presets"
 
 
 def write_settings(path: Path, settings: TrainSettings) -> None:
@@ -22,13 +23,28 @@ def write_settings(path: Path, settings: TrainSettings) -> None:
     path.write_text(yaml.safe_dump(_to_plain(asdict(settings)), sort_keys=False), encoding="utf-8")
 
 
-def read_settings(path: Path) -> TrainSettings:
-    """Read settings from YAML; what it leaves out keeps its default.
+def read_settings(path: Path, base: TrainSettings | None = None) -> TrainSettings:
+    """Read settings from YAML; what it leaves out stays as in `base`, or has its default.
 
     Raises:
         BadInputError: if the file is not YAML, or names a setting that does not exist.
     """
-    return _from_plain(TrainSettings(), read_yaml(path), str(path))
+    return _from_plain(base or TrainSettings(), read_yaml(path), str(path))
+
+
+def read_preset(name: str) -> TrainSettings:
+    """Read the settings that a paper used, or those for small machines.
+
+    Args:
+        name: "feng", "oeem" or "edge", the default.
+
+    Raises:
+        BadInputError: if there is no such preset.
+    """
+    known = sorted(path.stem for path in PRESETS.glob("*.yaml"))
+    if name not in known:
+        raise BadInputError(f"--preset: one of {', '.join(known)}. Received: {name}")
+    return read_settings(PRESETS / f"{name}.yaml")
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -82,13 +98,16 @@ def _from_plain(base: Settings, values: Any, where: str) -> Settings:
         )
         raise BadInputError(f"{where}: no setting {wrong}. Known: {', '.join(sorted(known))}.")
     types_ = typing.get_type_hints(type(base))
-    changes = {}
+    changes: dict[str, Any] = {}
     for key, value in values.items():
         current = getattr(base, key)
         nested = is_dataclass(current)
         changes[key] = (
             _from_plain(current, value, where) if nested else _convert(value, types_[key], where, key)
         )
+    for one, other in (("steps", "epochs"), ("epochs", "steps")):
+        if one in known and changes.get(one) is not None:
+            changes.setdefault(other, None)  # whoever gives one does not mean the other any more
     return replace(base, **changes)  # type: ignore[type-var]
 
 

@@ -30,8 +30,14 @@ class TorchBackend(contextlib.nullcontext["TorchBackend"]):
     def infer(self, windows: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Give (N, classes, H, W) uint8 probabilities of (N, H, W, 3) uint8 RGB windows."""
         with evaluating(self._network), autocast(enabled=self._bfloat16):
-            logits = self._network(to_pictures(torch.from_numpy(windows)))
-        return np.asarray(to_bytes(logits.float()))
+            logits = self._network(to_pictures(move_beside(self._network, windows)))
+        return np.asarray(to_bytes(logits.float()).cpu())
+
+
+def move_beside(network: nn.Module, values: NDArray[np.uint8]) -> Tensor:
+    """Put an array on the device that a network is on."""
+    weight = next(network.parameters(), None)
+    return torch.from_numpy(values).to("cpu" if weight is None else weight.device)
 
 
 def to_pictures(windows: Tensor) -> Tensor:

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from glandseg.runtime.errors import BadInputError
-from glandseg.training.classifier import Classifier, PatchStream, classification_loss, score_classifier
+from glandseg.training.classifier import Classifier
+from glandseg.training.data.soundness import keep_sound
+from glandseg.training.data.twins import refuse_twins
 from glandseg.training.datasets import DataSet, Picture, find_pictures
 from glandseg.training.drawn import draw_examples
-from glandseg.training.fit import Progress, fit
-from glandseg.training.patches import Patch, count_presence, list_patches
+from glandseg.training.fractions import thin_split
+from glandseg.training.patches import Patch, list_patches
+from glandseg.training.processes import ask_first, is_first, start_fabric
+from glandseg.training.pseudo_mask_record import has_record, record_pseudo_masks
 from glandseg.training.pseudo_masks import make_pseudo_masks
-from glandseg.training.run import Run, build_classifier, build_segmenter, open_run, start_run
-from glandseg.training.segmenter import Example, ExampleStream, score_segmenter, segmentation_loss
+from glandseg.training.published_splits import split_data_set
+from glandseg.training.run import Run, start_run
+from glandseg.training.segmenter import Example
 from glandseg.training.settings import TrainSettings
-from glandseg.training.splits import Split, split_pictures
-from glandseg.training.trunks.weights import load_weights
-
-Report = Callable[[str, Progress], None]
-Say = Callable[[str], None]
+from glandseg.training.splits import Split
+from glandseg.training.stages import Report, Say, fit_classifier, fit_segmenter, refuse_idle_weights
 
 
 def train(data: Path, folder: Path | None, settings: TrainSettings, *, report: Report, say: Say) -> Run:
@@ -41,30 +43,49 @@ def train(data: Path, folder: Path | None, settings: TrainSettings, *, report: R
 
     Raises:
         BadInputError: if data or settings cannot be used.
+        TrainingStopped: if a stop was asked for; the same call goes on.
     """
+    refuse_idle_weights(settings)
+    start_fabric()
+    if not is_first():
+        report, say = (lambda stage, progress: None), (lambda line: None)
     data_set = find_pictures(data)
     um_per_px = settings.um_per_px or data_set.um_per_px
     if um_per_px is None:
         raise BadInputError(f"{data}: its um/px is not known. Give --mpp.")
-    split = split_pictures(data_set.pictures, settings.shares, settings.split_seed)
-    if not split.train or not split.val:
+    data_set = replace(data_set, pictures=keep_sound(data_set.pictures, settings.on_corrupt, say))
+    split = split_data_set(data_set, settings.split, settings.shares, settings.split_seed)
+    split = thin_split(split, settings.fraction, settings.segmenter.fit.seed)
+    parts = {part: split.part(part) for part in ("train", "val", "test")}
+    refuse_twins(parts, settings.classifier.background)
+    if not split.train or not (split.val or split.published):
         raise BadInputError(
             f"{data}: holds {len(data_set.pictures)} images of {split.count_groups()} patients. At least two "
             "are needed: one to learn from, another to choose on."
         )
-    run = start_run(folder, settings)
-    run.write_split(split)
-    counts = ", ".join(f"{len(split.part(part))} {part}" for part in ("train", "val", "test"))
+    run = ask_first(lambda: begin_run(folder, settings, split))
+    counts = ", ".join(f"{len(pictures)} {part}" for part, pictures in parts.items())
     say(f"{data_set.kind}: {len(data_set.pictures)} images ({counts}) at {um_per_px:g} um/px -> {run.path}")
+    for note in filter(None, (*data_set.notes, split.note)):
+        say(f"note: {note}")
     if settings.labels == "patches":
         learn_masks(run, split, um_per_px, settings, report, say)
     learned = None if settings.labels == "outlines" else run
-    val = read_examples(split.val, learned if split.val[0].mask_path is None else None)
+    chosen_on = split.choose_on()
+    val = read_examples(chosen_on, learned if chosen_on[0].mask_path is None else None)
     examples = read_examples(split.train, learned)
     share = settings.segmenter.drawn
     examples += draw_examples(round(len(examples) * share / (1 - share)), um_per_px, settings.split_seed)
     scores = fit_segmenter(run, examples, val, settings, report, say)
-    run.write_record(**describe_run(data_set, um_per_px, split), scores={"val": scores})
+    facts = describe_run(data_set, um_per_px, split)
+    ask_first(lambda: run.write_record(**facts, scores={"val": scores}))
+    return run
+
+
+def begin_run(folder: Path | None, settings: TrainSettings, split: Split) -> Run:
+    """Make a run folder that says how the data are split, or take an unfinished one up again."""
+    run = start_run(folder, settings)
+    run.write_split(split)
     return run
 
 
@@ -79,49 +100,34 @@ def learn_masks(
     images = [picture.read() for picture in pictures]
     patches = list_patches(pictures, images, um_per_px, settings.classifier)
     train = [patch for patch in patches if patch.picture < len(split.train)]
-    val = patches[len(train) :]
+    val = patches[len(train) :] if split.val else train
     if not train or not val:
         raise BadInputError(
             f"{pictures[0].path.parent}: {len(train)} patches to learn from and {len(val)} to choose on are "
             "not white. Give images of tissue, or raise classifier.background."
         )
     classifier = fit_classifier(run, train, val, images, settings, report, say)
+    ask_first(lambda: write_missing_masks(run, classifier, patches, pictures, images, settings, say))
+
+
+def write_missing_masks(
+    run: Run,
+    classifier: Classifier,
+    patches: Sequence[Patch],
+    pictures: Sequence[Picture],
+    images: Sequence[NDArray[np.uint8]],
+    settings: TrainSettings,
+    say: Say,
+) -> None:
+    """Make and record the pseudo masks that a run does not have yet."""
     missing = [index for index, picture in enumerate(pictures) if not run.has_pseudo_mask(picture.name)]
     say(f"pseudo masks: {len(missing)} to make -> {run.pseudo_masks_path}")
     for index, mask in zip(
         missing, make_pseudo_masks(classifier, patches, images, missing, settings.classifier), strict=True
     ):
         run.write_pseudo_mask(pictures[index].name, mask)
-
-
-def fit_classifier(
-    run: Run,
-    train: Sequence[Patch],
-    val: Sequence[Patch],
-    images: Sequence[NDArray[np.uint8]],
-    settings: TrainSettings,
-    report: Report,
-    say: Say,
-) -> Classifier:
-    """Fit the classifier of a run."""
-    stage = settings.classifier
-    torch.manual_seed(stage.fit.seed)
-    classifier = build_classifier(settings)
-    classifier.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if settings.weights:
-        say(f"{settings.weights}: {load_weights(classifier.trunk, Path(settings.weights))}")
-    say(f"classifier: {len(train)} patches, {count_presence(train)}")
-    fit(
-        classifier,
-        PatchStream(train, images, stage).draw,
-        classification_loss,
-        lambda network: score_classifier(network, val, images, stage),
-        settings=stage.fit,
-        folder=run.path,
-        name="classifier",
-        report=lambda progress: report("classifier", progress),
-    )
-    return classifier
+    if missing or not has_record(run):
+        record_pseudo_masks(run, pictures)
 
 
 def read_examples(pictures: Sequence[Picture], run: Run | None) -> list[Example]:
@@ -134,41 +140,11 @@ def read_examples(pictures: Sequence[Picture], run: Run | None) -> list[Example]
     return examples
 
 
-def fit_segmenter(
-    run: Run,
-    examples: Sequence[Example],
-    val: Sequence[Example],
-    settings: TrainSettings,
-    report: Report,
-    say: Say,
-) -> dict[str, float]:
-    """Fit the segmenter of a run and give its scores on `val`."""
-    torch.manual_seed(settings.segmenter.fit.seed)
-    network = build_segmenter(settings)
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if settings.weights:
-        say(f"{settings.weights}: {load_weights(network.trunk, Path(settings.weights))}")
-    if settings.start_from:
-        earlier = open_run(Path(settings.start_from)).segmenter_path
-        say(f"{settings.start_from}: {load_weights(network, earlier)}")
-    stage, precision = settings.segmenter, settings.segmenter.fit.precision
-    fit(
-        network,
-        ExampleStream(examples, stage).draw,
-        lambda network, batch: segmentation_loss(network, batch, stage.auxiliary),
-        lambda network: score_segmenter(network, val, precision),
-        settings=stage.fit,
-        folder=run.path,
-        name="segmenter",
-        report=lambda progress: report("segmenter", progress),
-    )
-    return score_segmenter(network, val, "float32")
-
-
 def describe_run(data_set: DataSet, um_per_px: float, split: Split) -> dict[str, object]:
     """Say what a run learned from."""
     return {
         "data": data_set.kind,
         "um_per_px": um_per_px,
         "images": {part: len(split.part(part)) for part in ("train", "val", "test")},
+        **({"note": split.note} if split.note else {}),
     }

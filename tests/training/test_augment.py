@@ -55,9 +55,7 @@ def test_without_scale_and_rotation_a_square_is_only_turned_and_mirrored() -> No
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, (33, 33, 3), np.uint8)
     mask = np.ascontiguousarray(image[..., 0])
-    expected = {
-        np.rot90(image[:, ::side], turns).tobytes() for side, turns in product((1, -1), range(4))
-    }
+    expected = {np.rot90(image[:, ::side], turns).tobytes() for side, turns in product((1, -1), range(4))}
     found = set()
     for _ in range(80):
         placed, labels = place_randomly(image, mask, 33, STILL, rng)
@@ -85,7 +83,9 @@ def test_pictures_of_any_size_fill_the_square(shape: tuple[int, int]) -> None:
 
 def test_ignored_pixels_stay_ignored() -> None:
     mask = np.full((90, 90), 255, np.uint8)
-    labels = place_randomly(np.zeros((90, 90, 3), np.uint8), mask, 64, AugmentSettings(), np.random.default_rng(0))[1]
+    labels = place_randomly(
+        np.zeros((90, 90, 3), np.uint8), mask, 64, AugmentSettings(), np.random.default_rng(0)
+    )[1]
     assert (labels == 255).all()
 
 

@@ -20,6 +20,12 @@ def build_network(seed: int) -> nn.Sequential:
     return network
 
 
+def build_optimizer(network: nn.Module, adaptive: bool) -> torch.optim.Optimizer:
+    if adaptive:
+        return torch.optim.AdamW(network.parameters(), 0.01)
+    return torch.optim.SGD(network.parameters(), 0.01, momentum=0.9)
+
+
 def learn(network: nn.Module, optimizer: torch.optim.Optimizer, steps: int) -> None:
     torch.manual_seed(0)
     for _ in range(steps):
@@ -52,16 +58,15 @@ def test_a_network_must_be_complete(tmp_path: Path) -> None:
         load_network(path, build_network(1))
 
 
-@pytest.mark.parametrize("kind", [torch.optim.AdamW, torch.optim.SGD])
-def test_going_on_is_as_if_nothing_had_happened(tmp_path: Path, kind: type[torch.optim.Optimizer]) -> None:
+@pytest.mark.parametrize("adaptive", [True, False])
+def test_going_on_is_as_if_nothing_had_happened(tmp_path: Path, adaptive: bool) -> None:
     path = tmp_path / "p.safetensors"
-    extra = {"momentum": 0.9} if kind is torch.optim.SGD else {}
     network, other = build_network(0), build_network(1)
-    optimizer = kind(network.parameters(), lr=0.01, **extra)  # type: ignore[call-arg]
+    optimizer = build_optimizer(network, adaptive)
     learn(network, optimizer, 3)
     place = {"step": 3, "best": float("-inf"), "loss": 0.1}
     save_progress(path, network, optimizer, place)
-    again = kind(other.parameters(), lr=0.01, **extra)  # type: ignore[call-arg]
+    again = build_optimizer(other, adaptive)
     assert load_progress(path, other, again) == place
     for a, b in zip(network.parameters(), other.parameters(), strict=True):
         for key, value in optimizer.state[a].items():

@@ -74,7 +74,7 @@ def test_drawn_patches_carry_their_own_labels() -> None:
     for step in range(3):
         batch = stream.draw(step)
         assert batch.pictures.shape == (4, 3, 32, 32) and batch.labels.shape == (4, 2)
-        assert 0 <= batch.pictures.min() and batch.pictures.max() <= 1
+        assert batch.pictures.min() >= 0 and batch.pictures.max() <= 1
         for picture, label in zip(batch.pictures, batch.labels, strict=True):
             seen.add((round(float(picture.mean()) * 255 / 20), tuple(label.tolist())))
     assert seen == {(3, (1.0, 0.0)), (6, (1.0, 1.0)), (10, (0.0, 1.0))}
@@ -87,6 +87,14 @@ def test_a_batch_depends_on_the_step_alone() -> None:
     first, again = (PatchStream(patches, images, settings).draw(5) for _ in range(2))
     other = PatchStream(patches, images, settings).draw(6)
     assert torch.equal(first.pictures, again.pictures) and not torch.equal(first.pictures, other.pictures)
+
+
+def test_places_are_a_part_of_the_batch() -> None:
+    images = [np.random.default_rng(0).integers(0, 256, (20, 20, 3), np.uint8)]
+    stream = PatchStream([make_patch(0, (True, False)), make_patch(0, (False, True))], images, SETTINGS)
+    whole, part = stream.draw(2), stream.draw(2, slice(0, None, 2))
+    assert torch.equal(part.pictures, whole.pictures[::2]) and torch.equal(part.labels, whole.labels[::2])
+    assert len(part.pictures) == 2 and part.step == 2
 
 
 @pytest.mark.parametrize(("balance", "share"), [(True, 0.5), (False, 0.1)])
@@ -104,7 +112,9 @@ def test_rare_presence_is_drawn_as_often(balance: bool, share: float) -> None:
 
 def test_scores_are_balanced() -> None:
     images = [np.full((20, 20, 3), value, np.uint8) for value in (10, 250)]
-    patches = [make_patch(0, (True, False))] + [make_patch(1, (True, True))] * 6 + [make_patch(1, (True, False))]
+    patches = (
+        [make_patch(0, (True, False))] + [make_patch(1, (True, True))] * 6 + [make_patch(1, (True, False))]
+    )
     scores = score_classifier(RedIsGland(), patches, images, SETTINGS)
     # Gland: 6 of 6 found, 1 of 2 absences seen. Non-gland is present everywhere, and said so.
     assert scores == {"balanced": 87.5, "non_gland": 100.0, "gland": 75.0}

@@ -68,7 +68,14 @@ def test_glas_in_any_format(tmp_path: Path, suffix: str) -> None:
 
 
 def test_glas_leaves_out_what_has_no_partner(tmp_path: Path) -> None:
-    for name in ("a.bmp", "a_anno.bmp", "without_mask.bmp", "without_image_anno.bmp", "._a.bmp", "._a_anno.bmp"):
+    for name in (
+        "a.bmp",
+        "a_anno.bmp",
+        "without_mask.bmp",
+        "without_image_anno.bmp",
+        "._a.bmp",
+        "._a_anno.bmp",
+    ):
         write_image(tmp_path / name)
     (tmp_path / "a_anno.txt").write_text("no image")
     assert [picture.name for picture in find_pictures(tmp_path).pictures] == ["a"]

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import csv
+import signal
+import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from glandseg.runtime.errors import EnvironmentLacksError
 from glandseg.training import fit as module
+from glandseg.training.cca import CrissCrossAttention
 from glandseg.training.fit import Progress, fit
-from glandseg.training.sampling import Batch
+from glandseg.training.optimizer import build_optimizer
+from glandseg.training.sampling import WHOLE, Batch
 from glandseg.training.settings import FitSettings
+from glandseg.training.stopping import TrainingStopped
 
 SETTINGS = FitSettings(steps=10, batch=2, lr=0.01, warmup=3, precision="float32", validate_every=3)
 Report = Callable[[Progress], None]
@@ -32,10 +39,11 @@ def build_network() -> nn.Sequential:
     return network
 
 
-def draw_batch(step: int) -> Batch:
+def draw_batch(step: int, places: slice = WHOLE) -> Batch:
     chance = torch.Generator().manual_seed(step)
     pictures = torch.rand(2, 3, 16, 16, generator=chance)
-    return Batch(pictures=pictures, labels=(pictures[:, 0, 2:-2, 2:-2] > 0.5).long())
+    labels = (pictures[:, 0, 2:-2, 2:-2] > 0.5).long()
+    return Batch(pictures=pictures[places], labels=labels[places], step=step)
 
 
 def compute_loss(network: nn.Module, batch: Batch) -> Tensor:
@@ -53,7 +61,16 @@ def validate(network: nn.Module) -> dict[str, float]:
 def run(folder: Path, settings: FitSettings = SETTINGS, report: Report = lambda progress: None) -> nn.Module:
     folder.mkdir(exist_ok=True)
     network = build_network()
-    fit(network, draw_batch, compute_loss, validate, settings=settings, folder=folder, name="net", report=report)
+    fit(
+        network,
+        draw_batch,
+        compute_loss,
+        validate,
+        settings=settings,
+        folder=folder,
+        name="net",
+        report=report,
+    )
     return network
 
 
@@ -91,7 +108,7 @@ def test_killed_and_resumed_is_the_same(tmp_path: Path, optimizer: str, steps: t
     assert [row["step"] for row in read_log(tmp_path / "torn")] == ["3", "6", "9", "10"]
 
 
-@pytest.mark.parametrize("name", ["_log", "save_network", "save_progress"])
+@pytest.mark.parametrize("name", ["log_row", "save_network", "save_progress"])
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("call", [1, 2])
 def test_killed_while_it_writes(
@@ -128,7 +145,7 @@ def test_the_best_by_validation_is_what_is_kept(tmp_path: Path) -> None:
     assert len(kept) == 4
     for name, tensor in network.state_dict().items():
         assert torch.equal(tensor, kept[1][name]), name
-    assert not torch.equal(network[0].weight, kept[3]["0.weight"])
+    assert not torch.equal(network.get_parameter("0.weight"), kept[3]["0.weight"])
     assert [row["score"] for row in read_log(tmp_path)] == ["1.0", "3.0", "2.0", "3.0"]
 
 
@@ -164,10 +181,134 @@ def test_the_rate_rises_and_decays(tmp_path: Path) -> None:
 def test_frozen_weights_stay(tmp_path: Path) -> None:
     network = build_network()
     network[0].requires_grad_(False)
-    before = network[0].weight.clone()
+    before = network.get_parameter("0.weight").clone()
     fit(network, draw_batch, compute_loss, validate, settings=SETTINGS, folder=tmp_path, name="net")
-    assert torch.equal(network[0].weight, before)
+    assert torch.equal(network.get_parameter("0.weight"), before)
     again = build_network()
     again[0].requires_grad_(False)
     fit(again, draw_batch, compute_loss, validate, settings=SETTINGS, folder=tmp_path, name="net")
-    assert torch.equal(again[4].weight, network[4].weight)
+    assert torch.equal(again.get_parameter("4.weight"), network.get_parameter("4.weight"))
+
+
+def build_plain_network() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 2, 3))
+
+
+def test_accumulating_gives_what_the_whole_batch_gives(tmp_path: Path) -> None:
+    networks = []
+    for accumulate in (1, 2):
+        networks.append(build_plain_network())
+        folder = tmp_path / str(accumulate)
+        folder.mkdir()
+        settings = replace(SETTINGS, accumulate=accumulate, optimizer="sgd")
+        fit(networks[-1], draw_batch, compute_loss, validate, settings=settings, folder=folder, name="net")
+    for a, b in zip(networks[0].parameters(), networks[1].parameters(), strict=True):
+        torch.testing.assert_close(a, b)
+    assert not torch.equal(
+        networks[0].get_parameter("0.weight"), build_plain_network().get_parameter("0.weight")
+    )
+
+
+def ask_at(folder: Path, step: int, ask: Callable[[Path], None]) -> Report:
+    def report(progress: Progress) -> None:
+        if progress.step == step:
+            ask(folder)
+
+    return report
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda folder: (folder / "STOP").touch(),
+        lambda folder: signal.raise_signal(signal.SIGINT),
+        lambda folder: signal.raise_signal(signal.SIGTERM),
+    ],
+    ids=["file", "ctrl-c", "terminate"],
+)
+def test_asked_to_stop_it_saves_and_goes_on_later(tmp_path: Path, ask: Callable[[Path], None]) -> None:
+    whole, torn = run(tmp_path / "whole"), tmp_path / "torn"
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with pytest.raises(TrainingStopped, match="net: stopped as asked after step 5 of 10"):
+        run(torn, report=ask_at(torn, 4, ask))
+    assert handlers == [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    assert not (torn / "STOP").exists()
+    told: list[Progress] = []
+    expect_same_end(tmp_path / "whole", torn, (whole, run(torn, report=told.append)))
+    assert told[0].step == 6
+
+
+def test_without_improvement_it_ends(tmp_path: Path) -> None:
+    scores = iter([1.0, 3.0, 2.0, 3.0, 9.0])
+    settings = replace(SETTINGS, steps=50, patience=2)
+    for steps in (12, 0):  # the second call sees that nothing is left
+        told: list[Progress] = []
+        fit(
+            build_network(),
+            draw_batch,
+            compute_loss,
+            lambda network: {"score": next(scores)},
+            settings=settings,
+            folder=tmp_path,
+            name="net",
+            report=told.append,
+        )
+        assert len(told) == steps
+    assert next(scores) == 9.0
+
+
+def test_scales_are_logged_and_learn_at_their_own_rate(tmp_path: Path) -> None:
+    def learn(folder: Path, scale_lr: float | None) -> float:
+        torch.manual_seed(0)
+        network = nn.Sequential(nn.Conv2d(3, 8, 5), CrissCrossAttention(8), nn.Conv2d(8, 2, 1))
+        folder.mkdir()
+        settings = replace(SETTINGS, scale_lr=scale_lr)
+        fit(network, draw_batch, compute_loss, validate, settings=settings, folder=folder, name="net")
+        rows = read_log(folder)
+        assert {"1.scale", "lr"} <= set(rows[0])
+        return abs(float(rows[-1]["1.scale"]))
+
+    assert learn(tmp_path / "still", 0.0) == 0 < learn(tmp_path / "slow", None)
+    assert learn(tmp_path / "fast", 0.1) > 3 * learn(tmp_path / "slow again", 0.01)
+
+
+def test_scales_do_not_decay() -> None:
+    groups = build_optimizer(CrissCrossAttention(8), replace(SETTINGS, scale_lr=0.5)).param_groups
+    assert [len(group["params"]) for group in groups] == [6, 1]
+    assert [group["weight_decay"] for group in groups] == [SETTINGS.weight_decay, 0]
+    assert groups[1]["peak"] == 0.5
+
+
+def test_what_is_missing_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard.writer", None)
+    network = build_network()
+    with pytest.raises(EnvironmentLacksError, match="tensorboard: not installed"):
+        fit(
+            network,
+            draw_batch,
+            compute_loss,
+            validate,
+            settings=SETTINGS,
+            folder=tmp_path,
+            name="net",
+            tensorboard=True,
+        )
+    if not torch.cuda.is_available():
+        with pytest.raises(EnvironmentLacksError, match="float16: needs an NVIDIA GPU"):
+            run(tmp_path / "half", replace(SETTINGS, precision="float16"))
+
+
+def test_events_are_written_where_tensorboard_is(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    fit(
+        build_network(),
+        draw_batch,
+        compute_loss,
+        validate,
+        settings=SETTINGS,
+        folder=tmp_path,
+        name="net",
+        tensorboard=True,
+    )
+    assert list((tmp_path / "tensorboard/net").glob("events*"))

@@ -62,7 +62,9 @@ def test_sides_follow_the_images_resolution(tmp_path: Path) -> None:
     patches = list_of(tmp_path, np.zeros((100, 100), np.uint8), um_per_px=1.4)
     assert {(patch.width_px, patch.height_px) for patch in patches} == {(50, 50)}
     assert sorted({patch.x_px for patch in patches}) == [0, 25, 50]
-    as_is = list_of(tmp_path, np.zeros((112, 168), np.uint8), ClassifierSettings(um_per_px=None), um_per_px=1.4)
+    as_is = list_of(
+        tmp_path, np.zeros((112, 168), np.uint8), ClassifierSettings(um_per_px=None), um_per_px=1.4
+    )
     assert [(patch.x_px, patch.width_px) for patch in as_is] == [(0, 112), (56, 112)]
 
 
@@ -132,6 +134,7 @@ def test_glas_gives_the_known_number_of_patches(shared_data: Path) -> None:
     patches = list_patches(pictures, images, 0.62, ClassifierSettings())
     both = sum(patch.present == (True, True) for patch in patches) / len(patches)
     assert len(patches) == sum(
-        len(grid_starts(image.shape[0], 112, 56)) * len(grid_starts(image.shape[1], 112, 56)) for image in images
+        len(grid_starts(image.shape[0], 112, 56)) * len(grid_starts(image.shape[1], 112, 56))
+        for image in images
     )
     assert 0.5 < both < 0.9

@@ -67,12 +67,14 @@ def test_both_heads_learn_and_the_auxiliary_one_from_the_stage_before() -> None:
     torch.manual_seed(0)
     network = PSPNet(MobileNetV2(output_stride=16), width=8)
     logits, auxiliary = network.forward_both(torch.rand(2, 3, 64, 64))
-    auxiliary.sum().backward(retain_graph=True)
+    auxiliary.sum().backward(retain_graph=True)  # type: ignore[no-untyped-call]
     untouched = {name.split(".")[0] for name, weight in network.named_parameters() if weight.grad is None}
     assert {"pyramid", "head"} <= untouched and "auxiliary_head" not in untouched
     last = network.trunk.get_submodule("blocks.16")
     assert all(weight.grad is None for weight in last.parameters())
-    logits.sum().backward()
+    before = network.trunk.get_parameter("blocks.12.project.conv.weight").grad
+    assert before is not None and before.any()
+    logits.sum().backward()  # type: ignore[no-untyped-call]
     assert all(weight.grad is not None for weight in network.parameters())
 
 

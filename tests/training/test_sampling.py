@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
+import torch
 
-from glandseg.training.sampling import repeat_rare, shuffled_indices
+from glandseg.training.sampling import WHOLE, Batch, draw_ahead, repeat_rare, shuffled_indices
 
 
 @pytest.mark.parametrize(("count", "batch"), [(10, 3), (7, 7), (5, 12), (1, 4), (64, 8)])
@@ -46,3 +47,30 @@ def test_repeated_kinds_come_within_a_third(rare: int) -> None:
 def test_nothing_to_repeat() -> None:
     assert repeat_rare([]) == []
     assert repeat_rare(["a", "a"]) == [0, 1]
+
+
+def test_batches_are_drawn_one_ahead_and_in_order() -> None:
+    drawn: list[tuple[int, slice]] = []
+
+    def draw(step: int, places: slice) -> Batch:
+        drawn.append((step, places))
+        return Batch(pictures=torch.full((1,), step), labels=torch.zeros(1), step=step)
+
+    wanted = [(step, slice(part, None, 2)) for step in (3, 4) for part in (0, 1)]
+    batches = draw_ahead(draw, wanted)
+    assert next(batches).step == 3
+    assert len(drawn) <= 2  # and no more than one ahead
+    assert [batch.step for batch in batches] == [3, 4, 4]
+    assert drawn == wanted
+
+
+def test_what_fails_to_be_drawn_fails_where_it_is_learned_from() -> None:
+    def draw(step: int, places: slice) -> Batch:
+        if step:
+            raise OSError("gone")
+        return Batch(pictures=torch.zeros(1), labels=torch.zeros(1))
+
+    batches = draw_ahead(draw, [(0, WHOLE), (1, WHOLE), (2, WHOLE)])
+    assert next(batches).step == 0
+    with pytest.raises(OSError, match="gone"):
+        next(batches)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from glandseg.training.augment import AugmentSettings
+from glandseg.training.losses import weighted_cross_entropy
 from glandseg.training.pspnet import PSPNet
 from glandseg.training.sampling import Batch
 from glandseg.training.segmenter import Example, ExampleStream, score_segmenter, segmentation_loss
@@ -47,7 +48,7 @@ def test_a_batch_holds_pictures_and_labels_that_belong_together() -> None:
     batch = stream.draw(0)
     assert batch.pictures.shape == (4, 3, 64, 64) and batch.pictures.dtype == torch.float32
     assert batch.labels.shape == (4, 64, 64) and batch.labels.dtype == torch.int64
-    assert 0 <= batch.pictures.min() and batch.pictures.max() <= 1
+    assert batch.pictures.min() >= 0 and batch.pictures.max() <= 1
     assert batch.pictures.is_contiguous(memory_format=torch.channels_last)
     sure = (batch.pictures[:, 0] - 0.5).abs() > 0.4
     assert ((batch.pictures[:, 0] > 0.5) == (batch.labels == 1))[sure].all() and sure.float().mean() > 0.7
@@ -63,9 +64,34 @@ def test_a_batch_depends_on_the_step_alone() -> None:
 def test_loss_is_the_weighted_sum_of_both_heads() -> None:
     network, batch = build_network().eval(), ExampleStream([make_example()], SETTINGS).draw(0)
     with torch.no_grad():
-        both = [nn.functional.cross_entropy(logits, batch.labels) for logits in network.forward_both(batch.pictures)]
+        both = [
+            nn.functional.cross_entropy(logits, batch.labels)
+            for logits in network.forward_both(batch.pictures)
+        ]
         loss = segmentation_loss(network, batch, 0.4)
     torch.testing.assert_close(loss, both[0] + 0.4 * both[1])
+
+
+@pytest.mark.parametrize("scheme", ["plf", "l_norm", "c_diff"])
+def test_a_scheme_weighs_both_heads_after_the_warm_up(scheme: str) -> None:
+    network, batch = build_network().eval(), ExampleStream([make_example()], SETTINGS).draw(5)
+    with torch.no_grad():
+        main, other = (
+            weighted_cross_entropy(logits, batch.labels, scheme)
+            for logits in network.forward_both(batch.pictures)
+        )
+        plain, warm, weighed = (
+            segmentation_loss(network, batch, 0.4, *how) for how in ((), (scheme, 6), (scheme, 5))
+        )
+    torch.testing.assert_close(weighed, main + 0.4 * other)
+    assert warm == plain != weighed
+
+
+def test_places_are_a_part_of_the_batch() -> None:
+    stream = ExampleStream([make_example(seed) for seed in range(3)], SETTINGS)
+    whole, part = stream.draw(3), stream.draw(3, slice(1, None, 2))
+    assert torch.equal(part.pictures, whole.pictures[1::2]) and torch.equal(part.labels, whole.labels[1::2])
+    assert part.step == 3 and len(stream) == 3
 
 
 def test_ignored_pixels_teach_nothing() -> None:
@@ -89,7 +115,7 @@ def test_a_batch_of_ignored_pixels_is_no_number_to_fear() -> None:
 
 def test_only_a_pspnet_has_both_heads() -> None:
     batch = ExampleStream([make_example()], SETTINGS).draw(0)
-    with pytest.raises(TypeError, match="a PSPNet expected. Received: RedIsGland"):
+    with pytest.raises(TypeError, match=r"a PSPNet expected. Received: RedIsGland"):
         segmentation_loss(RedIsGland(), batch, 0.4)
 
 
@@ -102,4 +128,6 @@ def test_scores() -> None:
     half[:, :65] = 1 - half[:, :65]
     ignored = np.where(np.arange(130) < 65, 255, half).astype(np.uint8)
     assert score_segmenter(RedIsGland(), [Example(image=example.image, mask=half)], "float32")["miou"] < 50
-    assert score_segmenter(RedIsGland(), [Example(image=example.image, mask=ignored)], "float32")["miou"] == 100
+    assert (
+        score_segmenter(RedIsGland(), [Example(image=example.image, mask=ignored)], "float32")["miou"] == 100
+    )

@@ -53,13 +53,18 @@ def test_what_a_file_leaves_out_keeps_its_default(tmp_path: Path) -> None:
         ("segmenter.fit.steps=7", lambda s: s.segmenter.fit.steps == 7),
         ("segmenter.fit.lr=1e-3", lambda s: s.segmenter.fit.lr == 0.001),
         ("segmenter.fit.lr=2", lambda s: s.segmenter.fit.lr == 2.0 and isinstance(s.segmenter.fit.lr, float)),
-        ("classifier.attention=[none, none, cca]", lambda s: s.classifier.attention == ("none", "none", "cca")),
+        (
+            "classifier.attention=[none, none, cca]",
+            lambda s: s.classifier.attention == ("none", "none", "cca"),
+        ),
         ("classifier.scales=[1, 1.5]", lambda s: s.classifier.scales == (1.0, 1.5)),
         ("shares=[0.8, 0.2, 0]", lambda s: s.shares == (0.8, 0.2, 0.0)),
         ("classifier.um_per_px=null", lambda s: s.classifier.um_per_px is None),
         ("weights=null", lambda s: s.weights is None),
         ("weights=a/b=c.pth", lambda s: s.weights == "a/b=c.pth"),
         ("classifier.balance=false", lambda s: s.classifier.balance is False),
+        ("segmenter.freeze=true", lambda s: s.segmenter.freeze is True and s.classifier.freeze is None),
+        ("segmenter.fit.epochs=3", lambda s: (s.segmenter.fit.epochs, s.segmenter.fit.steps) == (3.0, None)),
         (" labels = outlines", lambda s: s.labels == "outlines"),
     ],
 )
@@ -85,7 +90,7 @@ def test_later_assignments_win_and_keep_the_others() -> None:
         ("segmenter.fit.steps=many", ("steps takes int", "'many'")),
         ("segmenter.fit.steps=1.5", ("steps takes int", "1.5")),
         ("segmenter.fit.steps=true", ("steps takes int", "True")),
-        ("segmenter.fit.steps=null", ("steps takes int", "None")),
+        ("segmenter.fit.steps=null", ("steps or epochs: one of them",)),
         ("classifier.balance=1", ("balance takes bool",)),
         ("classifier.attention=cca", ("attention takes", "'cca'")),
         ("classifier.scales=1", ("scales takes",)),
@@ -127,6 +132,16 @@ def test_wrong_assignments_are_told(assignment: str, parts: tuple[str, ...]) -> 
         ("classifier.attention=[none]", "attention: one of each of three stages. Received: 1"),
         ("classifier.scales=[]", "scales: one or more above 0"),
         ("classifier.stride=0", "stride: at least 1. Received: 0"),
+        ("trunk=resnet9", "trunk: one of mobilenetv2, resnet38"),
+        ("segmenter.trunk=resnet9", "trunk: one of mobilenetv2, resnet38"),
+        ("segmenter={trunk: resnest50, freeze: true}", "freeze: for resnet38. Received: resnest50"),
+        ("segmenter.loss=focal", "loss: one of plain, c_max"),
+        ("segmenter.fit.accumulate=5", "batch: a multiple of accumulate=5. Received: 12"),
+        ("segmenter.fit.accumulate=12", "segmenter.fit.batch: at least 24. Received: 12"),
+        ("segmenter.fit.epochs=0", "epochs: above 0. Received: 0.0"),
+        ("segmenter.fit.scale_lr=-1", "scale_lr: at least 0. Received: -1.0"),
+        ("classifier.fusion=none", "sizes: a single one with fusion=none. Received: [2, 4, 8, 16]"),
+        ("classifier.sizes=[4, 2]", "sizes: ascending, each at least 1. Received: [4, 2]"),
     ],
 )
 def test_what_cannot_be_trained_is_refused(assignment: str, message: str) -> None:
@@ -136,13 +151,32 @@ def test_what_cannot_be_trained_is_refused(assignment: str, message: str) -> Non
 
 
 def test_the_kinds_named_are_those_that_can_be_built() -> None:
-    from glandseg.training.cca import ATTENTIONS
-    from glandseg.training.mpfp import POOLINGS
+    from glandseg.training import cca, losses, mpfp, settings
 
-    for kind in ATTENTIONS:
-        ClassifierSettings(attention=(kind,) * 3)
-    for kind in POOLINGS:
-        ClassifierSettings(pooling=kind)
+    assert set(settings.ATTENTIONS) == set(cca.ATTENTIONS)
+    assert set(settings.LOSSES) == set(losses.SCHEMES)
+    assert (settings.POOLINGS, settings.FUSIONS) == (mpfp.POOLINGS, mpfp.FUSIONS)
+
+
+def test_epochs_become_steps() -> None:
+    fit = FitSettings(steps=None, epochs=2.5, batch=8)
+    assert fit.turn_to_steps(33).count_steps() == 11  # 82.5 images, 8 a step
+    assert fit.turn_to_steps(1).count_steps() == 1
+    assert FitSettings(steps=7).turn_to_steps(1000).count_steps() == 7
+    with pytest.raises(ValueError, match="not counted yet"):
+        fit.count_steps()
+
+
+def test_a_stage_takes_the_shared_trunk_and_its_weights_unless_it_names_its_own() -> None:
+    settings = override_settings(TrainSettings(), ["weights=w.pth", "segmenter.trunk=resnest50"])
+    classifier, segmenter = settings.classifier, settings.segmenter
+    assert (settings.choose_trunk(classifier), settings.choose_weights(classifier)) == (
+        "mobilenetv2",
+        "w.pth",
+    )
+    assert (settings.choose_trunk(segmenter), settings.choose_weights(segmenter)) == ("resnest50", None)
+    own = override_settings(settings, ["segmenter.weights=hub"])
+    assert own.choose_weights(own.segmenter) == "hub"
 
 
 @pytest.mark.parametrize("content", [b"a: [1", b"\xff\xfe\x00", b"- 1\n- 2\n", b"segmenter: 3\n", b"1: 2\n"])

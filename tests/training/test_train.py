@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -11,19 +12,21 @@ import pytest
 import torch
 
 from glandseg.runtime.errors import BadInputError
-from glandseg.training.augment import AugmentSettings
-from glandseg.training.datasets import find_pictures
+from glandseg.training.datasets import decode_image, find_pictures
 from glandseg.training.demo import draw_data
 from glandseg.training.fit import Progress
 from glandseg.training.metrics import Confusion
 from glandseg.training.patches import list_patches
+from glandseg.training.pseudo_masks import merge_maps
 from glandseg.training.run import Run, build_segmenter, open_run
+from glandseg.training.segmenter import Example, score_segmenter
 from glandseg.training.settings import ClassifierSettings, FitSettings, SegmenterSettings, TrainSettings
 from glandseg.training.settings_file import override_settings
 from glandseg.training.train import train
 
 FIT = FitSettings(steps=4, batch=3, lr=2e-3, warmup=2, precision="float32", validate_every=2)
 SMALL = TrainSettings(
+    curves=False,
     classifier=ClassifierSettings(input=32, output_stride=16, fit=FIT),
     segmenter=SegmenterSettings(crop=64, width=8, output_stride=16, fit=FIT),
 )
@@ -36,7 +39,7 @@ def tiles(tmp_path_factory: pytest.TempPathFactory) -> Path:
     drawn, folder = draw_data(tmp_path_factory.mktemp("drawn")), tmp_path_factory.mktemp("tiles")
     for name in [path.name for path in sorted(drawn.glob("*_anno.png"))[:8]]:
         for file in (name, name.replace("_anno", "")):
-            pixels = cv2.imdecode(np.fromfile(drawn / file, np.uint8), cv2.IMREAD_UNCHANGED)
+            pixels = decode_image(drawn / file, cv2.IMREAD_UNCHANGED)
             cv2.imencode(".png", pixels[:TILE, :TILE])[1].tofile(folder / file)
     return folder
 
@@ -48,7 +51,9 @@ def labelled_patches(tiles: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     pictures = find_pictures(tiles).pictures
     images = [picture.read() for picture in pictures]
     rows = []
-    for index, patch in enumerate(list_patches(pictures, images, 0.62, ClassifierSettings(side=64, stride=64))):
+    for index, patch in enumerate(
+        list_patches(pictures, images, 0.62, ClassifierSettings(side=64, stride=64))
+    ):
         cv2.imencode(".png", patch.cut(images[patch.picture])[..., ::-1])[1].tofile(folder / f"{index}.png")
         non_gland, gland = (int(present) for present in patch.present)
         rows.append((f"{index}.png", gland, non_gland, pictures[patch.picture].name))
@@ -82,12 +87,15 @@ def test_from_patch_labels(tiles: Path, tmp_path: Path) -> None:
     parts, record = read_parts(run), open_run(run.path).record
     assert (record["data"], record["um_per_px"]) == ("glas", 0.62)
     assert record["images"] == {part: len(names) for part, names in parts.items()}
-    assert set(record["scores"]["val"]) == {"miou", "f1"} and 0 <= record["scores"]["val"]["miou"] <= 100
-    made = {path.stem for path in run.pseudo_masks_path.iterdir()}
+    made = {path.stem for path in run.pseudo_masks_path.glob("*.png")}
     assert made == {*parts["train"], *parts["val"]}  # none of the test
     mask = run.read_pseudo_mask(parts["train"][0])
     assert mask.shape == (TILE, TILE) and set(np.unique(mask)) <= {0, 1, 255}
-    build_segmenter(run.settings).load_state_dict(load_tensors(run))
+    segmenter = build_segmenter(run.settings)
+    segmenter.load_state_dict(load_tensors(run))
+    val = [picture for picture in find_pictures(tiles).pictures if picture.name in parts["val"]]
+    outlined = [Example(image=picture.read(), mask=picture.read_mask()) for picture in val]
+    assert record["scores"]["val"] == score_segmenter(segmenter, outlined, "float32")
 
 
 def load_tensors(run: Run) -> dict[str, torch.Tensor]:
@@ -126,7 +134,9 @@ def test_the_same_training_gives_the_same_network(tiles: Path, tmp_path: Path) -
 
 
 @pytest.mark.parametrize(("stage", "step"), [("classifier", 3), ("segmenter", 1), ("segmenter", 4)])
-def test_killed_and_resumed_gives_the_same_network(tiles: Path, tmp_path: Path, stage: str, step: int) -> None:
+def test_killed_and_resumed_gives_the_same_network(
+    tiles: Path, tmp_path: Path, stage: str, step: int
+) -> None:
     whole = run_quietly(tiles, tmp_path / "whole", SMALL)
 
     def kill(reported: str, progress: Progress) -> None:
@@ -157,6 +167,23 @@ def expect_refusal(data: Path, folder: Path, settings: TrainSettings, message: s
     assert message in str(caught.value) and "\n" not in str(caught.value)
 
 
+def test_weights_that_no_stage_takes_are_refused(tiles: Path, tmp_path: Path) -> None:
+    other = ["weights=w.pth", "segmenter.trunk=resnest50", "classifier.trunk=resnet38"]
+    expect_refusal(
+        tiles, tmp_path / "run", override_settings(SMALL, other), "no stage has the trunk mobilenetv2"
+    )
+    assert not (tmp_path / "run").exists()
+
+
+def test_epochs_and_curves(tiles: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    settings = override_settings(SMALL, ["labels=outlines", "curves=true", "segmenter.fit.epochs=2"])
+    run = run_quietly(tiles, tmp_path / "run", settings)
+    steps = [line.partition(",")[0] for line in (run.path / "segmenter.csv").read_text("utf-8").splitlines()]
+    assert steps == ["step", "2", "4"]  # twice six images, three a step
+    assert (run.path / "segmenter.png").is_file()
+
+
 def test_what_cannot_be_trained_on_is_told(tiles: Path, labelled_patches: Path, tmp_path: Path) -> None:
     expect_refusal(tmp_path, tmp_path / "a", SMALL, "not a data set")
     expect_refusal(labelled_patches, tmp_path / "b", SMALL, "um/px is not known. Give --mpp")
@@ -175,7 +202,10 @@ def test_a_single_picture_is_too_few(tiles: Path, tmp_path: Path) -> None:
 
 def test_white_pictures_give_nothing_to_learn_from(tmp_path: Path) -> None:
     for index in range(4):
-        for suffix, pixels in (("", np.full((64, 64, 3), 250, np.uint8)), ("_anno", np.zeros((64, 64), np.uint8))):
+        for suffix, pixels in (
+            ("", np.full((64, 64, 3), 250, np.uint8)),
+            ("_anno", np.zeros((64, 64), np.uint8)),
+        ):
             cv2.imencode(".png", pixels)[1].tofile(tmp_path / f"{index}{suffix}.png")
     expect_refusal(tmp_path, tmp_path / "run", SMALL, "0 patches to learn from and 0 to choose on")
 
@@ -188,3 +218,54 @@ def test_other_data_do_not_enter_a_run(tiles: Path, tmp_path: Path) -> None:
     for path in sorted(tiles.iterdir())[:-2]:
         (fewer / path.name).write_bytes(path.read_bytes())
     expect_refusal(fewer, tmp_path / "run", outlines, "was begun on other data")
+
+
+@pytest.fixture
+def glas_corners(shared_data: Path, tmp_path: Path) -> Path:
+    """Give a folder of 20 training images of GlaS, of each the upper left 336 px."""
+    folder, side = tmp_path / "corners", 336
+    folder.mkdir()
+    pictures = [p for p in find_pictures(shared_data / "glas").pictures if p.name.startswith("train_")]
+    for picture in pictures[::4][:20]:
+        parts = {"": picture.read()[..., ::-1], "_anno": picture.read_mask()}
+        for suffix, pixels in parts.items():
+            cv2.imencode(".png", pixels[:side, :side])[1].tofile(folder / f"{picture.name}{suffix}.png")
+    return folder
+
+
+def score_pseudo_masks(run: Run, data: Path) -> tuple[float, float, float]:
+    """Give the mIoU of a run's pseudo masks, of gland everywhere, and of gland wherever labels allow it."""
+    scores = [Confusion.empty() for _ in range(3)]
+    for picture in find_pictures(data).pictures:
+        if not run.has_pseudo_mask(picture.name):
+            continue
+        image, truth = picture.read(), picture.read_mask() == 1
+        patches = list_patches([picture], [image], 0.62, run.settings.classifier)
+        gland = np.zeros((2, *truth.shape), np.float32)
+        gland[1] = 1
+        allowed = merge_maps(truth.shape, patches, [gland[:, : p.height_px, : p.width_px] for p in patches])
+        for index, mask in enumerate((run.read_pseudo_mask(picture.name), np.ones_like(allowed), allowed)):
+            valid = allowed != 255
+            scores[index] += Confusion.of(mask[valid] == 1, truth[valid])
+    return scores[0].miou, scores[1].miou, scores[2].miou
+
+
+@pytest.mark.shared
+@pytest.mark.slow
+def test_glands_are_found_in_real_tissue(shared_data: Path, glas_corners: Path, tmp_path: Path) -> None:
+    quick = FitSettings(steps=60, batch=12, lr=5e-4, warmup=10, precision="float32", validate_every=60)
+    settings = TrainSettings(
+        weights=str(shared_data / "weights/mobilenetv2_imagenet.safetensors"),
+        classifier=ClassifierSettings(input=96, output_stride=16, fit=quick),
+        segmenter=SegmenterSettings(
+            crop=128,
+            width=32,
+            output_stride=16,
+            fit=replace(quick, steps=80, batch=6, lr=1e-3, validate_every=40),
+        ),
+    )
+    run = run_quietly(glas_corners, tmp_path / "run", settings)
+    pseudo, everywhere, allowed = score_pseudo_masks(run, glas_corners)
+    assert pseudo > everywhere + 0.28
+    assert pseudo > allowed + 0.06  # the maps add to what the labels alone say
+    assert run.record["scores"]["val"]["miou"] > 100 * everywhere + 10

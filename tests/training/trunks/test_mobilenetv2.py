@@ -1,4 +1,4 @@
-"""MobileNetV2 keeps its resolution by dilation without another result, and takes the pretrained file whole."""
+"""MobileNetV2 keeps its resolution by dilation without other results, and takes its pretrained file whole."""
 
 from __future__ import annotations
 
@@ -108,7 +108,9 @@ def test_pretrained_statistics_hold_on_tissue(shared_data: Path) -> None:
     inputs: dict[str, torch.Tensor] = {}
     for name, module in trunk.named_modules():
         if isinstance(module, nn.BatchNorm2d):
-            module.register_forward_pre_hook(lambda _, args, name=name: inputs.update({name: args[0].clone()}))
+            module.register_forward_pre_hook(
+                lambda _, args, name=name: inputs.update({name: args[0].clone()})
+            )
     picture = cv2.cvtColor(cv2.imread(str(shared_data / "glas/train_1.webp")), cv2.COLOR_BGR2RGB)
     rgb = torch.from_numpy(picture).permute(2, 0, 1).float()[None, :, :320, :320] / 255
     with torch.inference_mode():

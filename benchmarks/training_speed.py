@@ -1,0 +1,157 @@
+"""Training images a second and where the time goes, stage by stage, on drawn tissue.
+
+The parts of a step are timed one after the other: drawing the batch, forward, backward, optimiser. The
+training loop itself draws one batch ahead in a thread, which hides the drawing as long as that takes less
+than the rest: `images_per_s` counts it as hidden, `images_per_s_in_turn` does not. So on a CPU the network
+limits, and on a GPU the drawing may, for it is CPU work (warping and colour, about as fast on every
+machine): look at whether `draw_s` exceeds the other three together. More drawing threads, not a faster GPU,
+would help then. On a GPU, each part waits for the device to finish, which costs a little.
+
+    python benchmarks/training_speed.py --set segmenter.fit.batch=8
+    python benchmarks/training_speed.py --preset feng --profile
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from glandseg.runtime.session import count_cpus
+from glandseg.training.classifier import PatchStream, classification_loss
+from glandseg.training.data.picture import Picture
+from glandseg.training.datasets import GLAS_UM_PER_PX, find_pictures
+from glandseg.training.demo import draw_data
+from glandseg.training.fit import ComputeLoss
+from glandseg.training.optimizer import build_optimizer
+from glandseg.training.patches import list_patches
+from glandseg.training.run import build_classifier, build_segmenter
+from glandseg.training.sampling import DrawBatch
+from glandseg.training.segmenter import Example, ExampleStream, segmentation_loss
+from glandseg.training.settings import FitSettings, TrainSettings
+from glandseg.training.settings_file import override_settings, read_preset
+from glandseg.training.torch_backend import autocast
+
+PARTS = ("draw", "forward", "backward", "step")
+
+
+def main() -> None:
+    """Measure both stages and print what was found as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--preset", default="edge")
+    parser.add_argument("--set", action="append", default=[], help="one setting, such as segmenter.crop=128")
+    parser.add_argument("--steps", type=int, default=5, help="timed steps, after one to warm up")
+    parser.add_argument("--threads", type=int, default=count_cpus())
+    parser.add_argument("--profile", action="store_true", help="print what torch.profiler finds, too")
+    asked = parser.parse_args()
+    torch.set_num_threads(asked.threads)
+    settings = override_settings(read_preset(asked.preset), asked.set)
+    with tempfile.TemporaryDirectory() as folder:
+        pictures = find_pictures(draw_data(Path(folder))).pictures[:8]
+        stages = {
+            "classifier": measure_classifier(pictures, settings, asked.steps, asked.profile),
+            "segmenter": measure_segmenter(pictures, settings, asked.steps, asked.profile),
+        }
+    print(json.dumps({**stages, **describe_machine(asked.threads), "preset": asked.preset}, indent=1))
+
+
+def measure_classifier(
+    pictures: tuple[Picture, ...], settings: TrainSettings, steps: int, profile: bool
+) -> dict[str, float]:
+    """Measure stage 1 on drawn tissue."""
+    images = [picture.read() for picture in pictures]
+    patches = list_patches(pictures, images, GLAS_UM_PER_PX, settings.classifier)
+    stream = PatchStream(patches, images, settings.classifier)
+    network = build_classifier(settings)
+    return measure(network, stream.draw, classification_loss, settings.classifier.fit, steps, profile)
+
+
+def measure_segmenter(
+    pictures: tuple[Picture, ...], settings: TrainSettings, steps: int, profile: bool
+) -> dict[str, float]:
+    """Measure stage 2 on drawn tissue."""
+    stage = settings.segmenter
+    examples = [Example(image=picture.read(), mask=picture.read_mask()) for picture in pictures]
+    network, stream = build_segmenter(settings), ExampleStream(examples, stage)
+    compute_loss: ComputeLoss = lambda network, batch: segmentation_loss(  # noqa: E731
+        network, batch, stage.auxiliary, stage.loss
+    )
+    return measure(network, stream.draw, compute_loss, stage.fit, steps, profile)
+
+
+def measure(
+    network: nn.Module,
+    draw: DrawBatch,
+    compute_loss: ComputeLoss,
+    fit: FitSettings,
+    steps: int,
+    profile: bool,
+) -> dict[str, float]:
+    """Give the median seconds of each part of a step, its share, and images a second."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = build_optimizer(network.train(), fit)
+
+    def take_step(step: int) -> list[float]:
+        batch, draw_s = clock(lambda: draw(step, slice(None)).to(device))
+        with autocast(enabled=fit.precision == "bfloat16"):
+            loss, forward_s = clock(lambda: compute_loss(network, batch))
+        optimizer.zero_grad()
+        _, backward_s = clock(loss.backward)
+        _, step_s = clock(optimizer.step)
+        return [draw_s, forward_s, backward_s, step_s]
+
+    take_step(0)
+    seconds = [take_step(step) for step in range(1, steps + 1)]
+    if profile:
+        with torch.profiler.profile() as profiler:
+            take_step(steps + 1)
+        print(profiler.key_averages().table(sort_by="self_cpu_time_total", row_limit=12), file=sys.stderr)
+    return summarise(seconds, fit.batch)
+
+
+def clock(part: Callable[[], Any]) -> tuple[Any, float]:
+    """Give what a part of a step gives, and its seconds with all that the GPU does for it."""
+    before = time.perf_counter()
+    given = part()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return given, time.perf_counter() - before
+
+
+def summarise(seconds: list[list[float]], batch: int) -> dict[str, float]:
+    """Give medians, shares and images a second of steps' seconds by part."""
+    medians = [statistics.median(part) for part in zip(*seconds, strict=True)]
+    total, network = sum(medians), sum(medians[1:])
+    facts = {f"{name}_s": round(part, 4) for name, part in zip(PARTS, medians, strict=True)}
+    facts |= {f"{name}_share": round(part / total, 3) for name, part in zip(PARTS, medians, strict=True)}
+    facts["images_per_s"] = round(batch / max(network, medians[0]), 2)
+    facts["images_per_s_in_turn"] = round(batch / total, 2)
+    return facts
+
+
+def describe_machine(threads: int) -> dict[str, object]:
+    """Say what was measured on, and when."""
+    name = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
+    return {
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs, {name}",
+        "threads": threads,
+        "torch": torch.__version__,
+        "date": date.today().isoformat(),
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,215 @@
+"""Adapting a run to another data set with a fraction of its images (Feng et al. 2025, Fig. 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from glandseg.runtime.errors import BadInputError
+from glandseg.runtime.model_file import hash_file
+from glandseg.training.datasets import DataSet, Picture, find_pictures
+from glandseg.training.evaluate import evaluate
+from glandseg.training.fit import Progress
+from glandseg.training.published_splits import split_data_set
+from glandseg.training.run import RECORD, Run, start_run
+from glandseg.training.scored_model import open_model, read_parts
+from glandseg.training.settings import TrainSettings
+from glandseg.training.train import train
+
+STEPS, RATE_SHARE = 400, 0.2  # of fine-tuning: its steps, and its share of the source's learning rate
+Scores = Mapping[str, float]
+Tell = Callable[[float, int, Progress], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdaptedRun:
+    """A fine-tuned run and its scores on the test images.
+
+    Attributes:
+        path: of the run folder.
+        fraction: of the training images.
+        seed: of their choice and of the fit.
+        images: how many there were to learn from.
+        scores: as `Evaluation.list_scores` gives them.
+    """
+
+    path: Path
+    fraction: float
+    seed: int
+    images: int
+    scores: Scores
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adaptation:
+    """How well a run does on another data set, before and after fine-tuning.
+
+    Attributes:
+        source: path of the run that was adapted.
+        sha256: of its weights.
+        data: kind of the other data set.
+        before: scores on the test images without any fine-tuning, at the source's um/px.
+        runs: by fraction, the largest first, and seed.
+    """
+
+    source: Path
+    sha256: str
+    data: str
+    before: Scores
+    runs: tuple[AdaptedRun, ...]
+
+
+def plan_fine_tuning(source: Run) -> TrainSettings:
+    """Give the settings to fine-tune a run with, from outlines: its own, with few and small steps."""
+    settings = source.settings
+    fit = settings.segmenter.fit
+    gentle = replace(
+        fit,
+        steps=STEPS,
+        epochs=None,  # of few images there would be too few steps
+        lr=fit.lr * RATE_SHARE,
+        warmup=min(fit.warmup, STEPS // 10),
+        validate_every=min(fit.validate_every, STEPS // 4),
+    )
+    return replace(
+        settings,
+        labels="outlines",
+        start_from=source.path.as_posix(),
+        um_per_px=None,
+        split="auto",
+        segmenter=replace(settings.segmenter, fit=gentle),
+    )
+
+
+def adapt(
+    source: Run,
+    data: Path,
+    folder: Path,
+    settings: TrainSettings,
+    *,
+    fractions: Sequence[float],
+    seeds: Sequence[int],
+    tell: Tell = lambda fraction, seed, progress: None,
+    say: Callable[[str], None] = lambda line: None,
+) -> Adaptation:
+    """Fine-tune a run on fractions of another data set and score each result on its test images.
+
+    Finished runs are taken as they are, an unfinished one is taken up again.
+
+    Args:
+        source: a finished run.
+        data: the other data set, with outlines.
+        folder: below which a run folder is made for each fraction and seed.
+        settings: as `plan_fine_tuning` gives them, changed or not; fraction and seeds are put in.
+        fractions: of the training images, each above 0 and at most 1.
+        seeds: of the choice of images and of the fit.
+        tell: is told fraction, seed and progress after every step.
+        say: is told what is being done, a line each.
+
+    Raises:
+        BadInputError: if data or settings cannot be used, or the folder holds other runs.
+    """
+    data_set = find_pictures(data)
+    if not split_data_set(data_set, settings.split, settings.shares, settings.split_seed).test:
+        raise BadInputError(f"{data}: no image falls to the test. Give more patients, or other shares.")
+    done = [
+        _adapt_once(data, data_set, folder, _put_in(settings, fraction, seed), tell, say)
+        for fraction in sorted(set(fractions), reverse=True)
+        for seed in seeds
+    ]
+    return Adaptation(
+        source=source.path,
+        sha256=hash_file(source.segmenter_path),
+        data=data_set.kind,
+        before=_score_source(source, Run(done[0].path), data_set),
+        runs=tuple(done),
+    )
+
+
+def _put_in(settings: TrainSettings, fraction: float, seed: int) -> TrainSettings:
+    settings = settings if settings.labels == "patches" else drop_weights(settings)
+    classifier, segmenter = settings.classifier, settings.segmenter
+    return replace(
+        settings,
+        fraction=fraction,
+        classifier=replace(classifier, fit=replace(classifier.fit, seed=seed)),
+        segmenter=replace(segmenter, fit=replace(segmenter.fit, seed=seed)),
+    )
+
+
+def drop_weights(settings: TrainSettings) -> TrainSettings:
+    """Drop pretrained weights, which the source's replace; what they froze stays frozen."""
+    stage = settings.segmenter
+    frozen = settings.choose_trunk(stage) == "resnet38" and settings.choose_weights(stage) is not None
+    freeze = True if frozen and stage.freeze is None else stage.freeze
+    return replace(settings, weights=None, segmenter=replace(stage, weights=None, freeze=freeze))
+
+
+def _adapt_once(
+    data: Path,
+    data_set: DataSet,
+    folder: Path,
+    settings: TrainSettings,
+    tell: Tell,
+    say: Callable[[str], None],
+) -> AdaptedRun:
+    fraction, seed = settings.fraction, settings.segmenter.fit.seed
+    path = folder / f"{100 * fraction:g}-percent-seed-{seed}"
+    run = start_run(path, settings)
+    if _is_scored(run):
+        find_test(run, data_set)  # refuses another data set's run
+        say(f"{path}: finished already")
+    else:
+        run = train(
+            data, path, settings, report=lambda stage, progress: tell(fraction, seed, progress), say=say
+        )
+        scores = _score(run, find_test(run, data_set), data_set.kind, run.record["um_per_px"])
+        run.write_record(scores=run.record["scores"] | {"test": scores})
+    record = run.record
+    return AdaptedRun(
+        path=path,
+        fraction=fraction,
+        seed=seed,
+        images=record["images"]["train"],
+        scores=record["scores"]["test"],
+    )
+
+
+def _is_scored(run: Run) -> bool:
+    return (run.path / RECORD).is_file() and "test" in run.record.get("scores", {})
+
+
+def find_test(run: Run, data_set: DataSet) -> tuple[Picture, ...]:
+    """Find the pictures that a run's split keeps for the test.
+
+    Raises:
+        BadInputError: if the run is of another data set.
+    """
+    parts = read_parts(run)
+    if not set(parts) <= {picture.name for picture in data_set.pictures}:
+        raise BadInputError(f"{run.path}: was begun on other data. Give another --out folder.")
+    return tuple(picture for picture in data_set.pictures if parts.get(picture.name) == "test")
+
+
+def _score(run: Run, pictures: Iterable[Picture], kind: str, picture_um: float) -> Scores:
+    with open_model(run.path) as model:
+        return evaluate(
+            pictures,
+            model.backend,
+            picture_um=picture_um,
+            model_um=model.um_per_px,
+            scales=model.scales,
+            objects=kind == "glas",
+        ).list_scores()
+
+
+def _score_source(source: Run, adapted: Run, data_set: DataSet) -> Scores:
+    """Score the source on the test images, once: the first adapted run's record keeps it."""
+    record = adapted.record
+    sha256 = hash_file(source.segmenter_path)
+    if record.get("before", {}).get("sha256") != sha256:
+        scores = _score(source, find_test(adapted, data_set), data_set.kind, record["um_per_px"])
+        adapted.write_record(before={"sha256": sha256, "scores": scores})
+    kept: Scores = adapted.record["before"]["scores"]
+    return kept

@@ -1,0 +1,68 @@
+"""EBHI-Seg: `CLASS/image` and `CLASS/label`, or `images`, `masks` and `index.csv` (name,class,patient)."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from glandseg.training.data.image_file import find_images, note_unpaired
+from glandseg.training.data.picture import DataSet, Picture
+from glandseg.training.data.table import read_column
+
+# It does not say: settled on GlaS with benchmarks/settle_resolution.py.
+UM_PER_PX = 1.4
+CLASSES = ("normal", "polyp", "serrated", "low", "high", "adenocarcinoma")  # how their names begin
+
+
+def read_ebhi_classes(folder: Path) -> DataSet | None:
+    """List the images of the published layout; None where there are none."""
+    pictures: list[Picture] = []
+    notes: tuple[str, ...] = ()
+    for class_folder in sorted(path.parent for path in folder.glob("*/image")):
+        images, masks = find_images(class_folder / "image"), find_images(class_folder / "label")
+        notes += tuple(f"{class_folder.name}: {note}" for note in note_unpaired(images, masks))
+        pictures += [
+            Picture(
+                name=f"{class_folder.name}/{stem}",
+                path=path,
+                mask_path=masks[stem],
+                group=find_patient(stem),
+            )
+            for stem, path in images.items()
+            if stem in masks
+        ]
+    if not pictures:
+        return None
+    return DataSet(kind="ebhi", pictures=tuple(pictures), um_per_px=UM_PER_PX, notes=notes)
+
+
+def read_ebhi_index(folder: Path) -> DataSet | None:
+    """List the images of the indexed layout; None where there are none, or `index.csv` has other classes."""
+    table = folder / "index.csv"
+    if not has_ebhi_classes(table):
+        return None
+    images, masks = find_images(folder / "images"), find_images(folder / "masks")
+    pictures = [
+        Picture(name=name, path=images[name], mask_path=masks[name], group=patient or name)
+        for name, patient in read_column(table, "name", "patient").items()
+        if name in images and name in masks
+    ]
+    return DataSet(kind="ebhi", pictures=tuple(pictures), um_per_px=UM_PER_PX) if pictures else None
+
+
+def has_ebhi_classes(table: Path) -> bool:
+    """Tell whether a table's column `class` holds EBHI-Seg's classes and no others."""
+    try:
+        header = table.read_text(encoding="utf-8-sig").partition("\n")[0]
+    except (OSError, UnicodeDecodeError):
+        return False
+    if "class" not in [name.strip() for name in header.split(",")]:
+        return False
+    classes = set(read_column(table, "name", "class").values())
+    return bool(classes) and all(name.lower().startswith(CLASSES) for name in classes)
+
+
+def find_patient(stem: str) -> str:
+    """Give the patient's digits in an image's name, else the name."""
+    digits = re.search(r"\d{6,}", stem)
+    return digits.group() if digits else stem

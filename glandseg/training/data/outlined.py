@@ -1,0 +1,34 @@
+"""Anyone's outlines: `images` and `masks` of equal names, and an `index.csv` (name,patient) where known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from glandseg.training.data.image_file import find_images, note_unpaired
+from glandseg.training.data.picture import DataSet, Picture
+from glandseg.training.data.table import read_column, read_um
+
+INDEX_CSV = "index.csv"
+
+
+def read_outlined(folder: Path) -> DataSet | None:
+    """List images with masks; None where there are none.
+
+    Raises:
+        BadInputError: if `index.csv` is not a table with the columns name and patient.
+    """
+    patients = read_column(folder / INDEX_CSV, "name", "patient")
+    images, masks = find_images(folder / "images"), find_images(folder / "masks")
+    pictures = [
+        Picture(name=name, path=path, mask_path=masks[name], group=patients.get(name) or name)
+        for name, path in images.items()
+        if name in masks
+    ]
+    if not pictures:
+        return None
+    return DataSet(
+        kind="outlines",
+        pictures=tuple(pictures),
+        um_per_px=read_um(folder / INDEX_CSV),
+        notes=note_unpaired(images, masks),
+    )

@@ -1,0 +1,57 @@
+"""ProG, published as "RINGS algorithm dataset": `TRAIN` and `TEST`, each `IMAGES` beside `MANUAL GLANDS`.
+
+The images are 1500 x 1500 px, 1000 to train on and 500 to test on; their names begin with the patient, such
+as `P15_D2_2_7_1.png`. Masks of tumour (`MANUAL TUMOR`) are not looked at: a tumour's glands are glands too.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from glandseg.training.data.image_file import find_images, note_unpaired
+from glandseg.training.data.picture import DataSet, Picture
+
+UM_PER_PX = 0.934
+PARTS = ("train", "test")
+
+
+def read_prog(folder: Path) -> DataSet | None:
+    """List ProG's images below its folder or the folder around it; None where there are none."""
+    for base in (folder, *sorted(path for path in folder.iterdir() if path.is_dir())):
+        pictures: list[Picture] = []
+        notes: tuple[str, ...] = ()
+        for part, part_folder in find_subfolders(base, PARTS).items():
+            found = find_subfolders(part_folder, ("images", "manual glands"))
+            if len(found) == 2:
+                images, masks = (find_images(found[name]) for name in ("images", "manual glands"))
+                notes += tuple(f"{part_folder.name}: {note}" for note in note_unpaired(images, masks))
+                pictures += [
+                    Picture(
+                        name=f"{part}/{stem}",
+                        path=path,
+                        mask_path=masks[stem],
+                        group=find_patient(stem),
+                        part=part,
+                    )
+                    for stem, path in images.items()
+                    if stem in masks
+                ]
+        if pictures:
+            return DataSet(kind="prog", pictures=tuple(pictures), um_per_px=UM_PER_PX, notes=notes)
+    return None
+
+
+def find_subfolders(folder: Path, names: tuple[str, ...]) -> dict[str, Path]:
+    """Give those subfolders that are named so, in capitals or not, by their names in small letters."""
+    return {
+        path.name.lower(): path
+        for path in sorted(folder.iterdir())
+        if path.is_dir() and path.name.lower() in names
+    }
+
+
+def find_patient(stem: str) -> str:
+    """Give the patient that a name begins with, else the name."""
+    patient = re.match(r"P\d+(?=_)", stem)
+    return patient.group() if patient else stem

@@ -1,0 +1,53 @@
+"""Pretrained weights from the Hugging Face hub, fetched only when a setting asks for them."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+from glandseg.runtime.errors import BadInputError, EnvironmentLacksError
+
+HUB = "hub"
+WEIGHTS_FILE = "model.safetensors"
+# Of each trunk: the repository whose names it shares.
+REPOSITORIES = {
+    "resnest50": "timm/resnest50d.in1k",
+    "resnest101": "timm/resnest101e.in1k",
+    "resnest200": "timm/resnest200e.in1k",
+    "resnest269": "timm/resnest269e.in1k",
+}
+
+
+def find_weights(asked: str, trunk: str) -> Path:
+    """Give the file of the weights that a setting asks for.
+
+    Args:
+        asked: a file, "hub", or a repository such as "timm/resnest200e.in1k".
+        trunk: name of the trunk that they are for.
+
+    Raises:
+        BadInputError: if the hub has none for this trunk.
+        EnvironmentLacksError: if they cannot be fetched.
+    """
+    if asked != HUB and not (asked.startswith("timm/") and not Path(asked).exists()):
+        return Path(asked)
+    if trunk not in REPOSITORIES:
+        raise BadInputError(
+            f"weights {asked}: the hub's are for {', '.join(REPOSITORIES)}. Give a file for {trunk}."
+        )
+    return _fetch(REPOSITORIES[trunk] if asked == HUB else asked)
+
+
+def _fetch(repository: str) -> Path:
+    by_hand = f"Or fetch {WEIGHTS_FILE} of {repository} by hand and give its path."
+    try:
+        hub = importlib.import_module("huggingface_hub")
+    except ImportError:
+        raise EnvironmentLacksError(
+            f"weights {repository}: needs huggingface_hub. Run `pip install huggingface_hub`. {by_hand}"
+        ) from None
+    try:
+        return Path(hub.hf_hub_download(repository, WEIGHTS_FILE))
+    except Exception as error:  # the library's errors are many, and offline means several of them
+        reason = " ".join(str(error).split())[:120]
+        raise EnvironmentLacksError(f"weights {repository}: not fetched ({reason}). {by_hand}") from None

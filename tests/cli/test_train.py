@@ -1,0 +1,53 @@
+"""`glandseg train` composes its settings and says what stopped it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from glandseg.training.settings import TrainSettings
+from glandseg.training.stopping import TrainingStopped
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[TrainSettings]:
+    """Give the settings that training is asked for; it stops at once."""
+    seen: list[TrainSettings] = []
+
+    def stop(data: Path, folder: Path | None, settings: TrainSettings, **_: Any) -> None:
+        seen.append(settings)
+        raise TrainingStopped("segmenter: stopped as asked after step 3 of 9")
+
+    monkeypatch.setattr("glandseg.training.train.train", stop)
+    return seen
+
+
+def test_preset_then_file_then_assignments(
+    tmp_path: Path, asked: list[TrainSettings], run_command: Run
+) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_text("segmenter: {loss: l_norm, crop: 64, width: 32}\n", encoding="utf-8")
+    options = ["--preset", "feng", "--settings", path, "--set", "segmenter.crop=96"]
+    run_command("train", tmp_path, *options, "--set", "segmenter.weights=hub", "--threads", 1)
+    stage = asked[0].segmenter
+    assert (stage.trunk, stage.loss, stage.crop, stage.width) == ("resnest200", "l_norm", 96, 32)
+    assert (stage.weights, asked[0].classifier.weights) == ("hub", None)
+
+
+def test_what_was_stopped_says_how_to_go_on(
+    tmp_path: Path, asked: list[TrainSettings], run_command: Run
+) -> None:
+    outcome = run_command("train", tmp_path, "--threads", 1)
+    assert outcome.code == 130 and asked == [TrainSettings()]
+    assert outcome.err[0].startswith("segmenter: stopped as asked after step 3 of 9. Repeat the command")
+
+
+def test_an_unknown_preset_is_bad_input(tmp_path: Path, run_command: Run) -> None:
+    outcome = run_command("train", tmp_path, "--preset", "mine")
+    assert outcome.code == 2
+    assert outcome.err == ["error: --preset: one of edge, feng, oeem. Received: mine"]

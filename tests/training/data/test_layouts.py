@@ -1,0 +1,146 @@
+"""Each data set is recognised as it was published, with its patients and its parts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from glandseg.runtime.errors import BadInputError
+from glandseg.training.data.picture import DataSet
+from glandseg.training.datasets import find_pictures
+
+
+def write_images(folder: Path, *names: str) -> None:
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imencode(path.suffix, np.eye(6, 9, dtype=np.uint8))[1].tofile(path)
+
+
+def describe(data_set: DataSet) -> list[tuple[str, str, str | None]]:
+    return [(picture.name, picture.group, picture.part) for picture in data_set.pictures]
+
+
+def test_glas_has_patients_and_parts(tmp_path: Path) -> None:
+    for name in ("train_1", "testA_10", "testB_2", "other"):
+        write_images(tmp_path, f"{name}.bmp", f"{name}_anno.bmp")
+    (tmp_path / "Grade.csv").write_text(
+        "name,patient ID, grade (GlaS)\ntrain_1, 7, benign\ntestA_10,7,benign\n"
+    )
+    assert describe(find_pictures(tmp_path)) == [
+        ("other", "other", None),
+        ("testA_10", "7", "testA"),
+        ("testB_2", "testB_2", "testB"),
+        ("train_1", "7", "train"),
+    ]
+
+
+def test_images_without_a_mask_are_told(tmp_path: Path) -> None:
+    write_images(tmp_path, "a.bmp", "a_anno.bmp", *(f"{name}.bmp" for name in "dbce"))
+    data_set = find_pictures(tmp_path)
+    assert data_set.notes == ("4 of 5 images without a mask are left out: b, c, d, ...",)
+    assert [picture.name for picture in data_set.pictures] == ["a"]
+
+
+@pytest.mark.parametrize("base", [".", "RINGS algorithm dataset"])
+@pytest.mark.parametrize("capital", [True, False])
+def test_prog_as_published(tmp_path: Path, base: str, capital: bool) -> None:
+    for part, names in (("TRAIN", ("P1_A1_1", "P15_D2_2_7_1")), ("TEST", ("P2_A1_1", "strange", "P3_lost"))):
+        for name in names:
+            write_images(tmp_path / base / (part if capital else part.lower()), f"IMAGES/{name}.png")
+            if "lost" not in name:
+                write_images(
+                    tmp_path / base / (part if capital else part.lower()), f"MANUAL GLANDS/{name}.png"
+                )
+    data_set = find_pictures(tmp_path)
+    assert (data_set.kind, data_set.um_per_px) == ("prog", 0.934)
+    assert describe(data_set) == [
+        ("test/P2_A1_1", "P2", "test"),
+        ("test/strange", "strange", "test"),
+        ("train/P15_D2_2_7_1", "P15", "train"),
+        ("train/P1_A1_1", "P1", "train"),
+    ]
+    assert "1 of 3 images without a mask" in data_set.notes[0]
+
+
+def test_anyones_outlines(tmp_path: Path) -> None:
+    write_images(tmp_path, "images/a.tif", "images/b.png", "images/c.jpg", "masks/a.png", "masks/b.png")
+    data_set = find_pictures(tmp_path)
+    assert (data_set.kind, data_set.um_per_px) == ("outlines", None)
+    assert describe(data_set) == [("a", "a", None), ("b", "b", None)]
+    (tmp_path / "index.csv").write_text("name,patient,um_per_px\na,7,0.5\n")
+    data_set = find_pictures(tmp_path)
+    assert (data_set.kind, data_set.um_per_px) == ("outlines", 0.5)
+    assert describe(data_set) == [("a", "7", None), ("b", "b", None)]
+    assert data_set.notes == ("1 of 3 images without a mask are left out: c",)
+
+
+def test_other_classes_are_not_taken_for_ebhi(tmp_path: Path) -> None:
+    write_images(tmp_path, "images/a.png", "masks/a.png")
+    (tmp_path / "index.csv").write_text("name,class,patient\na,breast,7\n")
+    assert find_pictures(tmp_path).kind == "outlines"  # and so of unknown um/px
+    (tmp_path / "index.csv").write_text("name,class,patient\na,Low-grade IN,7\n")
+    assert find_pictures(tmp_path).kind == "ebhi"
+
+
+def test_folders_tell_labels(tmp_path: Path) -> None:
+    for name in ("Gland", "non_gland", "Non-Gland", "stroma", "other", "mixed", "Both", "unknown"):
+        write_images(tmp_path, f"{name}/a.png")
+    found = {picture.name: picture.labels for picture in find_pictures(tmp_path).pictures}
+    assert found == {
+        "Gland/a.png": (False, True),
+        "non_gland/a.png": (True, False),
+        "Non-Gland/a.png": (True, False),
+        "stroma/a.png": (True, False),
+        "other/a.png": (True, False),
+        "mixed/a.png": (True, True),
+        "Both/a.png": (True, True),
+    }
+    assert len({picture.group for picture in find_pictures(tmp_path).pictures}) == 7
+
+
+def test_patches_may_tell_um_and_masks(tmp_path: Path) -> None:
+    write_images(tmp_path, "s/a.png", "s/b.png", "s/a_mask.png")
+    table = tmp_path / "patches.csv"
+    table.write_text("file,gland,non_gland,um_per_px,mask\ns/a.png,1,0,0.62,s/a_mask.png\ns/b.png,1,1,,\n")
+    data_set = find_pictures(tmp_path)
+    assert data_set.um_per_px == 0.62
+    assert [picture.mask_path for picture in data_set.pictures] == [tmp_path / "s/a_mask.png", None]
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("a.png,1,0,0.5,\nb.png,1,0,0.62,", "column um_per_px says 0.5 and 0.62. One data set has one um/px"),
+        ("a.png,1,0,0,", "line 2, column um_per_px: a number above 0 expected. Received: '0'"),
+        ("a.png,1,0,nan,", "a number above 0 expected. Received: 'nan'"),
+        ("a.png,1,0,,lost.png", "line 2 names lost.png, which is not there"),
+        ("a.png,1,0,,../a.png", "line 2 names ../a.png, which is not below"),
+    ],
+)
+def test_wrong_um_and_masks_are_told(tmp_path: Path, rows: str, message: str) -> None:
+    write_images(tmp_path, "a.png", "b.png")
+    (tmp_path / "patches.csv").write_text(f"file,gland,non_gland,um_per_px,mask\n{rows}\n")
+    with pytest.raises(BadInputError) as caught:
+        find_pictures(tmp_path)
+    assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_slides_are_sent_to_cut(tmp_path: Path) -> None:
+    (tmp_path / "a.svs").touch()
+    (tmp_path / "a.geojson").touch()
+    with pytest.raises(BadInputError, match="Run `glandseg cut .* --out PATCHES`"):
+        find_pictures(tmp_path)
+
+
+@pytest.mark.shared
+def test_real_patients_and_parts(shared_data: Path) -> None:
+    glas, ebhi = (find_pictures(shared_data / name).pictures for name in ("glas", "ebhi"))
+    train = [picture for picture in glas if picture.part == "train"]
+    assert (len(train), len({picture.group for picture in train})) == (85, 15)
+    assert sum(picture.part == "testA" for picture in glas) == 60
+    assert {picture.group for picture in glas} <= {str(number) for number in range(1, 17)}
+    assert len({picture.group for picture in ebhi}) == 205

@@ -1,0 +1,143 @@
+"""Regions come out of QuPath's GeoJSON as areas of gland and of other tissue."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import shapely
+
+from glandseg.runtime.errors import BadInputError
+from glandseg.training.data.area import Area
+from glandseg.training.data.regions import read_regions
+
+Ring = list[list[float]]
+
+
+def box(x0: float, y0: float, x1: float, y1: float) -> Ring:
+    return [[x0, y0], [x1, y0], [x1, y1], [x0, y1], [x0, y0]]
+
+
+def make_feature(name: str | None, coordinates: Any, kind: str = "Polygon") -> dict[str, Any]:
+    classification = {"classification": {"name": name, "color": [0, 200, 83]}} if name else {}
+    return {
+        "type": "Feature",
+        "id": "6c1a",
+        "geometry": {"type": kind, "coordinates": coordinates},
+        "properties": {"objectType": "annotation", **classification},
+    }
+
+
+def write_features(path: Path, features: Sequence[dict[str, Any]]) -> Path:
+    text = json.dumps({"type": "FeatureCollection", "features": features}).encode()
+    path.write_bytes(gzip.compress(text) if path.suffix == ".gz" else text)
+    return path
+
+
+def measure(path: Path) -> tuple[float, float]:
+    regions = read_regions(path)
+    return sum(part.area for part in regions.gland), sum(part.area for part in regions.non_gland)
+
+
+@pytest.mark.parametrize("name", ["a.geojson", "a.geojson.gz"])
+def test_classes_holes_and_several_parts(tmp_path: Path, name: str) -> None:
+    features = [
+        make_feature("Gland", [box(0, 0, 10, 10), box(2, 2, 4, 4)]),
+        make_feature("GLAND: malignant", [[box(20, 0, 30, 10)], [box(40, 0, 50, 10)]], "MultiPolygon"),
+        make_feature("Non-gland", [box(0, 20, 10, 30)]),
+        make_feature("stroma", [box(20, 20, 30, 30)]),
+        make_feature("Other", [box(40, 20, 50, 30)]),
+        make_feature("Tumor", [box(0, 0, 99, 99)]),
+        make_feature(None, [box(0, 0, 99, 99)]),
+    ]
+    assert measure(write_features(tmp_path / name, features)) == (296, 300)
+
+
+def test_the_smaller_region_counts(tmp_path: Path) -> None:
+    features = [
+        make_feature("gland", [box(10, 10, 20, 20)]),
+        make_feature("gland", [box(15, 10, 25, 20)]),  # overlaps its like: counted once
+        make_feature("stroma", [box(0, 0, 40, 40)]),
+        make_feature("stroma", [box(12, 12, 14, 14)]),
+    ]
+    path = write_features(tmp_path / "a.geojson", features)
+    assert measure(path) == (146, 1454)
+    assert [island.area for island in read_regions(path).find_islands()] == [1600]
+
+
+@pytest.mark.parametrize("wrap", [lambda feature: feature, lambda feature: [feature]])
+def test_a_lone_feature_or_a_list_will_do(tmp_path: Path, wrap: Any) -> None:
+    (tmp_path / "a.geojson").write_text(json.dumps(wrap(make_feature("gland", [box(0, 0, 2, 3)]))))
+    assert measure(tmp_path / "a.geojson") == (6, 0)
+
+
+CROSSED = [[0, 0], [9, 9], [9, 0], [0, 9], [0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("feature", "message"),
+    [
+        (make_feature("gland", [CROSSED]), r"feature 1 \(gland\) is not a valid polygon \(Self-intersection"),
+        (make_feature("gland", [0, 0], "Point"), "is a Point, regions are polygons"),
+        (make_feature("gland", [[[0, 0], [1, 1]]]), "coordinates are no polygon"),
+        (make_feature("gland", "x"), "coordinates are no polygon"),
+        (make_feature("gland", []), "no area"),
+        (make_feature("gland", [box(0, 0, float("nan"), 1)]), "not a valid polygon"),
+        ({"type": "Feature", "properties": {"classification": {"name": "gland"}}}, "is a None"),
+        (
+            make_feature("Tumor", [box(0, 0, 1, 1)]),
+            r"no region is classified Gland or Non-gland \(found: Tumor\)",
+        ),
+        (make_feature(None, [box(0, 0, 1, 1)]), r"\(found: none\)"),
+    ],
+)
+def test_what_is_no_region_is_told(tmp_path: Path, feature: dict[str, Any], message: str) -> None:
+    path = write_features(tmp_path / "a.geojson", [feature])
+    with pytest.raises(BadInputError, match=message) as caught:
+        read_regions(path)
+    assert str(caught.value).startswith(str(path)) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[1, 2]", b"7", b'"x"', b'{"features": 3}', b"\xff\xfe", b"[" * 100_000]
+)
+def test_what_is_no_geojson_is_told(tmp_path: Path, content: bytes) -> None:
+    for name, data in (
+        ("a.geojson", content),
+        ("a.geojson.gz", gzip.compress(content)),
+        ("b.geojson.gz", content),
+    ):
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(BadInputError, match="not GeoJSON") as caught:
+            read_regions(tmp_path / name)
+        assert "\n" not in str(caught.value)
+
+
+def test_an_area_is_measured_and_drawn() -> None:
+    holed = shapely.Polygon(box(1, 1, 7, 7), [box(3, 3, 5, 5)])
+    area = Area([holed, shapely.box(7.4, 0, 9, 2)])
+    squares = np.array([shapely.box(0, 0, 8, 8), shapely.box(4, 4, 6, 6), shapely.box(20, 0, 28, 8)], object)
+    np.testing.assert_allclose(area.measure(squares), [32 + 1.2, 3, 0])
+    drawn = area.draw(0, 0, 8)
+    assert drawn.dtype == np.uint8 and set(np.unique(drawn)) == {0, 255}
+    assert (drawn[1:7, 1:7] == 255).sum() == 32 and (drawn[:2, 7] == 255).all() and (drawn == 255).sum() == 34
+    assert not Area([]).draw(0, 0, 4).any() and not Area([]).measure(squares).any()
+
+
+def test_a_polygon_of_many_corners_is_measured_and_drawn_whole() -> None:
+    ring = shapely.Point(64.5, 64.5).buffer(60, quad_segs=1000) - shapely.Point(64.5, 64.5).buffer(
+        20, quad_segs=500
+    )
+    area, squares = Area([ring]), np.array([shapely.box(x, 3, x + 50, 53) for x in range(0, 80, 7)], object)
+    np.testing.assert_allclose(area.measure(squares), shapely.area(shapely.intersection(squares, ring)))
+    y, x = np.mgrid[0.5:129, 0.5:129]
+    distance = np.hypot(x - 64.5, y - 64.5)
+    sure = (np.abs(distance - 60) > 0.01) & (np.abs(distance - 20) > 0.01)
+    np.testing.assert_array_equal(
+        (area.draw(0, 0, 129) == 255)[sure], ((distance < 60) & (distance > 20))[sure]
+    )
