@@ -112,7 +112,7 @@ def test_ebhi_by_index(tmp_path: Path) -> None:
         write_image(tmp_path / "masks" / f"{name}.png")
     (tmp_path / "index.csv").write_text("name,class,patient\nb,polyp,7\na,polyp,7\nlost,polyp,8\n")
     data = find_pictures(tmp_path)
-    assert data.kind == "ebhi" and data.um_per_px == 1.4
+    assert data.kind == "ebhi" and data.um_per_px == 1.3
     assert [(picture.name, picture.group) for picture in data.pictures] == [("a", "7"), ("b", "7")]
 
 
