@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from datetime import date
 from pathlib import Path
 
 from glandseg.runtime.model_file import find_model
@@ -19,6 +20,7 @@ from glandseg.training.evaluate import choose_part, evaluate
 
 
 def main() -> None:
+    """Try every um/px that was asked for, and print the best."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("glas", type=Path)
     parser.add_argument("--model", type=Path)
@@ -37,7 +39,13 @@ def main() -> None:
     best = max(scores, key=lambda um: scores[um])
     print(f"best: {best:.2f} um/px")
     if asked.out:
-        facts = {"model_sha256": file.sha256, "images": len(pictures), "miou": scores, "best_um_per_px": best}
+        facts = {
+            "model_sha256": file.sha256,
+            "images": len(pictures),
+            "miou": scores,
+            "best_um_per_px": best,
+            "date": date.today().isoformat(),
+        }
         asked.out.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 
 

@@ -18,6 +18,7 @@ LIMIT_SECONDS = 0.3
 
 
 def main() -> None:
+    """Measure both, and print the difference."""
     bare = measure([sys.executable, "-c", "pass"])
     command = measure([sys.executable, "-m", "glandseg", "--help"])
     facts = {

@@ -17,7 +17,6 @@ from glandseg.cli.export import export
 from glandseg.cli.infer import infer
 from glandseg.cli.telling import tell
 from glandseg.cli.train import train
-from glandseg.runtime.errors import EnvironmentLacksError, GlandsegError
 
 INTERRUPTED = 130  # what typer makes of Ctrl-C
 

@@ -11,6 +11,8 @@ GLASS_MAX_CHROMA = 24  # the channels at most this far apart,
 GLASS_MIN_SHARE = 0.01  # on at least this share of the slide
 GLASS_WIDTH = 6  # gray levels around the glass colour that belong to it
 
+DARK_LEVEL = 60  # a picture of which half is darker was not lit from behind
+
 TISSUE_DENSITY = 0.02  # mean optical density over glass (2 % is 0.009, pale mucin 0.04)
 TISSUE_CHROMA = 0.03  # spread of density between channels: colour without darkness
 TISSUE_TEXTURE = 0.012  # local deviation of density: strands in clear mucus
@@ -29,6 +31,11 @@ def find_glass_colour(thumbnail: NDArray[np.uint8], fill: NDArray[np.bool_]) -> 
     peak = find_brightest_peak(lowest[bright])
     near = bright & (np.abs(lowest.astype(np.int16) - peak) <= GLASS_WIDTH)
     return np.asarray(np.median(thumbnail[near], axis=0), np.float32)
+
+
+def is_dark(thumbnail: NDArray[np.uint8]) -> bool:
+    """Whether a picture, (h, w, 3) uint8 RGB, is mostly black, as fluorescence is and bright field is not."""
+    return float(np.median(thumbnail.max(axis=2))) < DARK_LEVEL
 
 
 def find_brightest_peak(levels: NDArray[np.uint8]) -> int:

@@ -6,9 +6,12 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from glandseg.runtime.findings import Findings, name_outputs, write_findings
 from glandseg.runtime.glands import Gland, trace_glands
-from glandseg.runtime.glass import find_glass_colour
+from glandseg.runtime.glass import find_glass_colour, is_dark
 from glandseg.runtime.lumen import estimate_light, map_unstained
 from glandseg.runtime.model_file import ModelFile, hash_file
 from glandseg.runtime.plane import SlidePlane
@@ -76,7 +79,9 @@ def infer_slide(
         say(describe_slide(slide, plane))
         tissue = find_tissue(slide) if settings.tissue_mask else cover_everything(plane)
         clock.end("tissue")
-        glands = find_glands(plane, tissue, session, settings, scratch, advance)
+        thumbnail, unread = read_thumbnail(plane.at(max(MASK_UM_PER_PX, plane.um_per_px)))
+        light = estimate_light(thumbnail, find_glass_colour(thumbnail, unread))
+        glands = find_glands(plane, tissue, light, session, settings, scratch, advance)
         clock.end("glands")
         findings = Findings(
             glands=glands, plane=plane, slide_sha256=hash_file(path), model_sha256=model.sha256
@@ -89,7 +94,7 @@ def infer_slide(
             gland_mm2=round(findings.area_mm2, 6),
             tissue_mm2=round(tissue.area_mm2, 6),
             seconds=clock.seconds,
-            warnings=list_warnings(findings, tissue),
+            warnings=list_warnings(findings, tissue, is_dark(thumbnail)),
         )
         write_record(
             scratch / names[-1],
@@ -107,6 +112,7 @@ def infer_slide(
 def find_glands(
     plane: SlidePlane,
     tissue: TissueMask,
+    light: NDArray[np.float32],
     session: Session,
     settings: InferSettings,
     scratch: Path,
@@ -115,8 +121,6 @@ def find_glands(
     """Segment a slide and trace its glands; the maps in `scratch` are let go of."""
     planes = lay_planes(plane, settings.scales or session.card.scales, tissue)
     probability = map_probability(planes, plane, session, scratch, batch=settings.batch, advance=advance)
-    thumbnail, unread = read_thumbnail(plane.at(max(MASK_UM_PER_PX, plane.um_per_px)))
-    light = estimate_light(thumbnail, find_glass_colour(thumbnail, unread))
     return trace_glands(
         probability,
         map_unstained(plane, probability, light, scratch / "unstained.npy", threshold=settings.threshold),
@@ -155,13 +159,15 @@ def cover_everything(plane: SlidePlane) -> TissueMask:
     return TissueMask.everything(plane.width_px * plane.um_per_px, plane.height_px * plane.um_per_px)
 
 
-def list_warnings(findings: Findings, tissue: TissueMask) -> tuple[str, ...]:
+def list_warnings(findings: Findings, tissue: TissueMask, dark: bool) -> tuple[str, ...]:
     """List what a reader of the outputs should know."""
     warnings = []
     if findings.plane.l0_per_px < 1 / COARSE:
         warnings.append(
             f"the slide's px are {1 / findings.plane.l0_per_px:.1f} times the model's: details are missing"
         )
+    if dark:
+        warnings.append("dark background: not a bright-field slide, so not what the model knows")
     if not tissue.mask.any():
         warnings.append("no tissue found: an empty slide, or --no-tissue-mask is needed")
     elif not findings.glands:

@@ -69,7 +69,10 @@ class SlidePlane:
         if not (um_per_px > 0 and math.isfinite(um_per_px)):
             raise ValueError(f"um_per_px must be above 0, received {um_per_px}")
         if slide.resolution is None:
-            raise BadInputError(f"{slide.path}: says no microns per pixel, which scale needs. Give --mpp")
+            raise BadInputError(
+                f"{slide.path}: does not say its microns per pixel, so its scale is unknown. "
+                "Give --mpp, such as 0.5 for 20x"
+            )
         self.um_per_px = um_per_px
         self.l0_per_px = um_per_px / slide.resolution.um_per_px
         self.width_px = max(math.ceil(slide.width_l0 / self.l0_per_px - ROUNDING), 1)

@@ -55,13 +55,15 @@ def stage_outputs(folder: Path, names: Sequence[str]) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def made_folder(folder: Path) -> Iterator[None]:
-    """Make a folder, and remove it again if it is empty in the end."""
+    """Make a folder where there is none, and remove it again if it is empty in the end."""
+    found = folder.is_dir()
     folder.mkdir(parents=True, exist_ok=True)
     try:
         yield
     finally:
-        with contextlib.suppress(OSError):
-            folder.rmdir()  # refuses unless empty
+        if not found:
+            with contextlib.suppress(OSError):
+                folder.rmdir()  # refuses unless empty
 
 
 def move_into_place(scratch: Path, folder: Path, names: Sequence[str]) -> None:

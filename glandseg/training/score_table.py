@@ -157,7 +157,7 @@ class ScoreTable:
         return {
             "name": each.name,
             "group": "against" if each.against else "models",
-            "file": str(model.path),
+            "file": model.path.name,
             "sha256": model.sha256,
             "um_per_px": model.um_per_px,
             "scales": list(model.scales),

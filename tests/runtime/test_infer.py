@@ -463,6 +463,11 @@ def test_an_empty_slide_gives_empty_outputs_and_a_warning(tmp_path: Path, run: C
     assert not outputs.mask.any()
 
 
+def test_a_dark_slide_is_warned_about(tmp_path: Path, run: Callable[..., Result]) -> None:
+    path = write_png(tmp_path / "dark.png", np.full((900, 900, 3), 12, np.uint8))
+    assert any(warning.startswith("dark background") for warning in run(path, mpp=0.5).warnings)
+
+
 def test_the_tissue_mask_can_be_left_out(tmp_path: Path, run: Callable[..., Result]) -> None:
     path = write_png(tmp_path / "empty.png", np.full((1500, 1600, 3), 255, np.uint8))
     result = run(path, mpp=0.5, tissue_mask=False)

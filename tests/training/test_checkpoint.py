@@ -81,11 +81,13 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
     save_network(path, build_network(0))
     before = path.read_bytes()
 
-    def write_half(tensors: object, part: Path) -> None:
-        part.write_bytes(b"half")
+    write = Path.write_bytes
+
+    def write_half(part: Path, data: bytes) -> int:
+        write(part, data[: len(data) // 2])
         raise OSError("no space left")
 
-    monkeypatch.setattr("glandseg.training.checkpoint.save_file", write_half)
+    monkeypatch.setattr(Path, "write_bytes", write_half)
     with pytest.raises(OSError, match="no space"):
         save_network(path, build_network(1))
     assert path.read_bytes() == before

@@ -125,7 +125,7 @@ def test_wrong_settings_are_told(words: dict[str, float], message: str) -> None:
 
 
 def test_a_slide_without_resolution_is_told(slide: Path) -> None:
-    with pytest.raises(BadInputError, match="says no microns per pixel.*Give --mpp"):
+    with pytest.raises(BadInputError, match="does not say its microns per pixel.*Give --mpp"):
         cut(slide, CutSettings(), ("stroma", (0, 0, 100, 100)))
 
 
