@@ -78,7 +78,7 @@ def plan_fine_tuning(source: Run) -> TrainSettings:
         start_from=source.path.as_posix(),
         um_per_px=None,
         split="auto",
-        segmenter=replace(settings.segmenter, fit=gentle),
+        segmenter=replace(settings.segmenter, fit=gentle, um_per_px=source.record["um_per_px"]),
     )
 
 
@@ -164,7 +164,7 @@ def _adapt_once(
         run = train(
             data, path, settings, report=lambda stage, progress: tell(fraction, seed, progress), say=say
         )
-        scores = _score(run, find_test(run, data_set), data_set.kind, run.record["um_per_px"])
+        scores = _score(run, find_test(run, data_set), data_set.kind, run.record["images_um_per_px"])
         run.write_record(scores=run.record["scores"] | {"test": scores})
     record = run.record
     return AdaptedRun(
@@ -209,7 +209,7 @@ def _score_source(source: Run, adapted: Run, data_set: DataSet) -> Scores:
     record = adapted.record
     sha256 = hash_file(source.segmenter_path)
     if record.get("before", {}).get("sha256") != sha256:
-        scores = _score(source, find_test(adapted, data_set), data_set.kind, record["um_per_px"])
+        scores = _score(source, find_test(adapted, data_set), data_set.kind, record["images_um_per_px"])
         adapted.write_record(before={"sha256": sha256, "scores": scores})
     kept: Scores = adapted.record["before"]["scores"]
     return kept

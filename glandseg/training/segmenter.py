@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -38,6 +39,16 @@ class Example:
 
     image: NDArray[np.uint8]
     mask: NDArray[np.uint8]
+
+    def enlarge(self, factor: float) -> Example:
+        """Give the example with sides `factor` times as long."""
+        if factor == 1:
+            return self
+        size_wh = [max(round(side * factor), 1) for side in self.mask.shape[::-1]]
+        smooth = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
+        image = cv2.resize(self.image, size_wh, interpolation=smooth)
+        mask = cv2.resize(self.mask, size_wh, interpolation=cv2.INTER_NEAREST_EXACT)
+        return Example(image=np.asarray(image, np.uint8), mask=np.asarray(mask, np.uint8))
 
 
 class ExampleStream:

@@ -65,7 +65,7 @@ class ClassifierSettings:
     freeze: bool | None = None
     output_stride: int = 8
     attention: tuple[str, ...] = ("none", "none", "none")
-    pooling: str = "gap"
+    pooling: str = "mpfp"
     sizes: tuple[int, ...] = (2, 4, 8, 16)
     fusion: str = "sign-preserving"
     balance: bool = True
@@ -110,6 +110,8 @@ class SegmenterSettings:
         weights: of the trunk, likewise.
         freeze: whether batch norm and the first convolution of resnet38 stay as they are; none freezes them
             where weights were loaded.
+        um_per_px: to which the images are resized, and at which the segmenter will work on slides; none
+            leaves them as they are.
         output_stride: of the trunk, 8, 16 or 32; 16 costs a third of 8.
         bins: of the pyramid pooling.
         width: channels of the head.
@@ -127,6 +129,7 @@ class SegmenterSettings:
     trunk: str | None = None
     weights: str | None = None
     freeze: bool | None = None
+    um_per_px: float | None = None
     output_stride: int = 16
     bins: tuple[int, ...] = (1, 2, 3, 6)
     width: int = 128
@@ -144,6 +147,7 @@ class SegmenterSettings:
         refuse_unknown("output_stride", str(self.output_stride), STRIDES)
         _check_trunk(self)
         refuse_unknown("loss", self.loss, LOSSES)
+        refuse_um(self.um_per_px)
         refuse_less(self, 0, "auxiliary", "warmup_plain")
         refuse_less(self, 1, "crop")
         refuse_less(self, 2, "width")

@@ -70,14 +70,16 @@ def train(data: Path, folder: Path | None, settings: TrainSettings, *, report: R
         say(f"note: {note}")
     if settings.labels == "patches":
         learn_masks(run, split, um_per_px, settings, report, say)
+    model_um = settings.segmenter.um_per_px or um_per_px
+    factor = um_per_px / model_um
     learned = None if settings.labels == "outlines" else run
     chosen_on = split.choose_on()
-    val = read_examples(chosen_on, learned if chosen_on[0].mask_path is None else None)
-    examples = read_examples(split.train, learned)
+    val = read_examples(chosen_on, learned if chosen_on[0].mask_path is None else None, factor)
+    examples = read_examples(split.train, learned, factor)
     share = settings.segmenter.drawn
-    examples += draw_examples(round(len(examples) * share / (1 - share)), um_per_px, settings.split_seed)
+    examples += draw_examples(round(len(examples) * share / (1 - share)), model_um, settings.split_seed)
     scores = fit_segmenter(run, examples, val, settings, report, say)
-    facts = describe_run(data_set, um_per_px, split)
+    facts = describe_run(data_set, um_per_px, model_um, split)
     ask_first(lambda: run.write_record(**facts, scores={"val": scores}))
     return run
 
@@ -130,20 +132,29 @@ def write_missing_masks(
         record_pseudo_masks(run, pictures)
 
 
-def read_examples(pictures: Sequence[Picture], run: Run | None) -> list[Example]:
-    """Read pictures into memory, with their outlines or, where a run is given, with its pseudo masks."""
+def read_examples(pictures: Sequence[Picture], run: Run | None, factor: float = 1.0) -> list[Example]:
+    """Read pictures into memory, with their outlines or, where a run is given, with its pseudo masks.
+
+    Args:
+        pictures: to read.
+        run: whose pseudo masks are read.
+        factor: by which both are enlarged.
+    """
     examples = []
     for picture in pictures:
         image = picture.read()
         mask = run.read_pseudo_mask(picture.name) if run else picture.read_mask(image.shape)
-        examples.append(Example(image=image, mask=mask))
+        examples.append(Example(image=image, mask=mask).enlarge(factor))
     return examples
 
 
-def describe_run(data_set: DataSet, um_per_px: float, split: Split) -> dict[str, object]:
-    """Say what a run learned from."""
+def describe_run(
+    data_set: DataSet, images_um_per_px: float, um_per_px: float, split: Split
+) -> dict[str, object]:
+    """Say what a run learned from, and at which um/px its segmenter works."""
     return {
         "data": data_set.kind,
+        "images_um_per_px": images_um_per_px,
         "um_per_px": um_per_px,
         "images": {part: len(split.part(part)) for part in ("train", "val", "test")},
         **({"note": split.note} if split.note else {}),

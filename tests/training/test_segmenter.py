@@ -131,3 +131,11 @@ def test_scores() -> None:
     assert (
         score_segmenter(RedIsGland(), [Example(image=example.image, mask=ignored)], "float32")["miou"] == 100
     )
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.0, 2.3])
+def test_image_and_mask_are_enlarged_together(factor: float) -> None:
+    example = make_example().enlarge(factor)
+    assert example.mask.shape == example.image.shape[:2] == (round(100 * factor), round(130 * factor))
+    assert set(np.unique(example.mask)) == {0, 1}
+    assert ((example.image[..., 0] > 127) == (example.mask == 1)).mean() > 0.95

@@ -22,7 +22,7 @@ from glandseg.training.run import Run, build_segmenter, open_run
 from glandseg.training.segmenter import Example, score_segmenter
 from glandseg.training.settings import ClassifierSettings, FitSettings, SegmenterSettings, TrainSettings
 from glandseg.training.settings_file import override_settings
-from glandseg.training.train import train
+from glandseg.training.train import read_examples, train
 
 FIT = FitSettings(steps=4, batch=3, lr=2e-3, warmup=2, precision="float32", validate_every=2)
 SMALL = TrainSettings(
@@ -96,6 +96,14 @@ def test_from_patch_labels(tiles: Path, tmp_path: Path) -> None:
     val = [picture for picture in find_pictures(tiles).pictures if picture.name in parts["val"]]
     outlined = [Example(image=picture.read(), mask=picture.read_mask()) for picture in val]
     assert record["scores"]["val"] == score_segmenter(segmenter, outlined, "float32")
+
+
+def test_images_are_brought_to_the_segmenters_scale(tiles: Path, tmp_path: Path) -> None:
+    settings = override_settings(SMALL, ["labels=outlines", "segmenter.um_per_px=1.24", "segmenter.crop=48"])
+    record = run_quietly(tiles, tmp_path / "run", settings).record
+    assert (record["images_um_per_px"], record["um_per_px"]) == (0.62, 1.24)
+    (example, *_) = read_examples(find_pictures(tiles).pictures, None, 0.5)
+    assert example.mask.shape == (TILE // 2, TILE // 2)
 
 
 def load_tensors(run: Run) -> dict[str, torch.Tensor]:
