@@ -11,6 +11,23 @@ Advance = Callable[[int, int, str], None]  # done, total, what else to say
 LINE_SECONDS = 15.0
 
 
+class Pace:
+    """How fast a count goes, from where it last began anew."""
+
+    def __init__(self) -> None:
+        self._begin(0)
+
+    def _begin(self, done: int) -> None:
+        self._first, self._last, self._started = done, done, time.monotonic()
+
+    def measure(self, done: int) -> float:
+        """Give the units a second since the count began; a count that falls begins anew."""
+        if done < self._last:
+            self._begin(0)
+        self._last = done
+        return (done - self._first) / max(time.monotonic() - self._started, 1e-9)
+
+
 @contextlib.contextmanager
 def show_progress(unit: str) -> Iterator[Advance]:
     """Give a function that is told how far the work is, and show it with rate and time left.
@@ -22,28 +39,34 @@ def show_progress(unit: str) -> Iterator[Advance]:
         yield _print_lines(unit)
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]} {task.fields[note]}"))
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:
-        task, started = bar.add_task("", total=None, rate="", note=""), time.monotonic()
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"))
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task, pace = bar.add_task("", total=None, note=""), Pace()
 
         def advance(done: int, total: int, note: str = "") -> None:
-            rate = f"{done / max(time.monotonic() - started, 1e-9):.1f} {unit}/s"
-            bar.update(task, completed=done, total=total, rate=rate, note=note)
+            said = f"{describe_pace(pace.measure(done), done, total, unit)} {note}"
+            bar.update(task, completed=done, total=total, note=said)
 
         yield advance
 
 
+def describe_pace(rate: float, done: int, total: int, unit: str) -> str:
+    """Say a rate, in units a second, and the time left."""
+    left = f", {(total - done) / rate:.0f} s left" if rate > 0 else ""
+    return f"{rate:.1f} {unit}/s{left}"
+
+
 def _print_lines(unit: str) -> Advance:
-    started = last = time.monotonic()
+    pace, last = Pace(), time.monotonic()
 
     def advance(done: int, total: int, note: str = "") -> None:
         nonlocal last
-        now = time.monotonic()
+        rate, now = pace.measure(done), time.monotonic()
         if now - last >= LINE_SECONDS and done:
-            left = (now - started) / done * (total - done)
-            print(f"{done}/{total} {unit}, {left:.0f} s left {note}".rstrip(), file=sys.stderr, flush=True)  # noqa: T201
+            said = f"{done}/{total} {unit}, {describe_pace(rate, done, total, unit)} {note}"
+            print(said.rstrip(), file=sys.stderr, flush=True)  # noqa: T201
             last = now
 
     return advance
