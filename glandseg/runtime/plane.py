@@ -17,7 +17,7 @@ CACHE_BYTES = 64 << 20
 LARGEST_TILE_PX = 512
 LARGEST_SOURCE_PX = 4096  # side of what is read for a tile, which bounds memory at strong shrinking
 LEVEL_TOLERANCE = 1.01  # a level that is up to 1 % too coarse is still taken
-ROUNDING = 1e-6  # by which a size may exceed a whole number of px and not start another
+ROUNDING = 0.01  # by which a size may exceed a whole number of px and not start another: rounded tags do
 
 
 class Plane(Protocol):

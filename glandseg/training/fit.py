@@ -15,6 +15,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from glandseg.runtime.errors import BadInputError
+from glandseg.runtime.session import count_cpus
 from glandseg.training.checkpoint import load_network, load_progress, save_network, save_progress
 from glandseg.training.logs import EventLog, forget_after, log_row
 from glandseg.training.optimizer import build_optimizer, find_scales, set_rate
@@ -36,6 +37,9 @@ class Progress:
     loss: float
     seconds_left: float
     scores: dict[str, float] | None = None
+
+
+MOST_AHEAD = 8  # batches drawn at once
 
 
 class Learner(nn.Module):
@@ -102,7 +106,8 @@ def fit(
     events = EventLog(folder / "tensorboard" / name, wanted=tensorboard and first_process, step=step)
     network.train()
     started, first = time.monotonic(), step
-    drawn = draw_ahead(draw_batch, ((later, part) for later in range(step, steps) for part in places))
+    wanted = ((later, part) for later in range(step, steps) for part in places)
+    drawn = draw_ahead(draw_batch, wanted, max(1, min(count_cpus() // 2, MOST_AHEAD)))
     with closing(drawn) as batches, listen_for_stop(folder) as stop:
         while step < steps and not 0 < settings.patience <= stale:
             rate = set_rate(optimizer, settings, step, steps)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Generator, Hashable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -41,17 +41,24 @@ class DrawBatch(Protocol):
         """Give the pictures at these places of the step's batch."""
 
 
-def draw_ahead(draw: DrawBatch, wanted: Iterable[tuple[int, slice]]) -> Generator[Batch, None, None]:
-    """Draw batches in order, each in the background while the one before it is learned from."""
-    with ThreadPoolExecutor(1, thread_name_prefix="draw") as pool:
-        pending = None
+def draw_ahead(
+    draw: DrawBatch, wanted: Iterable[tuple[int, slice]], ahead: int = 1
+) -> Generator[Batch, None, None]:
+    """Draw batches in order, the next ones in the background while one is learned from.
+
+    Args:
+        draw: draws a batch.
+        wanted: step and places of each.
+        ahead: how many are drawn at once, each in a thread; the batches are the same.
+    """
+    with ThreadPoolExecutor(ahead, thread_name_prefix="draw") as pool:
+        pending: deque[Future[Batch]] = deque()
         for step, places in wanted:
-            following = pool.submit(draw, step, places)
-            if pending is not None:
-                yield pending.result()
-            pending = following
-        if pending is not None:
-            yield pending.result()
+            pending.append(pool.submit(draw, step, places))
+            if len(pending) > ahead:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
 
 
 def shuffled_indices(count: int, batch: int, step: int, seed: int) -> list[int]:
