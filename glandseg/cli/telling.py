@@ -6,6 +6,19 @@ import typer
 
 from glandseg.runtime.errors import BadInputError, EnvironmentLacksError, GlandsegError
 
+# What only the extra `train` brings, by import name.
+TRAIN_MODULES = (
+    "torch",
+    "safetensors",
+    "yaml",
+    "lightning_fabric",
+    "onnx",
+    "onnxscript",
+    "onnxconverter_common",
+    "scipy",
+    "matplotlib",
+)
+
 
 def tell(error: Exception) -> int:
     """Print an error as one line on stderr and give its exit code."""
@@ -24,5 +37,7 @@ def describe_error(error: Exception) -> tuple[str, int]:
     if isinstance(error, MemoryError):
         cure = "the memory does not suffice. Free some, or give a smaller --batch."
         return cure, EnvironmentLacksError.exit_code
+    if isinstance(error, ModuleNotFoundError) and error.name in TRAIN_MODULES:
+        return f'{error.name}: not installed. pip install "glandseg[train]".', EnvironmentLacksError.exit_code
     text = f"{type(error).__name__}: {error}"[:300]
     return f"{text} (a fault of glandseg; --debug shows where)", GlandsegError.exit_code

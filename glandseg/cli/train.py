@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -68,9 +69,13 @@ def train(
     base = read_preset(preset)
     base = read_settings(settings, base) if settings else base
     base = shorten(base) if demo else base
-    given = {"labels": labels, "weights": weights, "um_per_px": mpp}
-    named = [f"{key}={value}" for key, value in given.items() if value is not None]
-    wanted = override_settings(base, [*named, *(set_ or [])])
+    base = replace(
+        base,
+        labels=labels or base.labels,
+        weights=weights or base.weights,
+        um_per_px=base.um_per_px if mpp is None else mpp,
+    )
+    wanted = override_settings(base, set_ or [])
     folder = data or draw_data(Path("runs") / "demo-tissue")
     import torch
 

@@ -94,11 +94,11 @@ def draw_boxes(path: Path, adaptation: Adaptation) -> None:
 
 def _describe(adaptation: Adaptation) -> dict[str, object]:
     facts = asdict(adaptation)
-    runs = [{**run, "path": run["path"].as_posix()} for run in facts["runs"]]
+    runs = [{**run, "path": run["path"].name} for run in facts["runs"]]
     return {
         "glandseg": glandseg.__version__,
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         **facts,
-        "source": adaptation.source.as_posix(),
+        "source": adaptation.source.name,
         "runs": runs,
     }
