@@ -33,7 +33,7 @@ $(DEMO)/installed: pyproject.toml
 $(TEST)/installed: pyproject.toml
 	$(PYTHON) -m venv $(TEST)
 	$(TEST)/$(BIN)/python -m pip install --quiet "$(TORCH)"
-	$(TEST)/$(BIN)/python -m pip install --quiet --editable ".[cpu,train,dev]"
+	$(TEST)/$(BIN)/python -m pip install --quiet --editable ".[cpu,train,tensorboard,dev]"
 	touch $@
 
 clean:
