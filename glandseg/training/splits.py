@@ -50,7 +50,9 @@ class Split:
         shared = test & find_groups(self.train + self.val)
         told = [] if self.val else ["without validation images, scores are those of the training images"]
         if shared:
-            told.append(f"{len(shared)} of the published test's {len(test)} patients are in training too")
+            told.append(
+                f"{len(shared)} of the published test's {len(test)} patients are in its training part too"
+            )
         return "; ".join(told)
 
     def choose_on(self) -> tuple[Picture, ...]:

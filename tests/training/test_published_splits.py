@@ -43,7 +43,7 @@ def test_nothing_is_learned_from_published_test_images(seed: int) -> None:
     assert {picture.part for picture in split.train + split.val} == {"train"}
     assert {picture.part for picture in split.test} == {"testA", "testB"}
     assert not {p.group for p in split.train} & {p.group for p in split.val} and split.val
-    assert split.note == "2 of the published test's 3 patients are in training too"
+    assert split.note == "2 of the published test's 3 patients are in its training part too"
 
 
 def test_the_papers_splits() -> None:
@@ -127,7 +127,7 @@ def test_real_glas(shared_data: Path) -> None:
     assert measure(split_data_set(data_set, "oeem")) == (85, 0, 60)
     own = split_data_set(data_set)
     assert len(own.train) + len(own.val) == 85 and 8 <= len(own.val) <= 15 and len(own.test) == 60
-    assert "patients are in training too" in own.note
+    assert "patients are in its training part too" in own.note
 
 
 @pytest.mark.shared

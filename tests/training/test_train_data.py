@@ -55,7 +55,7 @@ def test_published_test_images_stay_test_images(glas: Path, tmp_path: Path) -> N
     parts = read_parts(done)
     assert {name for name, part in parts.items() if part == "test"} == {"testA_1", "testA_2", "testB_1"}
     assert parts["train_1"] == parts["train_2"]
-    note = "1 of the published test's 3 patients are in training too"
+    note = "1 of the published test's 3 patients are in its training part too"
     assert f"note: {note}" in said and done.record["note"] == note
 
 
