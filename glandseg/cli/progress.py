@@ -23,7 +23,7 @@ class Pace:
     def measure(self, done: int) -> float:
         """Give the units a second since the count began; a count that falls begins anew."""
         if done < self._last:
-            self._begin(0)
+            self._begin(done)
         self._last = done
         return (done - self._first) / max(time.monotonic() - self._started, 1e-9)
 

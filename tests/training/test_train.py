@@ -13,11 +13,12 @@ import torch
 
 from glandseg.runtime.errors import BadInputError
 from glandseg.training.datasets import decode_image, find_pictures
-from glandseg.training.demo import draw_data
+from glandseg.training.demo import draw_data, shorten
 from glandseg.training.fit import Progress
 from glandseg.training.metrics import Confusion
 from glandseg.training.patches import list_patches
 from glandseg.training.pseudo_masks import merge_maps
+from glandseg.training.published_splits import split_data_set
 from glandseg.training.run import Run, build_segmenter, open_run
 from glandseg.training.segmenter import Example, score_segmenter
 from glandseg.training.settings import ClassifierSettings, FitSettings, SegmenterSettings, TrainSettings
@@ -277,3 +278,11 @@ def test_glands_are_found_in_real_tissue(shared_data: Path, glas_corners: Path, 
     assert pseudo > everywhere + 0.28
     assert pseudo > allowed + 0.06  # the maps add to what the labels alone say
     assert run.record["scores"]["val"]["miou"] > 100 * everywhere + 10
+
+
+def test_the_demos_tiles_to_choose_on_hold_glands_and_none(tmp_path: Path) -> None:
+    data = find_pictures(draw_data(tmp_path / "drawn"))
+    val = split_data_set(data, shares=shorten(TrainSettings()).shares).val
+    shares = [float(picture.read_mask().mean()) for picture in val]
+    assert min(shares) == 0
+    assert max(shares) > 0.3
