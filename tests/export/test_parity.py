@@ -93,3 +93,33 @@ def test_float16_may_differ_more() -> None:
 def test_says_by_how_much_it_is_outside(change: dict[str, float], told: str) -> None:
     with pytest.raises(ExportError, match=rf"^m\.onnx: .*{told}"):
         check_parity(replace(SAME, **change), "float16", "m.onnx")
+
+
+class Even:
+    """A network whose probability of gland is the same everywhere."""
+
+    name, classes = "even", 2
+
+    def __init__(self, gland: int) -> None:
+        self.gland = gland
+
+    def infer(self, windows: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        gland = np.full(windows.shape[:3], self.gland, np.uint8)
+        return np.stack([255 - gland, gland], axis=1)
+
+    def __enter__(self) -> Even:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        return
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "agreement"), [(127, 129, 1.0), (129, 127, 1.0), (140, 120, 0.0)]
+)
+def test_only_decided_pixels_must_keep_their_class(
+    before: int, after: int, agreement: float, tiles: NDArray[np.uint8]
+) -> None:
+    parity = measure_parity(Even(before), Even(after), tiles)
+    assert parity.argmax_agreement == agreement
+    assert parity.max_dp == pytest.approx(abs(before - after) / 255)
