@@ -17,6 +17,8 @@ import glandseg
 from glandseg.export.errors import ExportError
 from glandseg.export.graph import WindowGraph
 from glandseg.runtime.card import ModelCard
+from glandseg.runtime.errors import shorten
+from glandseg.runtime.staging import write_whole
 from glandseg.runtime.windows import WINDOW_PX
 
 OPSET = 20  # ONNX Runtime 1.22 and TensorRT 10.16 both read it
@@ -71,9 +73,7 @@ def check_graph(model: onnx.ModelProto) -> None:
     try:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise ExportError(
-            f"the exported graph is not valid ONNX: {' '.join(str(error).split())[:300]}"
-        ) from None
+        raise ExportError(f"the exported graph is not valid ONNX: {shorten(error, 300)}") from None
     for value in (*model.graph.input, *model.graph.output):
         batch = value.type.tensor_type.shape.dim[0]
         if batch.dim_param != BATCH:
@@ -100,9 +100,8 @@ def stamp(model: onnx.ModelProto, card: ModelCard) -> None:
 
 def write_model(path: Path, model: onnx.ModelProto) -> None:
     """Write a model whole or not at all."""
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(model.SerializeToString(deterministic=True))
-    part.replace(path)
+    with write_whole(path) as part:
+        part.write_bytes(model.SerializeToString(deterministic=True))
 
 
 @contextmanager

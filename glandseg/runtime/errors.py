@@ -19,3 +19,8 @@ class EnvironmentLacksError(GlandsegError):
     """This machine lacks a library, a device, space or a permission (exit code 3)."""
 
     exit_code = 3
+
+
+def shorten(error: Exception, most: int = 160) -> str:
+    """Give a library's error on one line of at most `most` characters."""
+    return " ".join(str(error).split())[:most] or type(error).__name__

@@ -8,8 +8,8 @@ import numpy as np
 import openslide
 from numpy.typing import NDArray
 
-from glandseg.runtime.errors import BadInputError, GlandsegError
-from glandseg.runtime.reader import Slide, build_levels, shorten
+from glandseg.runtime.errors import BadInputError, GlandsegError, shorten
+from glandseg.runtime.reader import Slide, build_levels
 from glandseg.runtime.resolution import read_openslide_resolution, take_given_resolution
 from glandseg.runtime.rgb import WHITE, lay_on_background
 

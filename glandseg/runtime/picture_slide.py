@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from glandseg.runtime.errors import BadInputError
-from glandseg.runtime.reader import Slide, build_levels, shorten
+from glandseg.runtime.errors import BadInputError, shorten
+from glandseg.runtime.reader import Slide, build_levels
 from glandseg.runtime.resolution import take_given_resolution
 from glandseg.runtime.rgb import convert_bgr
 

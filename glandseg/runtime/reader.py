@@ -10,7 +10,7 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
-from glandseg.runtime.errors import BadInputError, GlandsegError
+from glandseg.runtime.errors import BadInputError, GlandsegError, shorten
 from glandseg.runtime.resolution import Resolution
 
 
@@ -110,8 +110,3 @@ class Slide(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def shorten(error: Exception) -> str:
-    """A library's error on one line of at most 160 characters."""
-    return " ".join(str(error).split())[:160] or type(error).__name__

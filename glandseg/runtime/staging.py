@@ -54,6 +54,14 @@ def stage_outputs(folder: Path, names: Sequence[str]) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
+def write_whole(path: Path) -> Iterator[Path]:
+    """Give a file beside `path` to write; when the block ends well, it takes its place."""
+    part = path.with_name(f".{path.name}.part")
+    yield part
+    part.replace(path)
+
+
+@contextlib.contextmanager
 def made_folder(folder: Path) -> Iterator[None]:
     """Make a folder where there is none, and remove it again if it is empty in the end."""
     found = folder.is_dir()

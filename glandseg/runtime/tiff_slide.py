@@ -10,8 +10,8 @@ import tifffile
 from numpy.typing import NDArray
 
 from glandseg.runtime.cache import ArrayCache
-from glandseg.runtime.errors import BadInputError, GlandsegError
-from glandseg.runtime.reader import Slide, build_levels, shorten
+from glandseg.runtime.errors import BadInputError, GlandsegError, shorten
+from glandseg.runtime.reader import Slide, build_levels
 from glandseg.runtime.resolution import (
     Resolution,
     read_ome_resolution,

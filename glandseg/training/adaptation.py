@@ -13,7 +13,7 @@ from glandseg.training.evaluate import evaluate
 from glandseg.training.fit import Progress
 from glandseg.training.published_splits import split_data_set
 from glandseg.training.run import RECORD, Run, start_run
-from glandseg.training.scored_model import open_model, read_parts
+from glandseg.training.scored_model import open_model
 from glandseg.training.settings import TrainSettings
 from glandseg.training.train import train
 
@@ -186,7 +186,7 @@ def find_test(run: Run, data_set: DataSet) -> tuple[Picture, ...]:
     Raises:
         BadInputError: if the run is of another data set.
     """
-    parts = read_parts(run)
+    parts = run.read_parts()
     if not set(parts) <= {picture.name for picture in data_set.pictures}:
         raise BadInputError(f"{run.path}: was begun on other data. Give another --out folder.")
     return tuple(picture for picture in data_set.pictures if parts.get(picture.name) == "test")

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from glandseg.runtime.errors import BadInputError
+from glandseg.runtime.staging import write_whole
 
 
 def save_network(path: Path, network: nn.Module) -> None:
@@ -64,6 +65,5 @@ def _lay_out_like(tensor: Tensor, parameter: Tensor) -> Tensor:
 
 
 def _save(path: Path, tensors: dict[str, Tensor]) -> None:
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(save({name: tensor.detach().cpu() for name, tensor in tensors.items()}))
-    part.replace(path)
+    with write_whole(path) as part:
+        part.write_bytes(save({name: tensor.detach().cpu() for name, tensor in tensors.items()}))

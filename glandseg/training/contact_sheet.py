@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from glandseg.runtime.staging import write_whole
+
 COLUMNS, SIDE_PX, CAPTION_PX, MARGIN_PX = 4, 380, 22, 6
 INK, PAPER = (30, 30, 30), 255
 Colour = tuple[int, int, int]
@@ -45,9 +47,8 @@ def write_contact_sheet(path: Path, cells: Sequence[Cell], title: str = "") -> N
     drawn = [draw_cell(cell) for cell in cells]
     rows = [_join_row(drawn[first : first + columns], columns) for first in range(0, len(drawn), columns)]
     sheet = np.vstack([_write_line(title, columns * SIDE_PX), *rows] if title else rows)
-    part = path.with_suffix(".part.png")
-    cv2.imencode(".png", sheet[..., ::-1])[1].tofile(part)
-    part.replace(path)
+    with write_whole(path) as part:
+        cv2.imencode(".png", sheet[..., ::-1])[1].tofile(part)
 
 
 def draw_cell(cell: Cell) -> NDArray[np.uint8]:

@@ -18,7 +18,7 @@ from typing import Any
 from glandseg import __version__
 from glandseg.runtime.errors import BadInputError
 from glandseg.runtime.model_file import hash_file
-from glandseg.runtime.staging import explain_disk_errors
+from glandseg.runtime.staging import explain_disk_errors, write_whole
 from glandseg.training.cut_slides import CutSettings, cut_slide
 from glandseg.training.data.drawn_slides import DrawnSlide
 from glandseg.training.data.image_file import encode_png
@@ -87,11 +87,12 @@ def write_table(out: Path) -> int:
     """Write `patches.csv` of all slides in a folder of patches, and give how many patches it lists."""
     records = [_read_record(folder) for folder in sorted(out.iterdir()) if folder.is_dir()]
     rows = [row for record in records if record for row in record["rows"]]
-    part = out / f".{LABELS_CSV}.part"
-    with explain_disk_errors(out):
-        with part.open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([HEADER, *rows])
-        part.replace(out / LABELS_CSV)
+    with (
+        explain_disk_errors(out),
+        write_whole(out / LABELS_CSV) as part,
+        part.open("w", newline="", encoding="utf-8") as file,
+    ):
+        csv.writer(file).writerows([HEADER, *rows])
     return len(rows)
 
 

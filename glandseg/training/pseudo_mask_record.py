@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from glandseg.runtime.model_file import hash_file
+from glandseg.runtime.staging import write_whole
 from glandseg.training.augment import IGNORED
 from glandseg.training.contact_sheet import GREEN, YELLOW, Cell, write_contact_sheet
 from glandseg.training.datasets import Picture
@@ -33,12 +34,11 @@ def has_record(run: Run) -> bool:
 def write_manifest(run: Run, pictures: Sequence[Picture]) -> Path:
     """List the pseudo masks in `pseudo_masks/manifest.csv`: size, shares of the pixels, hash of the PNG."""
     path = run.pseudo_masks_path / MANIFEST
-    part = path.with_suffix(".part")
-    with part.open("w", newline="", encoding="utf-8") as file:
+    with write_whole(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
         writer.writerows(_describe(run, picture.name) for picture in pictures)
-    return part.replace(path)
+    return path
 
 
 def _describe(run: Run, name: str) -> tuple[str | int, ...]:

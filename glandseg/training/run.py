@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 import glandseg
-from glandseg.runtime.errors import BadInputError
+from glandseg.runtime.errors import BadInputError, shorten
+from glandseg.runtime.staging import write_whole
 from glandseg.training.checkpoint import load_network
 from glandseg.training.classifier import Classifier
 from glandseg.training.datasets import decode_image
@@ -76,9 +77,8 @@ class Run:
         """Write a picture's pseudo mask so that it can be looked at: gland white, ignored grey."""
         path = self._pseudo_mask_path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part.png")
-        cv2.imencode(".png", _LABEL_TO_GREY[mask])[1].tofile(part)
-        part.replace(path)
+        with write_whole(path) as part:
+            cv2.imencode(".png", _LABEL_TO_GREY[mask])[1].tofile(part)
 
     def _pseudo_mask_path(self, name: str) -> Path:
         return self.pseudo_masks_path / f"{name}.png"
@@ -87,9 +87,16 @@ class Run:
         """Add facts to the record."""
         path = self.path / RECORD
         record = self.record if path.is_file() else {"glandseg": glandseg.__version__}
-        part = path.with_suffix(".part")
-        part.write_text(json.dumps(record | facts, indent=1), encoding="utf-8")
-        part.replace(path)
+        with write_whole(path) as part:
+            part.write_text(json.dumps(record | facts, indent=1), encoding="utf-8")
+
+    def read_parts(self) -> dict[str, str]:
+        """Read which part each picture is in, by name; nothing where the run keeps none."""
+        path = self.path / SPLIT
+        if not path.is_file():
+            return {}
+        with path.open(newline="", encoding="utf-8") as file:
+            return {row["name"]: row["part"] for row in csv.DictReader(file)}
 
     def write_split(self, split: Split) -> None:
         """Write which picture is in which part.
@@ -193,8 +200,8 @@ def load_segmenter(run: Run) -> PSPNet:
     try:
         load_network(run.segmenter_path, segmenter)
     except (SafetensorError, RuntimeError, OSError) as error:
-        reason = " ".join(str(error).split())[:160]
         raise BadInputError(
-            f"{run.segmenter_path}: not the weights of this run ({reason}). Repeat its `glandseg train`."
+            f"{run.segmenter_path}: not the weights of this run ({shorten(error)}). "
+            "Repeat its `glandseg train`."
         ) from None
     return segmenter

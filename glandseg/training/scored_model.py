@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from glandseg.runtime.backend import Backend
 from glandseg.runtime.errors import BadInputError, EnvironmentLacksError
 from glandseg.runtime.model_file import find_model, hash_file
-
-if TYPE_CHECKING:
-    from glandseg.training.run import Run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +85,7 @@ def _open_run(folder: Path, device: str, threads: int) -> ScoredModel:
         scales=(1.0,),
         backend=TorchBackend(load_segmenter(run).to(_choose_device(device))),
         data=run.record.get("data"),
-        seen=frozenset(name for name, part in read_parts(run).items() if part in ("train", "val")),
+        seen=frozenset(name for name, part in run.read_parts().items() if part in ("train", "val")),
     )
 
 
@@ -103,12 +98,3 @@ def _choose_device(device: str) -> str:
     if device == "cuda" and not works:
         raise EnvironmentLacksError("cuda: PyTorch finds no GPU. Leave --device out to run on the CPU.")
     return "cuda" if works and device != "cpu" else "cpu"
-
-
-def read_parts(run: Run) -> dict[str, str]:
-    """Read which part of a run's split each picture is in, by name; nothing where it keeps none."""
-    path = run.path / "split.csv"
-    if not path.is_file():
-        return {}
-    with path.open(newline="", encoding="utf-8") as file:
-        return {row["name"]: row["part"] for row in csv.DictReader(file)}

@@ -14,7 +14,7 @@ import shapely
 from shapely.geometry import shape
 from shapely.geometry.base import BaseGeometry
 
-from glandseg.runtime.errors import BadInputError
+from glandseg.runtime.errors import BadInputError, shorten
 from glandseg.training.data.labelled_patches import FOLDER_LABELS, simplify
 
 # A class's name without what QuPath puts behind a colon, and whether it is gland.
@@ -85,8 +85,9 @@ def _load_features(path: Path) -> list[Mapping[str, Any]]:
         data = path.read_bytes()
         content = json.loads(gzip.decompress(data) if path.suffix == ".gz" else data)
     except (ValueError, OSError, EOFError, RecursionError) as error:
-        reason = " ".join(str(error).split())[:120]
-        raise BadInputError(f"{path}: not GeoJSON ({reason}). Export it again from QuPath.") from None
+        raise BadInputError(
+            f"{path}: not GeoJSON ({shorten(error, 120)}). Export it again from QuPath."
+        ) from None
     if isinstance(content, Mapping):
         content = content.get("features", [content])
     if not isinstance(content, list) or not all(isinstance(feature, Mapping) for feature in content):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from glandseg.runtime.errors import BadInputError
+from glandseg.runtime.model_file import hash_file
 from glandseg.training.data.image_file import measure_white
 from glandseg.training.data.picture import Picture
 
@@ -35,7 +35,7 @@ def refuse_twins(parts: Mapping[str, Sequence[Picture]], background: float = 1.0
 def _compare_bytes(alike: Sequence[Placed], background: float) -> None:
     seen: dict[str, Placed] = {}
     for part, picture in alike:
-        digest = hashlib.sha256(picture.path.read_bytes()).hexdigest()
+        digest = hash_file(picture.path)
         other_part, other = seen.setdefault(digest, (part, picture))
         if other_part != part and measure_white(picture.read()) <= background:
             raise BadInputError(

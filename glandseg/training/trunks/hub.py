@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 
-from glandseg.runtime.errors import BadInputError, EnvironmentLacksError
+from glandseg.runtime.errors import BadInputError, EnvironmentLacksError, shorten
 
 HUB = "hub"
 WEIGHTS_FILE = "model.safetensors"
@@ -49,5 +49,5 @@ def _fetch(repository: str) -> Path:
     try:
         return Path(hub.hf_hub_download(repository, WEIGHTS_FILE))
     except Exception as error:  # the library's errors are many, and offline means several of them
-        reason = " ".join(str(error).split())[:120]
+        reason = shorten(error, 120)
         raise EnvironmentLacksError(f"weights {repository}: not fetched ({reason}). {by_hand}") from None
