@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 
 WANTED = (
     "train needs a data folder: patches with a patches.csv of columns file,gland,non_gland, or in folders "
-    "gland and non_gland; folders images and masks; or GlaS, EBHI-Seg or ProG as published. "
+    "gland and non_gland; folders images and masks; GlaS, EBHI-Seg or ProG as published; or, with a "
+    "--teacher, pictures. "
     "Without one, try `glandseg train --demo`."
 )
 
 
+TESTS = {"val": "validation images"}  # by what a run's scores are of
 STOPPED = 130  # as for any other interruption
 
 
@@ -30,7 +32,12 @@ def train(
     data: Annotated[Path | None, typer.Argument(help="Folder of training images; see below.")] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder; by default a new one below runs/.")] = None,
     labels: Annotated[
-        str | None, typer.Option(help="patches (labels of patches alone, the default) or outlines (masks).")
+        str | None,
+        typer.Option(help="patches (labels of patches alone, the default), outlines (masks), or none."),
+    ] = None,
+    teacher: Annotated[
+        Path | None,
+        typer.Option(help="Run folder or model file to learn from, with --labels none or outlines."),
     ] = None,
     weights: Annotated[
         str | None, typer.Option(help="Pretrained weights of the trunk: a .safetensors or .pth file, or hub.")
@@ -56,6 +63,9 @@ def train(
     gland, non_gland and mixed of patches; folders images and masks of equal names; images NAME.bmp with masks
     NAME_anno.bmp (GlaS); folders CLASS/image and CLASS/label (EBHI-Seg); TRAIN and TEST, each IMAGES and
     MANUAL GLANDS (ProG). Slides with regions drawn in QuPath are cut into patches first: glandseg cut.
+
+    With --teacher, a small network learns a big one's probabilities, of any of these or of a folder of
+    pictures that nobody labelled; --labels outlines mixes in what outlines there are.
     """
     if data is None and not demo:
         raise BadInputError(WANTED)
@@ -71,7 +81,8 @@ def train(
     base = shorten(base) if demo else base
     base = replace(
         base,
-        labels=labels or base.labels,
+        labels=labels or ("none" if teacher and base.labels == "patches" else base.labels),
+        teacher=teacher.as_posix() if teacher else base.teacher,
         weights=weights or base.weights,
         um_per_px=base.um_per_px if mpp is None else mpp,
     )
@@ -88,8 +99,8 @@ def train(
         raise typer.Exit(STOPPED) from None
     if not is_first():
         return
-    scores = run.record["scores"]["val"]
-    typer.echo(f"{run.path}: mIoU {scores['miou']:.1f} %, F1 {scores['f1']:.1f} % on validation images")
+    test, scores = next(iter(run.record["scores"].items()))
+    typer.echo(f"{run.path}: mIoU {scores['miou']:.1f} %, F1 {scores['f1']:.1f} % on {TESTS.get(test, test)}")
     typer.echo(f"next: glandseg export {run.path} --fp16")
 
 

@@ -47,7 +47,7 @@ def describe_model(
 def _describe_run(run: Run) -> dict[str, Any]:
     settings, record = run.settings, run.record
     return {
-        "network": _describe_network(settings),
+        "network": f"{_describe_network(settings)}, {_describe_lesson(settings, record)}",
         "tissue": "not stated",
         "um_per_px": record.get("um_per_px"),
         "training": _list_training(settings, record),
@@ -61,12 +61,27 @@ def _describe_network(settings: TrainSettings) -> str:
     bins = ", ".join(map(str, head.bins))
     return (
         f"PSPNet on {settings.choose_trunk(head)} at output stride {head.output_stride}, bins {bins}, "
-        f"head {head.width} wide, learned from {settings.labels}"
+        f"head {head.width} wide"
     )
 
 
+def _describe_lesson(settings: TrainSettings, record: Mapping[str, Any]) -> str:
+    teacher = record.get("teacher")
+    if teacher is None:
+        return f"learned from {settings.labels}"
+    also = f" and learned from {settings.labels}" if settings.labels != "none" else ""
+    return f"distilled from {_name_teacher(teacher)}{also}"
+
+
+def _name_teacher(teacher: Mapping[str, Any]) -> str:
+    return f"{teacher['name']} (sha256 {teacher['sha256']})"
+
+
 def _list_training(settings: TrainSettings, record: Mapping[str, Any]) -> list[dict[str, str]]:
-    sources = [{"name": str(record["data"])}] if "data" in record else []
+    sources: list[dict[str, str]] = [{"name": str(record["data"])}] if "data" in record else []
+    if teacher := record.get("teacher"):
+        sources.append({"name": f"distilled from {_name_teacher(teacher)}"})
+        sources += [source for source in teacher["training"] if source not in sources]
     if weights := settings.choose_weights(settings.segmenter):
         sources.append({"name": f"pretrained trunk {Path(weights).name}"})
-    return [source | {"licence": "not stated"} for source in sources]
+    return [{"licence": "not stated"} | source for source in sources]

@@ -75,6 +75,7 @@ def plan_fine_tuning(source: Run) -> TrainSettings:
     return replace(
         settings,
         labels="outlines",
+        teacher=None,
         start_from=source.path.as_posix(),
         um_per_px=None,
         split="auto",

@@ -53,15 +53,15 @@ def place_randomly(
 
     Args:
         image: (H, W, 3) uint8 RGB.
-        mask: (H, W) uint8 labels.
+        mask: (H, W) uint8 labels; or (H, W, 2), labels and a probability, which alone is interpolated.
         size: side of the square, in px.
         settings: how far to go.
         rng: source of chance.
 
     Returns:
-        (size, size, 3) uint8 RGB and (size, size) uint8 labels.
+        (size, size, 3) uint8 RGB, and the mask of the square, (size, size) or (size, size, 2) uint8.
     """
-    height, width = mask.shape
+    height, width = mask.shape[:2]
     scale = np.exp(rng.uniform(np.log(settings.scale_min), np.log(settings.scale_max)))
     angle = np.deg2rad(90 * rng.integers(4) + rng.uniform(-settings.rotation, settings.rotation))
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) / scale
@@ -70,14 +70,19 @@ def place_randomly(
     slack = np.maximum(np.array([width, height]) - size / scale, 0) / 2
     centre = np.array([width - 1, height - 1]) / 2 + rng.uniform(-1, 1, 2) * slack
     matrix = np.column_stack([turn, centre - turn @ np.full(2, (size - 1) / 2)])
-    flags = cv2.WARP_INVERSE_MAP
-    warped = cv2.warpAffine(
-        image, matrix, (size, size), flags=flags | cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
-    )
-    labels = cv2.warpAffine(
-        mask, matrix, (size, size), flags=flags | cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT_101
-    )
-    return np.asarray(warped, np.uint8), np.asarray(labels, np.uint8)
+    if mask.ndim == 2:
+        labels = _warp(mask, matrix, size, cv2.INTER_NEAREST)
+    else:
+        planes = zip(cv2.split(mask), (cv2.INTER_NEAREST, cv2.INTER_LINEAR), strict=True)
+        labels = np.dstack([_warp(np.asarray(plane, np.uint8), matrix, size, how) for plane, how in planes])
+    return _warp(image, matrix, size, cv2.INTER_LINEAR), labels
+
+
+def _warp(
+    pixels: NDArray[np.uint8], matrix: NDArray[np.float64], size: int, interpolation: int
+) -> NDArray[np.uint8]:
+    flags, border = cv2.WARP_INVERSE_MAP | interpolation, cv2.BORDER_REFLECT_101
+    return np.asarray(cv2.warpAffine(pixels, matrix, (size, size), flags=flags, borderMode=border), np.uint8)
 
 
 def change_stain(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from glandseg.runtime.backend import Backend
 from glandseg.runtime.errors import BadInputError
 from glandseg.runtime.plane import SlidePlane
-from glandseg.runtime.probability import sample_band
+from glandseg.runtime.scales import rescale
 from glandseg.runtime.segment import segment_plane
 from glandseg.runtime.slide import open_slide
 from glandseg.training.datasets import DataSet, Picture, decode_image
@@ -178,6 +178,5 @@ def segment_file(
         total = np.zeros((slide.height_l0, slide.width_l0), np.float32)
         for scale in scales:
             plane = SlidePlane(slide, model_um / scale)
-            values = np.concatenate([band.probability for band in segment_plane(plane, backend)])
-            total += sample_band(values, 1 / plane.l0_per_px, 0, *total.shape)
+            total += rescale(segment_plane(plane, backend), 1 / plane.l0_per_px, total.shape)
     return np.asarray(total / len(scales), np.float32)

@@ -14,13 +14,15 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
+from glandseg.training.precision import widen
+
 HARD_PROBABILITY = 0.7  # a pixel is hard when its true class has less
 HARD_SHARE = 1 / 16  # of the valid pixels, mined in any case
 
 
 def compute_presence_loss(logits: Tensor, presence: Tensor) -> Tensor:
     """Mean binary cross entropy between (N, c) logits and (N, c) presence of each class, 0 or 1."""
-    logits = _widen(logits)
+    logits = widen(logits)
     return binary_cross_entropy_with_logits(logits, presence.to(logits.dtype))
 
 
@@ -39,7 +41,7 @@ def weighted_cross_entropy(logits: Tensor, labels: Tensor, scheme: str, ignore_i
     Raises:
         ValueError: if `scheme` is unknown.
     """
-    logits, valid = _widen(logits), labels != ignore_index
+    logits, valid = widen(logits), labels != ignore_index
     loss = cross_entropy(logits, labels, ignore_index=ignore_index, reduction="none")
     weights = _weigh(scheme, logits.detach(), loss.detach(), labels, valid)
     return (weights * loss).sum() / valid.sum().clamp(min=1)
@@ -53,7 +55,7 @@ def pixel_weights(logits: Tensor, labels: Tensor, scheme: str, ignore_index: int
     except under "ohem", which knows neither images nor noise and mines the batch as one.
     Arguments and errors are those of `weighted_cross_entropy`.
     """
-    logits = _widen(logits)
+    logits = widen(logits)
     loss = cross_entropy(logits, labels, ignore_index=ignore_index, reduction="none")
     return _weigh(scheme, logits, loss, labels, labels != ignore_index)
 
@@ -96,10 +98,6 @@ def _mine_hard(loss: Tensor, valid: Tensor) -> Tensor:
     least = (valid.sum() * HARD_SHARE).ceil().long().clamp(min=1)
     threshold = ranked.gather(0, least.view(1) - 1)
     return ((loss > -math.log(HARD_PROBABILITY)) | (loss >= threshold)).to(loss.dtype)
-
-
-def _widen(values: Tensor) -> Tensor:
-    return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 # (logits (N, c, H, W), loss (N, H, W), valid (N, H, W)) -> weights (N, H, W)

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, interpolate, relu
 
+from glandseg.training.precision import widen
+
 FUSIONS = ("sign-preserving", "average", "none")
 POOLINGS = ("gap", "mpfp")
 
@@ -22,7 +24,7 @@ class GlobalAveragePooling(nn.Module):
 
     def forward(self, class_map: Tensor) -> tuple[Tensor, Tensor]:
         """Return the logits (N, c) and the class map itself."""
-        return _widen(class_map).mean(dim=(2, 3)), class_map
+        return widen(class_map).mean(dim=(2, 3)), class_map
 
 
 class SignPreservingFusion(nn.Module):
@@ -66,7 +68,7 @@ class MultiScalePyramidFusionPooling(nn.Module):
 
     def forward(self, class_map: Tensor) -> tuple[Tensor, Tensor]:
         """Return the logits (N, c) and the fused pyramid P' (N, c, h, w), both float32 at least."""
-        class_map = _widen(class_map)
+        class_map = widen(class_map)
         fused = self._fuse([_average_cells(class_map, size) for size in self.sizes])
         evidence = relu(fused) * relu(class_map) - relu(-fused) * relu(-class_map)
         return evidence.mean(dim=(2, 3)), fused
@@ -103,11 +105,6 @@ def _average_cells(class_map: Tensor, size: int) -> Tensor:
     """Average over a grid of size x size cells, brought back to the map's own size."""
     cells = adaptive_avg_pool2d(class_map, size)
     return interpolate(cells, size=class_map.shape[2:], mode="bilinear", align_corners=False)
-
-
-def _widen(values: Tensor) -> Tensor:
-    """Bring half precision to float32: sums over space lose too much otherwise."""
-    return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 def _check_pyramid(sizes: Sequence[int], fusion: str) -> None:

@@ -21,7 +21,8 @@ class Batch:
 
     Attributes:
         pictures: (N, 3, S, S) float32 RGB in 0..1.
-        labels: (N, S, S) int64 pixel labels, or (N, 2) float32 presence of non-gland and gland.
+        labels: (N, S, S) int64 pixel labels; (N, S, S, 2) those and a teacher's probability of gland,
+            0..255; or (N, 2) float32 presence of non-gland and gland.
         step: that it was drawn for.
     """
 

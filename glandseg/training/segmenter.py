@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -35,10 +35,18 @@ class Example:
     Attributes:
         image: (H, W, 3) uint8 RGB.
         mask: (H, W) uint8: 0 non-gland, 1 gland, 255 ignored.
+        soft: (H, W) uint8: a teacher's probability of gland, 255 for certainty; all of a stream have one,
+            or none.
     """
 
     image: NDArray[np.uint8]
     mask: NDArray[np.uint8]
+    soft: NDArray[np.uint8] | None = None
+
+    @property
+    def target(self) -> NDArray[np.uint8]:
+        """What is learned: (H, W) uint8, the mask; or (H, W, 2), the mask and the teacher's probability."""
+        return self.mask if self.soft is None else np.dstack([self.mask, self.soft])
 
     def enlarge(self, factor: float) -> Example:
         """Give the example with sides `factor` times as long."""
@@ -48,7 +56,12 @@ class Example:
         smooth = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
         image = cv2.resize(self.image, size_wh, interpolation=smooth)
         mask = cv2.resize(self.mask, size_wh, interpolation=cv2.INTER_NEAREST_EXACT)
-        return Example(image=np.asarray(image, np.uint8), mask=np.asarray(mask, np.uint8))
+        soft = None if self.soft is None else cv2.resize(self.soft, size_wh, interpolation=smooth)
+        return Example(
+            image=np.asarray(image, np.uint8),
+            mask=np.asarray(mask, np.uint8),
+            soft=None if soft is None else np.asarray(soft, np.uint8),
+        )
 
 
 class ExampleStream:
@@ -92,7 +105,7 @@ class ExampleStream:
         self, index: int, augment: AugmentSettings, rng: np.random.Generator
     ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         example = self._examples[index]
-        return place_randomly(example.image, example.mask, self._settings.crop, augment, rng)
+        return place_randomly(example.image, example.target, self._settings.crop, augment, rng)
 
 
 def segmentation_loss(
@@ -107,13 +120,29 @@ def segmentation_loss(
         scheme: how pixels are weighted, one that `weighted_cross_entropy` knows.
         warmup_plain: steps before which they are not.
     """
+    scheme = "plain" if batch.step < warmup_plain else scheme
+    return sum_heads(
+        network,
+        batch.pictures,
+        auxiliary,
+        lambda logits: weighted_cross_entropy(logits, batch.labels, scheme, IGNORED),
+    )
+
+
+def sum_heads(
+    network: nn.Module, pictures: Tensor, auxiliary: float, judge: Callable[[Tensor], Tensor]
+) -> Tensor:
+    """Give the loss of the main head plus `auxiliary` times that of the other.
+
+    Args:
+        network: a PSPNet.
+        pictures: (N, 3, S, S) float32 RGB in 0..1.
+        auxiliary: weight of the auxiliary head's loss.
+        judge: gives the loss of a head's logits, (N, classes, S, S).
+    """
     if not isinstance(network, PSPNet):
         raise TypeError(f"network: a PSPNet expected. Received: {type(network).__name__}")
-    scheme = "plain" if batch.step < warmup_plain else scheme
-    main, other = (
-        weighted_cross_entropy(logits, batch.labels, scheme, IGNORED)
-        for logits in network.forward_both(batch.pictures)
-    )
+    main, other = map(judge, network.forward_both(pictures))
     return main + auxiliary * other
 
 

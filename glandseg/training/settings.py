@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 
 from glandseg.runtime.errors import BadInputError
 from glandseg.training.augment import AugmentSettings
+from glandseg.training.distillation_settings import DistillationSettings
 from glandseg.training.fit_settings import FitSettings
 from glandseg.training.refusals import refuse_less, refuse_um, refuse_unknown
 
-__all__ = ["ClassifierSettings", "FitSettings", "SegmenterSettings", "TrainSettings"]
+__all__ = ["ClassifierSettings", "DistillationSettings", "FitSettings", "SegmenterSettings", "TrainSettings"]
 
 STRIDES = ("8", "16", "32")
+LABELS = ("patches", "outlines", "none")
 # What can be built, by name; named here, for settings are read where PyTorch is not.
 TRUNKS = ("mobilenetv2", "resnet38", "resnet50v2", "resnest50", "resnest101", "resnest200", "resnest269")
 ATTENTIONS = ("none", "criss-cross", "criss-cross-twice", "cca")
@@ -165,7 +167,9 @@ class TrainSettings:
     """A whole run.
 
     Attributes:
-        labels: "patches" learns from patch labels alone (both stages), "outlines" from masks (stage 2).
+        labels: "patches" learns from patch labels alone (both stages), "outlines" from masks (stage 2),
+            "none" from a teacher alone (stage 2).
+        teacher: run folder or model file whose probabilities the segmenter learns; none learns from labels.
         trunk: of both stages, where they name none: "mobilenetv2", "resnet38", "resnet50v2", "resnest50",
             "resnest101", "resnest200" or "resnest269".
         weights: file of this trunk's pretrained weights; "hub" or a repository such as
@@ -182,9 +186,11 @@ class TrainSettings:
         curves: whether the logs are drawn.
         classifier: stage 1.
         segmenter: stage 2.
+        distillation: how the segmenter learns from a teacher.
     """
 
     labels: str = "patches"
+    teacher: str | None = None
     trunk: str = "mobilenetv2"
     weights: str | None = None
     start_from: str | None = None
@@ -198,10 +204,11 @@ class TrainSettings:
     curves: bool = True
     classifier: ClassifierSettings = ClassifierSettings()
     segmenter: SegmenterSettings = SegmenterSettings()
+    distillation: DistillationSettings = field(default_factory=DistillationSettings)
 
     def __post_init__(self) -> None:
         """Refuse what cannot be trained."""
-        refuse_unknown("labels", self.labels, ("patches", "outlines"))
+        refuse_unknown("labels", self.labels, LABELS)
         refuse_unknown("trunk", self.trunk, TRUNKS)
         refuse_unknown("split", self.split, ("auto", "feng", "oeem"))
         refuse_unknown("on_corrupt", self.on_corrupt, ("fatal", "skip"))

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from glandseg.runtime.errors import BadInputError
 from glandseg.training.classifier import Classifier, PatchStream, classification_loss, score_classifier
 from glandseg.training.curves import draw_curves
-from glandseg.training.fit import Progress, fit
+from glandseg.training.distillation import distillation_loss
+from glandseg.training.fit import ComputeLoss, Progress, fit
 from glandseg.training.patches import Patch, count_presence
 from glandseg.training.processes import ask_first
 from glandseg.training.run import Run, build_classifier, build_segmenter, open_run
@@ -94,9 +95,7 @@ def fit_segmenter(
     fit(
         network,
         stream.draw,
-        lambda network, batch: segmentation_loss(
-            network, batch, stage.auxiliary, stage.loss, stage.warmup_plain
-        ),
+        choose_loss(settings),
         lambda network: score_segmenter(network, val, stage.fit.precision),
         settings=stage.fit.turn_to_steps(len(stream)),
         folder=run.path,
@@ -106,6 +105,16 @@ def fit_segmenter(
     )
     show_curves(run, "segmenter", settings, say)
     return ask_first(lambda: score_segmenter(network, val, "float32"))
+
+
+def choose_loss(settings: TrainSettings) -> ComputeLoss:
+    """Choose what the segmenter is fitted by: a teacher's probabilities where there is one, else masks."""
+    stage = settings.segmenter
+    if settings.teacher:
+        return lambda network, batch: distillation_loss(network, batch, settings)
+    return lambda network, batch: segmentation_loss(
+        network, batch, stage.auxiliary, stage.loss, stage.warmup_plain
+    )
 
 
 def show_curves(run: Run, stage: str, settings: TrainSettings, say: Say) -> None:

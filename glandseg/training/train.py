@@ -16,6 +16,7 @@ from glandseg.training.data.twins import refuse_twins
 from glandseg.training.datasets import DataSet, Picture, find_pictures
 from glandseg.training.drawn import draw_examples
 from glandseg.training.fractions import thin_split
+from glandseg.training.lessons import VAL, learn_from_teacher, teach_truth
 from glandseg.training.patches import Patch, list_patches
 from glandseg.training.processes import ask_first, is_first, start_fabric
 from glandseg.training.pseudo_mask_record import has_record, record_pseudo_masks
@@ -26,6 +27,7 @@ from glandseg.training.segmenter import Example
 from glandseg.training.settings import TrainSettings
 from glandseg.training.splits import Split
 from glandseg.training.stages import Report, Say, fit_classifier, fit_segmenter, refuse_idle_weights
+from glandseg.training.teacher import Teacher, find_teacher, refuse_idle_labels
 
 
 def train(data: Path, folder: Path | None, settings: TrainSettings, *, report: Report, say: Say) -> Run:
@@ -46,10 +48,11 @@ def train(data: Path, folder: Path | None, settings: TrainSettings, *, report: R
         TrainingStopped: if a stop was asked for; the same call goes on.
     """
     refuse_idle_weights(settings)
+    refuse_idle_labels(settings)
     start_fabric()
     if not is_first():
         report, say = (lambda stage, progress: None), (lambda line: None)
-    data_set = find_pictures(data)
+    data_set = find_pictures(data, labelled=settings.labels != "none")
     um_per_px = settings.um_per_px or data_set.um_per_px
     if um_per_px is None:
         raise BadInputError(f"{data}: its um/px is not known. Give --mpp.")
@@ -63,24 +66,32 @@ def train(data: Path, folder: Path | None, settings: TrainSettings, *, report: R
             f"{data}: holds {len(data_set.pictures)} images of {split.count_groups()} patients. At least two "
             "are needed: one to learn from, another to choose on."
         )
+    teacher = ask_first(lambda: find_teacher(settings, folder))
+    if teacher and settings.labels == "outlines" and not any(each.mask_path for each in split.train):
+        raise BadInputError(f"{data}: no image to learn from has outlines. Give --labels none.")
     run = ask_first(lambda: begin_run(folder, settings, split))
     counts = ", ".join(f"{len(pictures)} {part}" for part, pictures in parts.items())
     say(f"{data_set.kind}: {len(data_set.pictures)} images ({counts}) at {um_per_px:g} um/px -> {run.path}")
-    for note in filter(None, (*data_set.notes, split.note)):
+    seen = teacher.note_seen(data_set, split) if teacher else ""
+    for note in filter(None, (*data_set.notes, split.note, seen)):
         say(f"note: {note}")
     if settings.labels == "patches":
         learn_masks(run, split, um_per_px, settings, report, say)
     model_um = settings.segmenter.um_per_px or um_per_px
     factor = um_per_px / model_um
-    learned = None if settings.labels == "outlines" else run
-    chosen_on = split.choose_on()
-    val = read_examples(chosen_on, learned if chosen_on[0].mask_path is None else None, factor)
-    examples = read_examples(split.train, learned, factor)
+    if teacher:
+        examples, val, test = learn_from_teacher(run, teacher, split, um_per_px, settings, say)
+    else:
+        learned, test = None if settings.labels == "outlines" else run, VAL
+        chosen_on = split.choose_on()
+        val = read_examples(chosen_on, learned if chosen_on[0].mask_path is None else None, factor)
+        examples = read_examples(split.train, learned, factor)
     share = settings.segmenter.drawn
-    examples += draw_examples(round(len(examples) * share / (1 - share)), model_um, settings.split_seed)
+    drawn = draw_examples(round(len(examples) * share / (1 - share)), model_um, settings.split_seed)
+    examples += teach_truth(drawn) if teacher else drawn
     scores = fit_segmenter(run, examples, val, settings, report, say)
-    facts = describe_run(data_set, um_per_px, model_um, split)
-    ask_first(lambda: run.write_record(**facts, scores={"val": scores}))
+    facts = describe_run(data_set, um_per_px, model_um, split, teacher)
+    ask_first(lambda: run.write_record(**facts, scores={test: scores}))
     return run
 
 
@@ -149,7 +160,11 @@ def read_examples(pictures: Sequence[Picture], run: Run | None, factor: float = 
 
 
 def describe_run(
-    data_set: DataSet, images_um_per_px: float, um_per_px: float, split: Split
+    data_set: DataSet,
+    images_um_per_px: float,
+    um_per_px: float,
+    split: Split,
+    teacher: Teacher | None = None,
 ) -> dict[str, object]:
     """Say what a run learned from, and at which um/px its segmenter works."""
     return {
@@ -158,4 +173,5 @@ def describe_run(
         "um_per_px": um_per_px,
         "images": {part: len(split.part(part)) for part in ("train", "val", "test")},
         **({"note": split.note} if split.note else {}),
+        **({"teacher": teacher.describe(data_set, split)} if teacher else {}),
     }

@@ -63,7 +63,7 @@ def adapt_twice(source: Run, other: Path, folder: Path, lines: list[str]) -> Ada
 
 def test_plan_takes_few_small_steps_from_the_source(source: Run) -> None:
     plan = plan_fine_tuning(source)
-    assert plan.start_from == source.path.as_posix() and plan.labels == "outlines"
+    assert plan.start_from == source.path.as_posix() and (plan.labels, plan.teacher) == ("outlines", None)
     assert plan.segmenter.fit.steps == STEPS and plan.segmenter.fit.lr == pytest.approx(2e-4)
     assert plan.segmenter.width == 8 and plan.um_per_px is None
 

@@ -51,6 +51,32 @@ def test_image_and_mask_move_together(seed: int) -> None:
     expect_agreement(placed, labels)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_probability_moves_with_its_mask_and_alone_is_interpolated(seed: int) -> None:
+    image, mask = draw_disks(220, 300, seed)
+    pair = np.dstack([mask, mask * np.uint8(200)])
+    placed, labels = place_randomly(image, mask, 256, AugmentSettings(), np.random.default_rng(seed))
+    same, both = place_randomly(image, pair, 256, AugmentSettings(), np.random.default_rng(seed))
+    np.testing.assert_array_equal(same, placed)
+    np.testing.assert_array_equal(both[..., 0], labels)
+    np.testing.assert_allclose(both[..., 1], placed[..., 0] * (200 / 255), atol=1)
+    assert np.unique(both[..., 1]).size > 20
+
+
+def test_glass_and_mosaic_take_the_probability_along() -> None:
+    rng = np.random.default_rng(0)
+    image = np.full((96, 96, 3), 90, np.uint8)
+    pairs = [
+        np.dstack([np.full((96, 96), k, np.uint8), np.full((96, 96), 50 * k, np.uint8)]) for k in range(4)
+    ]
+    _, mixed = put_together([image] * 4, pairs, rng)
+    np.testing.assert_array_equal(mixed[..., 1], 50 * mixed[..., 0])
+    assert set(np.unique(mixed[..., 0])) == {0, 1, 2, 3}
+    laid, glassy = lay_glass(image, pairs[3], np.random.default_rng(1))
+    glass = laid.min(axis=2) > 200
+    assert glass.any() and (glassy[glass] == 0).all() and (glassy[~glass] == [3, 150]).all()
+
+
 def test_without_scale_and_rotation_a_square_is_only_turned_and_mirrored() -> None:
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, (33, 33, 3), np.uint8)

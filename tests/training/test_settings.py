@@ -9,11 +9,19 @@ import pytest
 
 from glandseg.runtime.errors import BadInputError
 from glandseg.training.augment import AugmentSettings
-from glandseg.training.settings import ClassifierSettings, FitSettings, SegmenterSettings, TrainSettings
+from glandseg.training.settings import (
+    ClassifierSettings,
+    DistillationSettings,
+    FitSettings,
+    SegmenterSettings,
+    TrainSettings,
+)
 from glandseg.training.settings_file import override_settings, read_settings, write_settings
 
 UNUSUAL = TrainSettings(
     labels="outlines",
+    teacher="runs/a big one",
+    distillation=DistillationSettings(temperature=2.5, weight=0.25),
     weights="some folder/weights: of mine #2.pth",
     um_per_px=0.503,
     shares=(0.5, 0.25, 0.25),
@@ -112,7 +120,7 @@ def test_wrong_assignments_are_told(assignment: str, parts: tuple[str, ...]) -> 
 @pytest.mark.parametrize(
     ("assignment", "message"),
     [
-        ("labels=masks", "labels: one of patches, outlines. Received: masks"),
+        ("labels=masks", "labels: one of patches, outlines, none. Received: masks"),
         ("classifier.output_stride=12", "output_stride: one of 8, 16, 32. Received: 12"),
         ("segmenter.output_stride=4", "output_stride: one of 8, 16, 32. Received: 4"),
         ("um_per_px=0", "um_per_px: above 0. Received: 0.0"),
@@ -141,6 +149,10 @@ def test_wrong_assignments_are_told(assignment: str, parts: tuple[str, ...]) -> 
         ("segmenter.fit.epochs=0", "epochs: above 0. Received: 0.0"),
         ("segmenter.fit.scale_lr=-1", "scale_lr: at least 0. Received: -1.0"),
         ("classifier.fusion=none", "sizes: a single one with fusion=none. Received: [2, 4, 8, 16]"),
+        ("distillation.temperature=0", "distillation.temperature: above 0. Received: 0.0"),
+        ("distillation.temperature=.inf", "distillation.temperature: above 0. Received: inf"),
+        ("distillation.weight=1", "distillation.weight: above 0 and below 1. Received: 1.0"),
+        ("distillation.weight=0", "distillation.weight: above 0 and below 1. Received: 0.0"),
         ("classifier.sizes=[4, 2]", "sizes: ascending, each at least 1. Received: [4, 2]"),
     ],
 )

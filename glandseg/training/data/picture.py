@@ -15,7 +15,7 @@ from glandseg.training.data.image_file import decode_image
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """An image to learn from, with an outline mask or with patch labels.
+    """An image to learn from, with an outline mask or with patch labels; for a teacher, without either.
 
     Attributes:
         name: unique in its data set.
@@ -66,7 +66,7 @@ class DataSet:
     """Pictures of one kind.
 
     Attributes:
-        kind: "glas", "ebhi", "prog", "outlines" or "patches".
+        kind: "glas", "ebhi", "prog", "outlines", "patches", or "pictures" without labels.
         pictures: what there is to learn from.
         um_per_px: of the images; None where the kind does not tell.
         notes: what whoever learns from it should know, a line each.

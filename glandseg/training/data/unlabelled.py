@@ -1,0 +1,26 @@
+"""Pictures that nobody labelled, for a teacher to label: a folder of them, or its folder `images`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from glandseg.training.data.image_file import find_images
+from glandseg.training.data.outlined import INDEX_CSV
+from glandseg.training.data.picture import DataSet, Picture
+from glandseg.training.data.table import read_column, read_um
+
+
+def read_unlabelled(folder: Path) -> DataSet | None:
+    """List pictures; None where there are none. An `index.csv` may tell name, patient and um_per_px.
+
+    Raises:
+        BadInputError: if `index.csv` is not a table with the columns name and patient.
+    """
+    patients = read_column(folder / INDEX_CSV, "name", "patient")
+    images = find_images(folder) or find_images(folder / "images")
+    pictures = tuple(
+        Picture(name=name, path=path, group=patients.get(name) or name) for name, path in images.items()
+    )
+    if not pictures:
+        return None
+    return DataSet(kind="pictures", pictures=pictures, um_per_px=read_um(folder / INDEX_CSV))

@@ -1,0 +1,77 @@
+"""A run and its model file teach alike, and a pupil passes the same gate as any run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from glandseg.export.run_export import ExportResult, export_run
+from glandseg.runtime.card import ModelCard
+from glandseg.runtime.session import Session
+from glandseg.runtime.synthetic import draw_tile
+from glandseg.training.data.image_file import encode_png
+from glandseg.training.run import Run
+from glandseg.training.settings import FitSettings, SegmenterSettings, TrainSettings
+from glandseg.training.teacher import find_teacher
+from glandseg.training.teacher_maps import TeacherMaps
+from glandseg.training.train import train
+
+FIT = FitSettings(steps=2, batch=2, warmup=0, precision="float32", validate_every=2)
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pictures")
+    for index in range(4):
+        encode_png(folder / f"{index}.png", draw_tile(256, 0.62, 50 + index, "mixed")[0])
+    return folder
+
+
+def distil(teacher: Path, data: Path, folder: Path) -> Run:
+    settings = TrainSettings(
+        labels="none",
+        teacher=teacher.as_posix(),
+        um_per_px=0.62,
+        curves=False,
+        segmenter=SegmenterSettings(crop=64, width=4, output_stride=32, fit=FIT),
+    )
+    return train(data, folder, settings, report=lambda stage, progress: None, say=lambda line: None)
+
+
+def read_card(result: ExportResult) -> ModelCard:
+    with Session(result.artefacts[0].path, device="cpu") as session:
+        return session.card
+
+
+def test_a_run_and_its_model_file_teach_alike(
+    run: Run, exported: ExportResult, pictures: Path, tmp_path: Path
+) -> None:
+    by_run = distil(run.path, pictures, tmp_path / "by-run")
+    by_file = distil(exported.artefacts[0].path, pictures, tmp_path / "by-file")
+    names = [path.stem for path in (by_run.path / "teacher").glob("*.png")]
+    first, second = (
+        np.stack([TeacherMaps(each.path).read(name) for name in names]).astype(int)
+        for each in (by_run, by_file)
+    )
+    assert np.abs(first - second).max() <= 1
+    assert np.ptp(first) > 50
+
+
+def test_a_pupil_is_exported_as_any_run(exported: ExportResult, pictures: Path, tmp_path: Path) -> None:
+    model = exported.artefacts[0]
+    pupil = distil(model.path, pictures, tmp_path / "pupil")
+    card = read_card(export_run(pupil, tmp_path / "models", name="pupil"))
+    assert card.network.endswith(f"distilled from small (sha256 {model.sha256})")
+    names = [source["name"] for source in card.training]
+    assert names == ["pictures", f"distilled from small (sha256 {model.sha256})", "glas"]
+    assert card.scores is not None and set(card.scores) == {"val, the teacher's masks for truth"}
+
+
+def test_a_pupil_can_teach(exported: ExportResult, pictures: Path, tmp_path: Path) -> None:
+    pupil = distil(exported.artefacts[0].path, pictures, tmp_path / "pupil")
+    teacher = find_teacher(replace(pupil.settings, teacher=pupil.path.as_posix()), tmp_path / "next")
+    assert teacher is not None
+    assert [source["name"] for source in teacher.training] == ["pictures", "glas"]

@@ -1,0 +1,56 @@
+"""Pictures alone are data for a teacher, and for nobody else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from glandseg.runtime.errors import BadInputError
+from glandseg.training.datasets import find_pictures
+
+
+def write_pictures(folder: Path, *names: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        cv2.imencode(Path(name).suffix, np.full((20, 30, 3), 90, np.uint8))[1].tofile(folder / name)
+    return folder
+
+
+@pytest.mark.parametrize("below", ["", "images"])
+def test_pictures_of_any_format(tmp_path: Path, below: str) -> None:
+    write_pictures(tmp_path / below, "c.webp", "a.png", "b.jpg", "d.tif")
+    (tmp_path / "notes.txt").write_text("none", encoding="utf-8")
+    found = find_pictures(tmp_path, labelled=False)
+    assert (found.kind, found.um_per_px) == ("pictures", None)
+    assert [picture.name for picture in found.pictures] == ["a", "b", "c", "d"]
+    assert [picture.group for picture in found.pictures] == ["a", "b", "c", "d"]
+    assert not any(picture.mask_path or picture.labels for picture in found.pictures)
+
+
+def test_a_table_tells_patients_and_resolution(tmp_path: Path) -> None:
+    write_pictures(tmp_path, "a.png", "b.png", "c.png")
+    rows = "name,patient,um_per_px\na,P1,0.5\nb,P1,0.5\n"
+    (tmp_path / "index.csv").write_text(rows, encoding="utf-8")
+    found = find_pictures(tmp_path, labelled=False)
+    assert found.um_per_px == 0.5
+    assert [picture.group for picture in found.pictures] == ["P1", "P1", "c"]
+
+
+def test_labelled_data_stay_what_they_are(tmp_path: Path) -> None:
+    write_pictures(tmp_path, "a.png", "a_anno.png")
+    assert find_pictures(tmp_path, labelled=False).kind == "glas"
+
+
+def test_without_a_teacher_pictures_are_refused(tmp_path: Path) -> None:
+    write_pictures(tmp_path, "a.png")
+    with pytest.raises(BadInputError, match="not a data set") as caught:
+        find_pictures(tmp_path)
+    assert "--teacher" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_an_empty_folder_is_none(tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match="not a data set"):
+        find_pictures(tmp_path, labelled=False)
