@@ -16,6 +16,7 @@ from torch import nn
 import glandseg
 from glandseg.export.errors import ExportError
 from glandseg.export.graph import WindowGraph
+from glandseg.export.grouped_convolutions import split_groups
 from glandseg.runtime.card import ModelCard
 from glandseg.runtime.errors import shorten
 from glandseg.runtime.staging import write_whole
@@ -32,7 +33,8 @@ def trace_segmenter(segmenter: nn.Module) -> onnx.ModelProto:
 
     Its input is `windows`, (batch, 320, 320, 3) uint8 RGB; its output is `probabilities`,
     (batch, C, 320, 320) uint8, 255 for certainty. The batch is free; the window's size is not, for the
-    pyramid's bins depend on it. The same weights give the same bytes.
+    pyramid's bins depend on it. Grouped convolutions become dense ones, which every engine can run. The same
+    weights give the same bytes.
 
     Args:
         segmenter: (N, 3, H, W) float32 RGB in 0..1 to (N, C, H, W) logits; put in evaluation mode.
@@ -59,6 +61,7 @@ def trace_segmenter(segmenter: nn.Module) -> onnx.ModelProto:
         raise ExportError("torch.onnx.export gave no model. Check that torch is 2.9 or newer.")
     model = program.model_proto
     strip_notes(model)
+    split_groups(model)
     model.producer_name, model.producer_version = "glandseg", glandseg.__version__
     check_graph(model)
     return model

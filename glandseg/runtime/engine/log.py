@@ -1,0 +1,37 @@
+"""What TensorRT says, kept instead of printed."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+_LINES = 200
+_ERROR = 1  # its severities: 0 internal error, 1 error, 2 warning, ...
+
+
+def open_log(module: Any) -> Any:
+    """Give a logger that keeps the last warnings and errors in `lines`, (severity, text) each.
+
+    Args:
+        module: the TensorRT library.
+    """
+
+    class Log(module.ILogger):  # type: ignore[misc]
+        """Lines kept, none printed."""
+
+        def __init__(self) -> None:
+            module.ILogger.__init__(self)
+            self.lines: deque[tuple[int, str]] = deque(maxlen=_LINES)
+
+        def log(self, severity: Any, message: str) -> None:
+            """Keep a line that is a warning or worse."""
+            if int(severity) <= int(module.ILogger.WARNING):
+                self.lines.append((int(severity), " ".join(message.split())))
+
+    return Log()
+
+
+def find_reason(log: Any, most: int = 200) -> str:
+    """Give the first error that a log kept, else its last line, at most `most` characters."""
+    error = next((text for severity, text in log.lines if severity == _ERROR), None)
+    return (error or (log.lines[-1][1] if log.lines else "it does not say why"))[:most]

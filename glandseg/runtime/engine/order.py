@@ -1,0 +1,79 @@
+"""An engine that is wanted: of which model, for which GPU, by which TensorRT."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from glandseg.runtime.card import ModelCard
+from glandseg.runtime.engine.build import BuildSettings
+from glandseg.runtime.engine.fingerprint import Fingerprint
+from glandseg.runtime.engine.flavour import Flavour
+from glandseg.runtime.engine.machine import Machine, read_machine
+from glandseg.runtime.engine.onnx_card import read_onnx_card
+from glandseg.runtime.model_file import check_model
+
+BATCH = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """An engine that is wanted here.
+
+    Attributes:
+        onnx: the model.
+        sha256: of that file.
+        card: of the model.
+        flavour: that builds and loads the engine.
+        machine: where.
+        settings: how it would be built.
+    """
+
+    onnx: Path
+    sha256: str
+    card: ModelCard
+    flavour: Flavour
+    machine: Machine
+    settings: BuildSettings
+
+    def describe(self) -> Fingerprint:
+        """Give what the engine would be, but for its bytes and layers."""
+        return Fingerprint(
+            onnx_sha256=self.sha256,
+            weights_sha256=self.card.weights_sha256,
+            package=self.flavour.package,
+            version=self.flavour.version,
+            profile=self.settings.profile,
+            precision=self.settings.precision,
+            targets=self.settings.targets,
+            card=asdict(self.card),
+            **asdict(self.machine),
+        )
+
+
+def make_order(
+    onnx: Path, batch: int | None, targets: tuple[str, ...], flavour: Flavour, cache: Path
+) -> Order:
+    """Put together what is wanted.
+
+    Args:
+        onnx: the model.
+        batch: windows that go in at once; none takes `BATCH`.
+        targets: GPUs to build for, "sm89"; none takes the flavour's default.
+        flavour: that builds and loads the engine.
+        cache: folder for kernels' timings.
+
+    Raises:
+        BadInputError: if the file is no model of glandseg, or differs from its record.
+        EnvironmentLacksError: if the flavour does not run on this machine's GPU.
+    """
+    sha256, card, machine = check_model(onnx, "--model").sha256, read_onnx_card(onnx), read_machine()
+    flavour.check_gpu(machine.gpu, machine.target)
+    timings = cache / f"timings-{flavour.version}-{machine.gpu.replace(' ', '-')}"
+    settings = BuildSettings(
+        batch=BATCH if batch is None else batch,
+        precision=card.precision,
+        targets=targets or flavour.choose_targets(machine.target),
+        timings=timings,
+    )
+    return Order(onnx=onnx, sha256=sha256, card=card, flavour=flavour, machine=machine, settings=settings)

@@ -1,0 +1,90 @@
+"""Which ONNX file an engine is built from, and where the engine is kept."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from glandseg.runtime.engine.sidecar import find_sidecar
+from glandseg.runtime.errors import BadInputError, EnvironmentLacksError
+from glandseg.runtime.model_file import BUNDLED, HALF_SUFFIX
+from glandseg.runtime.staging import stage_outputs
+
+Say = Callable[[str], None]
+PLAN_SUFFIX = ".engine"
+# Of the stem of an ONNX file in each precision.
+PRECISIONS = {"float32": "", "float16": HALF_SUFFIX, "int8": ".int8"}
+
+
+def choose_onnx(model: Path, precision: str, say: Say) -> Path:
+    """Choose among NAME.onnx, NAME.fp16.onnx and NAME.int8.onnx, which lie side by side.
+
+    Args:
+        model: one of them.
+        precision: of the file wanted; "auto" takes the float16 file beside NAME.onnx where there is one.
+        say: is told when "auto" finds no float16 file.
+
+    Raises:
+        BadInputError: if there is no such precision, or no such file.
+    """
+    if precision not in (*PRECISIONS, "auto"):
+        raise BadInputError(f"--precision: one of auto, {', '.join(PRECISIONS)}. Received: {precision}")
+    suffix = next((suffix for suffix in PRECISIONS.values() if suffix and model.stem.endswith(suffix)), "")
+    name = model.stem.removesuffix(suffix)
+    if precision == "auto":
+        half = model.with_name(f"{name}{HALF_SUFFIX}.onnx")
+        if suffix or half.is_file():
+            return model if suffix else half
+        say(f"{half.name} is not there: the engine computes in float32. `glandseg export --fp16` writes it.")
+        return model
+    chosen = model.with_name(f"{name}{PRECISIONS[precision]}.onnx")
+    if not chosen.is_file():
+        raise BadInputError(f"{chosen}: not there, so no engine in {precision}. `glandseg export` writes it.")
+    return chosen
+
+
+def find_cache() -> Path:
+    """Give the user's folder for engines whose models lie where nothing can be written."""
+    if os.name == "nt":
+        base = os.environ.get("LOCALAPPDATA")
+        return (Path(base) if base else Path.home() / "AppData" / "Local") / "glandseg" / "engines"
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "glandseg" / "engines"
+
+
+def list_places(onnx: Path, sha256: str, cache: Path) -> list[Path]:
+    """List where a model's plan may lie, the best place first: beside it, then in the cache.
+
+    The bundled model's lies in the cache alone, for the package's folder is the installer's.
+    """
+    cached = cache / f"{onnx.stem}-{sha256[:12]}{PLAN_SUFFIX}"
+    return [cached] if onnx.resolve().parent == BUNDLED.parent else [onnx.with_suffix(PLAN_SUFFIX), cached]
+
+
+def keep_plan(places: Sequence[Path], write: Callable[[Path], None]) -> Path:
+    """Write a plan and its sidecar where that can be done, both or neither; give the plan's path.
+
+    Args:
+        places: of the plan, the best one first.
+        write: writes both, the plan where it is told.
+
+    Raises:
+        EnvironmentLacksError: if no place can be written.
+    """
+    for place in places:
+        if _try_to_keep(place, write):
+            return place
+    folders = " nor ".join(str(place.parent) for place in places)
+    raise EnvironmentLacksError(
+        f"{places[0].name}: cannot be kept in {folders}. Make room there, or give this user write permission."
+    )
+
+
+def _try_to_keep(place: Path, write: Callable[[Path], None]) -> bool:
+    with contextlib.suppress(EnvironmentLacksError):
+        with stage_outputs(place.parent, [place.name, find_sidecar(place).name]) as stage:
+            write(stage / place.name)
+        return True
+    return False

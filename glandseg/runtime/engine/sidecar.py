@@ -1,0 +1,54 @@
+"""The sidecar of a plan, NAME.engine.json: its fingerprint beside it, for the plan is TensorRT's own."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import Any
+
+import glandseg
+from glandseg.runtime.engine.fingerprint import Fingerprint
+from glandseg.runtime.errors import BadInputError
+from glandseg.runtime.model_file import hash_file
+
+KIND = "TensorRT engine of glandseg"
+SIDECAR_SUFFIX = ".json"  # after the plan's own
+
+
+def find_sidecar(plan: Path) -> Path:
+    """Give the path of a plan's sidecar."""
+    return plan.with_name(plan.name + SIDECAR_SUFFIX)
+
+
+def write_sidecar(plan: Path, fingerprint: Fingerprint) -> None:
+    """Write the sidecar of a plan that was written, with the plan's hash."""
+    facts = asdict(replace(fingerprint, plan_sha256=hash_file(plan)))
+    content = {"kind": KIND, "glandseg": glandseg.__version__, **facts}
+    find_sidecar(plan).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def read_sidecar(plan: Path) -> Fingerprint:
+    """Read the sidecar of a plan.
+
+    Raises:
+        BadInputError: if there is none, it is damaged, or it is of something else.
+    """
+    path = find_sidecar(plan)
+    if not path.is_file():
+        raise BadInputError(f"{plan}: nothing tells what it holds, for {path.name} is not there.")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["kind"] != KIND:
+            raise BadInputError(f"{path}: says that {plan.name} is of another kind ({content['kind']}).")
+        return _thaw({field.name: content[field.name] for field in fields(Fingerprint)})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise BadInputError(f"{path}: damaged, or not the sidecar of {plan.name}.") from None
+
+
+def _thaw(values: dict[str, Any]) -> Fingerprint:
+    profile = tuple(int(side) for side in values["profile"])
+    texts = [values[field.name] for field in fields(Fingerprint) if field.type == "str"]
+    if len(profile) != 4 or not all(isinstance(text, str) for text in texts):
+        raise ValueError("a field is of another type")
+    return Fingerprint(**values | {"profile": profile, "targets": tuple(map(str, values["targets"]))})
