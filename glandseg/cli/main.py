@@ -12,11 +12,14 @@ from glandseg import RESEARCH_USE, __version__
 from glandseg.cli.adapt import adapt
 from glandseg.cli.cut import cut
 from glandseg.cli.demo import demo
+from glandseg.cli.doctor import doctor
 from glandseg.cli.evaluate import evaluate
 from glandseg.cli.export import export
 from glandseg.cli.infer import infer
+from glandseg.cli.inspect import inspect
 from glandseg.cli.telling import tell
 from glandseg.cli.train import train
+from glandseg.cli.verify import verify
 
 INTERRUPTED = 130  # what typer makes of Ctrl-C
 
@@ -30,10 +33,13 @@ app = typer.Typer(
 app.command()(cut)
 app.command()(train)
 app.command()(export)
+app.command()(verify)
 app.command()(infer)
 app.command()(evaluate)
 app.command()(adapt)
 app.command()(demo)
+app.command()(inspect)
+app.command()(doctor)
 
 
 def show_version(wanted: bool) -> None:
