@@ -6,7 +6,7 @@ BIN := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 DEMO := .venv/demo
 TEST := .venv/test
 
-.PHONY: install demo test check bench clean
+.PHONY: install demo test check bench pycuda clean
 .DELETE_ON_ERROR:
 
 install: $(TEST)/installed  ## a venv to develop in: .venv/test
@@ -25,6 +25,10 @@ check: $(TEST)/installed  ## style and types
 bench: $(TEST)/installed  ## how light the command line starts
 	$(TEST)/$(BIN)/python benchmarks/startup.py
 
+pycuda:  ## PyCUDA's wheel for $(PYTHON), which PyPI has not: dist/pycuda-*.whl; needs a C++ compiler, no GPU
+	$(PYTHON) -m venv .venv/pycuda
+	.venv/pycuda/$(BIN)/python tools/build_pycuda.py --out dist
+
 $(DEMO)/installed: pyproject.toml
 	$(PYTHON) -m venv $(DEMO)
 	$(DEMO)/$(BIN)/python -m pip install --quiet ".[cpu]"
@@ -37,4 +41,4 @@ $(TEST)/installed: pyproject.toml
 	touch $@
 
 clean:
-	rm -rf .venv/demo .venv/test demo
+	rm -rf .venv/demo .venv/test .venv/pycuda demo

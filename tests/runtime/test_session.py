@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
 from glandseg.runtime.card import ModelCard
 from glandseg.runtime.errors import BadInputError, EnvironmentLacksError
+from glandseg.runtime.model_file import BUNDLED
 from glandseg.runtime.session import Session, count_cpus, import_onnxruntime
+from glandseg.runtime.synthetic import draw_tile
 
 Pixels = NDArray[np.uint8]
 
@@ -65,6 +68,8 @@ def test_a_model_is_run(red_model: Path, windows: Pixels) -> None:
         assert session.classes == 2
         assert session.name.startswith("ONNX Runtime ")
         assert session.name.endswith(", CPU")
+        assert session.identity == f"onnxruntime {onnxruntime.__version__} cpu float32"
+        assert session.slots == 1
     assert probabilities.shape == (5, 2, 320, 320)
     assert probabilities.dtype == np.uint8
     assert np.array_equal(probabilities[:, 1], windows[..., 0])
@@ -87,11 +92,36 @@ def test_batch_and_threads_change_no_answer(convolving_model: Path, windows: Pix
     assert np.array_equal(threaded, whole)
 
 
+def test_batch_and_threads_change_no_answer_of_the_bundled_model() -> None:
+    tiles = np.stack([draw_tile(320, 1.3, seed, "mixed")[0] for seed in range(4)])
+    answers = []
+    for threads in (1, 2, 8):
+        with Session(BUNDLED, device="cpu", threads=threads) as session:
+            answers += [
+                np.concatenate([session.infer(part) for part in np.split(tiles, range(batch, 4, batch))])
+                for batch in (1, 3, 4)
+            ]
+    assert answers[0].std() > 40
+    assert all(np.array_equal(answer, answers[0]) for answer in answers)
+
+
+def test_a_closed_session_says_so(red_model: Path, windows: Pixels) -> None:
+    session = Session(red_model, device="cpu")
+    with session:
+        pass
+    with pytest.raises(ValueError, match="closed"):
+        session.infer(windows)
+
+
 def test_what_cannot_be_asked(red_model: Path, tmp_path: Path, write_model: Callable[..., Path]) -> None:
-    with pytest.raises(BadInputError, match=r"--device: one of auto, cpu, cuda\. Received: tpu"):
+    with pytest.raises(BadInputError, match=r"--device: one of auto, cpu, cuda, .* Received: tpu"):
         Session(red_model, device="tpu")
     with pytest.raises(BadInputError, match=r"--threads: 0 or more\. Received: -1"):
         Session(red_model, threads=-1)
+    with pytest.raises(BadInputError, match=r"--batch: at least 1\. Received: 0"):
+        Session(red_model, batch=0)
+    with pytest.raises(BadInputError, match="--device: ONNX Runtime runs on auto, cpu, cuda.*: trt"):
+        Session(red_model, device="trt")
     with pytest.raises(BadInputError, match=r"none\.onnx: no such model file"):
         Session(tmp_path / "none.onnx")
     with pytest.raises(BadInputError, match=r"bare\.onnx: not a model of glandseg, its metadata lack"):
@@ -140,7 +170,7 @@ def test_too_large_a_batch_is_told(
             raise RuntimeError(says)
 
     with Session(red_model, device="cpu") as session:
-        monkeypatch.setattr(session, "_session", Full())
+        monkeypatch.setattr(session._network, "_session", Full())
         with pytest.raises(kind, match=says if kind is RuntimeError else "5 windows at once.*--batch"):
             session.infer(windows)
 

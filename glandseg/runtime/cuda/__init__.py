@@ -1,0 +1,1 @@
+"""TensorRT engines run through PyCUDA: copies and computing overlap, one thread owns the GPU."""

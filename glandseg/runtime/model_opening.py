@@ -1,0 +1,107 @@
+"""A model file opened by ONNX Runtime, once exactly one of its two wheels is installed."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from glandseg.runtime.card import CardError, ModelCard, read_card
+from glandseg.runtime.errors import BadInputError, EnvironmentLacksError, shorten
+
+_INSTALL = 'pip install "glandseg[cpu]" (or "glandseg[gpu]" with an NVIDIA GPU)'
+_ERRORS = 3  # among ONNX Runtime's levels of logging
+_MEMORY_SIGNS = ("Failed to allocate memory", "out of memory", "bad_alloc", "bad allocation", "ALLOC_FAILED")
+
+
+def import_onnxruntime() -> Any:
+    """Import ONNX Runtime, once exactly one of its two wheels is installed.
+
+    Raises:
+        EnvironmentLacksError: if none is, or both are: they overwrite each other's files.
+    """
+    installed = [name for name in ("onnxruntime", "onnxruntime-gpu") if _is_installed(name)]
+    if len(installed) == 2:
+        raise EnvironmentLacksError(
+            "onnxruntime and onnxruntime-gpu are both installed and overwrite each other. "
+            f"pip uninstall -y onnxruntime onnxruntime-gpu, then {_INSTALL}."
+        )
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise EnvironmentLacksError(f"onnxruntime: cannot be imported ({error}). {_INSTALL}.") from None
+    return onnxruntime
+
+
+def open_on_cpu(runtime: Any, path: Path, threads: int) -> Any:
+    """Open a model on the CPU.
+
+    Idle threads sleep: spinning ones take the CPU from those that decode the next windows.
+
+    Args:
+        runtime: ONNX Runtime.
+        path: of the .onnx file.
+        threads: of the network.
+
+    Raises:
+        BadInputError: if the file cannot be loaded.
+    """
+    options = make_options(runtime)
+    options.intra_op_num_threads = threads
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return open_session(runtime, path, options, ["CPUExecutionProvider"])
+
+
+def make_options(runtime: Any) -> Any:
+    """Give the options that every session takes: errors alone are logged."""
+    runtime.set_default_logger_severity(_ERRORS)
+    options = runtime.SessionOptions()
+    options.log_severity_level = _ERRORS
+    return options
+
+
+def open_session(runtime: Any, path: Path, options: Any, providers: list[Any]) -> Any:
+    """Open a session on a model file.
+
+    Raises:
+        BadInputError: if the file cannot be loaded.
+        MemoryError: if the device has too little memory for it.
+    """
+    if not path.is_file():
+        raise BadInputError(f"{path}: no such model file. Check the path, or leave --model out.")
+    try:
+        return runtime.InferenceSession(str(path), options, providers=providers)
+    except Exception as error:  # ONNX Runtime raises classes of its own that share no base
+        if lacks_memory(error):
+            raise MemoryError(shorten(error)) from error
+        reason = str(error).partition("\n")[0][:160]
+        raise BadInputError(
+            f"{path}: ONNX Runtime cannot load it ({reason}). Give a model that `glandseg export` made."
+        ) from None
+
+
+def read_session_card(path: Path, session: Any) -> ModelCard:
+    """Read the card of the model that a session holds.
+
+    Raises:
+        BadInputError: if it is no gland segmenter.
+    """
+    try:
+        return read_card(session.get_modelmeta().custom_metadata_map)
+    except CardError as error:
+        raise BadInputError(
+            f"{path}: not a model of glandseg, {error}. Give one that `glandseg export` made."
+        ) from None
+
+
+def lacks_memory(error: Exception) -> bool:
+    """Whether an error of ONNX Runtime tells of too little memory."""
+    return isinstance(error, MemoryError) or any(sign in str(error) for sign in _MEMORY_SIGNS)
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
