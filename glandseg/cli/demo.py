@@ -18,8 +18,8 @@ def demo(
     """Draw a slide with known glands, find them with the bundled model, and compare."""
     from glandseg.cli.infer import infer_one
     from glandseg.runtime.comparison import compare_with_truth
+    from glandseg.runtime.devices import open_backend
     from glandseg.runtime.model_file import find_bundled
-    from glandseg.runtime.session import Session
     from glandseg.runtime.settings import InferSettings
     from glandseg.runtime.staging import explain_disk_errors
     from glandseg.runtime.synthetic import draw_slide, write_slide
@@ -31,10 +31,10 @@ def demo(
         out.mkdir(parents=True, exist_ok=True)
         write_slide(slide, image, UM_PER_PX)
     file = find_bundled()
-    with Session(file.path) as session:
-        typer.echo(f"model: {session.card.name} ({file.origin}); {session.name}")
-        l0_per_px = session.card.um_per_px / UM_PER_PX
-        infer_one(slide, session, file, InferSettings(), out)
+    with open_backend(file.path, say=typer.echo) as backend:
+        typer.echo(f"model: {backend.card.name} ({file.origin}); {backend.name}")
+        l0_per_px = backend.card.um_per_px / UM_PER_PX
+        infer_one(slide, backend, file, InferSettings(), out)
     dice = compare_with_truth(out / "demo.mask.ome.tif", truth, l0_per_px)
     typer.echo(f"Dice against the drawn glands: {dice:.3f}")
     typer.echo(f"look at {out / 'demo.overview.png'}; in QuPath, open {slide}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,9 +13,10 @@ from glandseg.cli.telling import tell
 from glandseg.runtime.errors import BadInputError
 
 if TYPE_CHECKING:
+    from glandseg.runtime.backend import ModelBackend
     from glandseg.runtime.model_file import ModelFile
-    from glandseg.runtime.session import Session
     from glandseg.runtime.settings import InferSettings
+    from glandseg.runtime.trace import Trace
 
 
 def infer(
@@ -32,49 +34,115 @@ def infer(
         float | None, typer.Option(help="Microns per pixel, where the file has none or is wrong.")
     ] = None,
     scales: Annotated[
-        str | None, typer.Option(help="Enlargements to average, such as 0.75,1,1.5; by default the model's.")
+        str | None,
+        typer.Option(
+            help="Enlargements to average, such as 0.75,1,1.5; adaptive: dear ones only where unsure; "
+            "by default the model's."
+        ),
     ] = None,
+    flips: Annotated[bool, typer.Option("--flips", help="Average with the mirror image.")] = False,
     threshold: Annotated[float, typer.Option(help="Least probability of gland.")] = 0.5,
     min_gland_um2: Annotated[float, typer.Option(help="Smaller glands are dropped.")] = 400.0,
     min_lumen_um2: Annotated[float, typer.Option(help="Smaller holes are filled.")] = 100.0,
     tissue_mask: Annotated[bool, typer.Option(help="Skip windows without tissue.")] = True,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    batch: Annotated[int, typer.Option(help="Windows a call of the network.")] = 8,
+    roi: Annotated[
+        Path | None, typer.Option(help="GeoJSON of the regions to look at, drawn in QuPath.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N, trt or trt:N.")] = "auto",
+    require_gpu: Annotated[
+        bool, typer.Option("--require-gpu", help="Fail rather than run on the CPU.")
+    ] = False,
+    batch: Annotated[int, typer.Option(help="Windows a call of the network, at most.")] = 8,
     threads: Annotated[int, typer.Option(help="CPU threads of the network; 0 takes all.")] = 0,
+    max_ram: Annotated[float, typer.Option(help="GiB of memory to stay within.")] = 2.0,
+    max_unread: Annotated[
+        float, typer.Option(help="Share of the tissue that may be unreadable before the slide fails.")
+    ] = 0.01,
+    profile: Annotated[
+        Path | None, typer.Option(help="Write a trace that ui.perfetto.dev opens, and print stage times.")
+    ] = None,
 ) -> None:
-    """Find glands in slides and write outlines, mask, table, overview and record."""
+    """Find glands in slides and write outlines, mask, table, overview and record.
+
+    A run that was cut off goes on where it was when the same command is given again.
+    """
+    from glandseg.runtime.devices import open_backend
     from glandseg.runtime.model_file import find_model
-    from glandseg.runtime.session import Session
-    from glandseg.runtime.settings import InferSettings, parse_scales
+    from glandseg.runtime.settings import ADAPTIVE, InferSettings, parse_scales
+    from glandseg.runtime.trace import Trace
 
     settings = InferSettings(
-        scales=parse_scales(scales) if scales is not None else None,
+        scales=parse_scales(scales) if scales not in (None, ADAPTIVE) else None,
+        adaptive=scales == ADAPTIVE,
+        flips=flips,
         mpp=mpp,
         threshold=threshold,
         min_gland_um2=min_gland_um2,
         min_lumen_um2=min_lumen_um2,
         tissue_mask=tissue_mask,
+        roi=roi,
         batch=batch,
+        max_ram_gib=max_ram,
+        max_unread=max_unread,
     )
     slides = leave_out_masks(expand_patterns(slides))
     check_names(slides, out)
     file = find_model(model)
-    with Session(file.path, device=device, threads=threads) as session:
-        card = session.card
-        typer.echo(f"model: {card.name} ({file.origin}), learned on {card.tissue}; {session.name}")
-        if len(slides) == 1:
-            infer_one(slides[0], session, file, settings, out)
-            return
-        failed = sum(not attempt(slide, session, file, settings, out) for slide in slides)
+    trace = Trace(keeps_spans=profile is not None)
+    with open_backend(
+        file.path, device=device, threads=threads, batch=batch, require_gpu=require_gpu, say=typer.echo
+    ) as backend:
+        typer.echo(
+            f"model: {backend.card.name} ({file.origin}), learned on {backend.card.tissue}; {backend.name}"
+        )
+        try:
+            failed = infer_all(slides, backend, file, settings, out, trace)
+        finally:
+            if profile is not None:
+                write_profile(trace, profile)
     if failed:
         typer.echo(f"{failed} of {len(slides)} slides failed", err=True)
         raise typer.Exit(1)
 
 
-def attempt(path: Path, session: Session, file: ModelFile, settings: InferSettings, out: Path | None) -> bool:
+def infer_all(
+    slides: list[Path],
+    backend: ModelBackend,
+    file: ModelFile,
+    settings: InferSettings,
+    out: Path | None,
+    trace: Trace,
+) -> int:
+    """Run slides and count those that failed; one alone fails with its own exit code."""
+    if len(slides) == 1:
+        infer_one(slides[0], backend, file, settings, out, trace)
+        return 0
+    return sum(not attempt(slide, backend, file, settings, out, trace) for slide in slides)
+
+
+def write_profile(trace: Trace, path: Path) -> None:
+    """Write the trace, and print what each stage took."""
+    from glandseg.runtime.staging import explain_disk_errors
+    from glandseg.runtime.trace import tabulate
+
+    with explain_disk_errors(path.parent):
+        trace.write(path)
+    for line in tabulate(trace):
+        typer.echo(line)
+    typer.echo(f"trace: {path}; open it at ui.perfetto.dev, which keeps it on this machine")
+
+
+def attempt(
+    path: Path,
+    backend: ModelBackend,
+    file: ModelFile,
+    settings: InferSettings,
+    out: Path | None,
+    trace: Trace | None = None,
+) -> bool:
     """Run one slide of several; whatever goes wrong with it is told, and the others go on."""
     try:
-        infer_one(path, session, file, settings, out)
+        infer_one(path, backend, file, settings, out, trace)
     except Exception as error:
         tell(error)
         return False
@@ -82,27 +150,35 @@ def attempt(path: Path, session: Session, file: ModelFile, settings: InferSettin
 
 
 def infer_one(
-    path: Path, session: Session, file: ModelFile, settings: InferSettings, out: Path | None
+    path: Path,
+    backend: ModelBackend,
+    file: ModelFile,
+    settings: InferSettings,
+    out: Path | None,
+    trace: Trace | None = None,
 ) -> None:
     """Run one slide and print what came of it."""
     from glandseg.runtime.infer import infer_slide
 
+    start = time.monotonic()
     with show_progress("windows") as advance:
         result = infer_slide(
             path,
-            session,
+            backend,
             file,
             settings,
             out=out,
             advance=lambda done, total: advance(done, total, ""),
             say=typer.echo,
+            trace=trace,
         )
     for warning in result.warnings:
         typer.echo(f"warning: {path.name}: {warning}", err=True)
-    seconds = sum(result.seconds.values())
+    seconds = time.monotonic() - start
     typer.echo(
         f"{path.name}: {result.glands} glands, {result.gland_mm2:.3f} mm2 "
-        f"of {result.tissue_mm2:.3f} mm2 tissue, in {seconds:.1f} s"
+        f"of {result.tissue_mm2:.3f} mm2 tissue, in {seconds:.1f} s; "
+        f"the network was busy {result.network_share:.0%} of the time"
     )
     for output in result.outputs:
         typer.echo(f"  {output}")

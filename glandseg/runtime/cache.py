@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from concurrent.futures import Future
 from typing import Any
 
 from numpy.typing import NDArray
@@ -13,29 +14,51 @@ from numpy.typing import NDArray
 class ArrayCache:
     """A cache bounded in bytes; several threads may use it at once.
 
-    The latest array is kept even if it alone is larger than the bound.
+    What one thread is making, others wait for. The latest array is kept even if it alone is larger than the
+    bound.
     """
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._bytes = 0
         self._arrays: OrderedDict[Hashable, NDArray[Any]] = OrderedDict()
+        self._making: dict[Hashable, Future[NDArray[Any]]] = {}
         self._lock = threading.Lock()
 
     def get(self, key: Hashable, make: Callable[[], NDArray[Any]]) -> NDArray[Any]:
-        """The array of this key, made now unless it is kept; owned by the cache, so do not write to it."""
+        """The array of this key, made now unless it is kept; owned by the cache, so do not write to it.
+
+        Raises:
+            Exception: whatever `make` raises, to each thread its own.
+        """
         with self._lock:
             if key in self._arrays:
                 self._arrays.move_to_end(key)
                 return self._arrays[key]
-        array = make()
+            others = self._making.get(key)
+            if others is None:
+                mine = self._making[key] = Future()
+        if others is None:
+            return self._make(key, make, mine)
+        return make() if others.exception() else others.result()
+
+    def _make(
+        self, key: Hashable, make: Callable[[], NDArray[Any]], mine: Future[NDArray[Any]]
+    ) -> NDArray[Any]:
+        try:
+            array = make()
+        except BaseException as error:
+            with self._lock:
+                del self._making[key]
+            mine.set_exception(RuntimeError(type(error).__name__))  # without the frames of the true one
+            raise
         with self._lock:
             self._keep(key, array)
+            del self._making[key]
+        mine.set_result(array)
         return array
 
     def _keep(self, key: Hashable, array: NDArray[Any]) -> None:
-        if key in self._arrays:
-            return
         self._arrays[key] = array
         self._bytes += array.nbytes
         while self._bytes > self._max_bytes and len(self._arrays) > 1:

@@ -35,7 +35,8 @@ class ModelCard:
         training: of each data set or pretrained weights: name, licence, attribution.
         scores: by name of the test: mIoU and F1 in percent, and the command that measured them.
         weights_sha256: of the trained weights that the graph holds.
-        precision: "float32" or "float16", of the graph.
+        precision: "float32", "float16" or "int8", of the graph.
+        calibration: of an int8 graph: on what its ranges were measured.
         classes: by index.
         window_px: side of a window.
         stride_px: between windows.
@@ -55,6 +56,7 @@ class ModelCard:
     scores: Mapping[str, Mapping[str, Any]] | None = None
     weights_sha256: str
     precision: str = "float32"
+    calibration: str | None = None
     classes: tuple[str, ...] = CLASSES
     window_px: int = WINDOW_PX
     stride_px: int = STRIDE_PX
@@ -64,8 +66,9 @@ class ModelCard:
     kind: str = KIND
 
     def to_metadata(self) -> dict[str, str]:
-        """Give the ONNX metadata that hold this card."""
-        return {METADATA_KEY: json.dumps(asdict(self), sort_keys=True)}
+        """Give the ONNX metadata that hold this card; what is none is left out."""
+        values = {key: value for key, value in asdict(self).items() if value is not None}
+        return {METADATA_KEY: json.dumps(values, sort_keys=True)}
 
 
 def read_card(metadata: Mapping[str, str]) -> ModelCard:

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from glandseg.runtime.geojson import write_geojson
-from glandseg.runtime.glands import Gland, draw_mask
+from glandseg.runtime.gland_spool import Glands
+from glandseg.runtime.glands import draw_gland
 from glandseg.runtime.mask_tiff import write_mask
 from glandseg.runtime.measurements import Measurements, measure_gland, write_csv
 from glandseg.runtime.overview import write_overview
 from glandseg.runtime.plane import SlidePlane
-from glandseg.runtime.probability import create_map
-from glandseg.runtime.tissue import read_thumbnail
+from glandseg.runtime.tile_map import TileMap
 
 MASK_SUFFIX = ".mask.ome.tif"
 SUFFIXES = (".glands.geojson", MASK_SUFFIX, ".glands.csv", ".overview.png", ".run.json")
-OVERVIEW_PX = 1600  # the longer side of the overview, at most
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,34 +28,34 @@ class Findings:
     """The glands of a slide, and the frame that their outlines count in.
 
     Attributes:
-        glands: with outlines in px of the plane.
+        glands: on disk, with outlines in px of the plane.
         plane: of the slide at the model's um/px.
         slide_sha256: of the slide's file.
         model_sha256: of the model's file.
+        unread: GeoJSON features of what could not be read.
     """
 
-    glands: list[Gland]
+    glands: Glands
     plane: SlidePlane
     slide_sha256: str
     model_sha256: str
+    unread: Sequence[Mapping[str, Any]] = ()
 
     @property
     def area_mm2(self) -> float:
         """Area of all glands, lumina left out."""
-        return sum(gland.polygon_px.area for gland in self.glands) * self.plane.um_per_px**2 / 1e6
+        return self.glands.area_px2 * self.plane.um_per_px**2 / 1e6
 
-    def measure(self) -> list[Measurements]:
-        """Measure every gland."""
-        return [
-            measure_gland(
+    def measure(self) -> Iterator[Measurements]:
+        """Measure every gland, one at a time."""
+        for gland in self.glands:
+            yield measure_gland(
                 gland,
                 um_per_px=self.plane.um_per_px,
                 l0_per_px=self.plane.l0_per_px,
                 slide_hash=self.slide_sha256,
                 model_hash=self.model_sha256,
             )
-            for gland in self.glands
-        ]
 
 
 def name_outputs(slide: Path) -> list[str]:
@@ -67,20 +67,50 @@ def name_outputs(slide: Path) -> list[str]:
     return [stem + suffix for suffix in SUFFIXES]
 
 
-def write_findings(findings: Findings, folder: Path, names: list[str], metadata: Mapping[str, str]) -> None:
-    """Write outlines, mask, table and overview under the first four names."""
+def write_findings(
+    findings: Findings,
+    folder: Path,
+    names: list[str],
+    metadata: Mapping[str, str],
+    *,
+    thumbnail: NDArray[np.uint8],
+    thumbnail_px_per_px: float,
+) -> None:
+    """Write outlines, mask, table and overview under the first four names; one gland at a time is held.
+
+    Args:
+        findings: what to write.
+        folder: where; passing files are laid in it too.
+        names: of the files.
+        metadata: of the outlines.
+        thumbnail: (h, w, 3) uint8 RGB of the whole plane.
+        thumbnail_px_per_px: px of the thumbnail per px of the plane.
+    """
     outlines, mask, table, overview = (folder / name for name in names[:4])
-    plane, measurements = findings.plane, findings.measure()
-    write_geojson(outlines, findings.glands, measurements, l0_per_px=plane.l0_per_px, metadata=metadata)
-    drawn = create_map(folder / "mask.npy", plane).view(np.bool_)
-    write_mask(mask, draw_mask(findings.glands, (plane.height_px, plane.width_px), drawn), plane.um_per_px)
-    write_csv(table, measurements)
-    picture, share = draw_thumbnail(plane)
-    write_overview(overview, picture, findings.glands, thumbnail_px_per_px=share, um_per_px=plane.um_per_px)
+    plane, glands = findings.plane, findings.glands
+    with write_csv(table) as write_row:
+        rows = _pass_on(findings.measure(), write_row)
+        write_geojson(
+            outlines, glands, rows, l0_per_px=plane.l0_per_px, metadata=metadata, others=findings.unread
+        )
+    with TileMap(folder / "mask.map", plane.height_px, plane.width_px) as drawn:
+        for gland in glands:
+            draw_gland(gland, drawn)
+        write_mask(mask, drawn, plane.um_per_px)
+    write_overview(
+        overview,
+        thumbnail,
+        glands,
+        thumbnail_px_per_px=thumbnail_px_per_px,
+        um_per_px=plane.um_per_px,
+        area_mm2=findings.area_mm2,
+    )
 
 
-def draw_thumbnail(plane: SlidePlane) -> tuple[NDArray[np.uint8], float]:
-    """Draw the whole plane small: (h, w, 3) uint8 RGB, and how many of its px are one px of the plane."""
-    shrink = max(plane.width_px, plane.height_px, OVERVIEW_PX) / OVERVIEW_PX
-    small = plane.at(plane.um_per_px * shrink)
-    return read_thumbnail(small)[0], 1 / shrink
+def _pass_on(
+    rows: Iterator[Measurements], write_row: Callable[[Measurements], None]
+) -> Iterator[Measurements]:
+    """Give each gland's measurements once they are in the table."""
+    for row in rows:
+        write_row(row)
+        yield row

@@ -1,121 +1,148 @@
-"""Glands traced from a probability map: sub-pixel outlines with lumina, and the mask that matches them.
+"""Glands traced from a probability map as its rows become final: sub-pixel outlines with lumina.
 
 An object is a 4-connected region of pixels at or above the threshold. Its outline is the level line half
 a grey step below, so a pixel's centre lies inside the outline exactly when the pixel is in the mask:
 outlines, mask and table count the same glands. Four-connected objects never overlap once traced, and
 each is one polygon, whatever touches it by a corner.
 
-Memory: the map is labelled in bands of rows, and each object is traced on its own bounding box, so the
-need follows the largest object, not the map: about 0.15 GB, and 6 bytes for each pixel of the largest
-object's box (measured with one object as wide as the map).
+Memory: the map is labelled in bands of rows, an object is traced in strips as soon as its last row is
+known, and kept on disk; neither the map's height nor an object's box counts. What stays is one band, the
+outline at hand, and about 60 bytes a gland.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, cast
+from pathlib import Path
+from types import TracebackType
 
-import cv2
 import numpy as np
 import shapely
-from contourpy import FillType, contour_generator
-from numpy.typing import NDArray
 from shapely import Polygon
 
 from glandseg.runtime.errors import BadInputError
-from glandseg.runtime.raster import bounding_window, draw_polygon
-from glandseg.runtime.regions import find_regions
+from glandseg.runtime.gland_spool import Gland, Glands, GlandSpool
+from glandseg.runtime.outline import trace_outline
+from glandseg.runtime.raster import draw_strips
+from glandseg.runtime.regions import Region, RegionFinder
+from glandseg.runtime.tile_map import TileMap
 
-STRIP_PX = 1 << 21  # pixels contoured at once; contouring needs about 30 bytes for each
 _MIN_OUTLINE_PX2 = 0.25  # fainter specks enclose next to nothing
-_SNAP = 2.0**20  # outlines lie on a grid of 2^-20 px, so that strips meet exactly
 
 
-@dataclass(frozen=True, kw_only=True)
-class Gland:
-    """One gland.
+class GlandTracer:
+    """Traces glands while the rest of the map is still being computed.
 
-    Attributes:
-        number: 1, 2, … in reading order of the bounding boxes' top-left corners.
-        polygon_px: Outline with lumina as holes, in map pixels; x = 0 is the left edge of pixel 0.
-        mean_probability: Mean p(gland) over the gland's pixels, 0..1.
-        lumen_fraction: Share of the pixels inside the outer outline that are unstained or in a hole, 0..1.
-    """
-
-    number: int
-    polygon_px: Polygon
-    mean_probability: float
-    lumen_fraction: float
-
-
-def trace_glands(
-    probability: NDArray[np.uint8],
-    unstained: NDArray[np.bool_] | NDArray[np.uint8],
-    *,
-    um_per_px: float,
-    min_gland_um2: float,
-    min_lumen_um2: float,
-    threshold: float = 0.5,
-) -> list[Gland]:
-    """Traces every gland of a map; the same map gives the same glands, whatever the band sizes.
+    The same maps give the same glands, whatever the calls of `advance` and the sizes of bands and strips.
+    One thread at a time may use it; the maps may be written by others meanwhile.
 
     Args:
-        probability: (H, W) uint8, 0..255 for p(gland) 0..1; may be a memory map.
-        unstained: (H, W) bool or 0/1, pixels that look like glass or clear lumen; may be a memory map.
+        probability: (H, W), 0..255 for p(gland) 0..1.
+        unstained: (H, W), above 0 where pixels look like glass or clear lumen.
+        scratch: An existing folder, where the glands are kept.
         um_per_px: Micrometres per map pixel.
         min_gland_um2: Glands of a smaller area (lumina not counted) are dropped.
         min_lumen_um2: Smaller holes are filled; a gland inside one becomes part of the outer gland.
         threshold: Least p(gland) of a gland's pixel, above 0 and up to 1.
+        tolerance_px: Greatest distance by which outlines are simplified; 0 keeps every vertex.
 
     Raises:
         BadInputError: The threshold or the pixel size is out of range.
-        ValueError: The arrays do not match.
+        ValueError: The maps do not match.
     """
-    _check_arrays(probability, unstained)
-    cut = _find_cut(threshold)
-    if not (um_per_px > 0 and math.isfinite(um_per_px)):
-        raise BadInputError(f"um_per_px: must be a number above 0, got {um_per_px}")
-    least_px2 = max(min_gland_um2 / um_per_px**2, _MIN_OUTLINE_PX2)
-    glands: list[Gland] = []
-    filled: list[Polygon] = []  # filled holes that could hold a gland
-    for *box, seed_y, seed_x in find_regions(probability, cut, least_px2).tolist():
-        outline = _outline(_raise_relief(probability, box, (seed_y, seed_x), cut), box[0], box[1])
-        polygon, closed = _close_holes(outline, min_lumen_um2 / um_per_px**2)
-        swallowed = filled and shapely.contains_xy(filled, seed_x + 0.5, seed_y + 0.5).any()
-        if polygon.area < least_px2 or swallowed:
-            continue
-        filled += [hole for hole in closed if hole.area >= least_px2]
-        glands.append(_describe(len(glands) + 1, polygon, probability, unstained))
-    return glands
+
+    def __init__(
+        self,
+        probability: TileMap,
+        unstained: TileMap,
+        scratch: Path,
+        *,
+        um_per_px: float,
+        min_gland_um2: float,
+        min_lumen_um2: float,
+        threshold: float = 0.5,
+        tolerance_px: float = 0.0,
+    ) -> None:
+        if unstained.shape != probability.shape:
+            raise ValueError(
+                f"unstained: must be {probability.shape} like probability, got {unstained.shape}"
+            )
+        if not (um_per_px > 0 and math.isfinite(um_per_px)):
+            raise BadInputError(f"um_per_px: must be a number above 0, got {um_per_px}")
+        self._probability, self._unstained, self._cut = probability, unstained, _find_cut(threshold)
+        self._least_px2 = max(min_gland_um2 / um_per_px**2, _MIN_OUTLINE_PX2)
+        self._tolerance_px = tolerance_px
+        self._least_hole_px2 = min_lumen_um2 / um_per_px**2
+        self._finder = RegionFinder(probability, self._cut, self._least_px2)
+        self._spool = GlandSpool(scratch / "glands.spool")
+
+    def advance(self, rows: int) -> None:
+        """Trace what is complete, now that the first `rows` rows of both maps are final."""
+        for region in self._finder.advance(rows):
+            self._trace(region)
+
+    def finish(self) -> Glands:
+        """Trace the rest, all rows being final, and number the glands; they last until `close`."""
+        self.advance(self._probability.shape[0])
+        return self._spool.finish()
+
+    def close(self) -> None:
+        """Let go of the file of glands, which stays; harmless when repeated."""
+        self._spool.close()
+
+    def __enter__(self) -> GlandTracer:
+        """Give itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let go of the file of glands."""
+        self.close()
+
+    def _trace(self, region: Region) -> None:
+        outline = trace_outline(self._probability, region, self._cut, self._finder.band_rows)
+        polygon, filled = _close_holes(outline, self._least_hole_px2)
+        if polygon.area < self._least_px2:
+            return
+        polygon = simplify_outline(polygon, self._tolerance_px)
+        seed_yx = divmod(int(region.seeds[0]), self._probability.shape[1])
+        self._spool.add(region.box[:2], seed_yx, polygon, self._measure_shares(polygon))
+        for hole in filled:
+            if hole.area >= self._least_px2:  # it can hold a gland
+                self._spool.add_filling(hole)
+
+    def _measure_shares(self, polygon: Polygon) -> tuple[float, float]:
+        """Returns the mean p(gland) of a gland's pixels, and its share of unstained pixels and holes."""
+        grey = pixels = stained = whole = 0
+        shell = Polygon(polygon.exterior) if polygon.interiors else polygon
+        strips = zip(draw_strips(polygon), draw_strips(shell), strict=True)
+        for (top, left, body), (_, _, filled) in strips:
+            window = (top, left, top + body.shape[0], left + body.shape[1])
+            grey += int(np.sum(self._probability.read(*window), where=body, dtype=np.int64))
+            pixels += np.count_nonzero(body)
+            stained += np.count_nonzero(body & (self._unstained.read(*window) == 0))
+            whole += np.count_nonzero(filled)
+        return grey / pixels / 255, 1 - stained / whole
 
 
-def draw_mask(
-    glands: Iterable[Gland], shape_hw: tuple[int, int], out: NDArray[np.bool_] | None = None
-) -> NDArray[np.bool_]:
-    """Draws the glands' pixels, lumina left out: the mask that agrees with the outlines.
-
-    Args:
-        glands: What `trace_glands` returned.
-        shape_hw: Height and width of the map.
-        out: (H, W) bool, all False, drawn into and returned; a memory map keeps it out of memory.
-
-    Returns:
-        (H, W) bool.
-    """
-    mask = np.zeros(shape_hw, bool) if out is None else out
-    for gland in glands:
-        window = bounding_window(gland.polygon_px)
-        mask[window] |= draw_polygon(gland.polygon_px, window)
-    return mask
+def simplify_outline(polygon: Polygon, tolerance_px: float) -> Polygon:
+    """Drops the vertices that are not needed to stay within a distance of the outline; it remains valid."""
+    if tolerance_px == 0:
+        return polygon
+    for keeps_topology in (False, True):  # the first is ten times faster, and hardly ever fails
+        simpler = shapely.simplify(polygon, tolerance_px, preserve_topology=keeps_topology)
+        if isinstance(simpler, Polygon) and simpler.is_valid and not simpler.is_empty:
+            return simpler
+    return polygon
 
 
-def _check_arrays(probability: NDArray[Any], unstained: NDArray[Any]) -> None:
-    if probability.ndim != 2 or probability.dtype != np.uint8:
-        raise ValueError(f"probability: must be (H, W) uint8, got {probability.shape} {probability.dtype}")
-    if unstained.shape != probability.shape:
-        raise ValueError(f"unstained: must be {probability.shape} like probability, got {unstained.shape}")
+def draw_gland(gland: Gland, mask: TileMap) -> None:
+    """Draws a gland's pixels as 255, lumina left out: the mask that agrees with the outlines."""
+    for top, left, body in draw_strips(gland.polygon_px):
+        part = mask.read(top, left, top + body.shape[0], left + body.shape[1])
+        part[body] = 255
+        mask.write(top, left, part)
 
 
 def _find_cut(threshold: float) -> int:
@@ -125,58 +152,8 @@ def _find_cut(threshold: float) -> int:
     return max(1, math.ceil(threshold * 255 - 1e-9))
 
 
-def _raise_relief(
-    probability: NDArray[np.uint8], box: Sequence[int], seed_yx: tuple[int, int], cut: int
-) -> NDArray[np.int16]:
-    """Turns an object's box, and 1 px around it, into heights whose zero line is the object's outline.
-
-    Heights are odd, so none is zero. Beyond the map's edge they mirror the inside with the sign turned,
-    which puts the outline on the edge itself.
-    """
-    (top, left, bottom, right), (height, width) = box, probability.shape
-    outside = [(int(top == 0), int(bottom == height)), (int(left == 0), int(right == width))]
-    window = probability[max(top - 1, 0) : bottom + 1, max(left - 1, 0) : right + 1]
-    window = np.pad(window, outside, mode="edge")
-    others = window >= cut
-    cv2.floodFill(others.view(np.uint8), None, (seed_yx[1] - left + 1, seed_yx[0] - top + 1), 0)
-    relief = window.astype(np.int16)
-    relief *= 2
-    relief -= 2 * cut - 1
-    np.negative(relief, out=relief, where=others)
-    for frame in (relief[0], relief[-1], relief[:, 0], relief[:, -1]):
-        np.negative(frame, out=frame, where=frame > 0)
-    return relief
-
-
-def _outline(relief: NDArray[np.int16], top: int, left: int) -> Polygon:
-    """Draws a relief's zero line in map pixels, in strips that meet on a row of pixel centres."""
-    rows = max(1, STRIP_PX // relief.shape[1])
-    origin_xy = np.array([left - 0.5, top - 0.5])
-    pieces: list[Polygon] = []
-    for start in range(0, len(relief) - 1, rows):
-        strip = contour_generator(z=relief[start : start + rows + 1], fill_type=FillType.OuterOffset)
-        for points, offsets in zip(*cast(Any, strip.filled(0, np.inf)), strict=True):
-            points_px = np.round((points + origin_xy + np.array([0, start])) * _SNAP) / _SNAP
-            shell, *holes = np.split(points_px, offsets[1:-1])
-            pieces.append(Polygon(shell, holes))
-    outline = pieces[0] if len(pieces) == 1 else shapely.union_all(pieces)
-    return cast(Polygon, shapely.normalize(outline))
-
-
 def _close_holes(outline: Polygon, least_px2: float) -> tuple[Polygon, list[Polygon]]:
     """Returns the outline with its large holes only, and the holes that were filled."""
     holes = [Polygon(ring) for ring in outline.interiors]
     kept = [hole.exterior for hole in holes if hole.area >= least_px2]
     return Polygon(outline.exterior, kept), [hole for hole in holes if hole.area < least_px2]
-
-
-def _describe(
-    number: int, polygon: Polygon, probability: NDArray[np.uint8], unstained: NDArray[Any]
-) -> Gland:
-    window = bounding_window(polygon)
-    body = draw_polygon(polygon, window)
-    whole = np.count_nonzero(draw_polygon(Polygon(polygon.exterior), window))
-    mean = float(np.mean(probability[window], where=body, dtype=np.float64)) / 255
-    body &= unstained[window] == 0
-    lumen = 1 - np.count_nonzero(body) / whole
-    return Gland(number=number, polygon_px=polygon, mean_probability=mean, lumen_fraction=lumen)

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from glandseg.runtime.glass import GLASS_MIN_LEVEL
-from glandseg.runtime.plane import SlidePlane
-from glandseg.runtime.probability import create_map
+from glandseg.runtime.glass import GLASS_MIN_LEVEL, count_levels, find_quantile
 
 UNSTAINED_SHARE = 0.85  # of the glass's light in every channel
-BLOCK_PX = 2048
-BAND_PX = 256
-BRIGHTEST_PERCENT = 99.5  # stands for glass where a picture shows none
+BRIGHTEST_SHARE = 0.995  # stands for glass where a picture shows none
 
 
 def estimate_light(thumbnail: NDArray[np.uint8], glass: NDArray[np.float32] | None) -> NDArray[np.float32]:
@@ -27,35 +22,19 @@ def estimate_light(thumbnail: NDArray[np.uint8], glass: NDArray[np.float32] | No
     """
     if glass is not None:
         return glass
-    brightest = np.percentile(thumbnail.reshape(-1, 3), BRIGHTEST_PERCENT, axis=0)
+    brightest = [find_quantile(count_levels(channel), BRIGHTEST_SHARE) for channel in cv2.split(thumbnail)]
     return np.maximum(brightest, GLASS_MIN_LEVEL).astype(np.float32)
 
 
-def map_unstained(
-    plane: SlidePlane,
-    probability: NDArray[np.uint8],
-    light: NDArray[np.float32],
-    path: Path,
-    *,
-    threshold: float,
-) -> NDArray[np.uint8]:
-    """Mark the pixels of glands that let nearly all light pass.
+def mark_unstained(pixels: NDArray[np.uint8], light: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Mark the px that let nearly all light pass in every channel.
 
     Args:
-        plane: the slide at the map's um/px.
-        probability: (H, W) uint8 of p(gland); only blocks that hold gland are read.
+        pixels: (h, w, 3) uint8 RGB.
         light: (3,) RGB in 0..255 of unstained glass.
-        path: where the map is kept.
-        threshold: least probability of gland, 0..1.
 
     Returns:
-        (H, W) uint8 of 0 and 1, memory-mapped.
+        (h, w) uint8 of 0 and 1.
     """
-    out = create_map(path, plane)
-    for y in range(0, plane.height_px, BAND_PX):
-        for x in range(0, plane.width_px, BLOCK_PX):
-            block = (slice(y, y + BAND_PX), slice(x, x + BLOCK_PX))
-            if probability[block].max() >= threshold * 255:
-                height, width = probability[block].shape
-                out[block] = (plane.read(x, y, width, height) >= UNSTAINED_SHARE * light).all(axis=2)
-    return out
+    least = np.ceil(np.float32(UNSTAINED_SHARE) * light).astype(np.float64)
+    return np.asarray(cv2.inRange(pixels, tuple(least), (255.0, 255.0, 255.0)) & 1, np.uint8)

@@ -6,7 +6,10 @@ values, "above 0" reads it as labels.
 
 from __future__ import annotations
 
+import contextlib
 import math
+import tempfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,10 +19,19 @@ from numpy.typing import NDArray
 from tifffile import TiffWriter
 
 from glandseg.runtime.errors import BadInputError
+from glandseg.runtime.tile_map import TileMap
 
 TILE = 512
 _BIG_BYTES = 1 << 31  # from this size of raw pixels on, 64-bit offsets
-_BUFFER_BYTES = 1 << 24  # tiles held while their compression runs
+_OPTIONS: dict[str, Any] = {
+    "tile": (TILE, TILE),
+    "dtype": np.uint8,
+    "photometric": "minisblack",
+    "compression": "zlib",
+    "metadata": None,
+    "software": False,
+    "resolutionunit": "CENTIMETER",
+}
 _OME = (
     '<?xml version="1.0" encoding="UTF-8"?>'
     '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"'
@@ -35,44 +47,41 @@ _OME = (
 )
 
 
-def write_mask(path: Path, mask: NDArray[np.bool_] | NDArray[np.uint8], um_per_px: float) -> None:
+def write_mask(path: Path, mask: TileMap, um_per_px: float) -> None:
     """Writes a mask tile by tile, with half-size SubIFD levels down to 512 px; same mask, same bytes.
+
+    Every level is read once: while it is written, the next one is laid down beside the file, on disk.
 
     Args:
         path: The file; its name should end in ".ome.tif".
-        mask: (H, W) bool or uint8, gland where not 0; may be a memory map, of which one tile's area is
-            read at a time.
+        mask: (H, W), gland where not 0; some tiles of it are held at a time.
         um_per_px: Micrometres per mask pixel.
 
     Raises:
-        BadInputError: The mask has no pixel, or the pixel size is not a finite number above 0.
-        ValueError: The mask is not (H, W).
+        BadInputError: The pixel size is not a finite number above 0.
     """
-    _check(path, mask, um_per_px)
-    levels = count_levels(mask.shape)
-    options: dict[str, Any] = {
-        "tile": (TILE, TILE),
-        "dtype": np.uint8,
-        "photometric": "minisblack",
-        "compression": "zlib",
-        "compressionargs": {"level": 6},
-        "metadata": None,
-        "software": False,
-        "resolutionunit": "CENTIMETER",
-        "buffersize": _BUFFER_BYTES,
-    }
-    with TiffWriter(path, bigtiff=mask.size >= _BIG_BYTES, byteorder="<", ome=False, shaped=False) as tiff:
+    if not (um_per_px > 0 and math.isfinite(um_per_px)):
+        raise BadInputError(f"{path.name}: um_per_px must be a number above 0, got {um_per_px}")
+    levels, big = count_levels(mask.shape), math.prod(mask.shape) >= _BIG_BYTES
+    with (
+        contextlib.ExitStack() as stack,
+        TiffWriter(path, bigtiff=big, byteorder="<", ome=False, shaped=False) as tiff,
+    ):
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=path.parent)))
         for level in range(levels):
+            next_shape = ((side + 1) // 2 for side in mask.shape)
+            smaller = stack.enter_context(TileMap(folder / str(level), *next_shape))
             px_per_cm = 1e4 / (um_per_px * 2**level)
             tiff.write(
-                _list_tiles(mask, level),
-                shape=_find_shape(mask.shape, level),
+                _list_tiles(mask, smaller),
+                shape=mask.shape,
                 description=_describe(mask.shape, um_per_px) if level == 0 else None,
                 subifds=levels - 1 if level == 0 else None,
                 subfiletype=int(level > 0),
                 resolution=(px_per_cm, px_per_cm),
-                **options,
+                **_OPTIONS,
             )
+            mask = smaller
 
 
 def count_levels(shape_hw: tuple[int, ...]) -> int:
@@ -80,44 +89,28 @@ def count_levels(shape_hw: tuple[int, ...]) -> int:
     return 1 + max(0, math.ceil(math.log2(max(shape_hw) / TILE)))
 
 
-def _check(path: Path, mask: NDArray[Any], um_per_px: float) -> None:
-    if mask.ndim != 2:
-        raise ValueError(f"mask: must be (H, W), got {mask.shape}")
-    if mask.size == 0:
-        raise BadInputError(f"{path.name}: a mask needs at least one pixel, got {mask.shape}")
-    if not (um_per_px > 0 and math.isfinite(um_per_px)):
-        raise BadInputError(f"{path.name}: um_per_px must be a number above 0, got {um_per_px}")
-
-
 def _describe(shape_hw: tuple[int, ...], um_per_px: float) -> bytes:
     return _OME.format(height=shape_hw[0], width=shape_hw[1], um=f"{um_per_px:.6g}").encode()
 
 
-def _find_shape(shape_hw: tuple[int, ...], level: int) -> tuple[int, int]:
-    return -(-shape_hw[0] >> level), -(-shape_hw[1] >> level)
+def _list_tiles(mask: TileMap, smaller: TileMap) -> Iterator[bytes]:
+    """Gives a level's tiles, compressed, and lays down the level of half the size meanwhile."""
+    height, width = mask.shape
+    for top in range(0, height, TILE):
+        for left in range(0, width, TILE):
+            part = mask.read(top, left, min(top + TILE, height), min(left + TILE, width))
+            if not part.any():
+                yield _EMPTY
+                continue
+            tile = np.zeros((TILE, TILE), np.uint8)
+            tile[: part.shape[0], : part.shape[1]] = (part != 0) * np.uint8(255)
+            rows, columns = (-(-side // 2) for side in part.shape)
+            smaller.write(top // 2, left // 2, _halve(tile)[:rows, :columns])
+            yield _compress(tile)
 
 
-def _list_tiles(mask: NDArray[Any], level: int) -> Iterator[NDArray[np.uint8]]:
-    height, width = _find_shape(mask.shape, level)
-    for row in range(-(-height // TILE)):
-        for column in range(-(-width // TILE)):
-            yield _reduce_tile(mask, level, row, column)
-
-
-def _reduce_tile(mask: NDArray[Any], level: int, row: int, column: int) -> NDArray[np.uint8]:
-    """Returns a (512, 512) uint8 tile, 0 or 255, made from the four tiles below it; no level is stored."""
-    tile = np.zeros((TILE, TILE), np.uint8)
-    if level == 0:
-        part = mask[row * TILE : (row + 1) * TILE, column * TILE : (column + 1) * TILE]
-        tile[: part.shape[0], : part.shape[1]] = (part != 0) * np.uint8(255)
-        return tile
-    height, width = _find_shape(mask.shape, level - 1)
-    half = TILE // 2
-    for below in range(2 * row, min(2 * row + 2, -(-height // TILE))):
-        for beside in range(2 * column, min(2 * column + 2, -(-width // TILE))):
-            y, x = half * (below % 2), half * (beside % 2)
-            tile[y : y + half, x : x + half] = _halve(_reduce_tile(mask, level - 1, below, beside))
-    return tile
+def _compress(tile: NDArray[np.uint8]) -> bytes:
+    return zlib.compress(tile.tobytes(), 6)
 
 
 def _halve(tile: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -126,3 +119,6 @@ def _halve(tile: NDArray[np.uint8]) -> NDArray[np.uint8]:
     corner = gland[::2, ::2]
     votes = 2 * (corner + gland[1::2, ::2] + gland[::2, 1::2] + gland[1::2, 1::2]) + corner
     return np.where(votes > 4, 255, 0).astype(np.uint8)
+
+
+_EMPTY = _compress(np.zeros((TILE, TILE), np.uint8))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import math
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from shapely import Polygon
 
 from glandseg.runtime.errors import BadInputError
-from glandseg.runtime.glands import Gland
+from glandseg.runtime.gland_spool import Gland
 
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:glandseg:gland")
 
@@ -121,16 +122,16 @@ def identify_gland(slide_hash: str, model_hash: str, number: int) -> str:
     return str(uuid.uuid5(_NAMESPACE, f"{slide_hash}/{model_hash}/{number}"))
 
 
-def write_csv(path: Path, rows: Iterable[Measurements]) -> None:
-    r"""Writes one row per gland as UTF-8 with "." decimals and "\n" line ends; the header names the units.
+@contextmanager
+def write_csv(path: Path) -> Iterator[Callable[[Measurements], None]]:
+    r"""Gives what writes a gland's row; UTF-8, "." decimals, "\n" line ends, units named in the header.
 
     A measurement that is not finite is left empty. No gland, header only.
     """
     with path.open("w", encoding="utf-8", newline="") as file:
         table = csv.DictWriter(file, ["id", "number", *QUANTITIES], restval="", lineterminator="\n")
         table.writeheader()
-        for row in rows:
-            table.writerow({"id": row.id, "number": row.number, **row.list_quantities()})
+        yield lambda row: table.writerow({"id": row.id, "number": row.number, **row.list_quantities()})
 
 
 def _find_eccentricity(ring: NDArray[np.float64]) -> float:

@@ -11,7 +11,12 @@ from glandseg.runtime.errors import BadInputError, EnvironmentLacksError
 
 BUNDLED = Path(__file__).parents[1] / "models" / "glandseg-colon.onnx"
 RECORD_SUFFIX = ".json"
-HALF_SUFFIX = ".fp16"  # of a float16 file's stem: NAME.fp16.onnx beside NAME.onnx
+# Of the stems of files beside NAME.onnx: NAME.fp16.onnx.
+HALF_SUFFIX = ".fp16"
+INT8_SUFFIX = ".int8"
+INT8_TENSORRT_SUFFIX = ".int8.trt"
+SUFFIXES = (HALF_SUFFIX, INT8_SUFFIX, INT8_TENSORRT_SUFFIX)
+ENGINE_SUFFIX = ".engine"  # of a TensorRT engine's file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +37,7 @@ class ModelFile:
 def find_model(given: Path | None, exports: Path = Path("models")) -> ModelFile:
     """Choose the model: the given one, else the newest export, else the bundled one.
 
-    A float16 file must be given: it is of use on a GPU alone.
+    Files of lower precision must be given: what they are good for depends on the machine.
 
     Args:
         given: what the user named.
@@ -43,7 +48,7 @@ def find_model(given: Path | None, exports: Path = Path("models")) -> ModelFile:
     """
     if given is not None:
         return check_model(given, "--model")
-    found = (path for path in exports.glob("*/*.onnx") if not path.stem.endswith(HALF_SUFFIX))
+    found = (path for path in exports.glob("*/*.onnx") if not path.stem.endswith(SUFFIXES))
     newest = max(found, key=lambda path: path.stat().st_mtime, default=None)
     return check_model(newest, "newest export") if newest else find_bundled()
 
@@ -56,7 +61,7 @@ def find_bundled() -> ModelFile:
 def check_model(path: Path, origin: str) -> ModelFile:
     """Hash a model file and compare it with the record beside it, `NAME.json`, where there is one.
 
-    One record serves NAME.onnx and NAME.fp16.onnx.
+    One record serves all files of a model.
     """
     if not path.is_file():
         raise BadInputError(f"{path}: no such model file. Check the path, or leave --model out.")
@@ -66,7 +71,7 @@ def check_model(path: Path, origin: str) -> ModelFile:
         raise EnvironmentLacksError(
             f"{path}: cannot be read ({error.strerror}). Give this user read permission."
         ) from error
-    record = path.with_name(path.stem.removesuffix(HALF_SUFFIX) + RECORD_SUFFIX)
+    record = find_record(path)
     if record.is_file():
         recorded = _read_hash(record, path.name)
         if recorded is not None and recorded != sha256:
@@ -75,6 +80,17 @@ def check_model(path: Path, origin: str) -> ModelFile:
                 "The file is damaged or was replaced: export or install it again."
             )
     return ModelFile(path=path, sha256=sha256, origin=origin)
+
+
+def find_record(path: Path) -> Path:
+    """Give where the record of a model file is, there or not: NAME.json of NAME.onnx and NAME.fp16.onnx."""
+    return path.with_name(find_name(path) + RECORD_SUFFIX)
+
+
+def find_name(path: Path) -> str:
+    """Give the name of a model file's model, NAME of NAME.fp16.onnx."""
+    suffix = next((suffix for suffix in SUFFIXES if path.stem.endswith(suffix)), "")
+    return path.stem.removesuffix(suffix)
 
 
 def hash_file(path: Path) -> str:

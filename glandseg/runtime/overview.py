@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 
 from glandseg import RESEARCH_USE
 from glandseg.runtime.errors import BadInputError, EnvironmentLacksError
-from glandseg.runtime.glands import Gland
+from glandseg.runtime.gland_spool import Gland
 
 _LINE_RGB = (40, 255, 120)  # brighter than the fill colour in QuPath: a thin line loses strength
 _CASING_RGB = (0, 48, 24)
 _INK_RGB = (32, 32, 32)
 _PAPER_RGB = (255, 255, 255)
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
+OVERVIEW_PX = 1600  # the longer side of the thumbnail drawn, at most
 _LEAST_WIDTH = 640  # narrower thumbnails are centred on paper of this width, so that the caption fits
 _MARGIN = 16
 _SHIFT = 4  # fractional bits of drawn coordinates
@@ -32,15 +33,17 @@ def write_overview(
     *,
     thumbnail_px_per_px: float,
     um_per_px: float,
+    area_mm2: float,
 ) -> None:
     """Writes a PNG; the same input gives the same pixels, and nothing in it tells the file's name.
 
     Args:
         path: The PNG file.
-        thumbnail: (h, w, 3) uint8 RGB, the whole slide.
-        glands: The glands, outlined in map pixels.
+        thumbnail: (h, w, 3) uint8 RGB, the whole slide; shrunk to OVERVIEW_PX if it is larger.
+        glands: The glands, outlined in map pixels; one at a time is held.
         thumbnail_px_per_px: Thumbnail pixels per map pixel.
         um_per_px: Micrometres per map pixel.
+        area_mm2: Area of all glands, for the caption.
 
     Raises:
         BadInputError: A scale is not a finite number above 0.
@@ -52,25 +55,33 @@ def write_overview(
     for name, value in (("thumbnail_px_per_px", thumbnail_px_per_px), ("um_per_px", um_per_px)):
         if not (value > 0 and math.isfinite(value)):
             raise BadInputError(f"{name}: must be a number above 0, got {value}")
-    picture = thumbnail.copy()
-    draw_outlines(picture, glands, thumbnail_px_per_px)
-    area_mm2 = sum(gland.polygon_px.area for gland in glands) * um_per_px**2 / 1e6
+    shrink = min(1.0, OVERVIEW_PX / max(thumbnail.shape))
+    picture, share = _shrink(thumbnail, shrink), thumbnail_px_per_px * shrink
+    draw_outlines(picture, glands, share)
     page = _center(picture)
-    footer = _draw_footer(page.shape[1], um_per_px / thumbnail_px_per_px, len(glands), area_mm2)
+    footer = _draw_footer(page.shape[1], um_per_px / share, len(glands), area_mm2)
     _write_png(path, np.vstack([page, footer]))
 
 
 def draw_outlines(picture: NDArray[np.uint8], glands: Iterable[Gland], thumbnail_px_per_px: float) -> None:
-    """Draws outlines and lumina into an (h, w, 3) uint8 RGB picture: green on a dark casing."""
-    rings = [
-        _scale_ring(shapely.get_coordinates(ring), thumbnail_px_per_px)
-        for gland in glands
-        for ring in (gland.polygon_px.exterior, *gland.polygon_px.interiors)
-    ]
-    width = 1 if max(picture.shape[:2]) < 1600 else 2
-    # The green twice: once, a thin smoothed line keeps only half its colour.
-    for rgb, thickness in ((_CASING_RGB, 2 * width), (_LINE_RGB, width), (_LINE_RGB, width)):
-        cv2.polylines(picture, rings, True, rgb, thickness, cv2.LINE_AA, _SHIFT)
+    """Draws outlines and lumina into an (h, w, 3) uint8 RGB picture: green on a dark casing.
+
+    Casings and lines are drawn apart and laid over the picture in the end, so that no gland's casing covers
+    another's line.
+    """
+    width = 1 if max(picture.shape[:2]) < OVERVIEW_PX else 2
+    casings, lines = np.zeros((2, *picture.shape[:2]), np.uint8)
+    for gland in glands:
+        polygon = gland.polygon_px
+        rings = [
+            _scale_ring(shapely.get_coordinates(ring), thumbnail_px_per_px)
+            for ring in (polygon.exterior, *polygon.interiors)
+        ]
+        # The lines twice: once, a thin smoothed line keeps only half its colour.
+        for layer, thickness in ((casings, 2 * width), (lines, width), (lines, width)):
+            cv2.polylines(layer, rings, True, 255, thickness, cv2.LINE_AA, _SHIFT)
+    _lay_over(picture, _CASING_RGB, casings)
+    _lay_over(picture, _LINE_RGB, lines)
 
 
 def choose_scale_bar(um_per_px: float, width: int) -> tuple[str, int]:
@@ -91,6 +102,20 @@ def _scale_ring(ring_px: NDArray[np.float64], thumbnail_px_per_px: float) -> NDA
     """Scales a closed ring to fixed-point pixel centres, as OpenCV counts them."""
     centres = ring_px[:-1] * thumbnail_px_per_px - 0.5
     return np.round(centres * (1 << _SHIFT)).astype(np.int32)
+
+
+def _shrink(thumbnail: NDArray[np.uint8], share: float) -> NDArray[np.uint8]:
+    """Returns a smaller copy whose sides are `share` times as long, up to half a pixel."""
+    height, width = (max(1, round(side * share)) for side in thumbnail.shape[:2])
+    return np.array(cv2.resize(thumbnail, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _lay_over(picture: NDArray[np.uint8], rgb: tuple[int, int, int], cover: NDArray[np.uint8]) -> None:
+    """Lays a colour over a picture where `cover`, (h, w) of 0..255, says how much of it shows."""
+    share = cover / np.float32(255)
+    for channel, value in enumerate(rgb):
+        below = picture[..., channel]
+        picture[..., channel] = np.rint(below + (value - below.astype(np.float32)) * share)
 
 
 def _center(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from glandseg.runtime.errors import BadInputError, shorten
 from glandseg.runtime.reader import Slide, build_levels
-from glandseg.runtime.resolution import take_given_resolution
+from glandseg.runtime.resolution import settle
 from glandseg.runtime.rgb import convert_bgr
 
 MAX_PIXELS = 10**9
@@ -34,7 +34,7 @@ class PictureSlide(Slide):
     def __init__(self, path: Path, kind: str, mpp: float | None = None) -> None:
         self.path = path
         self.format = kind
-        self.resolution = take_given_resolution(mpp) if mpp is not None else None
+        self.resolution = settle(path, [], given=mpp)
         self._rgb = decode_picture(path, kind)
         height, width = self._rgb.shape[:2]
         self.levels = build_levels([(width, height)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 
@@ -11,7 +12,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glandseg.runtime.errors import BadInputError, GlandsegError, shorten
+from glandseg.runtime.patience import Patience
 from glandseg.runtime.resolution import Resolution
+
+CACHE_BYTES = 64 << 20
+CELL_PX = 256  # side of the parts that a damaged slide is read in, where its file has no tiles
+
+
+def cut_side(side: int, most: int = 2 * CELL_PX) -> int:
+    """A tile's side, or the largest even part of it that is no longer than `most` px."""
+    return -(-side // -(-side // most))
+
+
+class UnreadableError(BadInputError):
+    """A part of a slide that cannot be decoded.
+
+    Attributes:
+        reason: what the decoder said, without the file's path.
+    """
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -44,14 +66,23 @@ class Slide(ABC):
         format: such as "aperio", "hamamatsu", "dicom", "ome-tiff", "tiff" or "png".
         levels: full resolution first.
         resolution: um per level-0 px; None where neither the file nor the user says it.
+        said: what each source in the file says of the resolution, in words.
         frame: what level-0 coordinates count from: "full image" or "openslide bounds".
+        decoded_px: how many px of any level were decoded, again and again counted; None where unknown.
     """
 
     path: Path
     format: str
     levels: tuple[Level, ...]
     resolution: Resolution | None
+    said: tuple[str, ...] = ()
     frame: str = "full image"
+    decoded_px: int | None = None
+
+    @cached_property
+    def patience(self) -> Patience:
+        """How long reading is tried again."""
+        return Patience()
 
     @property
     def width_l0(self) -> int:
@@ -66,23 +97,43 @@ class Slide(ABC):
     def read_region(self, level: int, x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
         """A rectangle in px of `level`, transparent parts on the background.
 
+        What fails is tried again with a new file handle. Several threads may read at once.
+
         Returns:
             (height, width, 3) uint8 RGB, the caller's own.
 
         Raises:
             ValueError: the rectangle is empty or not entirely inside the level.
-            BadInputError: the file's data there cannot be decoded.
+            UnreadableError: the file's data there cannot be decoded.
         """
         self._check_inside(level, x, y, width, height)
         try:
             return self._read(level, x, y, width, height)
         except (GlandsegError, MemoryError):
             raise
+        except Exception:
+            return self._read_again(level, x, y, width, height)
+
+    def _read_again(self, level: int, x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
+        try:
+            return self.patience.retry(lambda: self._read_afresh(level, x, y, width, height))
+        except (GlandsegError, MemoryError):
+            raise
         except Exception as error:
-            raise BadInputError(
+            raise UnreadableError(
                 f"{self.path}: level {level}, x {x}, y {y}, {width} x {height} px cannot be decoded "
-                f"({shorten(error)}): damaged, cut short or an unknown codec. Copy or export the file again"
+                f"({shorten(error)}): damaged, cut short or an unknown codec. Copy or export the file again",
+                self._tell_reason(error),
             ) from error
+
+    def _tell_reason(self, error: Exception) -> str:
+        """A library's error without the file's path."""
+        told = shorten(error, 400).replace(str(self.path), "the file").replace(self.path.name, "the file")
+        return told[:160]
+
+    def get_cell_wh(self, level: int) -> tuple[int, int]:
+        """Width and height, in px of `level`, of the parts that a damaged slide is read in."""
+        return CELL_PX, CELL_PX
 
     def _check_inside(self, level: int, x: int, y: int, width: int, height: int) -> None:
         if not 0 <= level < len(self.levels):
@@ -98,6 +149,10 @@ class Slide(ABC):
     @abstractmethod
     def _read(self, level: int, x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
         """As `read_region`, inside the level; may raise whatever its library raises."""
+
+    def _read_afresh(self, level: int, x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
+        """As `_read`, with a new file handle."""
+        return self._read(level, x, y, width, height)
 
     @abstractmethod
     def close(self) -> None:

@@ -23,6 +23,9 @@ LIBRARIES = (
     "imagecodecs",
     "contourpy",
     "shapely",
+    "tensorrt",
+    "tensorrt-rtx",
+    "pycuda",
 )
 
 

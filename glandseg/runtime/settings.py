@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 from glandseg.runtime.errors import BadInputError
 
 SCALE_MIN, SCALE_MAX = 0.25, 4.0
+PAPER_SCALES = (0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)  # Li et al. 2022, whose cost is 27.7 times one
+CHEAP_SCALES = (1.0, 0.75)  # run everywhere where the others are not
+ADAPTIVE = "adaptive"
+LEAST_RAM_GIB = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,21 +22,31 @@ class InferSettings:
     Attributes:
         scales: enlargements at which the network runs; their probabilities are averaged. None takes the
             model card's.
+        adaptive: run the papers' scales, the dear ones only where the cheap ones leave the answer open.
+        flips: average each window with its mirror image.
         mpp: um per level-0 px, in place of what the file says.
         threshold: least probability of gland.
         min_gland_um2: smaller glands are dropped; the default is a disc of 23 um, less than any crypt.
         min_lumen_um2: smaller holes are filled.
         tissue_mask: skip windows without tissue.
-        batch: windows a call of the network.
+        roi: GeoJSON file of the regions to look at; what lies outside is left out.
+        batch: windows a call of the network, at most.
+        max_ram_gib: memory that the process may take, GiB.
+        max_unread: share of the tissue that may be unreadable, 0..1, before the slide counts as failed.
     """
 
     scales: tuple[float, ...] | None = None
+    adaptive: bool = False
+    flips: bool = False
     mpp: float | None = None
     threshold: float = 0.5
     min_gland_um2: float = 400.0
     min_lumen_um2: float = 100.0
     tissue_mask: bool = True
+    roi: Path | None = None
     batch: int = 8
+    max_ram_gib: float = 2.0
+    max_unread: float = 0.01
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense."""
@@ -45,6 +60,10 @@ class InferSettings:
                 raise BadInputError(f"--{name.replace('_', '-')}: 0 or more um2. Received: {value}")
         if self.batch < 1:
             raise BadInputError(f"--batch: at least 1. Received: {self.batch}")
+        if not self.max_ram_gib >= LEAST_RAM_GIB:
+            raise BadInputError(f"--max-ram: at least {LEAST_RAM_GIB:g} GiB. Received: {self.max_ram_gib}")
+        if not 0 <= self.max_unread <= 1:
+            raise BadInputError(f"--max-unread: a share of 0..1. Received: {self.max_unread}")
 
 
 def parse_scales(text: str) -> tuple[float, ...]:
@@ -57,7 +76,7 @@ def parse_scales(text: str) -> tuple[float, ...]:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
         raise BadInputError(
-            f"--scales: numbers separated by commas, such as 0.75,1,1.5. Received: {text}"
+            f"--scales: numbers separated by commas, such as 0.75,1,1.5, or {ADAPTIVE}. Received: {text}"
         ) from None
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from glandseg.runtime.errors import BadInputError, EnvironmentLacksError
 from glandseg.runtime.openslide_slide import OpenSlideSlide, detect_vendor
 from glandseg.runtime.picture_slide import PictureSlide, detect_picture
-from glandseg.runtime.reader import Level, Slide
+from glandseg.runtime.reader import CACHE_BYTES, Level, Slide
 from glandseg.runtime.tiff_slide import TiffSlide, detect_tiff
 
 __all__ = ["Level", "Slide", "open_slide"]
@@ -15,12 +15,13 @@ __all__ = ["Level", "Slide", "open_slide"]
 KNOWN = "OpenSlide's formats (SVS, NDPI, MRXS, SCN, DICOM, ...), TIFF, OME-TIFF, PNG, JPEG, WebP and BMP"
 
 
-def open_slide(path: Path, mpp: float | None = None) -> Slide:
+def open_slide(path: Path, mpp: float | None = None, cache_bytes: int = CACHE_BYTES) -> Slide:
     """Open a slide or picture for reading; close it, or use it as a context manager.
 
     Args:
         path: the file; for DICOM one .dcm of the series, for MRXS the .mrxs beside its folder.
         mpp: um per level-0 px, in place of what the file says.
+        cache_bytes: of memory for decoded tiles.
 
     Raises:
         BadInputError: no such file, not a slide or picture, damaged, or resolutions in conflict.
@@ -29,9 +30,9 @@ def open_slide(path: Path, mpp: float | None = None) -> Slide:
     head = read_head(path)
     vendor = detect_vendor(path)
     if vendor:
-        return OpenSlideSlide(path, vendor, mpp)
+        return OpenSlideSlide(path, vendor, mpp, cache_bytes)
     if detect_tiff(head):
-        return TiffSlide(path, mpp)
+        return TiffSlide(path, mpp, cache_bytes)
     picture = detect_picture(head)
     if picture:
         return PictureSlide(path, picture, mpp)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from glandseg.runtime.errors import EnvironmentLacksError
 
+OLDER = "older"  # where files wait that are being replaced
 FULL = (errno.ENOSPC, errno.EDQUOT)
 REFUSED = (
     errno.EACCES,
@@ -79,7 +80,7 @@ def move_into_place(scratch: Path, folder: Path, names: Sequence[str]) -> None:
 
     The older ones leave first: a run cut off between two moves has no last file, which tells it apart.
     """
-    older = scratch / "older"
+    older = scratch / OLDER
     older.mkdir()
     with contextlib.ExitStack() as undo:
         for name in reversed(names):
@@ -90,6 +91,18 @@ def move_into_place(scratch: Path, folder: Path, names: Sequence[str]) -> None:
             (scratch / name).replace(folder / name)
             undo.callback((folder / name).unlink)
         undo.pop_all()
+
+
+def put_back(scratch: Path, folder: Path) -> None:
+    """Put older files back that a process cut off in `move_into_place` left out of place.
+
+    Where it had begun to move the new ones in, the older ones no longer fit and are dropped.
+    """
+    older = list((scratch / OLDER).glob("*"))
+    if not any((folder / path.name).exists() for path in older):
+        for path in older:
+            path.replace(folder / path.name)
+    shutil.rmtree(scratch / OLDER, ignore_errors=True)
 
 
 @contextlib.contextmanager

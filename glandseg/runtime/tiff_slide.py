@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -11,19 +12,22 @@ from numpy.typing import NDArray
 
 from glandseg.runtime.cache import ArrayCache
 from glandseg.runtime.errors import BadInputError, GlandsegError, shorten
-from glandseg.runtime.reader import Slide, build_levels
-from glandseg.runtime.resolution import (
-    Resolution,
-    read_ome_resolution,
-    read_tiff_resolution,
-    settle,
-    take_given_resolution,
+from glandseg.runtime.positional_file import PositionalFile
+from glandseg.runtime.reader import CACHE_BYTES, CELL_PX, Slide, build_levels, cut_side
+from glandseg.runtime.resolution import Power, Statement, describe_statements, settle
+from glandseg.runtime.resolution_sources import (
+    find_description_power,
+    find_ome_power,
+    keep_stated,
+    state_description,
+    state_imagej,
+    state_ome,
+    state_tiff,
 )
 from glandseg.runtime.tiff_colour import convert_samples, find_problem
-from glandseg.runtime.tiff_page import TiffPageReader
+from glandseg.runtime.tiff_page import ReadBytes, TiffPageReader
 from glandseg.runtime.tiff_pyramid import check_chain, find_pyramid
 
-CACHE_BYTES = 64 << 20
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # its complaints become our errors
 
 
@@ -35,14 +39,18 @@ def detect_tiff(head: bytes) -> bool:
 class TiffSlide(Slide):
     """The largest picture of a TIFF, with the smaller copies of it as levels."""
 
-    def __init__(self, path: Path, mpp: float | None = None) -> None:
+    def __init__(self, path: Path, mpp: float | None = None, cache_bytes: int = CACHE_BYTES) -> None:
         self.path = path
+        self.decoded_px = 0
+        self._counting = threading.Lock()
+        self._file = PositionalFile(path)
         try:
             self._tiff = tifffile.TiffFile(path, _useframes=False)
         except Exception as error:
+            self._file.close()
             raise self._build_damage_error(error) from error
         try:
-            self._read_metadata(mpp)
+            self._read_metadata(mpp, cache_bytes)
         except GlandsegError:
             self.close()
             raise
@@ -56,38 +64,63 @@ class TiffSlide(Slide):
             f"Copy or export it again"
         )
 
-    def _read_metadata(self, mpp: float | None) -> None:
+    def _read_metadata(self, mpp: float | None, cache_bytes: int) -> None:
         check_chain(self._tiff)
         self.format = "ome-tiff" if self._tiff.is_ome else "tiff"
         main, pages = find_pyramid(self.path, self._tiff)
         for page in pages:
             check_page(self.path, page)
         self._page = pages[0]
-        cache = ArrayCache(CACHE_BYTES)
-        self._readers = [TiffPageReader(page, cache) for page in pages]
+        cache = ArrayCache(cache_bytes)
+        self._readers = [TiffPageReader(page, cache, self._count) for page in pages]
         self.levels = build_levels([(page.imagewidth, page.imagelength) for page in pages])
-        self.resolution = take_given_resolution(mpp) if mpp is not None else self._find_resolution(main)
+        statements, power = self._list_statements(main)
+        self.said = describe_statements(statements, power)
+        self.resolution = settle(self.path, statements, power, mpp)
 
-    def _find_resolution(self, image: int) -> Resolution | None:
-        xml = self._tiff.ome_metadata
-        tags = self._page.tags
+    def _list_statements(self, image: int) -> tuple[list[Statement], Power | None]:
+        """What OME-XML, ImageJ's or Aperio's description and the tags say of the scale."""
+        xml, tags, text = self._tiff.ome_metadata, self._page.tags, self._page.description
         x_per_unit = divide(tags.valueof("XResolution", (0, 1)))
         y_per_unit = divide(tags.valueof("YResolution", (0, 1)))
         unit = int(tags.valueof("ResolutionUnit", 2))
-        return settle(
-            self.path,
-            [
-                read_ome_resolution(self.path, xml, image) if xml else None,
-                read_tiff_resolution(self.path, x_per_unit, y_per_unit, unit),
-            ],
-        )
+        imagej = str((self._tiff.imagej_metadata or {}).get("unit", ""))
+        power = find_ome_power(xml) if xml else None
+        return keep_stated(
+            state_ome(xml, image) if xml else None,
+            state_imagej(x_per_unit, y_per_unit, imagej),
+            state_description(text),
+            None if imagej else state_tiff(x_per_unit, y_per_unit, unit),
+        ), power or find_description_power(text)
+
+    def _count(self, px: int) -> None:
+        with self._counting:
+            self.decoded_px = (self.decoded_px or 0) + px
 
     def _read(self, level: int, x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
-        return convert_samples(self._page, self._readers[level].read(x, y, width, height))
+        return self._read_with(self._file.read, level, (x, y, width, height))
+
+    def _read_afresh(self, level: int, x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
+        return self._read_with(self._file.read_afresh, level, (x, y, width, height), last_try=True)
+
+    def _read_with(
+        self, read_bytes: ReadBytes, level: int, place: tuple[int, int, int, int], *, last_try: bool = False
+    ) -> NDArray[np.uint8]:
+        samples = self._readers[level].read(read_bytes, *place, last_try=last_try)
+        return convert_samples(self._page, samples)
+
+    def get_cell_wh(self, level: int) -> tuple[int, int]:
+        """The level's tiles or strips, large ones cut up."""
+        reader = self._readers[level]
+        width, height = reader.segment_width, reader.segment_height
+        if reader.is_contiguous:  # any row can be read by itself
+            height = min(height, CELL_PX // 4)
+        return cut_side(width), cut_side(height)
 
     def close(self) -> None:
         """Let go of the file; harmless when repeated."""
         self._tiff.close()
+        self._file.close()
 
 
 def check_page(path: Path, page: tifffile.TiffPage) -> None:

@@ -1,4 +1,4 @@
-"""Where a slide holds tissue, coarsely: glass, pen and black fill left out; in doubt, kept."""
+"""Where a slide holds tissue, coarsely: glass, pen, dirt and black fill left out; in doubt, kept."""
 
 from __future__ import annotations
 
@@ -9,17 +9,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from glandseg.runtime.errors import BadInputError
-from glandseg.runtime.glass import differ_from_glass, find_glass_colour, find_pen
-from glandseg.runtime.plane import SlidePlane
-from glandseg.runtime.reader import Slide
+from glandseg.runtime.dirt import drop_dust, drop_lines, pick_parts
+from glandseg.runtime.glass import find_extremes, find_glass_colour, mark_thumbnail
 
 MASK_UM_PER_PX = 8.0
-BLOCK_PX = 512  # side of a thumbnail block, and of a smallest unreadable patch that is kept
-PICTURE_MM2 = 0.5  # a picture up to this large is a crop: kept whole
 
 FILL_LEVELS = (12, 254)  # at or below, at or above in all channels: painted by the scanner
 PEN_EDGE_UM = 24.0  # a stroke's translucent rim
+PEN_UM2 = 5e4  # smaller spots are ink on the edge of tissue
 CLOSING_UM = 40.0
 MARGIN_UM = 50.0
 SPECK_UM2 = 50.0**2
@@ -57,37 +54,6 @@ class TissueMask:
         return float(np.count_nonzero(self.mask)) * self.um_per_px**2 / 1e6
 
 
-def find_tissue(slide: Slide, um_per_px: float = MASK_UM_PER_PX) -> TissueMask:
-    """Find tissue on a thumbnail, which takes memory of about 30 bytes per px of the mask.
-
-    Parts that cannot be read are kept, so that whoever reads them next reports them.
-
-    Raises:
-        BadInputError: the slide's um/px is unknown.
-    """
-    plane = SlidePlane(slide, um_per_px)
-    area_mm2 = plane.width_px * plane.height_px * um_per_px**2 / 1e6
-    if area_mm2 <= PICTURE_MM2:
-        return TissueMask(np.ones((plane.height_px, plane.width_px), np.bool_), um_per_px)
-    thumbnail, unread = read_thumbnail(plane)
-    return TissueMask(mask_tissue(thumbnail, um_per_px) | unread, um_per_px)
-
-
-def read_thumbnail(plane: SlidePlane) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """The whole plane block by block: (h, w, 3) uint8 RGB, and (h, w) bool where it could not be read."""
-    size = (plane.height_px, plane.width_px)
-    thumbnail, unread = np.zeros((*size, 3), np.uint8), np.zeros(size, np.bool_)
-    for y in range(0, size[0], BLOCK_PX):
-        for x in range(0, size[1], BLOCK_PX):
-            block = np.s_[y : y + BLOCK_PX, x : x + BLOCK_PX]
-            height, width = unread[block].shape
-            try:
-                thumbnail[block] = plane.read(x, y, width, height)
-            except BadInputError:
-                unread[block] = True
-    return thumbnail, unread
-
-
 def mask_tissue(thumbnail: NDArray[np.uint8], um_per_px: float) -> NDArray[np.bool_]:
     """Where a thumbnail shows tissue.
 
@@ -98,42 +64,57 @@ def mask_tissue(thumbnail: NDArray[np.uint8], um_per_px: float) -> NDArray[np.bo
     Returns:
         (h, w) bool, True for tissue.
     """
-    fill = (thumbnail.max(axis=2) <= FILL_LEVELS[0]) | (thumbnail.min(axis=2) >= FILL_LEVELS[1])
+    return tidy(find_stain(thumbnail, um_per_px), um_per_px)
+
+
+def find_stain(thumbnail: NDArray[np.uint8], um_per_px: float) -> NDArray[np.bool_]:
+    """Where a thumbnail shows what is neither glass nor fill, pen, coverslip or dust, px by px."""
+    fill = find_fill(thumbnail)
     glass = find_glass_colour(thumbnail, fill)
     if glass is None:
-        return tidy(~fill, um_per_px)
-    pen = grow(find_pen(thumbnail, glass), PEN_EDGE_UM / um_per_px)
-    return tidy(differ_from_glass(thumbnail, glass, fill) & ~pen & ~fill, um_per_px)
+        return ~fill
+    marks = mark_thumbnail(thumbnail, glass, fill)
+    pen = grow(drop_small(marks.pen, PEN_UM2 / um_per_px**2), PEN_EDGE_UM / um_per_px)
+    found = marks.differs & ~(pen | fill)
+    del fill, pen  # memory
+    return drop_dust(drop_lines(found, marks, um_per_px), marks, um_per_px)
+
+
+def find_fill(thumbnail: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """(h, w) bool, where the scanner painted black or white, as no glass is."""
+    lowest, highest = find_extremes(thumbnail)
+    filled: NDArray[np.bool_] = (highest <= FILL_LEVELS[0]) | (lowest >= FILL_LEVELS[1])
+    return filled
 
 
 def tidy(mask: NDArray[np.bool_], um_per_px: float) -> NDArray[np.bool_]:
     """Gaps closed, specks dropped, enclosed holes filled, a margin added."""
     shape = make_disc(CLOSING_UM / um_per_px)
-    closed = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_CLOSE, shape).astype(np.bool_)
-    whole = drop_small(closed, SPECK_UM2 / um_per_px**2)
+    closed = cv2.morphologyEx(mask.view(np.uint8), cv2.MORPH_CLOSE, shape)
+    whole = drop_small(np.asarray(closed, np.bool_), SPECK_UM2 / um_per_px**2)
     return grow(fill_holes(whole, HOLE_UM2 / um_per_px**2), MARGIN_UM / um_per_px)
 
 
 def drop_small(mask: NDArray[np.bool_], least_px: float) -> NDArray[np.bool_]:
     """The mask without connected parts smaller than `least_px` px."""
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
     keep = stats[:, cv2.CC_STAT_AREA] >= least_px
     keep[0] = False
-    return np.asarray(keep[labels], np.bool_)
+    return pick_parts(labels, keep)
 
 
 def fill_holes(mask: NDArray[np.bool_], below_px: float) -> NDArray[np.bool_]:
     """The mask with its gaps smaller than `below_px` px filled, unless they reach the slide's edge."""
     gaps = np.pad(~mask, 1, constant_values=True)
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(gaps.astype(np.uint8), connectivity=4)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(gaps.view(np.uint8), connectivity=4)
     fill = stats[:, cv2.CC_STAT_AREA] < below_px
     fill[[0, labels[0, 0]]] = False
-    return np.asarray(mask | fill[labels][1:-1, 1:-1], np.bool_)
+    return mask | pick_parts(labels[1:-1, 1:-1], fill)
 
 
 def grow(mask: NDArray[np.bool_], radius_px: float) -> NDArray[np.bool_]:
     """The mask with a margin all around."""
-    return np.asarray(cv2.dilate(mask.astype(np.uint8), make_disc(radius_px)), np.bool_)
+    return np.asarray(cv2.dilate(mask.view(np.uint8), make_disc(radius_px)), np.bool_)
 
 
 def make_disc(radius_px: float) -> NDArray[np.uint8]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 WINDOW_PX = 320
 STRIDE_PX = 256
 UNIT = 256
+MARGIN_PX = (WINDOW_PX - STRIDE_PX) // 2  # by which the first window starts before the axis
 
 
 def window_starts(length_px: int, window_px: int = WINDOW_PX, stride_px: int = STRIDE_PX) -> list[int]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from glandseg.runtime.backend import Backend
+from glandseg.runtime.device_choice import parse_device
 from glandseg.runtime.errors import BadInputError, EnvironmentLacksError
 from glandseg.runtime.model_file import find_model, hash_file
 
@@ -43,7 +44,7 @@ def open_model(given: Path | None, *, device: str = "auto", threads: int = 0) ->
 
     Args:
         given: a model file or a run folder; none takes what `find_model` finds.
-        device: "cpu", "cuda", or "auto" for CUDA where it works and the CPU elsewhere.
+        device: "cpu", "cuda", "trt", "cuda:1", or "auto" for the best that works; a run takes no "trt".
         threads: of the CPU; 0 takes all, for a run those that PyTorch was told.
 
     Raises:
@@ -53,18 +54,18 @@ def open_model(given: Path | None, *, device: str = "auto", threads: int = 0) ->
     if given is not None and given.is_dir():
         yield _open_run(given, device, threads)
         return
-    from glandseg.runtime.session import Session
+    from glandseg.runtime.devices import open_backend
 
     file = find_model(given)
-    with Session(file.path, device=device, threads=threads) as session:
-        card = session.card
+    with open_backend(file.path, device=device, threads=threads) as backend:
+        card = backend.card
         yield ScoredModel(
             name=card.name,
             path=file.path,
             sha256=file.sha256,
             um_per_px=card.um_per_px,
             scales=card.scales,
-            backend=session,
+            backend=backend,
         )
 
 
@@ -92,9 +93,10 @@ def _open_run(folder: Path, device: str, threads: int) -> ScoredModel:
 def _choose_device(device: str) -> str:
     import torch
 
-    if device not in ("auto", "cpu", "cuda"):
-        raise BadInputError(f"--device: one of auto, cpu, cuda. Received: {device}")
-    works = torch.cuda.is_available()
-    if device == "cuda" and not works:
-        raise EnvironmentLacksError("cuda: PyTorch finds no GPU. Leave --device out to run on the CPU.")
-    return "cuda" if works and device != "cpu" else "cpu"
+    choice = parse_device(device)
+    if choice.kind == "trt":
+        raise BadInputError(f"--device: TensorRT runs exported models, not runs. Received: {device}")
+    works = choice.ordinal < torch.cuda.device_count()
+    if choice.kind == "cuda" and not works:
+        raise EnvironmentLacksError(f"{device}: PyTorch finds no such GPU. Leave --device out for the CPU.")
+    return f"cuda:{choice.ordinal}" if works and choice.kind != "cpu" else "cpu"

@@ -6,6 +6,7 @@ import gzip
 import json
 import math
 import uuid
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,17 +19,21 @@ from shapely.geometry import shape
 
 from glandseg import RESEARCH_USE
 from glandseg.runtime.geojson import write_geojson
-from glandseg.runtime.glands import Gland, draw_mask, trace_glands
+from glandseg.runtime.gland_spool import Gland, Glands
+from glandseg.runtime.glands import draw_gland
 from glandseg.runtime.measurements import Measurements, measure_gland, write_csv
+from glandseg.runtime.tile_map import TileMap
+
+Trace = Callable[..., Glands]
 
 
 def measure(gland: Gland) -> Measurements:
     return measure_gland(gland, um_per_px=0.5, l0_per_px=2.0, slide_hash="s", model_hash="m")
 
 
-def write(path: Path, glands: list[Gland], **options: Any) -> dict[str, Any]:
+def write(path: Path, glands: Sequence[Gland], **options: Any) -> dict[str, Any]:
     settings = {"l0_per_px": 2.0, "metadata": {"Model": "µ-model"}, **options}
-    write_geojson(path, glands, [measure(gland) for gland in glands], **settings)
+    write_geojson(path, glands, (measure(gland) for gland in glands), **settings)
     data = path.read_bytes()
     parsed: dict[str, Any] = json.loads(gzip.decompress(data) if path.suffix == ".gz" else data)
     return parsed
@@ -41,10 +46,9 @@ def wrap(*polygons: Polygon) -> list[Gland]:
     ]
 
 
-def trace_noise(size: int = 120) -> tuple[np.ndarray[Any, np.dtype[np.uint8]], list[Gland]]:
+def trace_noise(trace: Trace, size: int = 120) -> Glands:
     noise = np.random.default_rng(0).integers(0, 256, (size, size)).astype(np.uint8)
-    glands = trace_glands(noise, noise < 0, um_per_px=0.5, min_gland_um2=1, min_lumen_um2=0.3)
-    return noise, glands
+    return trace(noise, um_per_px=0.5, min_gland_um2=1, min_lumen_um2=0.3)
 
 
 RING = Polygon(box(10, 10, 30, 30).exterior, [box(15, 15, 25, 25).exterior])
@@ -74,8 +78,8 @@ def test_hole_is_written_in_level_0_pixels_with_closed_rings(tmp_path: Path) -> 
     assert shape(feature["geometry"]).area == 4 * RING.area
 
 
-def test_every_polygon_of_noise_is_valid_on_the_grid(tmp_path: Path) -> None:
-    _, glands = trace_noise()
+def test_every_polygon_of_noise_is_valid_on_the_grid(tmp_path: Path, trace: Trace) -> None:
+    glands = trace_noise(trace)
     features = write(tmp_path / "a.geojson", glands, l0_per_px=1.37)["features"]
     geometries = [shape(feature["geometry"]) for feature in features]
     assert len(geometries) == len(glands) > 100
@@ -109,6 +113,16 @@ def test_slivers_are_dropped(tmp_path: Path) -> None:
     assert feature["geometry"]["type"] == "Polygon"
 
 
+def test_outline_of_many_points_is_written_in_parts(tmp_path: Path) -> None:
+    turn = np.linspace(0, 2 * np.pi, 50_001)[:-1]
+    disk, hole = (np.column_stack([r * np.cos(turn), r * np.sin(turn)]) + 9000 for r in (9000, 4000))
+    (feature,) = write(tmp_path / "a.geojson", wrap(Polygon(disk, [hole])))["features"]
+    geometry = shape(feature["geometry"])
+    assert shapely.get_num_coordinates(geometry) > 90_000
+    assert geometry.is_valid
+    assert geometry.area == pytest.approx(4 * np.pi * (9000**2 - 4000**2), rel=1e-6)
+
+
 def test_many_glands_become_detections(tmp_path: Path) -> None:
     squares = wrap(box(0, 0, 5, 5), box(9, 9, 15, 15))
     assert [
@@ -118,12 +132,12 @@ def test_many_glands_become_detections(tmp_path: Path) -> None:
     ] == ["annotation", "annotation", "detection", "detection"]
 
 
-def test_simplified_outline_has_fewer_points(tmp_path: Path) -> None:
-    disk = wrap(shapely.Point(50, 50).buffer(30, quad_segs=100))
-    (fine,) = write(tmp_path / "a.geojson", disk)["features"]
-    (coarse,) = write(tmp_path / "b.geojson", disk, simplify_l0=0.5)["features"]
-    assert len(coarse["geometry"]["coordinates"][0]) < len(fine["geometry"]["coordinates"][0]) / 4
-    assert shape(coarse["geometry"]).hausdorff_distance(shape(fine["geometry"])) < 0.6
+@pytest.mark.parametrize("squares", [[], [box(0, 0, 5, 5)]])
+def test_other_features_follow_the_glands(tmp_path: Path, squares: list[Polygon]) -> None:
+    others = [{"type": "Feature", "id": str(index), "geometry": None} for index in range(2)]
+    features = write(tmp_path / "a.geojson", wrap(*squares), others=others)["features"]
+    assert len(features) == len(squares) + 2
+    assert features[-2:] == others
 
 
 @pytest.mark.parametrize("name", ["a.geojson", "a.geojson.gz"])
@@ -131,8 +145,8 @@ def test_no_gland_is_a_valid_empty_collection(tmp_path: Path, name: str) -> None
     assert write(tmp_path / name, [])["features"] == []
 
 
-def test_bytes_are_the_same_twice_and_gzip_holds_the_same_text(tmp_path: Path) -> None:
-    _, glands = trace_noise(40)
+def test_bytes_are_the_same_twice_and_gzip_holds_the_same_text(tmp_path: Path, trace: Trace) -> None:
+    glands = trace_noise(trace, 40)
     for name in ("a.geojson", "b.geojson", "a.geojson.gz", "b.geojson.gz"):
         write(tmp_path / name, glands)
     plain, packed = (tmp_path / "a.geojson").read_bytes(), (tmp_path / "a.geojson.gz").read_bytes()
@@ -155,16 +169,21 @@ def test_not_a_number_is_never_written(tmp_path: Path) -> None:
     assert "Solidity" not in text
 
 
-def test_outlines_mask_and_table_agree(tmp_path: Path) -> None:
+def test_outlines_mask_and_table_agree(tmp_path: Path, trace: Trace) -> None:
     y, x = np.mgrid[:200, :200]
     waves = (127.5 + 127 * np.sin(x / 9) * np.sin(y / 11)).astype(np.uint8)
-    glands = trace_glands(waves, waves < 0, um_per_px=0.5, min_gland_um2=20, min_lumen_um2=5)
+    glands = trace(waves, um_per_px=0.5, min_gland_um2=20, min_lumen_um2=5)
     features = write(tmp_path / "a.geojson", glands)["features"]
     rows = [measure(gland) for gland in glands]
-    write_csv(tmp_path / "a.csv", rows)
+    with write_csv(tmp_path / "a.csv") as write_row:
+        for row in rows:
+            write_row(row)
     lines = (tmp_path / "a.csv").read_text(encoding="utf-8").splitlines()[1:]
     assert [line.split(",")[0] for line in lines] == [feature["id"] for feature in features]
-    area_px = draw_mask(glands, waves.shape).sum()
+    with TileMap(tmp_path / "mask", 200, 200) as mask:
+        for gland in glands:
+            draw_gland(gland, mask)
+        area_px = np.count_nonzero(mask.read(0, 0, 200, 200))
     assert sum(row.area_um2 for row in rows) == pytest.approx(area_px * 0.25, rel=0.01)
     assert sum(shape(feature["geometry"]).area for feature in features) == pytest.approx(
         sum(row.area_px_l0 for row in rows), rel=1e-3

@@ -13,13 +13,19 @@ import pytest
 from shapely import Polygon, affinity, box
 
 from glandseg.runtime.errors import BadInputError
-from glandseg.runtime.glands import Gland
+from glandseg.runtime.gland_spool import Gland
 from glandseg.runtime.measurements import Measurements, identify_gland, measure_gland, write_csv
 
 
 def measure(polygon: Polygon, um_per_px: float = 0.5, l0_per_px: float = 2.0) -> Measurements:
     gland = Gland(number=3, polygon_px=polygon, mean_probability=0.9, lumen_fraction=0.25)
     return measure_gland(gland, um_per_px=um_per_px, l0_per_px=l0_per_px, slide_hash="s", model_hash="m")
+
+
+def write(path: Path, rows: list[Measurements]) -> None:
+    with write_csv(path) as write_row:
+        for row in rows:
+            write_row(row)
 
 
 def draw_ellipse(a: float, b: float, angle: float = 0.0) -> Polygon:
@@ -79,8 +85,8 @@ def test_id_is_a_uuid_of_slide_model_and_number() -> None:
 
 def test_table_holds_units_and_the_same_bytes_twice(tmp_path: Path) -> None:
     rows = [measure(draw_ellipse(40, 30)), measure(box(0, 0, 9, 9))]
-    write_csv(tmp_path / "a.csv", rows)
-    write_csv(tmp_path / "b.csv", rows)
+    write(tmp_path / "a.csv", rows)
+    write(tmp_path / "b.csv", rows)
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
     first, second = csv.DictReader((tmp_path / "a.csv").read_text(encoding="utf-8").splitlines())
     assert float(first["area_um2"]) == pytest.approx(rows[0].area_um2, abs=0.005)
@@ -89,7 +95,7 @@ def test_table_holds_units_and_the_same_bytes_twice(tmp_path: Path) -> None:
 
 
 def test_table_without_glands_is_its_header(tmp_path: Path) -> None:
-    write_csv(tmp_path / "a.csv", [])
+    write(tmp_path / "a.csv", [])
     text = (tmp_path / "a.csv").read_text(encoding="utf-8")
     assert text.startswith("id,number,area_um2,")
     assert text.count("\n") == 1
@@ -98,7 +104,7 @@ def test_table_without_glands_is_its_header(tmp_path: Path) -> None:
 def test_not_a_number_is_never_written(tmp_path: Path) -> None:
     broken = replace(measure(box(0, 0, 9, 9)), mean_probability=math.nan, solidity=math.inf)
     assert {"mean_probability", "solidity"}.isdisjoint(broken.list_quantities())
-    write_csv(tmp_path / "a.csv", [broken])
+    write(tmp_path / "a.csv", [broken])
     text = (tmp_path / "a.csv").read_text(encoding="utf-8").lower()
     assert "nan" not in text.split("\n")[1]
     assert "inf" not in text.split("\n")[1]

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from shapely import Polygon, box
 
 from glandseg.runtime.errors import BadInputError
-from glandseg.runtime.glands import Gland
-from glandseg.runtime.overview import choose_scale_bar, draw_outlines, write_overview
+from glandseg.runtime.gland_spool import Gland
+from glandseg.runtime.overview import OVERVIEW_PX, choose_scale_bar, draw_outlines, write_overview
 
 RING = Polygon(box(400, 400, 1200, 1000).exterior, [box(600, 600, 1000, 800).exterior])
 GLAND = Gland(number=1, polygon_px=RING, mean_probability=0.9, lumen_fraction=0.1)
@@ -20,7 +20,7 @@ GLAND = Gland(number=1, polygon_px=RING, mean_probability=0.9, lumen_fraction=0.
 
 def write(path: Path, width: int, height: int = 300, value: int = 220) -> NDArray[np.uint8]:
     thumbnail = np.full((height, width, 3), value, np.uint8)
-    write_overview(path, thumbnail, [GLAND], thumbnail_px_per_px=0.25, um_per_px=1.0)
+    write_overview(path, thumbnail, [GLAND], thumbnail_px_per_px=0.25, um_per_px=1.0, area_mm2=0.4)
     return np.asarray(cv2.imread(str(path)), np.uint8)[:, :, ::-1]
 
 
@@ -85,13 +85,47 @@ def test_same_input_same_bytes(tmp_path: Path) -> None:
 
 def test_no_gland_is_still_a_picture(tmp_path: Path) -> None:
     white = np.full((50, 700, 3), 255, np.uint8)
-    write_overview(tmp_path / "o.png", white, [], thumbnail_px_per_px=0.1, um_per_px=1.0)
+    write_overview(tmp_path / "o.png", white, [], thumbnail_px_per_px=0.1, um_per_px=1.0, area_mm2=0.0)
     assert np.asarray(cv2.imread(str(tmp_path / "o.png"))).shape[1] == 700
+
+
+@pytest.mark.parametrize(("width", "height"), [(4000, 1000), (900, 7001), (9000, 3), (1601, 1600)])
+def test_a_large_thumbnail_is_shrunk_with_its_outlines(tmp_path: Path, width: int, height: int) -> None:
+    thumbnail = np.full((height, width, 3), 220, np.uint8)
+    x, y, shrink = width / 2, height / 2, OVERVIEW_PX / max(width, height)
+    square = Polygon(box(0.8 * x, 0.8 * y, 1.2 * x, 1.2 * y))
+    gland = Gland(number=1, polygon_px=square, mean_probability=0.9, lumen_fraction=0.1)
+    write_overview(
+        tmp_path / "o.png", thumbnail, [gland], thumbnail_px_per_px=1.0, um_per_px=1.0, area_mm2=0.0
+    )
+    picture = np.asarray(cv2.imread(str(tmp_path / "o.png")), np.uint8)[: max(1, round(height * shrink))]
+    drawn_y, drawn_x = np.nonzero((picture != 220).any(axis=2) & (picture != 255).any(axis=2))
+    assert max(picture.shape[1], len(picture)) == OVERVIEW_PX
+    assert (drawn_x.min() + drawn_x.max() + 1) / 2 == pytest.approx(picture.shape[1] / 2, abs=1)
+    assert (drawn_y.min() + drawn_y.max() + 1) / 2 == pytest.approx(len(picture) / 2, abs=1)
+
+
+def test_a_casing_never_covers_a_neighbours_line() -> None:
+    squares = [box(20, 20, 60, 60), box(61, 20, 99, 60)]
+    glands = [
+        Gland(number=number, polygon_px=square, mean_probability=0.9, lumen_fraction=0.1)
+        for number, square in enumerate(squares, 1)
+    ]
+    one, other = np.zeros((2, 100, 120, 3), np.uint8)
+    draw_outlines(one, glands, 1.0)
+    draw_outlines(other, glands[::-1], 1.0)
+    assert np.abs(one.astype(int) - other).max() <= 2
 
 
 def test_bad_input_is_refused(tmp_path: Path) -> None:
     white = np.full((50, 70, 3), 255, np.uint8)
-    with pytest.raises(BadInputError, match="um_per_px"):
-        write_overview(tmp_path / "o.png", white, [], thumbnail_px_per_px=1.0, um_per_px=0.0)
-    with pytest.raises(ValueError, match="thumbnail"):
-        write_overview(tmp_path / "o.png", white[..., 0], [], thumbnail_px_per_px=1.0, um_per_px=1.0)
+    for thumbnail, um_per_px, error in ((white, 0.0, "um_per_px"), (white[..., 0], 1.0, "thumbnail")):
+        with pytest.raises((BadInputError, ValueError), match=error):
+            write_overview(
+                tmp_path / "o.png",
+                thumbnail,
+                [],
+                thumbnail_px_per_px=1.0,
+                um_per_px=um_per_px,
+                area_mm2=0.0,
+            )

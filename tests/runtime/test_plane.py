@@ -117,7 +117,7 @@ def test_levels_agree_on_position() -> None:
 
 
 def test_tiles_shrink_with_the_factor_to_bound_memory() -> None:
-    assert [choose_tile_px(f) for f in (0.5, 1.0, 8.0, 9.0, 64.0, 1e9)] == [512, 512, 512, 256, 64, 1]
+    assert [choose_tile_px(f) for f in (0.5, 1.0, 8.0, 9.0, 64.0, 1e9)] == [512, 512, 256, 128, 32, 1]
 
 
 def test_cache_is_bounded_and_does_not_change_values() -> None:

@@ -1,3 +1,5 @@
+"""Which um/px is believed, and which conflicts are refused."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -6,95 +8,103 @@ import pytest
 
 from glandseg.runtime.errors import BadInputError
 from glandseg.runtime.resolution import (
+    Power,
     Resolution,
-    read_ome_resolution,
-    read_openslide_resolution,
-    read_tiff_resolution,
+    Statement,
+    describe_lack,
+    describe_statements,
     settle,
-    take_given_resolution,
+    warn_of_scale,
 )
 
 FILE = Path("a.tif")
+OME, TAGS = "OME-XML", "TIFF resolution tags"
 
 
-def describe_pixels(attributes: str) -> str:
-    return f'<OME xmlns="http://x/OME"><Image><Pixels {attributes}/></Image></OME>'
+def state(um_per_px: float, source: str = OME) -> Statement:
+    return Statement(source, um_per_px, um_per_px)
 
 
-def test_openslide_mean_of_both_axes() -> None:
-    found = read_openslide_resolution(FILE, {"openslide.mpp-x": "0.25", "openslide.mpp-y": "0.26"})
-    assert found == Resolution(pytest.approx(0.255), "openslide.mpp")  # type: ignore[arg-type]
+def test_the_first_that_speaks_is_taken() -> None:
+    assert settle(FILE, [state(0.51), state(0.5, TAGS)]) == Resolution(0.51, OME)
+    assert settle(FILE, []) is None
+    assert settle(FILE, [], Power("objective", 40)) is None
 
 
-@pytest.mark.parametrize("x", ["", "zero", "0", "nan", "inf", "-0.5", "28.9"])
-def test_openslide_unbelievable_values_do_not_count(x: str) -> None:
-    assert read_openslide_resolution(FILE, {"openslide.mpp-x": x, "openslide.mpp-y": "0.25"}) is None
+def test_both_axes_are_averaged() -> None:
+    found = settle(FILE, [Statement(OME, 0.25, 0.26)])
+    assert found is not None
+    assert found.um_per_px == pytest.approx(0.255)
 
 
 def test_axes_more_than_a_tenth_apart_are_refused() -> None:
     with pytest.raises(BadInputError, match=r"a\.tif.*not square.*--mpp"):
-        read_openslide_resolution(FILE, {"openslide.mpp-x": "0.25", "openslide.mpp-y": "0.28"})
+        settle(FILE, [Statement(OME, 0.25, 0.28)])
 
 
-@pytest.mark.parametrize(("per_unit", "unit", "um"), [(20_000, 3, 0.5), (50_800, 2, 0.5)])
-def test_tiff_units(per_unit: float, unit: int, um: float) -> None:
-    found = read_tiff_resolution(FILE, per_unit, per_unit, unit)
-    assert found is not None
-    assert found.um_per_px == pytest.approx(um)
-
-
-@pytest.mark.parametrize(
-    ("per_unit", "unit"), [(1, 1), (1, 3), (72, 2), (96, 2), (300, 2), (20_000, 1), (0, 2)]
-)
-def test_tiff_filler_does_not_count(per_unit: float, unit: int) -> None:
-    assert read_tiff_resolution(FILE, per_unit, per_unit, unit) is None
-
-
-@pytest.mark.parametrize(("size", "unit"), [(0.5, "um"), (0.5, "µm"), (500, "nm"), (0.0005, "mm")])
-def test_ome_units(size: float, unit: str) -> None:
-    xml = describe_pixels(
-        f'PhysicalSizeX="{size}" PhysicalSizeXUnit="{unit}" PhysicalSizeY="{size}" PhysicalSizeYUnit="{unit}"'
-    )
-    found = read_ome_resolution(FILE, xml, 0)
-    assert found is not None
-    assert found.um_per_px == pytest.approx(0.5)
-
-
-def test_ome_unit_defaults_to_um() -> None:
-    found = read_ome_resolution(FILE, describe_pixels('PhysicalSizeX="0.5" PhysicalSizeY="0.5"'), 0)
-    assert found == Resolution(0.5, "OME-XML")
-
-
-@pytest.mark.parametrize(
-    ("xml", "image"),
-    [
-        ("<broken", 0),
-        (describe_pixels('PhysicalSizeX="0.5"'), 0),
-        (
-            describe_pixels('PhysicalSizeX="0.5" PhysicalSizeXUnit="pixel" PhysicalSizeY="0.5"'),
-            0,
-        ),
-        (describe_pixels('PhysicalSizeX="0.5" PhysicalSizeY="0.5"'), 1),
-    ],
-)
-def test_ome_without_a_usable_size(xml: str, image: int) -> None:
-    assert read_ome_resolution(FILE, xml, image) is None
-
-
-def test_settle_takes_the_first_that_speaks() -> None:
-    tags = Resolution(0.5, "TIFF resolution tags")
-    assert settle(FILE, [None, tags]) is tags
-    assert settle(FILE, [Resolution(0.51, "OME-XML"), tags]) == Resolution(0.51, "OME-XML")
-    assert settle(FILE, [None, None]) is None
-
-
-def test_settle_refuses_a_conflict() -> None:
+def test_sources_more_than_a_tenth_apart_are_refused() -> None:
     with pytest.raises(BadInputError, match=r"OME-XML says 0\.25 um/px, TIFF resolution tags 0\.5.*--mpp"):
-        settle(FILE, [Resolution(0.25, "OME-XML"), Resolution(0.5, "TIFF resolution tags")])
+        settle(FILE, [state(0.25), state(0.5, TAGS)])
 
 
-def test_given_resolution() -> None:
-    assert take_given_resolution(0.05) == Resolution(0.05, "--mpp")
-    for wrong in (0.0, 0.049, 20.1, float("nan")):
-        with pytest.raises(BadInputError, match="--mpp"):
-            take_given_resolution(wrong)
+def test_a_later_source_in_conflict_is_refused_too() -> None:
+    with pytest.raises(BadInputError, match="third"):
+        settle(FILE, [state(0.25), state(0.26, TAGS), state(0.3, "third")])
+
+
+@pytest.mark.parametrize("absurd", [0.049, 20.1, 28.97])
+def test_absurd_values_are_told_and_not_used(absurd: float) -> None:
+    assert settle(FILE, [state(absurd)]) is None
+    found = settle(FILE, [state(absurd), state(0.5, TAGS)])
+    assert found is not None
+    assert (found.um_per_px, found.source) == (0.5, TAGS)
+    assert found.warnings == (f"OME-XML: {absurd:g} um/px, absurd: not used",)
+
+
+@pytest.mark.parametrize(
+    ("um_per_px", "power"), [(0.2527, 40), (0.499, 20), (0.2637, 40), (0.228, 40), (1.0, 10)]
+)
+def test_usual_powers_agree(um_per_px: float, power: float) -> None:
+    found = settle(FILE, [state(um_per_px)], Power("objective", power, apparent=True))
+    assert found == Resolution(um_per_px, OME)
+
+
+def test_an_objective_twice_off_warns_as_cameras_differ() -> None:
+    found = settle(FILE, [state(0.234)], Power("objective-power", 20))
+    assert found is not None
+    assert found.um_per_px == 0.234
+    assert "objective-power 20x, which is about 0.5 um/px" in found.warnings[0]
+
+
+def test_an_apparent_power_twice_off_is_refused() -> None:
+    with pytest.raises(BadInputError, match=r"a\.tif: OME-XML says 0\.234 um/px, AppMag 20x.*--mpp"):
+        settle(FILE, [state(0.234)], Power("AppMag", 20, apparent=True))
+
+
+def test_an_objective_three_times_off_is_refused() -> None:
+    with pytest.raises(BadInputError, match="--mpp"):
+        settle(FILE, [state(1.0)], Power("objective-power", 40))
+
+
+def test_the_given_value_overrides_every_conflict_and_says_so() -> None:
+    found = settle(FILE, [state(0.25), state(0.5, TAGS)], Power("AppMag", 5, apparent=True), given=0.5)
+    assert found == Resolution(0.5, "--mpp", ("--mpp 0.5 overrides OME-XML: 0.25 um/px",))
+    assert settle(FILE, [Statement(OME, 0.25, 0.5)], given=0.3) is not None
+
+
+@pytest.mark.parametrize("wrong", [0.0, 0.049, 20.1, float("nan"), float("inf"), -1.0])
+def test_an_absurd_given_value_is_refused(wrong: float) -> None:
+    with pytest.raises(BadInputError, match="--mpp"):
+        settle(FILE, [], given=wrong)
+
+
+def test_everything_said_is_described() -> None:
+    said = describe_statements([Statement(OME, 0.25, 0.26), state(29, TAGS)], Power("objective", 40))
+    assert said == ("OME-XML: 0.25 x 0.26 um/px", f"{TAGS}: 29 um/px, absurd", "objective: 40x")
+    assert describe_lack(FILE, said[1:2]).startswith(f"a.tif: says only {TAGS}: 29 um/px, absurd, so")
+    assert "does not say its microns per pixel" in describe_lack(FILE, ())
+
+
+def test_only_a_slide_coarser_than_the_model_is_warned_of() -> None:
+    assert warn_of_scale(0.25, 0.62) == warn_of_scale(0.7, 0.62) == ()
+    assert warn_of_scale(1.24, 0.62) == ("the slide's px are 2.0 times the model's: details are missing",)

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from glandseg.runtime.plane import PicturePlane
-from glandseg.runtime.segment import count_windows, segment_picture, segment_plane
+from glandseg.runtime.segment import segment_picture
 
 
 class RedIsGland:
@@ -67,27 +66,3 @@ def test_the_slides_edge_fares_no_worse_than_its_middle() -> None:
     inside = probability[200:400, 200:400].min()
     assert probability.min() >= inside
     assert inside >= 180  # (1 - sin^2(pi / 8))^2 of 255, where four windows meet
-
-
-def test_bands_cover_the_plane_once() -> None:
-    plane = PicturePlane(np.zeros((777, 300, 3), np.uint8))
-    bands = list(segment_plane(plane, RedIsGland()))
-    assert [band.y_px for band in bands] == list(
-        np.cumsum([0] + [len(band.probability) for band in bands])[:-1]
-    )
-    assert sum(len(band.probability) for band in bands) == 777
-
-
-def test_unwanted_windows_are_not_run_and_give_zero() -> None:
-    picture = np.full((300, 1500, 3), 200, np.uint8)
-    network = RedIsGland()
-
-    def left(x_px: int, y_px: int, width_px: int, height_px: int) -> bool:
-        return x_px < 200
-
-    plane = PicturePlane(picture)
-    bands = list(segment_plane(plane, network, wanted=left))
-    probability = np.concatenate([band.probability for band in bands])
-    assert count_windows(plane, left) == sum(network.calls) == 2
-    assert (probability[:, :192] == 200).all()
-    assert (probability[:, 320:] == 0).all()

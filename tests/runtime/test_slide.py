@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,7 +14,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from glandseg.runtime.errors import BadInputError, EnvironmentLacksError
-from glandseg.runtime.openslide_slide import OpenSlideSlide
+from glandseg.runtime.openslide_slide import OpenSlideSlide, find_cell
 from glandseg.runtime.slide import Level, open_slide
 
 Pixels = NDArray[np.uint8]
@@ -171,6 +172,78 @@ def test_given_resolution_wins_over_a_conflict(tmp_path: Path) -> None:
         assert (slide.resolution.um_per_px, slide.resolution.source) == (0.4, "--mpp")
 
 
+def test_imagej_says_its_unit_in_words(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, draw(), imagej=True, resolution=(2.0, 2.0), metadata={"unit": "um", "axes": "YXS"})
+    with open_slide(path) as slide:
+        assert slide.resolution is not None
+        assert (slide.resolution.um_per_px, slide.resolution.source) == (0.5, "ImageJ's description")
+
+
+def test_a_copied_description_conflicts_with_the_tags(tmp_path: Path) -> None:
+    options = {"resolution": (20_000, 20_000), "resolutionunit": "CENTIMETER", "metadata": None}
+    path = write_tiff(tmp_path / "a.tif", draw(), description="Aperio|AppMag = 40|MPP = 0.25", **options)
+    with pytest.raises(BadInputError, match=r"MPP in the description says 0\.25 um/px.*tags 0\.5"):
+        open_slide(path)
+    with open_slide(path, 0.5) as slide:
+        assert slide.said == (
+            "MPP in the description: 0.25 um/px",
+            "TIFF resolution tags: 0.5 um/px",
+            "AppMag in the description: 40x",
+        )
+
+
+def test_each_tile_is_decoded_once_while_there_is_room(tmp_path: Path) -> None:
+    path = write_tiff(tmp_path / "a.tif", draw(640, 640), compression="deflate", tile=(64, 64))
+    for cache_bytes, least, most in ((64 << 20, 640 * 640, 640 * 640), (1, 2 * 640 * 640, 1 << 30)):
+        with open_slide(path, cache_bytes=cache_bytes) as slide:
+            for x in range(0, 600, 100):
+                slide.read_region(0, x, 0, 40, 640)
+                slide.read_region(0, x, 0, 40, 640)
+                slide.read_region(0, 0, 0, 640, 640)
+            assert slide.decoded_px is not None
+            assert least <= slide.decoded_px <= most
+
+
+@pytest.mark.parametrize("options", [{}, {"compression": "jpeg", "tile": (64, 64)}])
+def test_threads_read_the_same(tmp_path: Path, options: dict[str, Any]) -> None:
+    path = write_tiff(tmp_path / "a.tif", draw(640, 640), **options)
+    whole = read_whole(path)
+    places = [(x, y) for x in range(0, 540, 37) for y in range(0, 540, 53)]
+    with open_slide(path, cache_bytes=100_000) as slide, ThreadPoolExecutor(4) as pool:
+        for (x, y), part in zip(
+            places, pool.map(lambda p: slide.read_region(0, p[0], p[1], 100, 100), places), strict=True
+        ):
+            assert np.array_equal(part, whole[y : y + 100, x : x + 100])
+
+
+@pytest.mark.parametrize(
+    ("options", "cell_wh"),
+    [
+        ({"tile": (64, 48), "compression": "lzw"}, (48, 64)),
+        ({"tile": (1024, 608), "compression": "lzw"}, (304, 512)),
+        ({"rowsperstrip": 7, "compression": "lzw"}, (300, 7)),
+        ({}, (300, 64)),
+    ],
+)
+def test_a_damaged_tiff_is_read_by_its_tiles(
+    tmp_path: Path, options: dict[str, Any], cell_wh: tuple[int, int]
+) -> None:
+    with open_slide(write_tiff(tmp_path / "a.tif", draw(), **options)) as slide:
+        assert slide.get_cell_wh(0) == cell_wh
+
+
+def test_a_damaged_vendors_slide_is_read_by_its_tiles() -> None:
+    def find(width: int, height: int) -> tuple[int, int]:
+        names = {"width": width, "height": height}
+        return find_cell({f"openslide.level[1].tile-{side}": str(px) for side, px in names.items()}, 1)
+
+    assert find(240, 240) == (240, 240)
+    assert find(1024, 1000) == (512, 500)
+    assert find(3968, 8) == (496, 64)
+    assert find_cell({}, 0) == (256, 256)
+
+
 def test_rectangles_outside_are_the_callers_mistake(tmp_path: Path) -> None:
     with open_slide(write_tiff(tmp_path / "a.tif", draw())) as slide:
         for wrong in ((-1, 0, 9, 9), (0, 0, 301, 9), (0, 199, 9, 2), (0, 0, 0, 9)):
@@ -198,6 +271,9 @@ def test_openslide_bounds_are_the_frame(tmp_path: Path, monkeypatch: pytest.Monk
         def read_region(self, *request: Any) -> Pixels:
             asked.append(request)
             return np.zeros((request[2][1], request[2][0], 4), np.uint8)
+
+        def set_cache(self, cache: Any) -> None:
+            pass
 
         def close(self) -> None:
             pass
@@ -319,6 +395,7 @@ def test_real_slides(
         assert len(slide.levels) == count
         if um_per_px is None:
             assert slide.resolution is None
+            assert all("absurd" in said for said in slide.said)
         else:
             assert slide.resolution is not None
             assert slide.resolution.um_per_px == pytest.approx(um_per_px, rel=0.01)

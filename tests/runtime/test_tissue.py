@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from glandseg.runtime import glass
 from glandseg.runtime.errors import BadInputError
+from glandseg.runtime.patience import Patience
 from glandseg.runtime.reader import Slide, build_levels
 from glandseg.runtime.resolution import Resolution
 from glandseg.runtime.slide import open_slide
-from glandseg.runtime.tissue import TissueMask, find_tissue, mask_tissue
+from glandseg.runtime.survey import survey_slide
+from glandseg.runtime.tissue import TissueMask, mask_tissue
 
 Pixels = NDArray[np.uint8]
 UM = 8.0
@@ -38,6 +41,7 @@ class ThumbnailSlide(Slide):
         self.broken_from = broken_from
         self.levels = build_levels([(image.shape[1], image.shape[0])])
         self.resolution = Resolution(UM, "test")
+        self.patience = Patience(0)
 
     def _read(self, level: int, x: int, y: int, width: int, height: int) -> Pixels:
         if self.broken_from is not None and x + width > self.broken_from:
@@ -88,6 +92,90 @@ def test_pen_is_dropped(colour: tuple[int, int, int]) -> None:
     assert not mask[:, 200:].any()
 
 
+def test_ink_on_the_edge_of_tissue_takes_none_of_it() -> None:
+    image = draw_glass()
+    image[60:140, 40:120] = EOSIN
+    for y in range(66, 134, 10):
+        image[y : y + 4, 112:118] = (20, 120, 110)
+    assert mask_tissue(image, UM)[60:140, 40:120].all()
+
+
+def test_red_pen_is_kept_as_it_looks_like_eosin() -> None:
+    image = draw_glass()
+    cv2.line(image, (220, 20), (260, 180), (200, 40, 60), 8)
+    assert mask_tissue(image, UM)[100, 238:243].all()
+
+
+@pytest.mark.parametrize("angle", [0, 3, 30, 90])
+def test_edges_of_coverslips_are_dropped(angle: int) -> None:
+    image = draw_glass(600, 600)
+    image[250:350, 250:350] = EOSIN
+    turn = np.array([np.cos(np.radians(angle)), np.sin(np.radians(angle))])
+    across = np.array([-turn[1], turn[0]])
+    for offset, colour in ((150, (120, 121, 119)), (155, (255, 255, 255))):
+        start, end = (np.array([300, 300]) + across * offset + turn * s for s in (-280, 280))
+        cv2.line(image, start.astype(int).tolist(), end.astype(int).tolist(), colour, 4, cv2.LINE_AA)
+    mask = mask_tissue(image, UM)
+    assert mask[250:350, 250:350].all()
+    far = np.ones_like(mask)
+    far[230:370, 230:370] = False
+    assert not (mask & far).any()
+
+
+def test_a_coverslips_frame_is_dropped_and_tissue_that_it_crosses_kept() -> None:
+    image = draw_glass(900, 1050)
+    image[500:600, 60:160] = EOSIN
+    cv2.rectangle(image, (100, 60), (800, 1000), (140, 141, 139), 3)
+    mask = mask_tissue(image, UM)
+    assert mask[500:600, 60:160].all()
+    assert not mask[50:70, 150:780].any()
+    assert not mask[150:950, 790:810].any()
+    assert not mask[120:470, 95:105].any()
+
+
+def test_thin_tissue_is_no_line() -> None:
+    image = draw_glass(700, 300)
+    cv2.line(image, (20, 150), (680, 150), EOSIN, 6)
+    assert mask_tissue(image, UM)[150, 20:680].all()
+    x = np.arange(20, 680)
+    image = draw_glass(700, 300)
+    image[(150 + 40 * np.sin(x / 60)).astype(int), x] = (150, 150, 150)  # bent, as fibres and mucus are
+    assert mask_tissue(image, UM)[(150 + 40 * np.sin(x / 60)).astype(int), x].all()
+
+
+def test_dust_is_dropped_and_stained_crumbs_kept() -> None:
+    image = draw_glass()
+    cv2.circle(image, (60, 60), 10, (60, 60, 62), -1)
+    cv2.circle(image, (160, 60), 10, EOSIN, -1)
+    cv2.circle(image, (60, 140), 10, (90, 70, 140), -1)  # haematoxylin
+    cv2.circle(image, (160, 140), 30, (60, 60, 62), -1)  # too large for dust: in doubt, kept
+    mask = mask_tissue(image, UM)
+    assert not mask[45:75, 45:75].any()
+    assert mask[60, 160]
+    assert mask[140, 60]
+    assert mask[140, 160]
+
+
+@pytest.mark.parametrize("um_per_px", [8.0, 16.0, 32.0])
+def test_pale_mucus_is_kept_on_coarse_thumbnails_too(um_per_px: float) -> None:
+    image = draw_glass(400, 300)
+    image[60:200, 100:300] = stain(0.04)
+    assert mask_tissue(image, um_per_px)[60:200, 100:300].all()
+
+
+def test_the_mask_does_not_depend_on_bands(monkeypatch: pytest.MonkeyPatch) -> None:
+    image = draw_glass(130, 170)
+    image[40:90, 30:70] = stain(0.03)
+    masks = []
+    for band_px in (1, 1000, 1 << 18):
+        monkeypatch.setattr(glass, "BAND_PX", band_px)
+        marks = glass.mark_thumbnail(image, np.array(GLASS, np.float32), np.zeros((170, 130), np.bool_))
+        masks.append(marks.differs)
+    assert masks[0].any()
+    assert not masks[0].all()
+    assert all(np.array_equal(masks[0], mask) for mask in masks)
+
+
 def test_specks_are_dropped_and_lumina_kept() -> None:
     image = draw_glass()
     image[30:33, 30:33] = EOSIN
@@ -111,7 +199,7 @@ def test_scanner_fill_is_dropped_and_does_not_hide_glass(fill: int) -> None:
 
 @pytest.mark.parametrize("level", [230, 255])
 def test_empty_slide_is_empty(level: int) -> None:
-    mask = find_tissue(ThumbnailSlide(np.full((200, 300, 3), level, np.uint8)))
+    mask = survey_slide(ThumbnailSlide(np.full((200, 300, 3), level, np.uint8))).tissue
     assert not mask.mask.any()
     assert mask.area_mm2 == 0
 
@@ -119,15 +207,15 @@ def test_empty_slide_is_empty(level: int) -> None:
 def test_slide_without_glass_is_kept_whole() -> None:
     noise = np.random.default_rng(0).integers(-30, 30, (200, 300, 3))
     image = np.clip(np.array(EOSIN) + noise, 0, 255).astype(np.uint8)
-    assert find_tissue(ThumbnailSlide(image)).mask.all()
+    assert survey_slide(ThumbnailSlide(image)).tissue.mask.all()
 
 
 def test_small_picture_is_kept_whole() -> None:
-    assert find_tissue(ThumbnailSlide(draw_glass(60, 60))).mask.all()
+    assert survey_slide(ThumbnailSlide(draw_glass(60, 60))).tissue.mask.all()
 
 
 def test_unreadable_parts_are_kept() -> None:
-    found = find_tissue(ThumbnailSlide(draw_glass(1100, 100), broken_from=1050))
+    found = survey_slide(ThumbnailSlide(draw_glass(1100, 100), broken_from=1050)).tissue
     assert found.mask[:, 1024:].all()
     assert not found.mask[:, :512].any()
 
@@ -156,13 +244,13 @@ def test_unknown_resolution_is_refused() -> None:
     slide = ThumbnailSlide(draw_glass())
     slide.resolution = None
     with pytest.raises(BadInputError, match="--mpp"):
-        find_tissue(slide)
+        survey_slide(slide)
 
 
 @pytest.mark.shared
 def test_real_slide(shared_data: Path) -> None:
     with open_slide(shared_data / "slides/CMU-1-Small-Region.svs") as slide:
-        mask = find_tissue(slide).mask
+        mask = survey_slide(slide).tissue.mask
     assert 0.4 < mask.mean() < 0.7
     assert mask[60:180, 55:90].all()  # the tissue's body
     assert not mask[100:, :15].any()  # glass
@@ -180,3 +268,11 @@ def test_annotated_glands_lose_nothing(shared_data: Path, number: int) -> None:
     large = cv2.resize(mask.astype(np.uint8), glands.shape[::-1], interpolation=cv2.INTER_NEAREST)
     assert glands.any()
     assert (large[glands] == 1).all()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.995, 1.0])
+def test_quantiles_of_counts_are_those_of_the_levels(share: float) -> None:
+    for size in (1, 2, 7, 100):
+        levels = np.random.default_rng(size).integers(0, 256, (1, size), np.uint8)
+        found = glass.find_quantile(glass.count_levels(levels), share)
+        assert found == pytest.approx(float(np.quantile(levels, share)))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+
+import platformdirs
 
 from glandseg.runtime.engine.sidecar import find_sidecar
 from glandseg.runtime.errors import BadInputError, EnvironmentLacksError
@@ -47,11 +48,7 @@ def choose_onnx(model: Path, precision: str, say: Say) -> Path:
 
 def find_cache() -> Path:
     """Give the user's folder for engines whose models lie where nothing can be written."""
-    if os.name == "nt":
-        base = os.environ.get("LOCALAPPDATA")
-        return (Path(base) if base else Path.home() / "AppData" / "Local") / "glandseg" / "engines"
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "glandseg" / "engines"
+    return platformdirs.user_cache_path("glandseg", appauthor=False) / "engines"
 
 
 def list_places(onnx: Path, sha256: str, cache: Path) -> list[Path]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -256,9 +255,6 @@ def test_a_damaged_model_is_refused(model: Path, find_one: Find) -> None:
         find_one(model)
 
 
-def test_the_cache_is_the_users(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    variable = "LOCALAPPDATA" if os.name == "nt" else "XDG_CACHE_HOME"
-    monkeypatch.setenv(variable, str(tmp_path))
-    assert find_cache() == tmp_path / "glandseg" / "engines"
-    monkeypatch.delenv(variable)
+def test_the_cache_is_the_users() -> None:
     assert Path.home() in find_cache().parents
+    assert "glandseg" in find_cache().parts

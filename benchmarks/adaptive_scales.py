@@ -1,0 +1,178 @@
+"""What do the papers' eight scales gain, and what is left of it when the dear ones run only where unsure?
+
+Every window of every scale is run once and kept; then the full list, single scales and the adaptive rule are
+scored from the same answers, with several of its settings.
+
+    python benchmarks/adaptive_scales.py ../shared/data/glas --part train --um 0.62 --out FILE.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glandseg.runtime import adaptive
+from glandseg.runtime.adaptive import AdaptiveRoute
+from glandseg.runtime.backend import Network
+from glandseg.runtime.mirrored import Mirrored
+from glandseg.runtime.model_file import find_model
+from glandseg.runtime.plane import SlidePlane
+from glandseg.runtime.route import list_windows
+from glandseg.runtime.scales import ScalePlane, average_scales
+from glandseg.runtime.segment import GLAND
+from glandseg.runtime.session import Session
+from glandseg.runtime.settings import PAPER_SCALES
+from glandseg.runtime.slide import open_slide
+from glandseg.runtime.window_store import Key, WindowStore
+from glandseg.training.data.picture import Picture
+from glandseg.training.datasets import find_pictures
+from glandseg.training.evaluate import choose_part
+from glandseg.training.metrics import Confusion
+
+BATCH = 8
+CHEAP = [(1.0,), (1.0, 0.75), (1.0, 1.25), (0.75, 1.0, 1.25), (1.0, 1.25, 1.5), (0.75, 1.0, 1.25, 1.5)]
+SHARES = (0.02, 0.05, 0.1, 0.2, 0.4)
+Scores = dict[str, tuple[Confusion, int]]  # by rule: pixels counted, windows run
+
+
+def main() -> None:
+    """Score every rule on every picture, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--part", default="train")
+    parser.add_argument("--um", type=float, required=True, help="um/px of the pictures")
+    parser.add_argument("--model", type=Path)
+    parser.add_argument("--every", type=int, default=1, help="take every n-th picture")
+    parser.add_argument("--flips", action="store_true", help="average with the mirror image too")
+    parser.add_argument("--out", type=Path)
+    asked = parser.parse_args()
+    pictures = choose_part(find_pictures(asked.data), asked.part)[:: asked.every]
+    file = find_model(asked.model)
+    totals: Scores = {}
+    with Session(file.path, device="cpu") as session:
+        network: Network = Mirrored(session) if asked.flips else session
+        for picture in pictures:
+            with tempfile.TemporaryDirectory() as folder, WindowStore(Path(folder) / "all.windows") as store:
+                planes = lay_planes(picture, asked.um, session.card.um_per_px)
+                run_all(planes, network, store)
+                add(totals, score_rules(planes, store, picture))
+    rows = {name: (100 * confusion.miou, windows) for name, (confusion, windows) in totals.items()}
+    for name, (miou, windows) in rows.items():
+        print(f"{name:<44}{miou:8.2f} % {windows:8} windows")
+    if asked.out:
+        facts = {
+            "data": asked.data.name,
+            "part": asked.part,
+            "pictures": len(pictures),
+            "flips": asked.flips,
+            "model_sha256": file.sha256,
+            "rules": {name: {"miou": round(miou, 2), "windows": n} for name, (miou, n) in rows.items()},
+            "date": date.today().isoformat(),
+        }
+        asked.out.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+
+
+def lay_planes(picture: Picture, picture_um: float, model_um: float) -> list[ScalePlane]:
+    """Lay a plane over a picture for each of the papers' scales."""
+    slide = open_slide(picture.path, picture_um)
+    return [
+        ScalePlane(scale=scale, plane=SlidePlane(slide, model_um / scale), wanted=lambda *rectangle: True)
+        for scale in PAPER_SCALES
+    ]
+
+
+def run_all(planes: Sequence[ScalePlane], network: Network, store: WindowStore) -> None:
+    """Run every window of every plane."""
+    keys = list_windows(planes, 0, planes[0].plane.height_px * 99)
+    for first in range(0, len(keys), BATCH):
+        part = keys[first : first + BATCH]
+        windows = np.stack([planes[key.plane].read(key.row, key.column) for key in part])
+        for key, probability in zip(part, network.infer(windows)[:, GLAND], strict=True):
+            store.append(key, probability)
+
+
+def score_rules(planes: Sequence[ScalePlane], store: WindowStore, picture: Picture) -> Scores:
+    """Score single scales, the full list and the adaptive rule with each of its settings."""
+    scores = {f"scale {planes[i].scale:g}": score(planes, store, picture, [i]) for i in range(len(planes))}
+    scores["all scales"] = score(planes, store, picture, range(len(planes)))
+    for cheap in CHEAP:
+        indices = [PAPER_SCALES.index(scale) for scale in cheap]
+        scores[f"cheap {cheap} alone"] = score(planes, store, picture, indices)
+        for share in SHARES:
+            adaptive.LEAST_SHARE = share
+            scores[f"cheap {cheap}, unsure {share}"] = score_adaptive(planes, store, picture, indices)
+    return scores
+
+
+def score(
+    planes: Sequence[ScalePlane], store: WindowStore, picture: Picture, indices: Sequence[int]
+) -> tuple[Confusion, int]:
+    """Score the mean of some scales, each run everywhere."""
+    ran = {key for key in store if key.plane in indices}
+    return compare(planes, store, picture, ran), len(ran)
+
+
+def score_adaptive(
+    planes: Sequence[ScalePlane], store: WindowStore, picture: Picture, cheap: Sequence[int]
+) -> tuple[Confusion, int]:
+    """Score the adaptive rule."""
+    order = [*cheap, *(index for index in range(len(planes)) if index not in cheap)]
+    base = next(item for item in planes if item.scale == 1).lattice
+    route = AdaptiveRoute(
+        planes=[planes[index] for index in order],
+        cheap=len(cheap),
+        store=Renumbered(store, order),  # type: ignore[arg-type]
+        height_px=base.height_px,
+        width_px=base.width_px,
+        swath_px=4096,
+    )
+    ran = {key._replace(plane=order[key.plane]) for step in route for key in step.windows}
+    return compare(planes, store, picture, ran), len(ran)
+
+
+class Renumbered:
+    """A store whose planes are in another order."""
+
+    def __init__(self, store: WindowStore, order: Sequence[int]) -> None:
+        self._store, self._order = store, order
+
+    def get(self, key: Key) -> NDArray[np.uint8] | None:
+        """Give a window by its plane's place in the order."""
+        return self._store.get(key._replace(plane=self._order[key.plane]))
+
+
+def compare(planes: Sequence[ScalePlane], store: WindowStore, picture: Picture, ran: set[Key]) -> Confusion:
+    """Compare the mean of the windows that ran with the picture's outlines, px by px of the base plane."""
+
+    def get(index: int, row: int, column: int) -> NDArray[np.uint8] | None:
+        key = Key(index, row, column)
+        return store.get(key) if key in ran else None
+
+    base = next(item for item in planes if item.scale == 1)
+    gets = [lambda row, column, index=index: get(index, row, column) for index in range(len(planes))]
+    height, width = base.lattice.height_px, base.lattice.width_px
+    mask = average_scales(planes, gets, 0, 0, height, width) >= 128
+    truth = picture.read_mask(None)
+    rows, columns = (
+        np.minimum(((np.arange(size) + 0.5) / base.plane.l0_per_px).astype(np.intp), limit - 1)
+        for size, limit in zip(truth.shape, mask.shape, strict=True)
+    )
+    return Confusion.of(mask[np.ix_(rows, columns)], truth == 1)
+
+
+def add(totals: Scores, scores: Scores) -> None:
+    """Add a picture's scores."""
+    for name, (confusion, windows) in scores.items():
+        known = totals.get(name, (Confusion.empty(), 0))
+        totals[name] = (known[0] + confusion, known[1] + windows)
+
+
+if __name__ == "__main__":
+    main()

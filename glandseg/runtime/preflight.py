@@ -1,0 +1,70 @@
+"""What a slide will take, told and checked before the network runs."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from glandseg.runtime.errors import EnvironmentLacksError
+from glandseg.runtime.memory import GIB
+
+_WINDOW_BYTES = 45_000  # of a kept window, packed; measured at most 35 kB on tissue full of glands
+_MAPS = 3  # probability, unstained px, mask: a byte a px each where there is gland, at most
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preflight:
+    """What a slide will take.
+
+    Attributes:
+        windows: of the network, in all; at most, if some depend on others.
+        left: that are not kept from an earlier, unfinished run.
+        seconds: of the network, for those left.
+        memory: bytes of the process, at its peak.
+        disk: bytes, while it runs.
+    """
+
+    windows: int
+    left: int
+    seconds: float
+    memory: int
+    disk: int
+
+    @classmethod
+    def weigh(cls, windows: int, left: int, window_s: float, memory: int, pixels: int) -> Preflight:
+        """Weigh what `windows` windows over a base plane of `pixels` px will take."""
+        disk = windows * _WINDOW_BYTES + _MAPS * pixels
+        return cls(windows=windows, left=left, seconds=left * window_s, memory=memory, disk=disk)
+
+    def __str__(self) -> str:
+        """Say it in a line."""
+        kept = f", {self.windows - self.left:,} of them kept from before" if self.left < self.windows else ""
+        return (
+            f"{self.windows:,} windows{kept}; about {describe_seconds(self.seconds)} of network, "
+            f"{self.memory / GIB:.1f} GiB of memory, up to {self.disk / GIB:.2g} GiB of disk"
+        )
+
+    def check_disk(self, folder: Path, used: int) -> None:
+        """Refuse if the disk is too small.
+
+        Args:
+            folder: of the work.
+            used: bytes that it holds already.
+
+        Raises:
+            EnvironmentLacksError: with what is needed and what is free.
+        """
+        free = shutil.disk_usage(folder).free + used
+        if free < self.disk:
+            raise EnvironmentLacksError(
+                f"{folder.parent}: {self.disk / GIB:.2g} GiB are needed while the slide is worked on, "
+                f"{free / GIB:.2g} GiB are free. Free space, or give another --out."
+            )
+
+
+def describe_seconds(seconds: float) -> str:
+    """Say a duration roughly: "40 s", "12 min", "3.5 h"."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

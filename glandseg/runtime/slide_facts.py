@@ -1,0 +1,77 @@
+"""What a slide is, for the terminal, the outputs and the record; and what its result depends on."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import glandseg
+from glandseg.runtime.backend import ModelBackend
+from glandseg.runtime.findings import Findings
+from glandseg.runtime.ledger import Ledger
+from glandseg.runtime.model_file import ModelFile, hash_file
+from glandseg.runtime.plane import SlidePlane
+from glandseg.runtime.reader import Slide
+from glandseg.runtime.resolution import warn_of_scale
+from glandseg.runtime.settings import InferSettings
+from glandseg.runtime.tissue import TissueMask
+
+_AFTERWARDS = ("threshold", "min_gland_um2", "min_lumen_um2", "batch", "max_ram_gib", "max_unread", "roi")
+
+
+def describe_slide(slide: Slide, plane: SlidePlane) -> str:
+    """Say in a line what the slide is and how it will be read."""
+    resolution = slide.resolution
+    known = f"{resolution.um_per_px:.4g} um/px ({resolution.source})" if resolution else "unknown um/px"
+    return (
+        f"{slide.path.name}: {slide.format}, {slide.width_l0} x {slide.height_l0} px at {known}, "
+        f"read as {plane.width_px} x {plane.height_px} px at {plane.um_per_px:g} um/px"
+    )
+
+
+def describe_frame(slide: Slide, plane: SlidePlane) -> dict[str, str]:
+    """Say what the outlines count in, and how the slide's um/px is known."""
+    resolution = slide.resolution
+    return {
+        "format": slide.format,
+        "size_l0": f"{slide.width_l0} x {slide.height_l0}",
+        "frame": slide.frame,
+        "um_per_px": f"{resolution.um_per_px:.6g}" if resolution else "",
+        "um_per_px_source": resolution.source if resolution else "",
+        "l0_per_model_px": f"{plane.l0_per_px:.6g}",
+    }
+
+
+def list_warnings(
+    findings: Findings, tissue: TissueMask, dark: bool, ledger: Ledger, slide: Slide
+) -> tuple[str, ...]:
+    """List what a reader of the outputs should know."""
+    warnings: list[str] = []
+    if slide.resolution is not None:
+        warnings += slide.resolution.warnings
+        warnings += warn_of_scale(slide.resolution.um_per_px, findings.plane.um_per_px)
+    if dark:
+        warnings.append("dark background: not a bright-field slide, so not what the model knows")
+    if ledger.entries:
+        parts = len(ledger.entries)
+        warnings.append(f"{parts} part{'s' * (parts > 1)} of the slide cannot be read: left out and listed")
+    if not tissue.mask.any():
+        warnings.append("no tissue found: an empty slide, or --no-tissue-mask is needed")
+    elif not findings.glands:
+        warnings.append("no gland found")
+    return tuple(warnings)
+
+
+def list_grounds(
+    slide_sha256: str, model: ModelFile, backend: ModelBackend, settings: InferSettings
+) -> dict[str, Any]:
+    """List what the network's answers depend on, to the last bit: unfinished work is continued by this."""
+    asked = {key: value for key, value in asdict(settings).items() if key not in _AFTERWARDS}
+    return {
+        "glandseg": glandseg.__version__,
+        "slide": slide_sha256,
+        "model": model.sha256,
+        "backend": backend.identity,
+        "roi": hash_file(settings.roi) if settings.roi else None,
+        **asked,
+    }

@@ -1,0 +1,52 @@
+"""Maps on disk made of arrays, and the glands traced from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from glandseg.runtime.gland_spool import Glands
+from glandseg.runtime.glands import GlandTracer
+from glandseg.runtime.tile_map import TileMap
+
+LayMap = Callable[[NDArray[Any]], TileMap]
+Trace = Callable[..., Glands]
+
+
+@pytest.fixture
+def lay_map(tmp_path: Path) -> Iterator[LayMap]:
+    """Give a function that lays an (H, W) array of bytes or bools on disk."""
+    with ExitStack() as files:
+
+        def lay(array: NDArray[Any]) -> TileMap:
+            laid = files.enter_context(TileMap(tmp_path / f"{uuid4()}.map", *array.shape))
+            laid.write(0, 0, array.astype(np.uint8))
+            return laid
+
+        yield lay
+
+
+@pytest.fixture
+def trace(tmp_path: Path, lay_map: LayMap) -> Iterator[Trace]:
+    """Give a function that traces the glands of an array; `rows` are told to the tracer on the way."""
+    with ExitStack() as files:
+
+        def run(probability: NDArray[np.uint8], *, rows: Sequence[int] = (), **options: Any) -> Glands:
+            settings = {"um_per_px": 1.0, "min_gland_um2": 0.0, "min_lumen_um2": 0.0, **options}
+            unstained = settings.pop("unstained", np.zeros(probability.shape, bool))
+            scratch = tmp_path / uuid4().hex
+            scratch.mkdir()
+            maps = lay_map(probability), lay_map(unstained)
+            tracer = files.enter_context(GlandTracer(*maps, scratch, **settings))
+            for row in rows:
+                tracer.advance(row)
+            return tracer.finish()
+
+        yield run
