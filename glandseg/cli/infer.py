@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -161,7 +163,7 @@ def infer_one(
     from glandseg.runtime.infer import infer_slide
 
     start = time.monotonic()
-    with show_progress("windows") as advance:
+    with tell_how_to_go_on(path), show_progress("windows") as advance:
         result = infer_slide(
             path,
             backend,
@@ -182,6 +184,16 @@ def infer_one(
     )
     for output in result.outputs:
         typer.echo(f"  {output}")
+
+
+@contextlib.contextmanager
+def tell_how_to_go_on(path: Path) -> Iterator[None]:
+    """Say, when Ctrl-C stops a slide, that its finished windows are kept."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo(f"{path.name}: finished windows are kept; the same command goes on from there", err=True)
+        raise
 
 
 def expand_patterns(slides: list[Path]) -> list[Path]:

@@ -8,7 +8,7 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from glandseg.runtime.backend import ModelBackend
-from glandseg.runtime.errors import GlandsegError
+from glandseg.runtime.errors import BadInputError
 from glandseg.runtime.findings import Findings, write_findings
 from glandseg.runtime.gland_spool import Glands
 from glandseg.runtime.ledger import Ledger
@@ -37,8 +37,8 @@ TOLERANCE_PX = 0.1  # of outlines: a quarter of the vertices, and no gland's are
 Say = Callable[[str], None]
 
 
-class UnreadError(GlandsegError):
-    """More of the tissue cannot be read than was allowed (exit code 4)."""
+class UnreadError(BadInputError):
+    """More of the tissue cannot be read than was allowed (exit code 2)."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -41,7 +41,7 @@ class Preflight:
         """Say it in a line."""
         kept = f", {self.windows - self.left:,} of them kept from before" if self.left < self.windows else ""
         return (
-            f"{self.windows:,} windows{kept}; about {describe_seconds(self.seconds)} of network, "
+            f"{self.windows:,} window{'s' * (self.windows != 1)}{kept}; about {describe_seconds(self.seconds)} of network, "
             f"{self.memory / GIB:.1f} GiB of memory, up to {self.disk / GIB:.2g} GiB of disk"
         )
 

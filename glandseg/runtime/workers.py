@@ -12,15 +12,15 @@ from functools import partial
 from types import TracebackType
 from typing import Any, TypeVar
 
-from glandseg.runtime.errors import GlandsegError
+from glandseg.runtime.errors import EnvironmentLacksError
 
 T = TypeVar("T")
 _PATIENCE_S = 5.0  # that calls in progress are given to end when the workers are dismissed
 _TICK_S = 0.5  # between looks at the clock; Ctrl-C is heard between them on Windows too
 
 
-class StalledError(GlandsegError):
-    """Something that should have answered long ago has not (exit code 4)."""
+class StalledError(EnvironmentLacksError):
+    """Something that should have answered long ago has not (exit code 3)."""
 
 
 class Workers:

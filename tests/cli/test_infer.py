@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -40,8 +41,10 @@ def test_outputs_lie_beside_the_slide(slide: Path, red_model: Path, run_command:
     assert all(path.is_file() for path in list_outputs(slide, slide.parent))
     assert outcome.out[0].startswith("model: red is gland (--model), learned on drawings; ONNX Runtime")
     assert outcome.out[1].startswith("one.tif: tiff, 600 x 500 px at 0.5 um/px (TIFF resolution tags)")
-    assert outcome.out[2].startswith("one.tif: 1 glands, 0.008 mm2 of 0.078 mm2 tissue, in ")
-    assert [line.strip() for line in outcome.out[3:]] == [
+    assert outcome.out[2].startswith("1 window; about ")
+    assert outcome.out[3].startswith("one.tif: 1 glands, 0.008 mm2 of 0.078 mm2 tissue, in ")
+    assert outcome.out[3].endswith("% of the time")
+    assert [line.strip() for line in outcome.out[4:]] == [
         str(path) for path in list_outputs(slide, slide.parent)
     ]
 
@@ -65,15 +68,24 @@ def test_every_option_is_taken(slide: Path, tmp_path: Path, red_model: Path, run
         "--device": "cpu",
         "--batch": 2,
         "--threads": 1,
+        "--max-ram": 1.5,
+        "--max-unread": 0.5,
+        "--profile": tmp_path / "trace.json",
     }
     words = [word for pair in options.items() for word in pair]
-    outcome = run_command("infer", slide, *words, "--no-tissue-mask")
+    outcome = run_command("infer", slide, *words, "--no-tissue-mask", "--flips")
     assert outcome.code == 0
+    events = json.loads((tmp_path / "trace.json").read_text(encoding="utf-8"))["traceEvents"]
+    assert {event["ph"] for event in events} == {"M", "X"}
+    assert any(line.startswith("network ") for line in outcome.out)
     record = (tmp_path / "out" / "one.run.json").read_text(encoding="utf-8")
     for fact in (
         '"threshold": 0.4',
         '"mpp": 0.4',
         '"batch": 2',
+        '"flips": true',
+        '"max_ram_gib": 1.5',
+        '"max_unread": 0.5',
         '"tissue_mask": false',
         '"min_gland_um2": 10.0',
     ):
@@ -98,7 +110,7 @@ def test_the_newest_export_is_taken_by_default(
     os.utime(tmp_path / "models" / "old" / "old.onnx", (1e9 - 1, 1e9 - 1))
     outcome = run_command("infer", slide)
     assert outcome.code == 0
-    assert "(newest export)" in outcome.out[0]
+    assert any("(newest export)" in line for line in outcome.out)
 
 
 def test_one_bad_slide_does_not_stop_the_others(

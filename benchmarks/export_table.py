@@ -1,0 +1,208 @@
+"""What export costs and gains on this CPU: size, seconds, tiles a second, and how near each file stays.
+
+Three networks: the bundled model, and the papers' PSPNets on ResNeSt-200 and ResNet38 with weights by chance,
+whose speed is that of trained ones and whose answers are not (deep networks by chance turn any rounding into
+noise, so their differences are left out). The ways to run a network take turns, one batch each, so that
+whatever else the machine does falls on all of them alike: compare the ratios of one run.
+
+    python -m benchmarks.export_table --run runs/glandseg-colon --ebhi EBHI --glas GLAS
+    python -m benchmarks.export_table --networks resnet38 --rounds 2
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import onnx
+import torch
+from torch import nn
+
+from benchmarks.measured_on import describe_circumstances
+from glandseg.export.half import to_half
+from glandseg.export.int8 import FOR_CPU, FOR_TENSORRT, to_int8
+from glandseg.export.int8_calibration import draw_calibration, read_calibration
+from glandseg.export.onnx_file import stamp, trace_segmenter, write_model
+from glandseg.runtime.backend import Network
+from glandseg.runtime.card import ModelCard
+from glandseg.runtime.parity import draw_golden_tiles, measure_parity
+from glandseg.runtime.session import Session, count_cpus
+from glandseg.training.datasets import find_pictures
+from glandseg.training.evaluate import choose_part, evaluate
+from glandseg.training.pspnet import PSPNet
+from glandseg.training.run import Run, load_segmenter, open_run
+from glandseg.training.torch_backend import TorchBackend
+from glandseg.training.trunks.build import build_trunk
+
+OWN, UM_PER_PX = "mobilenetv2", 1.3
+# Of each network: output stride, width of the head, windows a call, tiles that INT8 ranges are measured on.
+NETWORKS = {OWN: (16, 128, 4, 32), "resnest200": (8, 512, 1, 2), "resnet38": (8, 512, 1, 2)}
+FILES = ("float32", "float16", "int8", "int8 for TensorRT")
+Clocked = tuple[Any, float]
+
+
+def main() -> None:
+    """Measure, write the JSON and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--networks", default=",".join(NETWORKS))
+    parser.add_argument("--run", type=Path, help="the bundled model's run; without it, weights by chance")
+    parser.add_argument(
+        "--ebhi", type=Path, help="EBHI-Seg: calibrates INT8, and scores the held-out patients"
+    )
+    parser.add_argument("--glas", type=Path, help="GlaS, whose testA is scored")
+    parser.add_argument("--threads", type=int, default=count_cpus())
+    parser.add_argument("--rounds", type=int, default=7, help="timed calls of each way, after one to warm up")
+    parser.add_argument("--compile", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "export-table.json")
+    asked = parser.parse_args()
+    torch.set_num_threads(asked.threads)
+    networks = {name: measure(name, asked) for name in asked.networks.split(",")}
+    result = {
+        "networks": networks,
+        "threads": asked.threads,
+        "rounds": asked.rounds,
+        **describe_circumstances(),
+    }
+    asked.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    print(to_markdown(result))
+
+
+def measure(name: str, asked: argparse.Namespace) -> dict[str, Any]:
+    """Export one network in every precision, and measure its files."""
+    stride, width, batch, tiles = NETWORKS[name]
+    run = open_run(asked.run) if name == OWN and asked.run else None
+    torch.manual_seed(0)
+    segmenter = load_segmenter(run) if run else PSPNet(build_trunk(name, stride), width=width).eval()
+    with tempfile.TemporaryDirectory() as folder:
+        paths, facts = export(segmenter, run, Path(folder), tiles, asked.ebhi)
+        rates = measure_rates(segmenter, paths, batch, asked)
+        if run:
+            for file, path in paths.items():
+                facts[file] |= compare(segmenter, path) | score(path, asked.ebhi, asked.glas, asked.threads)
+    return {"network": f"PSPNet on {name}, output stride {stride}, trained: {run is not None}",
+            "windows_a_call": batch, "tiles_per_s": rates, "files": facts}  # fmt: skip
+
+
+def export(
+    segmenter: nn.Module, run: Run | None, folder: Path, tiles: int, ebhi: Path | None
+) -> tuple[dict[str, Path], dict[str, dict[str, Any]]]:
+    """Write all files; give their paths, and each one's size and seconds (float32's are part of each)."""
+    calibration = read_calibration(ebhi, run, UM_PER_PX) if run and ebhi else draw_calibration(UM_PER_PX)
+    measured_on = calibration.tiles[:tiles]
+    model, seconds = clock(lambda: trace_segmenter(segmenter))
+    makers: dict[str, Callable[[], onnx.ModelProto]] = {
+        "float32": lambda: model,
+        "float16": lambda: to_half(model),
+        "int8": lambda: to_int8(model, measured_on, FOR_CPU),
+        "int8 for TensorRT": lambda: to_int8(model, measured_on, FOR_TENSORRT),
+    }
+    paths: dict[str, Path] = {}
+    facts: dict[str, dict[str, Any]] = {}
+    for number, file in enumerate(FILES):
+        made, more = clock(makers[file])
+        precision = file.split()[0]
+        stamp(made, ModelCard(name="table", network="", tissue="", um_per_px=UM_PER_PX, weights_sha256="",
+                              precision=precision))  # fmt: skip
+        paths[file] = folder / f"{number}.onnx"
+        write_model(paths[file], made)
+        facts[file] = {"mb": round(paths[file].stat().st_size / 1e6, 2), "export_s": round(seconds + more, 1)}
+    facts["int8"]["calibration"] = f"{len(measured_on)} of {calibration.source}"
+    return paths, facts
+
+
+def measure_rates(
+    segmenter: nn.Module, paths: dict[str, Path], batch: int, asked: argparse.Namespace
+) -> dict[str, float]:
+    """Give each way's tiles a second, by the median of its calls."""
+    tiles = draw_golden_tiles(UM_PER_PX)[:batch]
+    with ExitStack() as stack:
+        ways: dict[str, Network] = {"PyTorch eager": TorchBackend(segmenter)}
+        if asked.compile:
+            ways["torch.compile"] = TorchBackend(torch.compile(segmenter))  # type: ignore[arg-type]
+        for file, path in paths.items():
+            ways[f"ONNX Runtime, {file}"] = stack.enter_context(
+                Session(path, device="cpu", threads=asked.threads)
+            )
+        for network in ways.values():
+            network.infer(tiles)
+        seconds: dict[str, list[float]] = {name: [] for name in ways}
+        for name, network in _take_turns(ways, asked.rounds):
+            seconds[name].append(clock(lambda network=network: network.infer(tiles))[1])  # type: ignore[misc]
+    return {name: round(batch / statistics.median(each), 2) for name, each in seconds.items()}
+
+
+def _take_turns(ways: dict[str, Network], rounds: int) -> Iterator[tuple[str, Network]]:
+    for _ in range(rounds):
+        yield from ways.items()
+
+
+def compare(segmenter: nn.Module, path: Path) -> dict[str, Any]:
+    """Give how far a file is from PyTorch on the golden tiles."""
+    with Session(path, device="cpu") as session:
+        parity = measure_parity(TorchBackend(segmenter), session, draw_golden_tiles(UM_PER_PX))
+    return {"parity": {key: round(value, 6) for key, value in asdict(parity).items()}}
+
+
+def score(path: Path, ebhi: Path | None, glas: Path | None, threads: int) -> dict[str, Any]:
+    """Give a file's mIoU in percent on the held-out images."""
+    scores = {}
+    with Session(path, device="cpu", threads=threads) as session:
+        for folder, part in ((ebhi, "test"), (glas, "testA")):
+            if folder is not None:
+                scores[part] = score_part(session, folder, part)
+    return {"miou": scores} if scores else {}
+
+
+def score_part(session: Session, folder: Path, part: str) -> float:
+    """Give the mIoU in percent on one part of a data set."""
+    data_set = find_pictures(folder)
+    found = evaluate(
+        choose_part(data_set, part),
+        session,
+        picture_um=data_set.um_per_px or UM_PER_PX,
+        model_um=UM_PER_PX,
+    )
+    return round(100 * found.total.confusion.miou, 3)
+
+
+def clock(part: Callable[[], Any]) -> Clocked:
+    """Give what a part gives, and its seconds."""
+    before = time.perf_counter()
+    given = part()
+    return given, time.perf_counter() - before
+
+
+def to_markdown(result: dict[str, Any]) -> str:
+    """Give the table, a line for each file and way."""
+    lines = [
+        "| network | run by | MB | export s | tiles/s | of float32 file | max dp | pixels alike | mIoU |",
+        "|---|---|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for name, network in result["networks"].items():
+        rates = network["tiles_per_s"]
+        for way, rate in rates.items():
+            facts = network["files"].get(way.removeprefix("ONNX Runtime, "), {})
+            lines.append(_lay_line(name, way, rate, rate / rates["ONNX Runtime, float32"], facts))
+    return "\n".join(lines)
+
+
+def _lay_line(name: str, way: str, rate: float, ratio: float, facts: dict[str, Any]) -> str:
+    parity, miou = facts.get("parity"), facts.get("miou", {})
+    near = f"{parity['max_dp']:.4f} | {parity['argmax_agreement']:.5f}" if parity else " | "
+    scores = ", ".join(f"{value:.2f}" for value in miou.values())
+    return (
+        f"| {name} | {way} | {facts.get('mb', '')} | {facts.get('export_s', '')} | {rate:.2f} | {ratio:.2f} "
+        f"| {near} | {scores} |"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""How near `glandseg infer` comes to its floor: what the network alone takes on windows that are in memory.
+
+The floor runs the same windows in the same batches through a session of the same settings. Both take turns.
+`process` is the whole command, from its start to its end: Python, the model, tracing and all outputs
+included. `windows` is the stage in which the network runs, beside reading and blending, by the record.
+
+    python benchmarks/floor.py --side 8192 --runs 5 --json benchmarks/results/NAME.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.bench_case import Case, add_case_options, prepare_case, tell_result
+from benchmarks.watched_run import watch
+from glandseg.runtime.plane import SlidePlane
+from glandseg.runtime.session import Session, count_cpus
+from glandseg.runtime.slide import open_slide
+from glandseg.runtime.windows import WINDOW_PX, window_starts
+
+BATCH = 8
+AIM = 1.10
+RARELY_S = 0.25  # between two samples of memory, so as not to disturb
+
+
+def main() -> None:
+    """Measure both in turns, and tell the result."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--runs", type=int, default=5)
+    add_case_options(parser, side=8192)
+    asked = parser.parse_args()
+    with prepare_case(asked) as case:
+        windows = read_windows(case)
+        seconds: dict[str, list[float]] = {"floor": [], "process": [], "windows": []}
+        for run in range(asked.runs):
+            seconds["floor"].append(measure_floor(case, windows))
+            process, result = measure_command(case, case.folder / f"run-{run}", asked.options)
+            if result["windows"] != len(windows):
+                raise SystemExit(f"the floor has {len(windows)} windows, the slide {result['windows']}")
+            seconds["process"].append(process)
+            seconds["windows"].append(result["seconds"]["windows"])
+        facts = {"windows_run": len(windows), "batch": BATCH, "cpus": count_cpus(), **list_ratios(seconds)}
+    tell_result(asked, {**case.facts, **facts, "aim": AIM})
+
+
+def read_windows(case: Case) -> NDArray[np.uint8]:
+    """Every window of the slide at every scale, (N, 320, 320, 3) uint8 RGB; all of them hold tissue."""
+    windows = []
+    with open_slide(case.slide, None) as slide:
+        for scale in case.scales:
+            plane = SlidePlane(slide, case.um / scale)
+            columns, rows = window_starts(plane.width_px), window_starts(plane.height_px)
+            windows += [plane.read(x, y, WINDOW_PX, WINDOW_PX) for y in rows for x in columns]
+    return np.stack(windows)
+
+
+def measure_floor(case: Case, windows: NDArray[np.uint8]) -> float:
+    """Seconds of the network on windows in memory, after one batch to warm up."""
+    with Session(case.model, device="cpu", threads=count_cpus()) as session:
+        session.infer(windows[:BATCH])
+        before = time.perf_counter()
+        for first in range(0, len(windows), BATCH):
+            session.infer(windows[first : first + BATCH])
+        return round(time.perf_counter() - before, 3)
+
+
+def measure_command(case: Case, out: Path, options: Sequence[str]) -> tuple[float, dict[str, Any]]:
+    """Seconds of the whole command, and the result by its record."""
+    given = ["--threads", str(count_cpus()), "--batch", str(BATCH), "--device", "cpu", *options]
+    run = watch(case.command(out, given), interval_s=RARELY_S)
+    if run.exit_code:
+        raise SystemExit(f"glandseg infer: exit code {run.exit_code}: {run.output}")
+    record = json.loads(next(out.glob("*.run.json")).read_text(encoding="utf-8"))
+    return run.seconds, record["result"]
+
+
+def list_ratios(seconds: dict[str, list[float]]) -> dict[str, object]:
+    """Every measurement, and how many times the floor the rest takes, by medians and by minima."""
+    ratios = {
+        f"{name}_over_floor_{how.__name__}": round(how(seconds[name]) / how(seconds["floor"]), 3)
+        for name in ("process", "windows")
+        for how in (statistics.median, min)
+    }
+    return {"seconds": seconds, **ratios}
+
+
+if __name__ == "__main__":
+    main()

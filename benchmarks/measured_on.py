@@ -1,0 +1,57 @@
+"""What a measurement was made on and with: processor, memory, system, versions, date, commit; no host."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from datetime import date
+from pathlib import Path
+
+from glandseg.runtime.record import list_versions
+from glandseg.runtime.session import count_cpus
+
+
+def describe_circumstances() -> dict[str, object]:
+    """List them, for the end of a result."""
+    return {
+        "machine": {
+            "processor": read_field(Path("/proc/cpuinfo"), "model name") or platform.processor(),
+            "cpus": count_cpus(),
+            "ram_gib": round(read_ram_kib() / 2**20, 1),
+            "system": describe_system(),
+        },
+        "versions": list_versions(),
+        "commit": ask_git("rev-parse", "--short", "HEAD") + ("+" if ask_git("status", "--porcelain") else ""),
+        "date": date.today().isoformat(),
+    }
+
+
+def describe_system() -> str:
+    """The operating system's name and release."""
+    try:
+        return platform.freedesktop_os_release()["PRETTY_NAME"]
+    except (OSError, KeyError):
+        return f"{platform.system()} {platform.release()}"
+
+
+def read_ram_kib() -> int:
+    """The machine's memory; 0 where the system does not tell."""
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 1024
+    return 0
+
+
+def read_field(path: Path, name: str) -> str:
+    """The first value of a name in a file of `name : value` lines."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(name)), "")
+
+
+def ask_git(*question: str) -> str:
+    """What git says about this checkout; nothing where there is none."""
+    command = ["git", "-C", str(Path(__file__).parent), *question]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""

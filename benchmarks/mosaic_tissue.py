@@ -1,0 +1,129 @@
+"""Squares of tissue with known glands, each encoded once: what a mosaic slide is laid from.
+
+A square is a picture and, to the right and below, its mirror image. Its side is a whole number of tiles at
+the three finest levels, so that these levels repeat the same encoded tiles wherever a square lies; the
+coarser levels, 1/64 of the pixels, are put together from what the squares shrink to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import imagecodecs
+import numpy as np
+from numpy.typing import NDArray
+
+from glandseg.runtime.synthetic import TileKind, draw_tile
+from glandseg.training.data.glas import UM_PER_PX, read_glas
+from glandseg.training.data.picture import Picture
+
+GLAS = Path(__file__).parents[2] / "shared" / "data" / "glas"
+SQUARE_PX = 1024
+TILE_PX = 256
+QUALITY = 85
+GLASS = 243  # grey level of empty glass
+DRAWN: tuple[TileKind, ...] = ("glands", "mixed", "glands", "stroma") * 6
+
+Draw = Callable[[], tuple[NDArray[np.uint8], NDArray[np.bool_]]]  # (1024, 1024, 3) RGB and (1024, 1024)
+
+
+@dataclass(frozen=True, eq=False)
+class Square:
+    """A square of tissue, ready to be written.
+
+    Attributes:
+        tiles: JPEG of each tile, by level and then row by row, for the levels that whole tiles cover.
+        reduced: the square at the further levels, (S, S, 3) uint8 RGB each, from 128 px down to 1.
+        glands: (1024, 128) uint8, eight pixels a byte.
+    """
+
+    tiles: tuple[tuple[bytes, ...], ...]
+    reduced: tuple[NDArray[np.uint8], ...]
+    glands: NDArray[np.uint8]
+
+
+class Tissue:
+    """Squares of tissue, each prepared when it is first asked for: about half a megabyte a square.
+
+    Attributes:
+        name: what they show.
+        um_per_px: of their pixels.
+    """
+
+    def __init__(self, name: str, draw: Sequence[Draw], um_per_px: float = UM_PER_PX) -> None:
+        self.name, self.um_per_px = name, um_per_px
+        self._draw, self._squares = draw, dict[int, Square]()
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._draw)
+
+    def __getitem__(self, index: int) -> Square:
+        """A square by its number."""
+        if index not in self._squares:
+            self._squares[index] = build_square(*self._draw[index]())
+        return self._squares[index]
+
+
+def find_tissue(glas: Path = GLAS) -> Tissue:
+    """The training images of GlaS; drawn tissue where the folder is not there."""
+    found = read_glas(glas) if glas.is_dir() else None
+    if found is None:
+        return Tissue("drawn tissue", [_draw_square(kind, seed) for seed, kind in enumerate(DRAWN)])
+    pictures = [picture for picture in found.pictures if picture.part == "train"]
+    return Tissue("GlaS, training images", [_read_square(picture) for picture in pictures])
+
+
+def build_square(image: NDArray[np.uint8], glands: NDArray[np.bool_]) -> Square:
+    """Encode and shrink a square.
+
+    Args:
+        image: (1024, 1024, 3) uint8 RGB.
+        glands: (1024, 1024) bool.
+    """
+    tiles = []
+    while len(image) >= TILE_PX:
+        tiles.append(tuple(encode_tile(tile) for tile in _cut(image)))
+        image = halve(image)
+    reduced = [image]
+    while len(reduced[-1]) > 1:
+        reduced.append(halve(reduced[-1]))
+    return Square(tuple(tiles), tuple(reduced), np.packbits(glands, axis=1))
+
+
+def encode_tile(tile: NDArray[np.uint8]) -> bytes:
+    """A (256, 256, 3) uint8 RGB tile as JPEG, YCbCr with halved colour as scanners write it."""
+    return bytes(
+        imagecodecs.jpeg8_encode(
+            tile, level=QUALITY, colorspace="RGB", outcolorspace="YCBCR", subsampling="420"
+        )
+    )
+
+
+def halve(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """An image of even size at half its size, by the mean of four."""
+    size = (image.shape[1] // 2, image.shape[0] // 2)
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _cut(image: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
+    starts = range(0, len(image), TILE_PX)
+    return [image[y : y + TILE_PX, x : x + TILE_PX] for y in starts for x in starts]
+
+
+def _read_square(picture: Picture) -> Draw:
+    return lambda: (_mirror(picture.read()), _mirror(picture.read_mask()).astype(np.bool_))
+
+
+def _draw_square(kind: TileKind, seed: int) -> Draw:
+    return lambda: draw_tile(SQUARE_PX, UM_PER_PX, seed, kind)
+
+
+def _mirror(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The picture's upper left, mirrored at its right and lower border up to the square's side."""
+    picture = picture[:SQUARE_PX, :SQUARE_PX]
+    beside, below = SQUARE_PX - picture.shape[1], SQUARE_PX - picture.shape[0]
+    return np.asarray(cv2.copyMakeBorder(picture, 0, below, 0, beside, cv2.BORDER_REFLECT), np.uint8)
