@@ -13,9 +13,9 @@ from torch import nn
 
 from glandseg.export.half import emulate_half
 from glandseg.export.onnx_file import stamp, write_model
-from glandseg.export.parity import Parity, check_parity, measure_parity
 from glandseg.runtime.card import ModelCard
 from glandseg.runtime.model_file import hash_file
+from glandseg.runtime.parity import Parity, check_parity, measure_parity
 from glandseg.runtime.session import Session
 from glandseg.training.torch_backend import TorchBackend
 
@@ -28,9 +28,10 @@ class Artefact:
         path: of the file.
         sha256: of its bytes.
         size: in bytes.
-        precision: "float32" or "float16".
+        precision: "float32", "float16" or "int8".
         parity: of the file, run by ONNX Runtime on the CPU, with PyTorch in float32.
         emulated: of float16 alone: parity of PyTorch with activations rounded as on a GPU.
+        calibration: of int8 alone: on what its ranges were measured.
     """
 
     path: Path
@@ -39,17 +40,20 @@ class Artefact:
     precision: str
     parity: Parity
     emulated: Parity | None
+    calibration: str | None
 
     def describe(self) -> dict[str, Any]:
         """Give what the record says of this file."""
         facts: dict[str, Any] = {"sha256": self.sha256, "bytes": self.size, "precision": self.precision}
         facts["parity"] = asdict(self.parity)
-        return facts | ({"emulated": asdict(self.emulated)} if self.emulated else {})
+        facts |= {"emulated": asdict(self.emulated)} if self.emulated else {}
+        return facts | ({"calibration": self.calibration} if self.calibration else {})
 
     def __str__(self) -> str:
         """Say what was written and how near it is."""
         worst = max(self.parity.max_dp, self.emulated.max_dp if self.emulated else 0.0)
-        return f"{self.path}: {self.precision}, {self.size / 1e6:.1f} MB, within {worst:.4f} of PyTorch"
+        told = f", calibrated on {self.calibration}" if self.calibration else ""
+        return f"{self.path}: {self.precision}, {self.size / 1e6:.1f} MB, within {worst:.4f} of PyTorch{told}"
 
 
 def make_artefact(
@@ -65,7 +69,7 @@ def make_artefact(
         tiles: (N, 320, 320, 3) uint8 RGB.
 
     Raises:
-        ExportError: if it does not compute what the segmenter does; the file is left to the caller.
+        ParityError: if it does not compute what the segmenter does; the file is left to the caller.
     """
     stamp(model, card)
     write_model(path, model)
@@ -84,4 +88,5 @@ def make_artefact(
         precision=card.precision,
         parity=parity,
         emulated=emulated,
+        calibration=card.calibration,
     )

@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
+from torch import nn
 
 import glandseg
 from glandseg.export.artefact import Artefact, make_artefact
 from glandseg.export.description import describe_model
+from glandseg.export.engine_file import build_engine
+from glandseg.export.export_settings import ExportSettings
 from glandseg.export.half import to_half
+from glandseg.export.int8 import LAYOUTS, to_int8
+from glandseg.export.int8_calibration import Calibration, draw_calibration, read_calibration
 from glandseg.export.onnx_file import trace_segmenter
-from glandseg.export.parity import draw_golden_tiles
 from glandseg.runtime.card import ModelCard
 from glandseg.runtime.errors import BadInputError
-from glandseg.runtime.model_file import HALF_SUFFIX, RECORD_SUFFIX, hash_file
+from glandseg.runtime.model_file import ENGINE_SUFFIX, HALF_SUFFIX, RECORD_SUFFIX, SUFFIXES, hash_file
 from glandseg.runtime.staging import stage_outputs
+from glandseg.runtime.tiles import gather_tiles
 from glandseg.training.run import Run, load_segmenter
+from glandseg.training.torch_backend import TorchBackend
 
 Say = Callable[[str], None]
 
@@ -44,59 +51,109 @@ class ExportResult:
 def export_run(
     run: Run,
     folder: Path | None = None,
+    settings: ExportSettings | None = None,
     *,
     name: str | None = None,
-    half: bool = False,
     facts: Mapping[str, Any] | None = None,
     say: Say = lambda line: None,
-    tiles: NDArray[np.uint8] | None = None,
+    golden: NDArray[np.uint8] | None = None,
 ) -> ExportResult:
-    """Write a run's segmenter as NAME.onnx, where asked as NAME.fp16.onnx too, and their record NAME.json.
+    """Write a run's segmenter as NAME.onnx, as the other files asked for, and their record NAME.json.
 
-    Nothing is put in place unless every file computes what PyTorch does.
+    Nothing is put in place unless every file computes what PyTorch does. An engine is built last, from the
+    file in place; where none can be built, that is said.
 
     Args:
         run: a finished run.
         folder: where; none means `models/NAME`.
+        settings: which files, and what they are made and proven with.
         name: of the model; none takes the run folder's.
-        half: write the float16 file too.
         facts: fields of the card that replace what the run says of itself.
         say: is told of each file, a line each.
-        tiles: (N, 320, 320, 3) uint8 RGB to compare on; none draws them.
+        golden: (N, 320, 320, 3) uint8 RGB to compare on; none draws them.
 
     Raises:
-        BadInputError: if the run, the name or a fact cannot be used.
+        BadInputError: if the run, the name, a fact or a tile cannot be used.
         EnvironmentLacksError: if the folder cannot be written, or ONNX Runtime is missing.
-        ExportError: if a file does not compute what PyTorch does.
+        ParityError: if a file does not compute what PyTorch does.
+        ExportError: if a file cannot be made.
     """
-    name = name or run.path.resolve().name
+    settings, name = settings or ExportSettings(), name or run.path.resolve().name
     _check_name(name)
-    segmenter = load_segmenter(run)
+    segmenter, folder = load_segmenter(run), folder or Path("models") / name
     card = describe_model(run, name, hash_file(run.segmenter_path), facts)
-    tiles = draw_golden_tiles(card.um_per_px) if tiles is None else tiles
-    folder, half_name = folder or Path("models") / name, f"{name}{HALF_SUFFIX}.onnx"
-    names = [f"{name}.onnx", *([half_name] if half else []), f"{name}{RECORD_SUFFIX}"]
+    tiles = gather_tiles(card.um_per_px, settings.tiles, settings.mpp, golden)
+    calibration = calibrate(card.um_per_px, settings, run) if settings.int8 else None
+    suffixes = _list_suffixes(settings)
+    names = [*(f"{name}{suffix}.onnx" for suffix in suffixes), f"{name}{RECORD_SUFFIX}"]
     with stage_outputs(folder, names) as stage:
-        model = trace_segmenter(segmenter)
-        made = [make_artefact(stage / names[0], model, card, segmenter, tiles)]
-        if half:
-            half_card = replace(card, precision="float16")
-            made.append(make_artefact(stage / half_name, to_half(model), half_card, segmenter, tiles))
-        (stage / names[-1]).write_text(_write_down(made, card), encoding="utf-8")
-    if not half:
-        (folder / half_name).unlink(missing_ok=True)  # an older export's
+        made = [
+            make_artefact(stage / f"{name}{suffix}.onnx", model, its_card, segmenter, tiles)
+            for suffix, model, its_card in convert(segmenter, card, settings.half, calibration)
+        ]
+        (stage / names[-1]).write_text(_write_down(made, card, len(tiles)), encoding="utf-8")
+    _remove_older(folder, name, suffixes)
     artefacts = tuple(replace(artefact, path=folder / artefact.path.name) for artefact in made)
     for artefact in artefacts:
         say(str(artefact))
+    if settings.half and settings.engine:
+        build_engine(artefacts[0].path, settings.targets, TorchBackend(segmenter), tiles, say)
     return ExportResult(card=card, record=folder / names[-1], artefacts=artefacts)
 
 
+def convert(
+    segmenter: nn.Module, card: ModelCard, half: bool, calibration: Calibration | None
+) -> Iterator[tuple[str, onnx.ModelProto, ModelCard]]:
+    """Give each file's suffix, model and card, float32 first.
+
+    Args:
+        segmenter: in float32.
+        card: of the float32 model.
+        half: give the float16 file.
+        calibration: for the INT8 files; none leaves them out.
+    """
+    model = trace_segmenter(segmenter)
+    yield "", model, card
+    if half:
+        yield HALF_SUFFIX, to_half(model), replace(card, precision="float16")
+    if calibration:
+        int8_card = replace(card, precision="int8", calibration=calibration.source)
+        for layout in LAYOUTS:
+            yield layout.suffix, to_int8(model, calibration.tiles, layout), int8_card
+
+
+def calibrate(um_per_px: float, settings: ExportSettings, run: Run) -> Calibration:
+    """Give the tiles that INT8 ranges are measured on."""
+    if settings.calibrate is None:
+        return draw_calibration(um_per_px)
+    return read_calibration(settings.calibrate, run, um_per_px, settings.mpp)
+
+
+def _list_suffixes(settings: ExportSettings) -> list[str]:
+    int8 = [layout.suffix for layout in LAYOUTS] if settings.int8 else []
+    return ["", *([HALF_SUFFIX] if settings.half else []), *int8]
+
+
+def _remove_older(folder: Path, name: str, made: Sequence[str]) -> None:
+    """Remove what an older export of that name wrote and this one did not: it holds other weights."""
+    for suffix in {"", *SUFFIXES}:
+        plan = folder / f"{name}{suffix}{ENGINE_SUFFIX}"
+        for path in (plan, plan.with_name(plan.name + RECORD_SUFFIX)):
+            path.unlink(missing_ok=True)
+        if suffix not in made:
+            (folder / f"{name}{suffix}.onnx").unlink(missing_ok=True)
+
+
 def _check_name(name: str) -> None:
-    if Path(name).name != name or name.startswith(".") or name.endswith(HALF_SUFFIX):
-        raise BadInputError(f"--name: a file name without folder or {HALF_SUFFIX}. Received: {name!r}")
+    if Path(name).name != name or name.startswith(".") or name.endswith(SUFFIXES):
+        raise BadInputError(
+            f"--name: a file name without folder, {' or '.join(SUFFIXES)}. Received: {name!r}"
+        )
 
 
-def _write_down(artefacts: Sequence[Artefact], card: ModelCard) -> str:
-    facts = {key: value for key, value in asdict(card).items() if key != "precision"}
+def _write_down(artefacts: Sequence[Artefact], card: ModelCard, tiles: int) -> str:
+    facts = {key: value for key, value in asdict(card).items() if key not in ("precision", "calibration")}
     files = {artefact.path.name: artefact.describe() for artefact in artefacts}
-    return json.dumps({"glandseg": glandseg.__version__, "files": files, "card": facts}, indent=1)
+    return json.dumps(
+        {"glandseg": glandseg.__version__, "tiles": tiles, "files": files, "card": facts}, indent=1
+    )

@@ -138,25 +138,24 @@ class Job:
         if self.settings.adaptive:
             scales = (*CHEAP_SCALES, *(scale for scale in PAPER_SCALES if scale not in CHEAP_SCALES))
             cheap = len(CHEAP_SCALES)
-        share = self.budget.plane_cache // len(scales)
+        cache_bytes = self.budget.share_planes(len(scales))
 
         def lay(scale: float) -> ScalePlane:
             um_per_px = self.backend.card.um_per_px / scale
-            plane = SlidePlane(self.slide, um_per_px, share, ledger, survey.fill_rgb)
+            plane = SlidePlane(self.slide, um_per_px, cache_bytes // len(scales), ledger, survey.fill_rgb)
             return ScalePlane(scale=scale, plane=plane, wanted=partial(self._wants, tissue))
 
         planes = [lay(scale) for scale in scales]
         base = next((item for item in planes if item.scale == 1), None) or lay(1.0)
-        return WindowRun(
-            planes=planes, cheap=cheap, base=base, work=self.work, cache_bytes=self.budget.plane_cache
-        )
+        return WindowRun(planes=planes, cheap=cheap, base=base, work=self.work, cache_bytes=cache_bytes)
 
     def _wants(self, tissue: TissueMask, *rectangle_um: float) -> bool:
         return tissue.covers(*rectangle_um) and (self.roi is None or self.roi.touches(*rectangle_um))
 
     def _prepare(self, run: WindowRun, say: Say) -> Pace:
         """Measure the network, say what the slide will take, and refuse if it does not fit."""
-        pace = measure_pace(self._infer, self.settings.batch, self.budget)
+        reserve = self.budget.reserve(len(run.planes))
+        pace = measure_pace(self._infer, self.settings.batch, self.budget.ceiling, reserve)
         lattice, windows = run.base.lattice, run.count()
         pixels = lattice.height_px * lattice.width_px
         preflight = Preflight.weigh(windows, run.count_left(), pace.window_s, pace.peak, pixels)

@@ -14,7 +14,8 @@ from glandseg.runtime.errors import EnvironmentLacksError
 from glandseg.runtime.windows import WINDOW_PX
 
 GIB = 1 << 30
-DECODER_SHARE, PLANE_SHARE = 1 / 16, 1 / 16  # of the ceiling: decoded parts of the file, resampled px
+CACHE_SHARE = 1 / 64  # of the ceiling: for decoded parts of the file, and as much for each plane of its px
+MOST_SHARES = 8
 _SPARE_BYTES = 160 << 20  # for windows under way, tracing and writing
 _WINDOW_BYTES = WINDOW_PX * WINDOW_PX * 3
 
@@ -32,17 +33,15 @@ class Budget:
     @property
     def decoder_cache(self) -> int:
         """Bytes for decoded parts of the slide's file."""
-        return int(self.ceiling * DECODER_SHARE)
+        return int(self.ceiling * CACHE_SHARE)
 
-    @property
-    def plane_cache(self) -> int:
-        """Bytes for resampled px, over all scales."""
-        return int(self.ceiling * PLANE_SHARE)
+    def share_planes(self, planes: int) -> int:
+        """Bytes for resampled px, over all planes."""
+        return int(self.ceiling * CACHE_SHARE * min(planes, MOST_SHARES))
 
-    @property
-    def reserve(self) -> int:
+    def reserve(self, planes: int) -> int:
         """Bytes that all but the network may take beyond what the process holds when the slide is opened."""
-        return self.decoder_cache + self.plane_cache + _SPARE_BYTES
+        return self.decoder_cache + self.share_planes(planes) + _SPARE_BYTES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,8 +59,16 @@ class Pace:
     peak: int
 
 
-def measure_pace(infer: Callable[[NDArray[np.uint8]], NDArray[np.uint8]], batch: int, budget: Budget) -> Pace:
+def measure_pace(
+    infer: Callable[[NDArray[np.uint8]], NDArray[np.uint8]], batch: int, ceiling: int, reserve: int
+) -> Pace:
     """Run the network on empty windows, and choose the largest batch up to `batch` that the ceiling allows.
+
+    Args:
+        infer: the network.
+        batch: windows a call, at most.
+        ceiling: bytes that the process may take.
+        reserve: bytes of these that are not for the network.
 
     Raises:
         EnvironmentLacksError: not even one window fits.
@@ -73,14 +80,14 @@ def measure_pace(infer: Callable[[NDArray[np.uint8]], NDArray[np.uint8]], batch:
     infer(make_blanks(min(batch, 2)))
     window_s = (time.perf_counter() - start) / min(batch, 2)
     each = max(one - bare, measure_memory() - one, 0) + _WINDOW_BYTES
-    room = budget.ceiling - budget.reserve - one
+    room = ceiling - reserve - one
     if room < 0:
         raise EnvironmentLacksError(
-            f"--max-ram {budget.ceiling / GIB:.2g}: this model needs {(one + budget.reserve) / GIB:.2g} GiB "
+            f"--max-ram {ceiling / GIB:.2g}: this model needs {(one + reserve) / GIB:.2g} GiB "
             "on this machine. Give more."
         )
     fitting = min(batch, 1 + int(room // each))
-    return Pace(batch=fitting, window_s=window_s, peak=one + budget.reserve + (fitting - 1) * each)
+    return Pace(batch=fitting, window_s=window_s, peak=one + reserve + (fitting - 1) * each)
 
 
 def measure_memory() -> int:

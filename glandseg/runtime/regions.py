@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from glandseg.runtime.tile_map import TileMap
 
-BAND_PX = 1 << 22  # pixels labelled at once
+BAND_PX = 1 << 20  # pixels labelled at once
 
 
 @dataclass(frozen=True, kw_only=True)

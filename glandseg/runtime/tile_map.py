@@ -61,7 +61,7 @@ class TileMap:
         for row in range(top // TILE_PX, -(-bottom // TILE_PX)):
             for column in range(left // TILE_PX, -(-right // TILE_PX)):
                 inner, outer = _match(row, column, top, left, block.shape)
-                block[outer] = self._read_tile(row, column)[inner]
+                block[outer] = self._read_rows(row, column, inner[0])[:, inner[1]]
         return block
 
     def close(self) -> None:
@@ -87,28 +87,29 @@ class TileMap:
         inner, outer = _match(row, column, top, left, block.shape)
         part = block[outer]
         with self._lock:
-            tile = part if part.shape == (TILE_PX, TILE_PX) else self._fetch(row, column)
-            if tile is not part:
-                tile[inner] = part
-            self._seek(row, column)
-            self._put(tile.tobytes())
+            rows = part if part.shape[1] == TILE_PX else self._fetch(row, column, inner[0])
+            if rows is not part:
+                rows[:, inner[1]] = part
+            self._seek(row, column, inner[0].start)
+            self._put(rows.tobytes())
 
     def _put(self, data: bytes) -> None:
         rest = memoryview(data)
         while rest:
             rest = rest[self._file.write(rest) :]
 
-    def _read_tile(self, row: int, column: int) -> NDArray[np.uint8]:
+    def _read_rows(self, row: int, column: int, rows: slice) -> NDArray[np.uint8]:
         with self._lock:
-            return self._fetch(row, column)
+            return self._fetch(row, column, rows)
 
-    def _fetch(self, row: int, column: int) -> NDArray[np.uint8]:
-        self._seek(row, column)
-        data = bytearray(self._file.read(TILE_PX**2) or b"")
-        return np.frombuffer(data, np.uint8).reshape(TILE_PX, TILE_PX)
+    def _fetch(self, row: int, column: int, rows: slice) -> NDArray[np.uint8]:
+        """Read whole rows of a tile: they lie one after the other."""
+        self._seek(row, column, rows.start)
+        data = bytearray(self._file.read((rows.stop - rows.start) * TILE_PX) or b"")
+        return np.frombuffer(data, np.uint8).reshape(-1, TILE_PX)
 
-    def _seek(self, row: int, column: int) -> None:
-        self._file.seek((row * self._columns + column) * TILE_PX**2)
+    def _seek(self, row: int, column: int, first: int) -> None:
+        self._file.seek(((row * self._columns + column) * TILE_PX + first) * TILE_PX)
 
 
 def _match(

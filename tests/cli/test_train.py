@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -51,3 +51,47 @@ def test_an_unknown_preset_is_bad_input(tmp_path: Path, run_command: Run) -> Non
     outcome = run_command("train", tmp_path, "--preset", "mine")
     assert outcome.code == 2
     assert outcome.err == ["error: --preset: one of edge, feng, oeem. Received: mine"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "options", "expected"),
+    [
+        ("patches", [], "none"),
+        ("outlines", [], "outlines"),
+        ("patches", ["--labels", "outlines"], "outlines"),
+        ("outlines", ["--labels", "none"], "none"),
+    ],
+)
+def test_a_teacher_takes_the_place_of_patch_labels(
+    tmp_path: Path,
+    asked: list[TrainSettings],
+    run_command: Run,
+    labels: str,
+    options: list[str],
+    expected: str,
+) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_text(f"labels: {labels}\n", encoding="utf-8")
+    run_command("train", tmp_path, "--teacher", "runs/big", "--settings", path, *options, "--threads", 1)
+    assert (asked[0].teacher, asked[0].labels) == ("runs/big", expected)
+
+
+def test_a_teacher_that_is_missing_is_bad_input(tmp_path: Path, run_command: Run) -> None:
+    (tmp_path / "a.png").write_bytes(b"")
+    for options, part in (
+        (["--teacher", tmp_path / "none.onnx", "--labels", "patches"], "a teacher takes their place"),
+        (["--labels", "none"], "Give --teacher"),
+    ):
+        outcome = run_command("train", tmp_path, *options, "--out", tmp_path / "run", "--threads", 1)
+        assert outcome.code == 2 and len(outcome.err) == 1 and part in outcome.err[0]
+        assert not (tmp_path / "run").exists()
+
+
+def test_it_says_what_was_scored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_command: Run) -> None:
+    class Finished:
+        path = tmp_path
+        record: ClassVar = {"scores": {"val, the teacher's masks for truth": {"miou": 81.26, "f1": 90.0}}}
+
+    monkeypatch.setattr("glandseg.training.train.train", lambda *_, **__: Finished())
+    outcome = run_command("train", tmp_path, "--threads", 1)
+    assert outcome.out[0].endswith("mIoU 81.3 %, F1 90.0 % on val, the teacher's masks for truth")

@@ -7,8 +7,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import nn
 
-from glandseg.export.parity import draw_golden_tiles
+from glandseg.export.export_settings import ExportSettings
 from glandseg.export.run_export import ExportResult, export_run
+from glandseg.runtime.parity import draw_golden_tiles
 from glandseg.runtime.synthetic import draw_tile
 from glandseg.training.checkpoint import save_network
 from glandseg.training.run import Run, build_segmenter, load_segmenter
@@ -17,6 +18,7 @@ from glandseg.training.settings_file import write_settings
 from glandseg.training.torch_backend import to_pictures
 
 UM_PER_PX = 0.62
+HALF = ExportSettings(half=True, engine=False)
 STEPS, CROP = 35, 96
 
 
@@ -48,7 +50,7 @@ def segmenter(run: Run) -> nn.Module:
 
 @pytest.fixture(scope="session")
 def exported(run: Run, tmp_path_factory: pytest.TempPathFactory) -> ExportResult:
-    return export_run(run, tmp_path_factory.mktemp("models") / "small", half=True)
+    return export_run(run, tmp_path_factory.mktemp("models") / "small", HALF)
 
 
 def teach(segmenter: nn.Module) -> None:

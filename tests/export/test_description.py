@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import datetime
+from pathlib import Path
 
 import pytest
 
@@ -9,15 +10,42 @@ from glandseg.export.description import describe_model
 from glandseg.runtime.card import read_card
 from glandseg.runtime.errors import BadInputError
 from glandseg.training.run import Run
+from glandseg.training.settings import TrainSettings
+from glandseg.training.settings_file import write_settings
 
 
 def test_run_describes_itself(run: Run) -> None:
     card = describe_model(run, "small", "ab" * 32)
     assert (card.name, card.um_per_px, card.weights_sha256) == ("small", 0.62, "ab" * 32)
-    assert card.network.startswith("PSPNet on mobilenetv2 at output stride 16, bins 1, 2, 3, 6, head 16 wide")
+    assert card.network == (
+        "PSPNet on mobilenetv2 at output stride 16, bins 1, 2, 3, 6, head 16 wide, learned from outlines"
+    )
     assert card.training == ({"name": "glas", "licence": "not stated"},)
     assert card.scores == {"val": {"miou": 50.0, "f1": 60.0}}
     assert card.licence == "not stated" and card.use == RESEARCH_USE
+
+
+@pytest.mark.parametrize(
+    ("labels", "lesson"),
+    [
+        ("none", "distilled from big (sha256 cd)"),
+        ("outlines", "distilled from big (sha256 cd) and learned from outlines"),
+    ],
+)
+def test_a_pupil_names_its_teacher_and_whom_that_learned_from(
+    tmp_path: Path, labels: str, lesson: str
+) -> None:
+    write_settings(tmp_path / "settings.yaml", TrainSettings(labels=labels, teacher="runs/big"))
+    sources = [{"name": "GlaS", "licence": "research"}]
+    teacher = {"name": "big", "sha256": "cd", "training": sources}
+    Run(tmp_path).write_record(data="pictures", um_per_px=0.62, teacher=teacher)
+    card = describe_model(Run(tmp_path), "small", "ab" * 32)
+    assert card.network.endswith(f"head 128 wide, {lesson}")
+    assert card.training == (
+        {"licence": "not stated", "name": "pictures"},
+        {"licence": "not stated", "name": "distilled from big (sha256 cd)"},
+        {"licence": "research", "name": "GlaS"},
+    )
 
 
 def test_facts_replace_what_the_run_says(run: Run) -> None:

@@ -11,8 +11,8 @@ from torch import nn
 
 from glandseg.export.errors import ExportError
 from glandseg.export.half import emulate_half, half_share, to_half
-from glandseg.export.parity import check_parity, measure_parity
 from glandseg.export.run_export import ExportResult
+from glandseg.runtime.parity import ParityError, check_parity, measure_parity
 from glandseg.training.torch_backend import TorchBackend
 
 
@@ -78,5 +78,5 @@ def test_emulation_shows_overflow(segmenter: nn.Module, tiles: NDArray[np.uint8]
     parity = measure_parity(TorchBackend(segmenter), TorchBackend(loud), tiles[:2])
     check_parity(parity, "float32", "loud")
     overflown = measure_parity(TorchBackend(loud), TorchBackend(emulate_half(loud)), tiles[:2])
-    with pytest.raises(ExportError):
+    with pytest.raises(ParityError):
         check_parity(overflown, "float16", "loud")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from collections.abc import Callable
@@ -13,12 +14,16 @@ from onnx import numpy_helper
 from torch import nn
 
 from glandseg.export import run_export
-from glandseg.export.errors import ExportError
+from glandseg.export.export_settings import ExportSettings
 from glandseg.export.run_export import ExportResult, export_run
 from glandseg.runtime.errors import BadInputError, EnvironmentLacksError
 from glandseg.runtime.model_file import check_model, find_model
+from glandseg.runtime.parity import ParityError
+from glandseg.runtime.session import Session
+from glandseg.runtime.synthetic import draw_tile, write_slide
 from glandseg.training.run import Run
 
+HALF = ExportSettings(half=True, engine=False)
 Trace = Callable[[nn.Module], onnx.ModelProto]
 
 
@@ -72,7 +77,7 @@ def test_newest_export_is_the_float32_file(exported: ExportResult) -> None:
     assert (found.path.name, found.origin) == ("small.onnx", "newest export")
 
 
-def test_says_a_line_a_file_and_removes_an_older_float16_file(
+def test_says_a_line_a_file_and_removes_what_an_older_export_wrote(
     run: Run,
     exported: ExportResult,
     tmp_path: Path,
@@ -80,11 +85,13 @@ def test_says_a_line_a_file_and_removes_an_older_float16_file(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(run_export, "trace_segmenter", lambda segmenter: load_traced(exported))
-    (tmp_path / "colon.fp16.onnx").write_bytes(b"older")
+    for name in ("colon.fp16.onnx", "colon.int8.onnx", "colon.int8.trt.onnx", "colon.fp16.engine"):
+        (tmp_path / name).write_bytes(b"older")
+    (tmp_path / "colon.fp16.engine.json").write_bytes(b"older")
     (tmp_path / "other.onnx").write_bytes(b"another model")
     said: list[str] = []
     result = export_run(
-        run, tmp_path, name="colon", facts={"tissue": "colon"}, say=said.append, tiles=tiles[:1]
+        run, tmp_path, name="colon", facts={"tissue": "colon"}, say=said.append, golden=tiles[:1]
     )
     assert list_names(tmp_path) == {"colon.onnx", "colon.json", "other.onnx"}
     assert len(said) == 1 and "colon.onnx: float32" in said[0] and ".part" not in said[0]
@@ -111,8 +118,9 @@ def test_sabotaged_artefact_is_refused_and_nothing_remains(
 ) -> None:
     monkeypatch.setattr(run_export, "trace_segmenter", lambda segmenter: perturb(load_traced(exported)))
     said: list[str] = []
-    with pytest.raises(ExportError, match=r"small\.onnx: .*max_dp .* outside its limit"):
-        export_run(run, tmp_path / "new", half=half, say=said.append, tiles=tiles[:1])
+    settings = ExportSettings(half=half, engine=False)
+    with pytest.raises(ParityError, match=r"small\.onnx: .*max_dp .* outside its limit"):
+        export_run(run, tmp_path / "new", settings, say=said.append, golden=tiles[:1])
     assert list_names(tmp_path) == set() and not said
 
 
@@ -127,13 +135,69 @@ def test_failed_float16_leaves_what_was_there(
     monkeypatch.setattr(run_export, "trace_segmenter", lambda segmenter: load_traced(exported))
     monkeypatch.setattr(run_export, "to_half", lambda model: half)
     (tmp_path / "small.onnx").write_bytes(b"older")
-    with pytest.raises(ExportError, match=r"small\.fp16\.onnx"):
-        export_run(run, tmp_path, half=True, tiles=tiles[:1])
+    with pytest.raises(ParityError, match=r"small\.fp16\.onnx"):
+        export_run(run, tmp_path, HALF, golden=tiles[:1])
     assert list_names(tmp_path) == {"small.onnx"}
     assert (tmp_path / "small.onnx").read_bytes() == b"older"
 
 
-@pytest.mark.parametrize("name", ["a/b", "..", ".hidden", "small.fp16"])
+@pytest.fixture
+def quick(exported: ExportResult, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No trace and no quantiser: the INT8 files compute in float32."""
+    monkeypatch.setattr(run_export, "trace_segmenter", lambda segmenter: load_traced(exported))
+    monkeypatch.setattr(run_export, "to_int8", lambda model, tiles, layout: copy.deepcopy(model))
+
+
+@pytest.mark.usefixtures("quick")
+def test_int8_files_say_what_they_were_calibrated_on(
+    run: Run, tmp_path: Path, tiles: NDArray[np.uint8]
+) -> None:
+    result = export_run(run, tmp_path, ExportSettings(int8=True), golden=tiles[:1])
+    assert list_names(tmp_path) == {"small.onnx", "small.int8.onnx", "small.int8.trt.onnx", "small.json"}
+    assert [artefact.precision for artefact in result.artefacts] == ["float32", "int8", "int8"]
+    files = json.loads(result.record.read_text(encoding="utf-8"))["files"]
+    for name in ("small.int8.onnx", "small.int8.trt.onnx"):
+        with Session(tmp_path / name, device="cpu") as session:
+            assert (session.card.precision, session.card.calibration) == ("int8", "32 tiles of drawn tissue")
+        assert files[name]["calibration"] == "32 tiles of drawn tissue"
+    assert "calibration" not in files["small.onnx"] and result.card.calibration is None
+    assert "calibrated on 32 tiles of drawn tissue" in str(result.artefacts[1])
+
+
+@pytest.mark.usefixtures("quick")
+def test_int8_that_computes_something_else_is_refused(
+    run: Run, tmp_path: Path, tiles: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_export, "to_int8", lambda model, tiles, layout: perturb(copy.deepcopy(model), -1))
+    with pytest.raises(ParityError, match=r"small\.int8\.onnx: in int8 .* max_dp"):
+        export_run(run, tmp_path / "new", ExportSettings(int8=True), golden=tiles[:1])
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.usefixtures("quick")
+def test_user_s_tiles_are_compared_on_too(run: Run, tmp_path: Path, tiles: NDArray[np.uint8]) -> None:
+    write_slide(tmp_path / "slide.tif", draw_tile(600, 0.5, 0, "glands")[0], 0.5)
+    settings = ExportSettings(tiles=tmp_path / "slide.tif")
+    result = export_run(run, tmp_path / "out", settings, golden=tiles[:1])
+    assert json.loads(result.record.read_text(encoding="utf-8"))["tiles"] > 1
+
+
+@pytest.mark.usefixtures("quick")
+def test_engine_is_built_of_a_float16_export(
+    run: Run, tmp_path: Path, tiles: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[Path, tuple[str, ...]]] = []
+    monkeypatch.setattr(
+        run_export, "build_engine", lambda model, targets, *rest: asked.append((model, targets))
+    )
+    settings = ExportSettings(half=True, targets=("sm86",))
+    export_run(run, tmp_path, settings, golden=tiles[:1])
+    export_run(run, tmp_path, HALF, golden=tiles[:1])
+    export_run(run, tmp_path, golden=tiles[:1])
+    assert asked == [(tmp_path / "small.onnx", ("sm86",))]
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", ".hidden", "small.fp16", "small.int8", "small.int8.trt"])
 def test_name_that_is_no_file_name_is_refused(run: Run, tmp_path: Path, name: str) -> None:
     with pytest.raises(BadInputError, match="--name"):
         export_run(run, tmp_path, name=name)
@@ -161,5 +225,5 @@ def test_other_tiles_can_be_given(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(run_export, "trace_segmenter", lambda segmenter: load_traced(exported))
-    result = export_run(run, tmp_path / "out", tiles=tiles[:1])
+    result = export_run(run, tmp_path / "out", golden=tiles[:1])
     assert result.artefacts[0].parity.max_dp <= 1 / 255

@@ -30,17 +30,21 @@ class Hungry:
         return windows
 
 
-@pytest.mark.parametrize(("each", "batch"), [(1 << 20, 8), (GIB // 4, 5), (GIB // 2, 2)])
+@pytest.mark.parametrize(("each", "batch"), [(1 << 20, 8), (GIB // 4, 4), (GIB // 2, 2)])
 def test_the_batch_fits_the_ceiling(each: int, batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    budget = Budget(ceiling=2 * GIB)
-    pace = measure_pace(Hungry(0, each, monkeypatch).infer, 8, budget)
+    pace = measure_pace(Hungry(0, each, monkeypatch).infer, 8, 2 * GIB, GIB // 2)
     assert pace.batch == batch
-    assert pace.peak <= budget.ceiling
+    assert pace.peak <= 2 * GIB
 
 
 def test_a_network_that_cannot_fit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(EnvironmentLacksError, match=r"--max-ram 1: this model needs 2\.\d* GiB.*Give more"):
-        measure_pace(Hungry(2 * GIB, 1, monkeypatch).infer, 8, Budget(ceiling=GIB))
+    with pytest.raises(EnvironmentLacksError, match=r"--max-ram 1: this model needs 2\.5 GiB.*Give more"):
+        measure_pace(Hungry(2 * GIB, 1, monkeypatch).infer, 8, GIB, GIB // 4)
+
+
+@pytest.mark.parametrize("planes", [1, 8, 20])
+def test_caches_and_the_rest_leave_most_to_the_network(planes: int) -> None:
+    assert Budget(ceiling=2 * GIB).reserve(planes) < GIB // 2
 
 
 def test_the_line_before_the_run() -> None:

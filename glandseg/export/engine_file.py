@@ -1,0 +1,56 @@
+"""The TensorRT engine of an export, where TensorRT is installed, and the proof that it computes the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glandseg.runtime.backend import Network
+from glandseg.runtime.engine.find import EngineFile, find_engine
+from glandseg.runtime.engine.sidecar import find_sidecar
+from glandseg.runtime.errors import EnvironmentLacksError
+from glandseg.runtime.parity import ParityError, check_parity, measure_parity
+from glandseg.runtime.verification import open_engine
+
+Say = Callable[[str], None]
+
+
+def build_engine(
+    model: Path, targets: Sequence[str], reference: Network, tiles: NDArray[np.uint8], say: Say
+) -> EngineFile | None:
+    """Build the engine of the float16 file beside NAME.onnx; where that cannot be done, say why.
+
+    Args:
+        model: NAME.onnx.
+        targets: GPUs to build for, "sm86"; none takes those that TensorRT takes by itself.
+        reference: the network in PyTorch, float32.
+        tiles: (N, 320, 320, 3) uint8 RGB to compare on.
+        say: is told what came of it, a line each.
+
+    Raises:
+        BadInputError: if this TensorRT does not know a target.
+        ParityError: if the engine does not compute what the reference does; it is removed.
+    """
+    try:
+        engine = find_engine(model, precision="float16", targets=targets, say=say)
+    except EnvironmentLacksError as error:
+        say(f"no engine was built: {error}")
+        return None
+    _check(engine, reference, tiles, say)
+    return engine
+
+
+def _check(engine: EngineFile, reference: Network, tiles: NDArray[np.uint8], say: Say) -> None:
+    try:
+        with open_engine(engine.path) as backend:
+            parity = measure_parity(reference, backend, tiles)
+        check_parity(parity, engine.facts.precision, engine.path.name)
+    except EnvironmentLacksError as error:
+        say(f"{engine.path.name}: not compared with PyTorch here: {error}")
+    except ParityError:
+        engine.path.unlink()
+        find_sidecar(engine.path).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,178 @@
+"""A float32 model as an INT8 one with the same bytes in and out, for ONNX Runtime's CPU or for TensorRT."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import io
+import logging
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnxruntime import quantization
+
+import glandseg
+from glandseg.export.errors import ExportError
+from glandseg.export.int8_tail import compare_classes
+from glandseg.export.onnx_file import check_graph, strip_notes
+from glandseg.runtime.model_file import INT8_SUFFIX, INT8_TENSORRT_SUFFIX
+
+LEAST_SHARE = 0.5
+# Of the values of a tensor on the calibration tiles: the few beyond are clipped, which costs less than the
+# coarser steps that reaching them would.
+PERCENTILE = 99.99
+_ACTIVATIONS = ("Clip", "Relu")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Int8Layout:
+    """Where quantisers go, and of which kind.
+
+    Attributes:
+        suffix: of the file's stem.
+        runs_on: for what it is.
+        layers: types of layers that compute in INT8.
+        activations: number type of what passes between them; weights are signed, a scale for each channel.
+        sigmoid: give the probabilities by a sigmoid, which TensorRT's parser cannot turn into bytes.
+        options: of ONNX Runtime's quantiser.
+    """
+
+    suffix: str
+    runs_on: str
+    layers: tuple[str, ...]
+    activations: quantization.QuantType
+    sigmoid: bool = False
+    options: tuple[tuple[str, Any], ...] = ()
+
+
+# Unsigned, for what follows a ReLU has no sign and ReLU then costs nothing.
+FOR_CPU = Int8Layout(
+    suffix=INT8_SUFFIX,
+    runs_on="ONNX Runtime on the CPU",
+    layers=("Conv", "Add", "Concat", "MaxPool", *_ACTIVATIONS),
+    activations=quantization.QuantType.QUInt8,
+    sigmoid=True,
+)
+# TensorRT's parser takes signed activations around zero and float biases only. Quantising the inputs of
+# layers, not their outputs, leaves it free to fuse bias, ReLU and sum into the convolution.
+FOR_TENSORRT = Int8Layout(
+    suffix=INT8_TENSORRT_SUFFIX,
+    runs_on="TensorRT",
+    layers=("Conv", "Add"),
+    activations=quantization.QuantType.QInt8,
+    options=(
+        ("ActivationSymmetric", True),
+        ("QuantizeBias", False),
+        ("OpTypesToExcludeOutputQuantization", ["Conv", "Add"]),
+    ),
+)
+LAYOUTS = (FOR_CPU, FOR_TENSORRT)
+
+
+def to_int8(model: onnx.ModelProto, tiles: NDArray[np.uint8], layout: Int8Layout) -> onnx.ModelProto:
+    """Turn a float32 model into INT8, all but its edges.
+
+    The pixels' normalisation, the first convolution, the last one and all that follows stay float32: they
+    take little time, and there rounding costs most.
+
+    Args:
+        model: in float32; is left as it is.
+        tiles: (N, 320, 320, 3) uint8 RGB on which the ranges of values are measured.
+        layout: where quantisers go.
+
+    Raises:
+        ExportError: if the result is no valid model or not mostly INT8.
+    """
+    prepared = compare_classes(model) if layout.sigmoid else copy.deepcopy(model)  # it is changed
+    with _silenced(), tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "int8.onnx"
+        quantization.quantize_static(
+            prepared,
+            path,
+            _Reader(tiles),
+            op_types_to_quantize=list(layout.layers),
+            nodes_to_exclude=list_float_nodes(prepared.graph),
+            per_channel=True,
+            activation_type=layout.activations,
+            weight_type=quantization.QuantType.QInt8,
+            calibrate_method=quantization.CalibrationMethod.Percentile,
+            extra_options={"CalibPercentile": PERCENTILE, "CalibStridedMinMax": 1, **dict(layout.options)},
+        )
+        quantised = onnx.load(path)
+    _tidy(quantised)
+    check_graph(quantised)
+    share = int8_share(quantised)
+    if share < LEAST_SHARE:
+        raise ExportError(
+            f"int8: only {share:.0%} of the weights became INT8, at least {LEAST_SHARE:.0%} must. "
+            "Export without --int8."
+        )
+    return quantised
+
+
+def list_float_nodes(graph: Any) -> list[str]:
+    """List the nodes at a graph's edges, by name: up to the first convolution, from the last one on."""
+    convolutions = [i for i, node in enumerate(graph.node) if node.op_type == "Conv"]
+    first, last = convolutions[0], convolutions[-1]
+    edges = [*graph.node[: first + 1], *graph.node[last:]]
+    (made,) = graph.node[first].output
+    edges += [node for node in graph.node if made in node.input and node.op_type in _ACTIVATIONS]
+    return [node.name for node in edges]
+
+
+def int8_share(model: onnx.ModelProto) -> float:
+    """Give the share of INT8 among the numbers of a model's weights, 0..1; vectors do not count."""
+    sizes = {onnx.TensorProto.INT8: 0, onnx.TensorProto.FLOAT: 0}
+    for tensor in model.graph.initializer:
+        if len(tensor.dims) > 1 and tensor.data_type in sizes:
+            sizes[tensor.data_type] += int(np.prod(tensor.dims))
+    return sizes[onnx.TensorProto.INT8] / max(sum(sizes.values()), 1)
+
+
+class _Reader(quantization.CalibrationDataReader):  # type: ignore[misc]
+    """Hands the quantiser one tile after the other; it asks for them one by one, which bounds its memory."""
+
+    def __init__(self, tiles: NDArray[np.uint8]) -> None:
+        self._tiles = tiles
+        self._left: Iterator[NDArray[np.uint8]] = iter(tiles)
+
+    def __len__(self) -> int:
+        return len(self._tiles)
+
+    def set_range(self, start_index: int, end_index: int) -> None:
+        self._left = iter(self._tiles[start_index:end_index])
+
+    def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
+        tile = next(self._left, None)
+        return None if tile is None else {"windows": tile[None]}
+
+
+def _tidy(model: Any) -> None:
+    """Remove what the quantiser leaves: notes, shapes of nodes that went, constants that nothing reads."""
+    strip_notes(model)
+    model.producer_name, model.producer_version = "glandseg", glandseg.__version__
+    read = {name for node in model.graph.node for name in node.input}
+    kept = [tensor for tensor in model.graph.initializer if tensor.name in read]
+    del model.graph.initializer[:], model.graph.value_info[:]
+    model.graph.initializer.extend(kept)
+    domains = {node.domain for node in model.graph.node}
+    opsets = [opset for opset in model.opset_import if opset.domain in domains]
+    del model.opset_import[:]
+    model.opset_import.extend(opsets)
+
+
+@contextlib.contextmanager
+def _silenced() -> Iterator[None]:
+    """Keep the quantiser's own lines, which no user can act on, from the terminal."""
+    logging.disable(logging.WARNING)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        logging.disable(logging.NOTSET)

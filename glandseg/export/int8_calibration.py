@@ -1,0 +1,79 @@
+"""The tiles on which an INT8 model's ranges are measured: the training images, a slide, or drawn tissue."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glandseg.runtime.errors import BadInputError
+from glandseg.runtime.synthetic import TileKind, draw_tile
+from glandseg.runtime.tiles import list_slides, read_tiles
+from glandseg.runtime.windows import WINDOW_PX
+from glandseg.training.datasets import DataSet, find_pictures
+from glandseg.training.run import Run
+
+TILES = 32
+_KINDS: tuple[TileKind, ...] = ("glands", "glands", "mixed", "stroma", "muscle", "glass")
+_FIRST_SEED = 1000  # apart from the tiles on which exports are compared
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """Tiles to measure ranges on.
+
+    Attributes:
+        tiles: (N, 320, 320, 3) uint8 RGB.
+        source: what they are, for the model card; names no file.
+    """
+
+    tiles: NDArray[np.uint8]
+    source: str
+
+
+def draw_calibration(um_per_px: float) -> Calibration:
+    """Draw tissue to measure ranges on, for want of images."""
+    um_per_px = min(max(um_per_px, 0.1), 4.0)
+    kinds = [_KINDS[i % len(_KINDS)] for i in range(TILES)]
+    tiles = [draw_tile(WINDOW_PX, um_per_px, _FIRST_SEED + i, kind)[0] for i, kind in enumerate(kinds)]
+    return Calibration(tiles=np.stack(tiles), source=f"{TILES} tiles of drawn tissue")
+
+
+def read_calibration(path: Path, run: Run, um_per_px: float, mpp: float | None = None) -> Calibration:
+    """Read tiles to measure ranges on.
+
+    Args:
+        path: the folder that the run was trained on, of which its training images are taken; any folder of
+            slides or pictures; or one slide.
+        run: whose model is exported.
+        um_per_px: at which the model works.
+        mpp: um per level-0 px, in place of what the files or the data set say.
+
+    Raises:
+        BadInputError: if there is nothing to read, or its um/px is unknown.
+    """
+    data_set = _find_data_set(path)
+    if data_set is None:
+        files, kind = list_slides(path), "slides or pictures"
+    else:
+        files, kind = _list_images(data_set, run)
+        mpp = mpp or data_set.um_per_px
+    tiles = read_tiles(files, um_per_px, mpp=mpp, most=TILES)
+    return Calibration(tiles=tiles, source=f"{len(tiles)} windows of {min(len(files), TILES)} {kind}")
+
+
+def _find_data_set(path: Path) -> DataSet | None:
+    try:
+        return find_pictures(path) if path.is_dir() else None
+    except BadInputError:
+        return None
+
+
+def _list_images(data_set: DataSet, run: Run) -> tuple[list[Path], str]:
+    """List the images that may be measured on and say what they are; those a run is scored on stay apart."""
+    parts = run.read_parts()
+    pictures = [picture for picture in data_set.pictures if parts.get(picture.name, picture.part) == "train"]
+    kind = f"training images of {data_set.kind}" if pictures else f"images of {data_set.kind}"
+    return [picture.path for picture in pictures or data_set.pictures], kind

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from glandseg.export.export_settings import ExportSettings
+from glandseg.runtime.errors import BadInputError
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"calibrate": Path("data")}, "--calibrate: .* Add --int8"),
+        ({"targets": ("sm86",)}, "--target: .* Add --fp16"),
+        ({"targets": ("sm86",), "half": True, "engine": False}, "--target"),
+        ({"mpp": 0.0}, "--mpp: um per px, above 0"),
+        ({"mpp": float("nan")}, "--mpp"),
+    ],
+)
+def test_refuses_what_makes_no_sense(settings: dict[str, Any], told: str) -> None:
+    with pytest.raises(BadInputError, match=told):
+        ExportSettings(**settings)
+
+
+def test_takes_what_makes_sense() -> None:
+    settings = ExportSettings(half=True, int8=True, calibrate=Path("data"), targets=("sm86", "sm89"), mpp=0.5)
+    assert settings.engine
