@@ -18,19 +18,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from glandseg.runtime import adaptive
-from glandseg.runtime.adaptive import AdaptiveRoute
-from glandseg.runtime.backend import Network
-from glandseg.runtime.mirrored import Mirrored
 from glandseg.runtime.model_file import find_model
-from glandseg.runtime.plane import SlidePlane
-from glandseg.runtime.route import list_windows
-from glandseg.runtime.scales import ScalePlane, average_scales
-from glandseg.runtime.segment import GLAND
-from glandseg.runtime.session import Session
+from glandseg.runtime.network.backend import Network
+from glandseg.runtime.network.session import Session
+from glandseg.runtime.segmentation import adaptive
+from glandseg.runtime.segmentation.adaptive import AdaptiveRoute
+from glandseg.runtime.segmentation.mirrored import Mirrored
+from glandseg.runtime.segmentation.route import list_windows
+from glandseg.runtime.segmentation.scales import ScalePlane, average_scales
+from glandseg.runtime.segmentation.segment import GLAND
+from glandseg.runtime.segmentation.window_store import Key, WindowStore
 from glandseg.runtime.settings import PAPER_SCALES
-from glandseg.runtime.slide import open_slide
-from glandseg.runtime.window_store import Key, WindowStore
+from glandseg.runtime.slides.plane import SlidePlane
+from glandseg.runtime.slides.slide import open_slide
 from glandseg.training.data.picture import Picture
 from glandseg.training.datasets import find_pictures
 from glandseg.training.evaluate import choose_part

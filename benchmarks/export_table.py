@@ -31,10 +31,10 @@ from glandseg.export.half import to_half
 from glandseg.export.int8 import FOR_CPU, FOR_TENSORRT, to_int8
 from glandseg.export.int8_calibration import draw_calibration, read_calibration
 from glandseg.export.onnx_file import stamp, trace_segmenter, write_model
-from glandseg.runtime.backend import Network
 from glandseg.runtime.card import ModelCard
-from glandseg.runtime.parity import draw_golden_tiles, measure_parity
-from glandseg.runtime.session import Session, count_cpus
+from glandseg.runtime.network.backend import Network
+from glandseg.runtime.network.parity import draw_golden_tiles, measure_parity
+from glandseg.runtime.network.session import Session, count_cpus
 from glandseg.training.datasets import find_pictures
 from glandseg.training.evaluate import choose_part, evaluate
 from glandseg.training.pspnet import PSPNet

@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 
 from benchmarks.bench_case import Case, add_case_options, prepare_case, tell_result
 from benchmarks.watched_run import watch
-from glandseg.runtime.plane import SlidePlane
-from glandseg.runtime.session import Session, count_cpus
-from glandseg.runtime.slide import open_slide
+from glandseg.runtime.network.session import Session, count_cpus
+from glandseg.runtime.slides.plane import SlidePlane
+from glandseg.runtime.slides.slide import open_slide
 from glandseg.runtime.windows import WINDOW_PX, window_starts
 
 BATCH = 8

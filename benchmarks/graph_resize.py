@@ -30,12 +30,12 @@ from numpy.typing import NDArray
 from onnx import helper
 
 from benchmarks.measured_on import describe_circumstances
-from glandseg.runtime.backend import Network
 from glandseg.runtime.model_file import BUNDLED
-from glandseg.runtime.plane import PicturePlane, SlidePlane
-from glandseg.runtime.segment import GLAND
-from glandseg.runtime.session import Session, count_cpus
-from glandseg.runtime.slide import open_slide
+from glandseg.runtime.network.backend import Network
+from glandseg.runtime.network.session import Session, count_cpus
+from glandseg.runtime.segmentation.segment import GLAND
+from glandseg.runtime.slides.plane import PicturePlane, SlidePlane
+from glandseg.runtime.slides.slide import open_slide
 from glandseg.runtime.windows import WINDOW_PX, window_starts, window_weights
 from glandseg.training.data.picture import DataSet, Picture
 from glandseg.training.datasets import find_pictures

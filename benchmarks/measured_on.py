@@ -8,8 +8,8 @@ import subprocess
 from datetime import date
 from pathlib import Path
 
+from glandseg.runtime.network.session import count_cpus
 from glandseg.runtime.record import list_versions
-from glandseg.runtime.session import count_cpus
 
 
 def describe_circumstances() -> dict[str, object]:

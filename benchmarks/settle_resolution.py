@@ -14,7 +14,7 @@ from datetime import date
 from pathlib import Path
 
 from glandseg.runtime.model_file import find_model
-from glandseg.runtime.session import Session
+from glandseg.runtime.network.session import Session
 from glandseg.training.datasets import GLAS_UM_PER_PX, find_pictures
 from glandseg.training.evaluate import choose_part, evaluate
 

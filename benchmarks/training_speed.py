@@ -29,7 +29,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from glandseg.runtime.session import count_cpus
+from glandseg.runtime.network.session import count_cpus
 from glandseg.training.classifier import PatchStream, classification_loss
 from glandseg.training.data.picture import Picture
 from glandseg.training.datasets import GLAS_UM_PER_PX, find_pictures

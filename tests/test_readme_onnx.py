@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from glandseg.runtime.model_file import BUNDLED
-from glandseg.runtime.session import Session
+from glandseg.runtime.network.session import Session
 from glandseg.runtime.synthetic import draw_tile
 
 README = Path(__file__).parents[1] / "README.md"

@@ -37,7 +37,7 @@ def adapt(
     shares = parse_fractions(fractions)
     import torch
 
-    from glandseg.runtime.session import count_cpus
+    from glandseg.runtime.network.session import count_cpus
     from glandseg.training.adaptation import adapt as run_adaptation
     from glandseg.training.adaptation import plan_fine_tuning
     from glandseg.training.adaptation_report import format_adaptation, write_report

@@ -18,8 +18,8 @@ def demo(
     """Draw a slide with known glands, find them with the bundled model, and compare."""
     from glandseg.cli.infer import infer_one
     from glandseg.runtime.comparison import compare_with_truth
-    from glandseg.runtime.devices import open_backend
     from glandseg.runtime.model_file import find_bundled
+    from glandseg.runtime.network.devices import open_backend
     from glandseg.runtime.settings import InferSettings
     from glandseg.runtime.staging import explain_disk_errors
     from glandseg.runtime.synthetic import draw_slide, write_slide

@@ -15,8 +15,8 @@ from glandseg.cli.telling import tell
 from glandseg.runtime.errors import BadInputError
 
 if TYPE_CHECKING:
-    from glandseg.runtime.backend import ModelBackend
     from glandseg.runtime.model_file import ModelFile
+    from glandseg.runtime.network.backend import ModelBackend
     from glandseg.runtime.settings import InferSettings
     from glandseg.runtime.trace import Trace
 
@@ -68,8 +68,8 @@ def infer(
 
     A run that was cut off goes on where it was when the same command is given again.
     """
-    from glandseg.runtime.devices import open_backend
     from glandseg.runtime.model_file import find_model
+    from glandseg.runtime.network.devices import open_backend
     from glandseg.runtime.settings import ADAPTIVE, InferSettings, parse_scales
     from glandseg.runtime.trace import Trace
 
@@ -204,7 +204,7 @@ def expand_patterns(slides: list[Path]) -> list[Path]:
 
 def leave_out_masks(slides: list[Path]) -> list[Path]:
     """Leave out the masks that glandseg wrote, which `*.tif` matches too."""
-    from glandseg.runtime.findings import MASK_SUFFIX
+    from glandseg.runtime.outlines.findings import MASK_SUFFIX
 
     masks = [slide for slide in slides if slide.name.endswith(MASK_SUFFIX)]
     if len(masks) == len(slides):
@@ -216,7 +216,7 @@ def leave_out_masks(slides: list[Path]) -> list[Path]:
 
 def check_names(slides: list[Path], out: Path | None) -> None:
     """Refuse slides whose outputs would overwrite each other's."""
-    from glandseg.runtime.findings import name_outputs
+    from glandseg.runtime.outlines.findings import name_outputs
 
     seen: dict[Path, Path] = {}
     for slide in slides:

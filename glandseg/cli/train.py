@@ -69,7 +69,7 @@ def train(
     """
     if data is None and not demo:
         raise BadInputError(WANTED)
-    from glandseg.runtime.session import count_cpus
+    from glandseg.runtime.network.session import count_cpus
     from glandseg.training.demo import draw_data, shorten
     from glandseg.training.processes import is_first
     from glandseg.training.settings_file import override_settings, read_preset, read_settings

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from glandseg.runtime.verification import CheckGraph, GatherTiles, Reference, Verdict
+    from glandseg.runtime.network.verification import CheckGraph, GatherTiles, Reference, Verdict
 
 
 def verify(
@@ -37,7 +37,7 @@ def verify(
     export compared with PyTorch. Exits with 4 if a file is not fine.
     """
     from glandseg.runtime.errors import GlandsegError
-    from glandseg.runtime.verification import FAILED, find_float32, verify_files
+    from glandseg.runtime.network.verification import FAILED, find_float32, verify_files
 
     reference = load_reference(run) if run else None
     verdicts = verify_files(
@@ -67,7 +67,7 @@ def print_json(verdicts: list[Verdict]) -> None:
 
 def plan_tiles(path: Path | None, mpp: float | None) -> GatherTiles:
     """Give the function that gathers the tiles to compare on: the drawn ones, and the user's."""
-    from glandseg.runtime.tiles import gather_tiles
+    from glandseg.runtime.network.tiles import gather_tiles
 
     def gather(um_per_px: float) -> NDArray[np.uint8]:
         return gather_tiles(um_per_px, path, mpp)
@@ -78,7 +78,7 @@ def plan_tiles(path: Path | None, mpp: float | None) -> GatherTiles:
 def load_reference(run: Path) -> Reference:
     """Load a run's segmenter in PyTorch, in float32 on the CPU."""
     from glandseg.runtime.model_file import hash_file
-    from glandseg.runtime.verification import Reference
+    from glandseg.runtime.network.verification import Reference
     from glandseg.training.run import load_segmenter, open_run
     from glandseg.training.torch_backend import TorchBackend
 

@@ -15,8 +15,8 @@ from glandseg.export.half import emulate_half
 from glandseg.export.onnx_file import stamp, write_model
 from glandseg.runtime.card import ModelCard
 from glandseg.runtime.model_file import hash_file
-from glandseg.runtime.parity import Parity, check_parity, measure_parity
-from glandseg.runtime.session import Session
+from glandseg.runtime.network.parity import Parity, check_parity, measure_parity
+from glandseg.runtime.network.session import Session
 from glandseg.training.torch_backend import TorchBackend
 
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glandseg.runtime.errors import BadInputError
+from glandseg.runtime.network.tiles import list_slides, read_tiles
 from glandseg.runtime.synthetic import TileKind, draw_tile
-from glandseg.runtime.tiles import list_slides, read_tiles
 from glandseg.runtime.windows import WINDOW_PX
 from glandseg.training.datasets import DataSet, find_pictures
 from glandseg.training.run import Run

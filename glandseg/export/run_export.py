@@ -25,8 +25,8 @@ from glandseg.export.onnx_file import trace_segmenter
 from glandseg.runtime.card import ModelCard
 from glandseg.runtime.errors import BadInputError
 from glandseg.runtime.model_file import ENGINE_SUFFIX, HALF_SUFFIX, RECORD_SUFFIX, SUFFIXES, hash_file
+from glandseg.runtime.network.tiles import gather_tiles
 from glandseg.runtime.staging import stage_outputs
-from glandseg.runtime.tiles import gather_tiles
 from glandseg.training.run import Run, load_segmenter
 from glandseg.training.torch_backend import TorchBackend
 

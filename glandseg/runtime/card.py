@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from glandseg import RESEARCH_USE
-from glandseg.runtime.resolution import is_believable
 from glandseg.runtime.settings import SCALE_MAX, SCALE_MIN
+from glandseg.runtime.slides.resolution import is_believable
 from glandseg.runtime.windows import STRIDE_PX, WINDOW_PX
 
 METADATA_KEY = "glandseg.card"

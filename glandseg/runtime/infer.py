@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from glandseg.runtime.backend import ModelBackend
-from glandseg.runtime.findings import SUFFIXES, name_outputs
 from glandseg.runtime.job import Job, Result, Say
 from glandseg.runtime.memory import GIB, Budget
 from glandseg.runtime.model_file import ModelFile, hash_file
-from glandseg.runtime.plane import SlidePlane
-from glandseg.runtime.roi import read_roi
+from glandseg.runtime.network.backend import ModelBackend
+from glandseg.runtime.outlines.findings import SUFFIXES, name_outputs
+from glandseg.runtime.segmentation.window_run import Advance
 from glandseg.runtime.settings import InferSettings
-from glandseg.runtime.slide import open_slide
 from glandseg.runtime.slide_facts import describe_slide, list_grounds
+from glandseg.runtime.slides.plane import SlidePlane
+from glandseg.runtime.slides.slide import open_slide
 from glandseg.runtime.staging import move_into_place
+from glandseg.runtime.tissue.roi import read_roi
 from glandseg.runtime.trace import Trace
-from glandseg.runtime.window_run import Advance
 from glandseg.runtime.work_folder import open_work_folder
 
 

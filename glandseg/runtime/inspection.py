@@ -12,7 +12,7 @@ from glandseg.runtime.card import CardError, ModelCard, read_card
 from glandseg.runtime.diagnosis.finding import hide_home
 from glandseg.runtime.errors import BadInputError, shorten
 from glandseg.runtime.model_file import check_model, find_record, hash_file
-from glandseg.runtime.model_opening import import_onnxruntime
+from glandseg.runtime.network.model_opening import import_onnxruntime
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,29 +7,29 @@ from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from pathlib import Path
 
-from glandseg.runtime.backend import ModelBackend
 from glandseg.runtime.errors import BadInputError
-from glandseg.runtime.findings import Findings, write_findings
-from glandseg.runtime.gland_spool import Glands
-from glandseg.runtime.ledger import Ledger
 from glandseg.runtime.memory import Budget, Pace, measure_pace
-from glandseg.runtime.mirrored import Mirrored
 from glandseg.runtime.model_file import ModelFile
-from glandseg.runtime.pipeline import Infer
-from glandseg.runtime.plane import SlidePlane
+from glandseg.runtime.network.backend import ModelBackend
+from glandseg.runtime.network.session import count_cpus
+from glandseg.runtime.outlines.findings import Findings, write_findings
+from glandseg.runtime.outlines.gland_spool import Glands
 from glandseg.runtime.preflight import Preflight
-from glandseg.runtime.reader import Slide
 from glandseg.runtime.record import write_record
-from glandseg.runtime.roi import Roi
-from glandseg.runtime.row_finisher import Exclude
-from glandseg.runtime.scales import ScalePlane
-from glandseg.runtime.session import count_cpus
+from glandseg.runtime.segmentation.mirrored import Mirrored
+from glandseg.runtime.segmentation.pipeline import Infer
+from glandseg.runtime.segmentation.row_finisher import Exclude
+from glandseg.runtime.segmentation.scales import ScalePlane
+from glandseg.runtime.segmentation.window_run import Advance, NetworkCalls, WindowRun
 from glandseg.runtime.settings import CHEAP_SCALES, PAPER_SCALES, InferSettings
 from glandseg.runtime.slide_facts import describe_frame, list_warnings
-from glandseg.runtime.survey import Survey, survey_slide
-from glandseg.runtime.tissue import TissueMask
+from glandseg.runtime.slides.ledger import Ledger
+from glandseg.runtime.slides.plane import SlidePlane
+from glandseg.runtime.slides.reader import Slide
+from glandseg.runtime.tissue.roi import Roi
+from glandseg.runtime.tissue.survey import Survey, survey_slide
+from glandseg.runtime.tissue.tissue_mask import TissueMask
 from glandseg.runtime.trace import Trace
-from glandseg.runtime.window_run import Advance, NetworkCalls, WindowRun
 
 PATIENCE_S = 600.0
 MOST_READERS = 8

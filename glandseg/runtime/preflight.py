@@ -40,8 +40,9 @@ class Preflight:
     def __str__(self) -> str:
         """Say it in a line."""
         kept = f", {self.windows - self.left:,} of them kept from before" if self.left < self.windows else ""
+        plural = "s" if self.windows != 1 else ""
         return (
-            f"{self.windows:,} window{'s' * (self.windows != 1)}{kept}; about {describe_seconds(self.seconds)} of network, "
+            f"{self.windows:,} window{plural}{kept}; about {describe_seconds(self.seconds)} of network, "
             f"{self.memory / GIB:.1f} GiB of memory, up to {self.disk / GIB:.2g} GiB of disk"
         )
 

@@ -6,15 +6,15 @@ from dataclasses import asdict
 from typing import Any
 
 import glandseg
-from glandseg.runtime.backend import ModelBackend
-from glandseg.runtime.findings import Findings
-from glandseg.runtime.ledger import Ledger
 from glandseg.runtime.model_file import ModelFile, hash_file
-from glandseg.runtime.plane import SlidePlane
-from glandseg.runtime.reader import Slide
-from glandseg.runtime.resolution import warn_of_scale
+from glandseg.runtime.network.backend import ModelBackend
+from glandseg.runtime.outlines.findings import Findings
 from glandseg.runtime.settings import InferSettings
-from glandseg.runtime.tissue import TissueMask
+from glandseg.runtime.slides.ledger import Ledger
+from glandseg.runtime.slides.plane import SlidePlane
+from glandseg.runtime.slides.reader import Slide
+from glandseg.runtime.slides.resolution import warn_of_scale
+from glandseg.runtime.tissue.tissue_mask import TissueMask
 
 _AFTERWARDS = ("threshold", "min_gland_um2", "min_lumen_um2", "batch", "max_ram_gib", "max_unread", "roi")
 

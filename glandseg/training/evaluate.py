@@ -9,12 +9,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from glandseg.runtime.backend import Backend
 from glandseg.runtime.errors import BadInputError
-from glandseg.runtime.plane import SlidePlane
-from glandseg.runtime.scales import rescale
-from glandseg.runtime.segment import segment_plane
-from glandseg.runtime.slide import open_slide
+from glandseg.runtime.network.backend import Backend
+from glandseg.runtime.segmentation.scales import rescale
+from glandseg.runtime.segmentation.segment import segment_plane
+from glandseg.runtime.slides.plane import SlidePlane
+from glandseg.runtime.slides.slide import open_slide
 from glandseg.training.datasets import DataSet, Picture, decode_image
 from glandseg.training.metrics import Confusion
 from glandseg.training.object_metrics import CONNECTIVITY, ObjectAgreement

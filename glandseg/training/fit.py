@@ -15,7 +15,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from glandseg.runtime.errors import BadInputError
-from glandseg.runtime.session import count_cpus
+from glandseg.runtime.network.session import count_cpus
 from glandseg.training.checkpoint import load_network, load_progress, save_network, save_progress
 from glandseg.training.logs import EventLog, forget_after, log_row
 from glandseg.training.optimizer import build_optimizer, find_scales, set_rate

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from glandseg.runtime.backend import Backend
-from glandseg.runtime.device_choice import parse_device
 from glandseg.runtime.errors import BadInputError, EnvironmentLacksError
 from glandseg.runtime.model_file import find_model, hash_file
+from glandseg.runtime.network.backend import Backend
+from glandseg.runtime.network.device_choice import parse_device
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +54,7 @@ def open_model(given: Path | None, *, device: str = "auto", threads: int = 0) ->
     if given is not None and given.is_dir():
         yield _open_run(given, device, threads)
         return
-    from glandseg.runtime.devices import open_backend
+    from glandseg.runtime.network.devices import open_backend
 
     file = find_model(given)
     with open_backend(file.path, device=device, threads=threads) as backend:

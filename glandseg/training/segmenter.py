@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from glandseg.runtime.segment import segment_picture
+from glandseg.runtime.segmentation.segment import segment_picture
 from glandseg.training.augment import (
     IGNORED,
     AugmentSettings,

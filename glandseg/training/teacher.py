@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from glandseg.runtime.errors import BadInputError
-from glandseg.runtime.session import Session
+from glandseg.runtime.network.session import Session
 from glandseg.training.datasets import DataSet
 from glandseg.training.run import RECORD, Run
 from glandseg.training.scored_model import ScoredModel, open_model

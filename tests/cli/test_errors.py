@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from glandseg.cli.main import main
 from glandseg.runtime.card import METADATA_KEY, ModelCard
 from glandseg.runtime.errors import BadInputError, EnvironmentLacksError
-from glandseg.runtime.session import Session
+from glandseg.runtime.network.session import Session
 from glandseg.runtime.synthetic import write_slide
 
 Pixels = NDArray[np.uint8]

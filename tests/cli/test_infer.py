@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from glandseg.runtime.findings import SUFFIXES
+from glandseg.runtime.outlines.findings import SUFFIXES
 from glandseg.runtime.synthetic import write_slide
 
 Pixels = NDArray[np.uint8]

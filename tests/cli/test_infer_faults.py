@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from glandseg.runtime.findings import SUFFIXES
+from glandseg.runtime.outlines.findings import SUFFIXES
+from glandseg.runtime.segmentation.window_store import WindowStore
 from glandseg.runtime.synthetic import draw_slide, write_slide
-from glandseg.runtime.window_store import WindowStore
 
 Pixels = NDArray[np.uint8]
 Run = Callable[..., Any]
@@ -68,11 +68,10 @@ def test_a_disk_that_fills_up_midway(
 def test_a_drive_that_fails_while_reading(
     slide: Path, red_model: Path, run_command: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from glandseg.runtime.patience import Patience
-    from glandseg.runtime.tiff_slide import TiffSlide
+    from glandseg.runtime.slides.patience import Patience
+    from glandseg.runtime.slides.tiff_slide import TiffSlide
 
-    monkeypatch.setattr(TiffSlide, "patience", Patience(0), raising=False)
-    monkeypatch.setattr("glandseg.runtime.tiff_slide.Patience", lambda *limit: Patience(0), raising=False)
+    monkeypatch.setattr(TiffSlide, "patience", Patience(0))
     broken = fail_after(4, TiffSlide._read, OSError(5, "Input/output error"))
     monkeypatch.setattr(TiffSlide, "_read", broken)
     monkeypatch.setattr(TiffSlide, "_read_afresh", broken)
@@ -94,7 +93,7 @@ def test_a_network_that_raises_midway(
     run_command: Run,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from glandseg.runtime.session import Session
+    from glandseg.runtime.network.session import Session
 
     monkeypatch.setattr(Session, "infer", fail_after(3, Session.infer, error))
     outcome = run_command("infer", slide, "--model", red_model, "--device", "cpu", "--batch", 2)
@@ -106,7 +105,7 @@ def test_a_network_that_raises_midway(
 def test_a_network_that_stalls(
     slide: Path, red_model: Path, run_command: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from glandseg.runtime.session import Session
+    from glandseg.runtime.network.session import Session
 
     def stall(windows: Pixels) -> Pixels:
         time.sleep(3)

@@ -9,7 +9,7 @@ from torch import nn
 
 from glandseg.export.export_settings import ExportSettings
 from glandseg.export.run_export import ExportResult, export_run
-from glandseg.runtime.parity import draw_golden_tiles
+from glandseg.runtime.network.parity import draw_golden_tiles
 from glandseg.runtime.synthetic import draw_tile
 from glandseg.training.checkpoint import save_network
 from glandseg.training.run import Run, build_segmenter, load_segmenter

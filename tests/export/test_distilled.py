@@ -10,7 +10,7 @@ import pytest
 
 from glandseg.export.run_export import ExportResult, export_run
 from glandseg.runtime.card import ModelCard
-from glandseg.runtime.session import Session
+from glandseg.runtime.network.session import Session
 from glandseg.runtime.synthetic import draw_tile
 from glandseg.training.data.image_file import encode_png
 from glandseg.training.run import Run

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from glandseg.export import engine_file
 from glandseg.export.engine_file import build_engine
 from glandseg.runtime.errors import BadInputError, EnvironmentLacksError
-from glandseg.runtime.parity import ParityError
+from glandseg.runtime.network.parity import ParityError
 
 TILES = np.random.default_rng(0).integers(0, 256, (3, 320, 320, 3), np.uint8)
 

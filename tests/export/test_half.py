@@ -12,7 +12,7 @@ from torch import nn
 from glandseg.export.errors import ExportError
 from glandseg.export.half import emulate_half, half_share, to_half
 from glandseg.export.run_export import ExportResult
-from glandseg.runtime.parity import ParityError, check_parity, measure_parity
+from glandseg.runtime.network.parity import ParityError, check_parity, measure_parity
 from glandseg.training.torch_backend import TorchBackend
 
 

@@ -23,8 +23,8 @@ from glandseg.export.int8 import (
 from glandseg.export.int8_calibration import draw_calibration
 from glandseg.export.int8_tail import compare_classes
 from glandseg.export.run_export import ExportResult
-from glandseg.runtime.parity import check_parity, measure_parity
-from glandseg.runtime.session import Session
+from glandseg.runtime.network.parity import check_parity, measure_parity
+from glandseg.runtime.network.session import Session
 
 Quantised = dict[str, Path]
 LAYOUT = pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.suffix)

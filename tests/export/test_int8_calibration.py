@@ -9,7 +9,7 @@ import pytest
 
 from glandseg.export.int8_calibration import TILES, draw_calibration, read_calibration
 from glandseg.runtime.errors import BadInputError
-from glandseg.runtime.parity import draw_golden_tiles
+from glandseg.runtime.network.parity import draw_golden_tiles
 from glandseg.runtime.synthetic import draw_tile, write_slide
 from glandseg.training.run import Run
 

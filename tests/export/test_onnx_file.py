@@ -13,7 +13,7 @@ from glandseg.export.errors import ExportError
 from glandseg.export.onnx_file import OPSET, check_graph, trace_segmenter
 from glandseg.export.run_export import ExportResult
 from glandseg.runtime.errors import BadInputError
-from glandseg.runtime.session import Session
+from glandseg.runtime.network.session import Session
 from glandseg.training.torch_backend import TorchBackend
 
 

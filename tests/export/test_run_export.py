@@ -18,8 +18,8 @@ from glandseg.export.export_settings import ExportSettings
 from glandseg.export.run_export import ExportResult, export_run
 from glandseg.runtime.errors import BadInputError, EnvironmentLacksError
 from glandseg.runtime.model_file import check_model, find_model
-from glandseg.runtime.parity import ParityError
-from glandseg.runtime.session import Session
+from glandseg.runtime.network.parity import ParityError
+from glandseg.runtime.network.session import Session
 from glandseg.runtime.synthetic import draw_tile, write_slide
 from glandseg.training.run import Run
 

@@ -11,8 +11,8 @@ import pytest
 from numpy.typing import NDArray
 
 from glandseg.runtime.comparison import compare_with_truth
-from glandseg.runtime.mask_tiff import write_mask
-from glandseg.runtime.tile_map import TileMap
+from glandseg.runtime.outlines.mask_tiff import write_mask
+from glandseg.runtime.segmentation.tile_map import TileMap
 
 LayMap = Callable[[NDArray[Any]], TileMap]
 

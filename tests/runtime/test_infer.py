@@ -23,11 +23,11 @@ from shapely.geometry import shape
 
 from glandseg.runtime.card import ModelCard
 from glandseg.runtime.errors import BadInputError, EnvironmentLacksError
-from glandseg.runtime.findings import SUFFIXES
 from glandseg.runtime.infer import infer_slide
 from glandseg.runtime.job import Result, UnreadError
 from glandseg.runtime.model_file import ModelFile, check_model
-from glandseg.runtime.session import Session
+from glandseg.runtime.network.session import Session
+from glandseg.runtime.outlines.findings import SUFFIXES
 from glandseg.runtime.settings import InferSettings
 from glandseg.runtime.synthetic import write_slide
 
@@ -436,7 +436,7 @@ def test_a_full_disk_is_told(
     def refuse(*arguments: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("glandseg.runtime.findings.write_csv", refuse)
+    monkeypatch.setattr("glandseg.runtime.outlines.findings.write_csv", refuse)
     path = write_png(tmp_path / "disks.png", picture)
     with pytest.raises(EnvironmentLacksError, match="the disk is full; nothing was written"):
         run(path, tmp_path / "out", mpp=0.5)

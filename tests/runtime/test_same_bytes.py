@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from glandseg.runtime.infer import infer_slide
 from glandseg.runtime.job import Result
 from glandseg.runtime.model_file import ModelFile, check_model
-from glandseg.runtime.session import Session
+from glandseg.runtime.network.session import Session
 from glandseg.runtime.settings import InferSettings
 from glandseg.runtime.synthetic import write_slide
 
@@ -68,21 +68,21 @@ def test_batches_threads_blocks_and_memory_change_no_byte(
     plain = infer(scales=scales)
     assert infer(scales=scales, batch=1) == plain
     assert infer(scales=scales, batch=3, threads=2, max_ram_gib=1.0) == plain
-    monkeypatch.setattr("glandseg.runtime.window_run.choose_swath_px", lambda planes, cache: 512)
-    monkeypatch.setattr("glandseg.runtime.row_finisher.BLOCK_PX", 512)
+    monkeypatch.setattr("glandseg.runtime.segmentation.window_run.choose_swath_px", lambda planes, cache: 512)
+    monkeypatch.setattr("glandseg.runtime.segmentation.row_finisher.BLOCK_PX", 512)
     assert infer(scales=scales) == plain
 
 
 def test_adaptive_scales_do_not_depend_on_the_order_either(
     infer: Infer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("glandseg.runtime.adaptive.LEAST_SHARE", 0.005)
+    monkeypatch.setattr("glandseg.runtime.segmentation.adaptive.LEAST_SHARE", 0.005)
     plain = infer(adaptive=True)
     record = json.loads(plain[-1])
     assert 36 < record["result"]["windows"] < 400  # of 36 of the cheap scales, and 592 of all
     for swath_px in (1024, 2048, 4096):
         monkeypatch.setattr(
-            "glandseg.runtime.window_run.choose_swath_px", lambda planes, cache, px=swath_px: px
+            "glandseg.runtime.segmentation.window_run.choose_swath_px", lambda planes, cache, px=swath_px: px
         )
         assert infer(adaptive=True, batch=5) == plain
 
@@ -123,7 +123,7 @@ import sys, time
 from pathlib import Path
 from glandseg.runtime.infer import infer_slide
 from glandseg.runtime.model_file import check_model
-from glandseg.runtime.session import Session
+from glandseg.runtime.network.session import Session
 from glandseg.runtime.settings import InferSettings
 
 slide, model, out = map(Path, sys.argv[1:])

@@ -37,7 +37,7 @@ def look_at_system() -> list[Finding]:
 
 def look_at_processor() -> list[Finding]:
     """Count the CPUs, and say what they offer to int8 models."""
-    from glandseg.runtime.session import count_cpus
+    from glandseg.runtime.network.session import count_cpus
 
     counts = f"{count_cpus()} of {os.cpu_count()} CPUs usable"
     vectors = next((name for key, name in _VECTORS.items() if _list_features().get(key)), "")

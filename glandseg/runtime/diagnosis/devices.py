@@ -7,16 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from glandseg.runtime.device_choice import DEVICES, parse_device
 from glandseg.runtime.diagnosis.finding import Finding, ok
 from glandseg.runtime.diagnosis.isolation import look_apart
 from glandseg.runtime.model_file import BUNDLED
+from glandseg.runtime.network.device_choice import DEVICES, parse_device
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from glandseg.runtime.backend import ModelBackend
+    from glandseg.runtime.network.backend import ModelBackend
 
 BATCH = 8  # as `glandseg infer` runs by default
 SPEED_SECONDS = 2.0
@@ -55,7 +55,7 @@ def _try_apart(device: str, model: Path, seconds: float) -> list[Finding]:
 
 def try_device(device: str, model: str, seconds: str = "0") -> list[Finding]:
     """Run a model on a device, for so many seconds; none only prove that it runs."""
-    from glandseg.runtime.devices import open_backend
+    from glandseg.runtime.network.devices import open_backend
     from glandseg.runtime.windows import STRIDE_PX
 
     with open_backend(Path(model), device=device) as backend:

@@ -27,7 +27,7 @@ CUDA_LIBRARIES = 'pip install "onnxruntime-gpu[cuda,cudnn]"'
 
 def look_at_onnxruntime() -> list[Finding]:
     """Load ONNX Runtime, and say what was compiled into it; what runs, only a session tells."""
-    from glandseg.runtime.model_opening import import_onnxruntime
+    from glandseg.runtime.network.model_opening import import_onnxruntime
 
     runtime = import_onnxruntime()
     wheel = next(name for name in ("onnxruntime-gpu", "onnxruntime", "") if not name or find_version(name))

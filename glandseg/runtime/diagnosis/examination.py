@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from glandseg.runtime.device_choice import parse_device
 from glandseg.runtime.diagnosis.computer import (
     look_at_disks,
     look_at_memory,
@@ -20,6 +19,7 @@ from glandseg.runtime.diagnosis.isolation import look, look_apart
 from glandseg.runtime.diagnosis.libraries import look_at_imaging, look_at_openslide, look_at_training
 from glandseg.runtime.diagnosis.models import look_at_models
 from glandseg.runtime.diagnosis.offline import look_offline
+from glandseg.runtime.network.device_choice import parse_device
 
 LOOKS = {
     "Python": look_at_python,

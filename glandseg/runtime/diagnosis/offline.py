@@ -91,9 +91,9 @@ def _is_local(event: str, arguments: tuple[Any, ...]) -> bool:
 
 def _infer_drawn_slide(device: str) -> tuple[int, int]:
     """Draw a slide into a temporary folder, find its glands there, and count glands and files."""
-    from glandseg.runtime.devices import open_backend
     from glandseg.runtime.infer import infer_slide
     from glandseg.runtime.model_file import find_bundled
+    from glandseg.runtime.network.devices import open_backend
     from glandseg.runtime.settings import InferSettings
     from glandseg.runtime.synthetic import draw_slide, write_slide
 

@@ -1,0 +1,216 @@
+"""Batches of one size through ONNX Runtime's CUDA, by way of buffers that stay on the GPU."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glandseg.runtime.card import ModelCard
+from glandseg.runtime.errors import BadInputError, EnvironmentLacksError
+from glandseg.runtime.network.model_opening import lacks_memory, make_options, open_session, read_session_card
+from glandseg.runtime.windows import WINDOW_PX
+
+SLOTS = 2  # one batch is copied while another is computed
+_BATCH_NAMES = ("batch", "N")  # the free dimension of exported models
+_NO_CUDA = (
+    "cuda: this ONNX Runtime has no CUDA. pip uninstall -y onnxruntime, then pip install "
+    '"glandseg[gpu]", or leave --device out to run on the CPU.'
+)
+_CPU_NODES = "assigned to the default CPU EP"
+
+
+def has_cuda(runtime: Any, device: str) -> bool:
+    """Whether to try CUDA for a device as users write it; "auto" does where it was compiled in.
+
+    Raises:
+        EnvironmentLacksError: if CUDA was asked for, and this ONNX Runtime was built without.
+    """
+    compiled_in = "CUDAExecutionProvider" in runtime.get_available_providers()
+    if device.startswith("cuda") and not compiled_in:
+        raise EnvironmentLacksError(_NO_CUDA)
+    return compiled_in and device != "cpu"
+
+
+class CudaBatches:
+    """A model on a GPU that always computes whole batches; the last is filled up.
+
+    Where the GPU's memory does not suffice, the batch is halved, and that is said.
+
+    Args:
+        runtime: ONNX Runtime.
+        path: of the .onnx file.
+        ordinal: of the GPU.
+        batch: windows at once.
+        say: is told of smaller batches.
+
+    Attributes:
+        card: the model's own.
+        identity: of the device and the batch, which decide the kernels.
+
+    Raises:
+        BadInputError: if the file is no gland segmenter.
+        EnvironmentLacksError: if CUDA does not start, or one window is too much for the GPU.
+    """
+
+    def __init__(
+        self, runtime: Any, path: Path, *, ordinal: int, batch: int, say: Callable[[str], None]
+    ) -> None:
+        if hasattr(runtime, "preload_dlls"):
+            runtime.preload_dlls()
+        self._runtime, self._path, self._ordinal, self._say = runtime, path, ordinal, say
+        self._changing = threading.Lock()
+        self._lanes: queue.SimpleQueue[_Lane | None] = queue.SimpleQueue()
+        self._batch = batch
+        self.card = self._fill()
+        self.identity = f"cuda:{ordinal} batch {self._batch}"
+
+    def infer(self, windows: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Give (N, classes, 320, 320) uint8 probabilities of (N, 320, 320, 3) uint8 RGB windows."""
+        answers = np.empty((len(windows), len(self.card.classes), WINDOW_PX, WINDOW_PX), np.uint8)
+        done = 0
+        while done < len(windows):
+            done += self._run_some(windows[done:], answers[done:])
+        return answers
+
+    def _run_some(self, windows: NDArray[np.uint8], answers: NDArray[np.uint8]) -> int:
+        lane = self._take_lane()
+        try:
+            count = min(len(windows), lane.batch)
+            answers[:count] = lane.run(windows[:count])
+            return count
+        except Exception as error:  # ONNX Runtime raises classes of its own that share no base
+            if not lacks_memory(error):
+                raise
+            failed = lane.batch
+        finally:
+            self._lanes.put(lane)
+            del lane
+        self._shrink(failed)
+        return 0
+
+    def _take_lane(self) -> _Lane:
+        lane = self._lanes.get()
+        if lane is None:
+            self._lanes.put(None)
+            raise self._too_small()
+        return lane
+
+    def _shrink(self, failed: int) -> None:
+        """Take smaller batches than `failed`, unless another thread did so meanwhile."""
+        with self._changing:
+            if self._batch != failed:
+                return
+            for _ in range(SLOTS):
+                self._take_lane()
+            try:
+                self._halve()
+                self._fill()
+            except BaseException:
+                self._lanes.put(None)
+                raise
+
+    def _halve(self) -> None:
+        if self._batch == 1:
+            raise self._too_small()
+        self._say(f"cuda:{self._ordinal}: too little GPU memory for {self._batch} windows at once; halved")
+        self._batch //= 2
+
+    def _too_small(self) -> EnvironmentLacksError:
+        return EnvironmentLacksError(
+            f"cuda:{self._ordinal}: the GPU's memory does not suffice for one window. "
+            "Close other programs that use it, or give --device cpu."
+        )
+
+    def _fill(self) -> ModelCard:
+        """Open the model for the present batch, or the largest that fits, and make its lanes."""
+        while True:
+            with contextlib.suppress(MemoryError), _memory_errors():
+                return self._make_lanes()
+            self._halve()
+
+    def _make_lanes(self) -> ModelCard:
+        session = _open(self._runtime, self._path, self._ordinal, self._batch)
+        card = read_session_card(self._path, session)
+        lanes = [
+            _Lane(self._runtime, session, self._batch, len(card.classes), self._ordinal) for _ in range(SLOTS)
+        ]
+        for lane in lanes:
+            lane.run(np.zeros((1, WINDOW_PX, WINDOW_PX, 3), np.uint8))
+        for lane in lanes:
+            self._lanes.put(lane)
+        return card
+
+
+class _Lane:
+    """Buffers of one batch, bound to a session."""
+
+    def __init__(self, runtime: Any, session: Any, batch: int, classes: int, ordinal: int) -> None:
+        make = runtime.OrtValue.ortvalue_from_shape_and_type
+        self.batch = batch
+        self._session, self._binding = session, session.io_binding()
+        self._host = np.zeros((batch, WINDOW_PX, WINDOW_PX, 3), np.uint8)
+        self._windows = make(self._host.shape, np.uint8, "cuda", ordinal)
+        self._answers = make((batch, classes, WINDOW_PX, WINDOW_PX), np.uint8, "cuda", ordinal)
+        self._binding.bind_ortvalue_input(session.get_inputs()[0].name, self._windows)
+        self._binding.bind_ortvalue_output(session.get_outputs()[0].name, self._answers)
+
+    def run(self, windows: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Run at most a batch; what fills it up is left over from before, and is not given back."""
+        self._host[: len(windows)] = windows
+        self._windows.update_inplace(self._host)
+        self._binding.synchronize_inputs()
+        self._session.run_with_iobinding(self._binding)
+        self._binding.synchronize_outputs()
+        answers: NDArray[np.uint8] = self._answers.numpy()[: len(windows)]
+        return answers
+
+
+def _open(runtime: Any, path: Path, ordinal: int, batch: int) -> Any:
+    """Open a session all of whose nodes run on the GPU, or at least all that can."""
+    try:
+        return _open_for_batch(runtime, path, ordinal, batch, strict=True)
+    except BadInputError as error:
+        if _CPU_NODES not in str(error):
+            raise
+    session = _open_for_batch(runtime, path, ordinal, batch, strict=False)
+    running = session.get_providers()[0].removesuffix("ExecutionProvider")
+    if running != "CUDA":
+        raise EnvironmentLacksError(
+            f"cuda: ONNX Runtime fell back to {running}. Check the NVIDIA driver, CUDA 13 and cuDNN 9, "
+            "or leave --device out to run on the CPU."
+        )
+    return session
+
+
+def _open_for_batch(runtime: Any, path: Path, ordinal: int, batch: int, *, strict: bool) -> Any:
+    options = make_options(runtime)
+    for name in _BATCH_NAMES:
+        options.add_free_dimension_override_by_name(name, batch)
+    if strict:
+        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+        options.log_severity_level = 4  # what is refused is raised, so need not be printed too
+    cuda = {
+        "device_id": ordinal,
+        "cudnn_conv_algo_search": "HEURISTIC",
+        "arena_extend_strategy": "kSameAsRequested",
+        "use_tf32": "0",  # float32 stays float32; who wants speed takes the float16 model
+    }
+    return open_session(runtime, path, options, [("CUDAExecutionProvider", cuda)])
+
+
+@contextlib.contextmanager
+def _memory_errors() -> Iterator[None]:
+    """Turn ONNX Runtime's errors for lack of memory into MemoryError."""
+    try:
+        yield
+    except Exception as error:  # ONNX Runtime raises classes of its own that share no base
+        if lacks_memory(error) and not isinstance(error, MemoryError):
+            raise MemoryError(str(error)) from error
+        raise

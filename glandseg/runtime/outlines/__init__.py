@@ -1,0 +1,1 @@
+"""From a map of probabilities to glands, and the files that hold them."""

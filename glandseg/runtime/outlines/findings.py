@@ -1,0 +1,116 @@
+"""What was found on a slide, and the files that say so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glandseg.runtime.outlines.geojson import write_geojson
+from glandseg.runtime.outlines.gland_spool import Glands
+from glandseg.runtime.outlines.glands import draw_gland
+from glandseg.runtime.outlines.mask_tiff import write_mask
+from glandseg.runtime.outlines.measurements import Measurements, measure_gland, write_csv
+from glandseg.runtime.outlines.overview import write_overview
+from glandseg.runtime.segmentation.tile_map import TileMap
+from glandseg.runtime.slides.plane import SlidePlane
+
+MASK_SUFFIX = ".mask.ome.tif"
+SUFFIXES = (".glands.geojson", MASK_SUFFIX, ".glands.csv", ".overview.png", ".run.json")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """The glands of a slide, and the frame that their outlines count in.
+
+    Attributes:
+        glands: on disk, with outlines in px of the plane.
+        plane: of the slide at the model's um/px.
+        slide_sha256: of the slide's file.
+        model_sha256: of the model's file.
+        unread: GeoJSON features of what could not be read.
+    """
+
+    glands: Glands
+    plane: SlidePlane
+    slide_sha256: str
+    model_sha256: str
+    unread: Sequence[Mapping[str, Any]] = ()
+
+    @property
+    def area_mm2(self) -> float:
+        """Area of all glands, lumina left out."""
+        return self.glands.area_px2 * self.plane.um_per_px**2 / 1e6
+
+    def measure(self) -> Iterator[Measurements]:
+        """Measure every gland, one at a time."""
+        for gland in self.glands:
+            yield measure_gland(
+                gland,
+                um_per_px=self.plane.um_per_px,
+                l0_per_px=self.plane.l0_per_px,
+                slide_hash=self.slide_sha256,
+                model_hash=self.model_sha256,
+            )
+
+
+def name_outputs(slide: Path) -> list[str]:
+    """Give the names of a slide's outputs, the record last.
+
+    They begin with the slide's name without its suffix; `.ome.tif` counts as one.
+    """
+    stem = slide.stem[:-4] if slide.name.lower().endswith((".ome.tif", ".ome.tiff")) else slide.stem
+    return [stem + suffix for suffix in SUFFIXES]
+
+
+def write_findings(
+    findings: Findings,
+    folder: Path,
+    names: list[str],
+    metadata: Mapping[str, str],
+    *,
+    thumbnail: NDArray[np.uint8],
+    thumbnail_px_per_px: float,
+) -> None:
+    """Write outlines, mask, table and overview under the first four names; one gland at a time is held.
+
+    Args:
+        findings: what to write.
+        folder: where; passing files are laid in it too.
+        names: of the files.
+        metadata: of the outlines.
+        thumbnail: (h, w, 3) uint8 RGB of the whole plane.
+        thumbnail_px_per_px: px of the thumbnail per px of the plane.
+    """
+    outlines, mask, table, overview = (folder / name for name in names[:4])
+    plane, glands = findings.plane, findings.glands
+    with write_csv(table) as write_row:
+        rows = _pass_on(findings.measure(), write_row)
+        write_geojson(
+            outlines, glands, rows, l0_per_px=plane.l0_per_px, metadata=metadata, others=findings.unread
+        )
+    with TileMap(folder / "mask.map", plane.height_px, plane.width_px) as drawn:
+        for gland in glands:
+            draw_gland(gland, drawn)
+        write_mask(mask, drawn, plane.um_per_px)
+    write_overview(
+        overview,
+        thumbnail,
+        glands,
+        thumbnail_px_per_px=thumbnail_px_per_px,
+        um_per_px=plane.um_per_px,
+        area_mm2=findings.area_mm2,
+    )
+
+
+def _pass_on(
+    rows: Iterator[Measurements], write_row: Callable[[Measurements], None]
+) -> Iterator[Measurements]:
+    """Give each gland's measurements once they are in the table."""
+    for row in rows:
+        write_row(row)
+        yield row

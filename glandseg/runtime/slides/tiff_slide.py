@@ -1,0 +1,139 @@
+"""TIFF and OME-TIFF, tiled or in strips, with pyramids in sub-images or in further pages."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from pathlib import Path
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+from glandseg.runtime.errors import BadInputError, GlandsegError, shorten
+from glandseg.runtime.slides.cache import ArrayCache
+from glandseg.runtime.slides.positional_file import PositionalFile
+from glandseg.runtime.slides.reader import CACHE_BYTES, CELL_PX, Slide, build_levels, cut_side
+from glandseg.runtime.slides.resolution import Power, Statement, describe_statements, settle
+from glandseg.runtime.slides.resolution_sources import (
+    find_description_power,
+    find_ome_power,
+    keep_stated,
+    state_description,
+    state_imagej,
+    state_ome,
+    state_tiff,
+)
+from glandseg.runtime.slides.tiff_colour import convert_samples, find_problem
+from glandseg.runtime.slides.tiff_page import ReadBytes, TiffPageReader
+from glandseg.runtime.slides.tiff_pyramid import check_chain, find_pyramid
+
+logging.getLogger("tifffile").addHandler(logging.NullHandler())  # its complaints become our errors
+
+
+def detect_tiff(head: bytes) -> bool:
+    """Whether a file's first 4 bytes announce a TIFF or BigTIFF."""
+    return head[:4] in {b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"}
+
+
+class TiffSlide(Slide):
+    """The largest picture of a TIFF, with the smaller copies of it as levels."""
+
+    def __init__(self, path: Path, mpp: float | None = None, cache_bytes: int = CACHE_BYTES) -> None:
+        self.path = path
+        self.decoded_px = 0
+        self._counting = threading.Lock()
+        self._file = PositionalFile(path)
+        try:
+            self._tiff = tifffile.TiffFile(path, _useframes=False)
+        except Exception as error:
+            self._file.close()
+            raise self._build_damage_error(error) from error
+        try:
+            self._read_metadata(mpp, cache_bytes)
+        except GlandsegError:
+            self.close()
+            raise
+        except Exception as error:
+            self.close()
+            raise self._build_damage_error(error) from error
+
+    def _build_damage_error(self, error: Exception) -> BadInputError:
+        return BadInputError(
+            f"{self.path}: this TIFF cannot be read ({shorten(error)}): damaged or cut short. "
+            f"Copy or export it again"
+        )
+
+    def _read_metadata(self, mpp: float | None, cache_bytes: int) -> None:
+        check_chain(self._tiff)
+        self.format = "ome-tiff" if self._tiff.is_ome else "tiff"
+        main, pages = find_pyramid(self.path, self._tiff)
+        for page in pages:
+            check_page(self.path, page)
+        self._page = pages[0]
+        cache = ArrayCache(cache_bytes)
+        self._readers = [TiffPageReader(page, cache, self._count) for page in pages]
+        self.levels = build_levels([(page.imagewidth, page.imagelength) for page in pages])
+        statements, power = self._list_statements(main)
+        self.said = describe_statements(statements, power)
+        self.resolution = settle(self.path, statements, power, mpp)
+
+    def _list_statements(self, image: int) -> tuple[list[Statement], Power | None]:
+        """What OME-XML, ImageJ's or Aperio's description and the tags say of the scale."""
+        xml, tags, text = self._tiff.ome_metadata, self._page.tags, self._page.description
+        x_per_unit = divide(tags.valueof("XResolution", (0, 1)))
+        y_per_unit = divide(tags.valueof("YResolution", (0, 1)))
+        unit = int(tags.valueof("ResolutionUnit", 2))
+        imagej = str((self._tiff.imagej_metadata or {}).get("unit", ""))
+        power = find_ome_power(xml) if xml else None
+        return keep_stated(
+            state_ome(xml, image) if xml else None,
+            state_imagej(x_per_unit, y_per_unit, imagej),
+            state_description(text),
+            None if imagej else state_tiff(x_per_unit, y_per_unit, unit),
+        ), power or find_description_power(text)
+
+    def _count(self, px: int) -> None:
+        with self._counting:
+            self.decoded_px = (self.decoded_px or 0) + px
+
+    def _read(self, level: int, x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
+        return self._read_with(self._file.read, level, (x, y, width, height))
+
+    def _read_afresh(self, level: int, x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
+        return self._read_with(self._file.read_afresh, level, (x, y, width, height), last_try=True)
+
+    def _read_with(
+        self, read_bytes: ReadBytes, level: int, place: tuple[int, int, int, int], *, last_try: bool = False
+    ) -> NDArray[np.uint8]:
+        samples = self._readers[level].read(read_bytes, *place, last_try=last_try)
+        return convert_samples(self._page, samples)
+
+    def get_cell_wh(self, level: int) -> tuple[int, int]:
+        """The level's tiles or strips, large ones cut up."""
+        reader = self._readers[level]
+        width, height = reader.segment_width, reader.segment_height
+        if reader.is_contiguous:  # any row can be read by itself
+            height = min(height, CELL_PX // 4)
+        return cut_side(width), cut_side(height)
+
+    def close(self) -> None:
+        """Let go of the file; harmless when repeated."""
+        self._tiff.close()
+        self._file.close()
+
+
+def check_page(path: Path, page: tifffile.TiffPage) -> None:
+    """Refuse a page whose pixels cannot be shown as RGB.
+
+    Raises:
+        BadInputError: always with what the page holds and what could be read.
+    """
+    problem = find_problem(page)
+    if problem:
+        raise BadInputError(f"{path}: {problem}. Export it as 8-bit RGB with JPEG, LZW or deflate")
+
+
+def divide(rational: tuple[int, int]) -> float:
+    """The value of a TIFF rational; 0 for one over nothing."""
+    return rational[0] / rational[1] if rational[1] else 0.0

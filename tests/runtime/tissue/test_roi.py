@@ -1,0 +1,141 @@
+"""Regions of interest."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import shapely
+
+from glandseg.runtime.errors import BadInputError
+from glandseg.runtime.slides.reader import Slide
+from glandseg.runtime.slides.slide import open_slide
+from glandseg.runtime.tissue.roi import Roi, read_roi
+
+SHELL = [[10, 10], [110, 10], [110, 90], [10, 90], [10, 10]]
+HOLE = [[40, 40], [60, 40], [60, 60], [40, 60], [40, 40]]
+POLYGON = {"type": "Polygon", "coordinates": [SHELL, HOLE]}
+POINT = {"type": "Point", "coordinates": [1, 2]}
+FAR = {"type": "Polygon", "coordinates": [[[150, 150], [190, 150], [190, 190], [150, 150]]]}
+
+
+def feature(geometry: Any) -> dict[str, Any]:
+    return {"type": "Feature", "id": "PathAnnotationObject", "geometry": geometry, "properties": {}}
+
+
+@pytest.fixture
+def slide(tmp_path: Path) -> Slide:
+    cv2.imwrite(str(tmp_path / "slide.png"), np.zeros((200, 300, 3), np.uint8))
+    return open_slide(tmp_path / "slide.png", 0.5)
+
+
+@pytest.mark.parametrize(
+    ("content", "area"),
+    [
+        (POLYGON, 7600),
+        (feature(POLYGON), 7600),
+        ([feature(POLYGON), feature(FAR)], 8400),
+        ({"type": "FeatureCollection", "features": [feature(POLYGON), feature(None)]}, 7600),
+        ({"type": "MultiPolygon", "coordinates": [POLYGON["coordinates"], FAR["coordinates"]]}, 8400),
+        (
+            {"type": "GeometryCollection", "geometries": [POLYGON, {"type": "Point", "coordinates": [1, 2]}]},
+            7600,
+        ),
+    ],
+)
+def test_kinds_of_geojson(content: Any, area: float, slide: Slide, tmp_path: Path) -> None:
+    path = tmp_path / "roi.geojson"
+    path.write_text("\ufeff" + json.dumps(content), encoding="utf-8")
+    roi = read_roi(path, slide)
+    assert roi.area_mm2 == pytest.approx(area * 0.25e-6)
+    assert np.count_nonzero(roi.mask(0, 0, 300, 200, 1.0)) == pytest.approx(area, abs=30)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("nonsense", "is no GeoJSON"),
+        ("", "is no GeoJSON"),
+        ("[" * 100_000, "is no GeoJSON"),
+        ("{}", "is no GeoJSON"),
+        ("[1, 2]", "is no GeoJSON"),
+        (json.dumps({"type": "FeatureCollection", "features": []}), "holds no polygon"),
+        (json.dumps({"type": "LineString", "coordinates": [[0, 0], [9, 9]]}), "holds no polygon"),
+        (json.dumps({"type": "Polygon"}), "without area"),
+        (json.dumps({"type": "Polygon", "coordinates": [[[0, 0], [1, 1]]]}), "without area"),
+        (
+            json.dumps({"type": "Polygon", "coordinates": [[["a", 0], [1, 1], [2, 2], [0, 0]]]}),
+            "without area",
+        ),
+        (json.dumps({"type": "Polygon", "coordinates": "x"}), "without area"),
+        (json.dumps({"type": "Polygon", "coordinates": []}), "holds no polygon"),
+        (json.dumps(POLYGON).replace("10", "1e999"), "no numbers|without area"),
+        (json.dumps(POLYGON).replace("0,", "0000,"), "lie outside of slide.png, 300 x 200 px"),
+        ("[" * 900 + "]" * 900, "holds no polygon|is no GeoJSON"),
+    ],
+)
+def test_wrong_files_are_refused_in_one_line(text: str, told: str, slide: Slide, tmp_path: Path) -> None:
+    path = tmp_path / "roi.geojson"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(BadInputError, match=told) as caught:
+        read_roi(path, slide)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_file_and_no_text(slide: Slide, tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match="no such file"):
+        read_roi(tmp_path / "gone.geojson", slide)
+    (tmp_path / "roi.geojson").write_bytes(b"\xff\xfe\x00\x01")
+    with pytest.raises(BadInputError, match="is no GeoJSON"):
+        read_roi(tmp_path / "roi.geojson", slide)
+
+
+def test_a_crossing_outline_is_mended(slide: Slide, tmp_path: Path) -> None:
+    path = tmp_path / "roi.geojson"
+    bow = {"type": "Polygon", "coordinates": [[[0, 0], [100, 100], [100, 0], [0, 100], [0, 0]]]}
+    path.write_text(json.dumps(bow), encoding="utf-8")
+    assert read_roi(path, slide).area_mm2 == pytest.approx(5000 * 0.25e-6)
+
+
+def test_touches_counts_in_um() -> None:
+    roi = Roi([shapely.Polygon(SHELL, [HOLE]), shapely.box(150, 150, 190, 190)], 0.5)
+    assert roi.touches(0, 0, 6, 6)
+    assert not roi.touches(0, 0, 4.9, 100)
+    assert not roi.touches(21, 21, 8, 8)  # in the hole
+    assert roi.touches(21, 21, 10, 8)
+    assert roi.touches(90, 80, 1, 1)
+    assert roi.touches(-100, -100, 1000, 1000)
+
+
+@pytest.mark.parametrize("l0_per_px", [0.8, 1.0, 2.48])
+def test_masks_are_exact_and_do_not_depend_on_windows(l0_per_px: float) -> None:
+    angle = np.linspace(0, 2 * np.pi, 200, endpoint=False)
+    radius = 80 + 20 * np.sin(7 * angle)
+    star = shapely.Polygon(
+        np.column_stack([120 + radius * np.cos(angle), 110 + radius * np.sin(angle)]), [HOLE]
+    )
+    polygons = [star, shapely.box(200, 20, 260, 90), shapely.box(210, 30, 270, 100)]
+    roi = Roi(polygons, 0.5)
+    whole = roi.mask(0, 0, 130, 120, l0_per_px)
+    y, x = np.mgrid[0:120, 0:130] + 0.5
+    expected = np.logical_or.reduce([shapely.contains_xy(p, x * l0_per_px, y * l0_per_px) for p in polygons])
+    assert np.array_equal(whole, expected)
+    for y in range(0, 120, 40):
+        for x in range(-13, 130, 13):
+            part = roi.mask(x, y, 13, 40, l0_per_px)
+            inside = part[:, max(-x, 0) :]
+            assert np.array_equal(inside, whole[y : y + 40, max(x, 0) : x + 13])
+
+
+def test_exclude_is_what_lies_outside() -> None:
+    roi = Roi([shapely.box(10, 10, 20, 20)], 0.5)
+    assert roi.exclude(10, 10, 10, 10, 1.0) is None
+    outside = roi.exclude(5, 10, 10, 10, 1.0)
+    assert outside is not None
+    assert outside[:, :5].all()
+    assert not outside[:, 5:].any()
