@@ -29,8 +29,9 @@ from glandseg.runtime.segmentation.scales import ScalePlane, average_scales
 from glandseg.runtime.segmentation.segment import GLAND
 from glandseg.runtime.segmentation.window_store import Key, WindowStore
 from glandseg.runtime.settings import PAPER_SCALES
-from glandseg.runtime.slides.plane import SlidePlane
+from glandseg.runtime.slides.rescaled_plane import RescaledPlane
 from glandseg.runtime.slides.slide import open_slide
+from glandseg.runtime.slides.slide_plane import SlidePlane
 from glandseg.training.data.picture import Picture
 from glandseg.training.datasets import find_pictures
 from glandseg.training.evaluate import choose_part
@@ -81,9 +82,9 @@ def main() -> None:
 
 def lay_planes(picture: Picture, picture_um: float, model_um: float) -> list[ScalePlane]:
     """Lay a plane over a picture for each of the papers' scales."""
-    slide = open_slide(picture.path, picture_um)
+    base = SlidePlane(open_slide(picture.path, picture_um), model_um)
     return [
-        ScalePlane(scale=scale, plane=SlidePlane(slide, model_um / scale), wanted=lambda *rectangle: True)
+        ScalePlane(scale=scale, plane=RescaledPlane(base, scale), wanted=lambda *rectangle: True)
         for scale in PAPER_SCALES
     ]
 

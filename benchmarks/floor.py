@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from benchmarks.bench_case import Case, add_case_options, prepare_case, tell_result
 from benchmarks.watched_run import watch
 from glandseg.runtime.network.session import Session, count_cpus
-from glandseg.runtime.slides.plane import SlidePlane
 from glandseg.runtime.slides.slide import open_slide
+from glandseg.runtime.slides.slide_plane import SlidePlane
 from glandseg.runtime.windows import WINDOW_PX, window_starts
 
 BATCH = 8

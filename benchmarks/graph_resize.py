@@ -34,8 +34,9 @@ from glandseg.runtime.model_file import BUNDLED
 from glandseg.runtime.network.backend import Network
 from glandseg.runtime.network.session import Session, count_cpus
 from glandseg.runtime.segmentation.segment import GLAND
-from glandseg.runtime.slides.plane import PicturePlane, SlidePlane
+from glandseg.runtime.slides.plane import PicturePlane
 from glandseg.runtime.slides.slide import open_slide
+from glandseg.runtime.slides.slide_plane import SlidePlane
 from glandseg.runtime.windows import WINDOW_PX, window_starts, window_weights
 from glandseg.training.data.picture import DataSet, Picture
 from glandseg.training.datasets import find_pictures

@@ -12,7 +12,7 @@ class WindowGraph(nn.Module):
     """A segmenter that reads pixels and gives probabilities, both as bytes.
 
     Args:
-        segmenter: (N, 3, H, W) float32 RGB in 0..1 to (N, C, H, W) logits.
+        segmenter: (N, 3, H, W) float32 RGB in 0..1 to (N, 2, H, W) logits.
     """
 
     def __init__(self, segmenter: nn.Module) -> None:
@@ -20,6 +20,6 @@ class WindowGraph(nn.Module):
         self.segmenter = segmenter
 
     def forward(self, windows: Tensor) -> Tensor:
-        """Turn (N, H, W, 3) uint8 RGB into (N, C, H, W) uint8 probabilities, 255 for certainty."""
+        """Turn (N, H, W, 3) uint8 RGB into (N, 2, H, W) uint8 probabilities, 255 for certainty."""
         pictures = to_pictures(windows.to(torch.float32))  # cast first: TensorRT does nothing else with uint8
         return to_bytes(self.segmenter(pictures))

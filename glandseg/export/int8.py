@@ -19,7 +19,6 @@ from onnxruntime import quantization
 
 import glandseg
 from glandseg.export.errors import ExportError
-from glandseg.export.int8_tail import compare_classes
 from glandseg.export.onnx_file import check_graph, strip_notes
 from glandseg.runtime.model_file import INT8_SUFFIX, INT8_TENSORRT_SUFFIX
 
@@ -39,7 +38,6 @@ class Int8Layout:
         runs_on: for what it is.
         layers: types of layers that compute in INT8.
         activations: number type of what passes between them; weights are signed, a scale for each channel.
-        sigmoid: give the probabilities by a sigmoid, which TensorRT's parser cannot turn into bytes.
         options: of ONNX Runtime's quantiser.
     """
 
@@ -47,7 +45,6 @@ class Int8Layout:
     runs_on: str
     layers: tuple[str, ...]
     activations: quantization.QuantType
-    sigmoid: bool = False
     options: tuple[tuple[str, Any], ...] = ()
 
 
@@ -57,7 +54,6 @@ FOR_CPU = Int8Layout(
     runs_on="ONNX Runtime on the CPU",
     layers=("Conv", "Add", "Concat", "MaxPool", *_ACTIVATIONS),
     activations=quantization.QuantType.QUInt8,
-    sigmoid=True,
 )
 # TensorRT's parser takes signed activations around zero and float biases only. Quantising the inputs of
 # layers, not their outputs, leaves it free to fuse bias, ReLU and sum into the convolution.
@@ -89,7 +85,7 @@ def to_int8(model: onnx.ModelProto, tiles: NDArray[np.uint8], layout: Int8Layout
     Raises:
         ExportError: if the result is no valid model or not mostly INT8.
     """
-    prepared = compare_classes(model) if layout.sigmoid else copy.deepcopy(model)  # it is changed
+    prepared = copy.deepcopy(model)  # it is changed
     with _silenced(), tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "int8.onnx"
         quantization.quantize_static(

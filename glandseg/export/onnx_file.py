@@ -32,12 +32,12 @@ def trace_segmenter(segmenter: nn.Module) -> onnx.ModelProto:
     """Turn a segmenter into an ONNX model.
 
     Its input is `windows`, (batch, 320, 320, 3) uint8 RGB; its output is `probabilities`,
-    (batch, C, 320, 320) uint8, 255 for certainty. The batch is free; the window's size is not, for the
+    (batch, 2, 320, 320) uint8, 255 for certainty. The batch is free; the window's size is not, for the
     pyramid's bins depend on it. Grouped convolutions become dense ones, which every engine can run. The same
     weights give the same bytes.
 
     Args:
-        segmenter: (N, 3, H, W) float32 RGB in 0..1 to (N, C, H, W) logits; put in evaluation mode.
+        segmenter: (N, 3, H, W) float32 RGB in 0..1 to (N, 2, H, W) logits; put in evaluation mode.
 
     Raises:
         ExportError: if the exporter fixed the batch.

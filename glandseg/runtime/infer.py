@@ -13,8 +13,8 @@ from glandseg.runtime.outlines.findings import SUFFIXES, name_outputs
 from glandseg.runtime.segmentation.window_run import Advance
 from glandseg.runtime.settings import InferSettings
 from glandseg.runtime.slide_facts import describe_slide, list_grounds
-from glandseg.runtime.slides.plane import SlidePlane
 from glandseg.runtime.slides.slide import open_slide
+from glandseg.runtime.slides.slide_plane import SlidePlane
 from glandseg.runtime.staging import move_into_place
 from glandseg.runtime.tissue.roi import read_roi
 from glandseg.runtime.trace import Trace

@@ -24,8 +24,9 @@ from glandseg.runtime.segmentation.window_run import Advance, NetworkCalls, Wind
 from glandseg.runtime.settings import CHEAP_SCALES, PAPER_SCALES, InferSettings
 from glandseg.runtime.slide_facts import describe_frame, list_warnings
 from glandseg.runtime.slides.ledger import Ledger
-from glandseg.runtime.slides.plane import SlidePlane
 from glandseg.runtime.slides.reader import Slide
+from glandseg.runtime.slides.rescaled_plane import RescaledPlane
+from glandseg.runtime.slides.slide_plane import SlidePlane
 from glandseg.runtime.tissue.roi import Roi
 from glandseg.runtime.tissue.survey import Survey, survey_slide
 from glandseg.runtime.tissue.tissue_mask import TissueMask
@@ -139,14 +140,14 @@ class Job:
             scales = (*CHEAP_SCALES, *(scale for scale in PAPER_SCALES if scale not in CHEAP_SCALES))
             cheap = len(CHEAP_SCALES)
         cache_bytes = self.budget.share_planes(len(scales))
+        share, um_per_px = cache_bytes // len(scales), self.backend.card.um_per_px
+        slide_plane = SlidePlane(self.slide, um_per_px, share, ledger, survey.fill_rgb)
 
         def lay(scale: float) -> ScalePlane:
-            um_per_px = self.backend.card.um_per_px / scale
-            plane = SlidePlane(self.slide, um_per_px, cache_bytes // len(scales), ledger, survey.fill_rgb)
+            plane = slide_plane if scale == 1 else RescaledPlane(slide_plane, scale, share)
             return ScalePlane(scale=scale, plane=plane, wanted=partial(self._wants, tissue))
 
-        planes = [lay(scale) for scale in scales]
-        base = next((item for item in planes if item.scale == 1), None) or lay(1.0)
+        planes, base = [lay(scale) for scale in scales], lay(1.0)
         return WindowRun(planes=planes, cheap=cheap, base=base, work=self.work, cache_bytes=cache_bytes)
 
     def _wants(self, tissue: TissueMask, *rectangle_um: float) -> bool:

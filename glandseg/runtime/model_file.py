@@ -34,28 +34,41 @@ class ModelFile:
     origin: str
 
 
-def find_model(given: Path | None, exports: Path = Path("models")) -> ModelFile:
+def find_model(given: Path | None, exports: Path = Path("models"), *, int8: bool = False) -> ModelFile:
     """Choose the model: the given one, else the newest export, else the bundled one.
 
-    Files of lower precision must be given: what they are good for depends on the machine.
+    Files of lower precision must be given or asked for: what they are good for depends on the machine.
 
     Args:
         given: what the user named.
         exports: where `glandseg export` writes.
+        int8: take the file for the CPU, NAME.int8.onnx, beside the model chosen.
 
     Raises:
         BadInputError: if the file is missing, or differs from the hash recorded beside it.
     """
-    if given is not None:
-        return check_model(given, "--model")
-    found = (path for path in exports.glob("*/*.onnx") if not path.stem.endswith(SUFFIXES))
-    newest = max(found, key=lambda path: path.stat().st_mtime, default=None)
-    return check_model(newest, "newest export") if newest else find_bundled()
+    path, origin = (given, "--model") if given is not None else _choose_model(exports)
+    return check_model(_find_int8(path) if int8 else path, origin)
 
 
 def find_bundled() -> ModelFile:
     """Find the model that comes with the package."""
     return check_model(BUNDLED, "bundled")
+
+
+def _choose_model(exports: Path) -> tuple[Path, str]:
+    found = (path for path in exports.glob("*/*.onnx") if not path.stem.endswith(SUFFIXES))
+    newest = max(found, key=lambda path: path.stat().st_mtime, default=None)
+    return (newest, "newest export") if newest else (BUNDLED, "bundled")
+
+
+def _find_int8(model: Path) -> Path:
+    if not model.is_file():
+        return model  # which is told
+    path = model.with_name(f"{find_name(model)}{INT8_SUFFIX}.onnx")
+    if not path.is_file():
+        raise BadInputError(f"{path}: no INT8 file of this model. Write it with `glandseg export --int8`.")
+    return path
 
 
 def check_model(path: Path, origin: str) -> ModelFile:

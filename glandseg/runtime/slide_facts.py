@@ -11,7 +11,7 @@ from glandseg.runtime.network.backend import ModelBackend
 from glandseg.runtime.outlines.findings import Findings
 from glandseg.runtime.settings import InferSettings
 from glandseg.runtime.slides.ledger import Ledger
-from glandseg.runtime.slides.plane import SlidePlane
+from glandseg.runtime.slides.plane import TiledPlane
 from glandseg.runtime.slides.reader import Slide
 from glandseg.runtime.slides.resolution import warn_of_scale
 from glandseg.runtime.tissue.tissue_mask import TissueMask
@@ -19,7 +19,7 @@ from glandseg.runtime.tissue.tissue_mask import TissueMask
 _AFTERWARDS = ("threshold", "min_gland_um2", "min_lumen_um2", "batch", "max_ram_gib", "max_unread", "roi")
 
 
-def describe_slide(slide: Slide, plane: SlidePlane) -> str:
+def describe_slide(slide: Slide, plane: TiledPlane) -> str:
     """Say in a line what the slide is and how it will be read."""
     resolution = slide.resolution
     known = f"{resolution.um_per_px:.4g} um/px ({resolution.source})" if resolution else "unknown um/px"
@@ -29,7 +29,7 @@ def describe_slide(slide: Slide, plane: SlidePlane) -> str:
     )
 
 
-def describe_frame(slide: Slide, plane: SlidePlane) -> dict[str, str]:
+def describe_frame(slide: Slide, plane: TiledPlane) -> dict[str, str]:
     """Say what the outlines count in, and how the slide's um/px is known."""
     resolution = slide.resolution
     return {

@@ -12,8 +12,8 @@ import shapely
 from numpy.typing import NDArray
 
 from glandseg.runtime.errors import BadInputError
-from glandseg.runtime.slides.plane import SlidePlane
 from glandseg.runtime.slides.slide import open_slide
+from glandseg.runtime.slides.slide_plane import SlidePlane
 from glandseg.training.data.area import Area
 from glandseg.training.data.image_file import measure_white
 from glandseg.training.data.regions import Regions, read_regions

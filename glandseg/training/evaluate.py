@@ -13,8 +13,9 @@ from glandseg.runtime.errors import BadInputError
 from glandseg.runtime.network.backend import Backend
 from glandseg.runtime.segmentation.scales import rescale
 from glandseg.runtime.segmentation.segment import segment_plane
-from glandseg.runtime.slides.plane import SlidePlane
+from glandseg.runtime.slides.rescaled_plane import RescaledPlane
 from glandseg.runtime.slides.slide import open_slide
+from glandseg.runtime.slides.slide_plane import SlidePlane
 from glandseg.training.datasets import DataSet, Picture, decode_image
 from glandseg.training.metrics import Confusion
 from glandseg.training.object_metrics import CONNECTIVITY, ObjectAgreement
@@ -176,7 +177,8 @@ def segment_file(
     """Give the gland probability of each pixel of a picture, (H, W) float32 in 0..255."""
     with open_slide(picture.path, picture_um) as slide:
         total = np.zeros((slide.height_l0, slide.width_l0), np.float32)
+        base = SlidePlane(slide, model_um)
         for scale in scales:
-            plane = SlidePlane(slide, model_um / scale)
+            plane = base if scale == 1 else RescaledPlane(base, scale)
             total += rescale(segment_plane(plane, backend), 1 / plane.l0_per_px, total.shape)
     return np.asarray(total / len(scales), np.float32)

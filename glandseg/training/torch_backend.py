@@ -10,25 +10,26 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+CLASSES = 2  # non-gland and gland
+
 
 class TorchBackend(contextlib.nullcontext["TorchBackend"]):
     """Runs a segmenter on windows, in evaluation mode.
 
     Args:
-        network: (N, 3, H, W) RGB in 0..1 to (N, classes, H, W) logits.
-        classes: number of classes.
+        network: (N, 3, H, W) RGB in 0..1 to (N, 2, H, W) logits.
         precision: "float32" or "bfloat16" (autocast).
     """
 
-    def __init__(self, network: nn.Module, *, classes: int = 2, precision: str = "float32") -> None:
+    def __init__(self, network: nn.Module, *, precision: str = "float32") -> None:
         super().__init__(self)
         self.name = f"PyTorch {torch.__version__}"
-        self.classes = classes
+        self.classes = CLASSES
         self._network = network
         self._bfloat16 = precision == "bfloat16"
 
     def infer(self, windows: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Give (N, classes, H, W) uint8 probabilities of (N, H, W, 3) uint8 RGB windows."""
+        """Give (N, 2, H, W) uint8 probabilities of (N, H, W, 3) uint8 RGB windows."""
         with evaluating(self._network), autocast(enabled=self._bfloat16):
             logits = self._network(to_pictures(move_beside(self._network, windows)))
         return np.asarray(to_bytes(logits.float()).cpu())
@@ -46,8 +47,18 @@ def to_pictures(windows: Tensor) -> Tensor:
 
 
 def to_bytes(logits: Tensor) -> Tensor:
-    """Turn (N, C, H, W) logits into uint8 probabilities, 255 for certainty."""
-    return torch.round(torch.softmax(logits, 1) * 255).to(torch.uint8)
+    """Turn (N, 2, H, W) logits into uint8 probabilities, 255 for certainty; the two of a pixel sum to 255.
+
+    The sigmoid of the difference of two logits is their softmax, which ONNX Runtime's CPU takes a sixth of
+    the network's time for.
+
+    Raises:
+        ValueError: if there are other than two classes.
+    """
+    if logits.shape[1] != CLASSES:
+        raise ValueError(f"logits: {CLASSES} classes, non-gland and gland. Received: {logits.shape[1]}")
+    gland = torch.round(torch.sigmoid(logits[:, 1:] - logits[:, :1]) * 255)
+    return torch.cat([255 - gland, gland], 1).to(torch.uint8)  # cast last: TensorRT does nothing with uint8
 
 
 def autocast(*, enabled: bool) -> torch.autocast:

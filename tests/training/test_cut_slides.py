@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from glandseg.runtime.errors import BadInputError
-from glandseg.runtime.slides.plane import SlidePlane
 from glandseg.runtime.slides.slide import open_slide
+from glandseg.runtime.slides.slide_plane import SlidePlane
 from glandseg.training.cut_slides import CutPatch, CutSettings, cut_slide
 
 Box = tuple[float, float, float, float]

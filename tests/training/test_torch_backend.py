@@ -63,4 +63,18 @@ def test_pictures_and_bytes() -> None:
     logits = torch.tensor([[0.0, 100.0, -100.0, 200.0], [0.0, 0.0, 0.0, 0.0]])[None, :, :, None]
     bytes_ = to_bytes(logits)[0, :, :, 0]
     assert bytes_.dtype == torch.uint8
-    assert bytes_.tolist() == [[128, 255, 0, 255], [128, 0, 255, 0]]
+    assert bytes_.tolist() == [[127, 255, 0, 255], [128, 0, 255, 0]]
+
+
+def test_the_two_bytes_of_a_pixel_are_the_softmax_and_sum_to_255() -> None:
+    logits = torch.linspace(-12, 12, 4001)[None, None, None]
+    logits = torch.cat([0.3 * logits, logits], 1)
+    bytes_ = to_bytes(logits).to(torch.int32)
+    assert (bytes_.sum(1) == 255).all()
+    assert (bytes_ - 255 * torch.softmax(logits, 1)).abs().max() < 0.501
+
+
+@pytest.mark.parametrize("classes", [1, 3])
+def test_other_than_two_classes_are_refused(classes: int) -> None:
+    with pytest.raises(ValueError, match=f"2 classes, non-gland and gland. Received: {classes}"):
+        to_bytes(torch.zeros(1, classes, 4, 4))

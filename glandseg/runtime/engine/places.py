@@ -10,21 +10,23 @@ import platformdirs
 
 from glandseg.runtime.engine.sidecar import find_sidecar
 from glandseg.runtime.errors import BadInputError, EnvironmentLacksError
-from glandseg.runtime.model_file import BUNDLED, HALF_SUFFIX
+from glandseg.runtime.model_file import BUNDLED, HALF_SUFFIX, INT8_TENSORRT_SUFFIX, find_name
 from glandseg.runtime.staging import stage_outputs
 
 Say = Callable[[str], None]
 PLAN_SUFFIX = ".engine"
-# Of the stem of an ONNX file in each precision.
-PRECISIONS = {"float32": "", "float16": HALF_SUFFIX, "int8": ".int8"}
+# Of the stem of the ONNX file that TensorRT takes in each precision, and what writes it.
+PRECISIONS = {"float32": "", "float16": HALF_SUFFIX, "int8": INT8_TENSORRT_SUFFIX}
+_OPTIONS = {"float32": "", "float16": " --fp16", "int8": " --int8"}
 
 
 def choose_onnx(model: Path, precision: str, say: Say) -> Path:
-    """Choose among NAME.onnx, NAME.fp16.onnx and NAME.int8.onnx, which lie side by side.
+    """Choose among NAME.onnx, NAME.fp16.onnx and NAME.int8.trt.onnx, which lie side by side.
 
     Args:
-        model: one of them.
-        precision: of the file wanted; "auto" takes the float16 file beside NAME.onnx where there is one.
+        model: one of them, or NAME.int8.onnx, whose numbers only ONNX Runtime's CPU takes.
+        precision: of the file wanted; "auto" keeps that of a file of lower precision, and takes the float16
+            file beside NAME.onnx where there is one.
         say: is told when "auto" finds no float16 file.
 
     Raises:
@@ -32,18 +34,27 @@ def choose_onnx(model: Path, precision: str, say: Say) -> Path:
     """
     if precision not in (*PRECISIONS, "auto"):
         raise BadInputError(f"--precision: one of auto, {', '.join(PRECISIONS)}. Received: {precision}")
-    suffix = next((suffix for suffix in PRECISIONS.values() if suffix and model.stem.endswith(suffix)), "")
-    name = model.stem.removesuffix(suffix)
     if precision == "auto":
-        half = model.with_name(f"{name}{HALF_SUFFIX}.onnx")
-        if suffix or half.is_file():
-            return model if suffix else half
-        say(f"{half.name} is not there: the engine computes in float32. `glandseg export --fp16` writes it.")
-        return model
-    chosen = model.with_name(f"{name}{PRECISIONS[precision]}.onnx")
-    if not chosen.is_file():
-        raise BadInputError(f"{chosen}: not there, so no engine in {precision}. `glandseg export` writes it.")
+        precision = _choose_precision(model, say)
+    chosen = model.with_name(f"{find_name(model)}{PRECISIONS[precision]}.onnx")
+    if chosen != model and not chosen.is_file():
+        option = _OPTIONS[precision]
+        raise BadInputError(
+            f"{chosen}: not there, so no engine in {precision}. `glandseg export{option}` writes it."
+        )
     return chosen
+
+
+def _choose_precision(model: Path, say: Say) -> str:
+    name = find_name(model)
+    suffix = model.stem.removeprefix(name)
+    if suffix:
+        return "float16" if suffix == HALF_SUFFIX else "int8"
+    half = model.with_name(f"{name}{HALF_SUFFIX}.onnx")
+    if half.is_file():
+        return "float16"
+    say(f"{half.name} is not there: the engine computes in float32. `glandseg export --fp16` writes it.")
+    return "float32"
 
 
 def find_cache() -> Path:

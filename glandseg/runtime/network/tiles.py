@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from glandseg.runtime.errors import BadInputError
 from glandseg.runtime.network.parity import draw_golden_tiles
-from glandseg.runtime.slides.plane import SlidePlane
 from glandseg.runtime.slides.slide import open_slide
+from glandseg.runtime.slides.slide_plane import SlidePlane
 from glandseg.runtime.tissue.survey import survey_slide
 from glandseg.runtime.windows import WINDOW_PX, window_starts
 

@@ -17,7 +17,7 @@ from glandseg.runtime.outlines.mask_tiff import write_mask
 from glandseg.runtime.outlines.measurements import Measurements, measure_gland, write_csv
 from glandseg.runtime.outlines.overview import write_overview
 from glandseg.runtime.segmentation.tile_map import TileMap
-from glandseg.runtime.slides.plane import SlidePlane
+from glandseg.runtime.slides.plane import TiledPlane
 
 MASK_SUFFIX = ".mask.ome.tif"
 SUFFIXES = (".glands.geojson", MASK_SUFFIX, ".glands.csv", ".overview.png", ".run.json")
@@ -36,7 +36,7 @@ class Findings:
     """
 
     glands: Glands
-    plane: SlidePlane
+    plane: TiledPlane
     slide_sha256: str
     model_sha256: str
     unread: Sequence[Mapping[str, Any]] = ()

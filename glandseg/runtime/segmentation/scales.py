@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glandseg.runtime.segmentation.lattice import WHOLE, GetWindow, Lattice
-from glandseg.runtime.slides.plane import SlidePlane
+from glandseg.runtime.slides.plane import TiledPlane
 from glandseg.runtime.windows import WINDOW_PX
 
 Wanted = Callable[[float, float, float, float], bool]  # x_um, y_um, width_um, height_um
@@ -22,12 +22,12 @@ class ScalePlane:
 
     Attributes:
         scale: px of this plane per px of the base plane.
-        plane: the slide at the base's um/px over `scale`.
+        plane: the slide's px at the base's um/px, rescaled.
         wanted: whether a rectangle in um holds anything to look at.
     """
 
     scale: float
-    plane: SlidePlane
+    plane: TiledPlane
     wanted: Wanted
 
     @cached_property

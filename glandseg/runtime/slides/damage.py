@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from glandseg.runtime.slides.ledger import Ledger, Rectangle
+from glandseg.runtime.slides.ledger import Ledger
 from glandseg.runtime.slides.reader import Slide, UnreadableError
 from glandseg.runtime.slides.resampling import resample
 
@@ -26,16 +26,12 @@ class DamagedSlide:
         ledger: of what is unread.
         fill_rgb: colour in place of what is unread.
         failed: cells known to fail, and why; it grows, and spares trying them again.
-
-    Attributes:
-        unread_l0: rectangles met that are unread, in level-0 px.
     """
 
     def __init__(
         self, slide: Slide, ledger: Ledger, fill_rgb: tuple[int, int, int], failed: Failed | None = None
     ) -> None:
         self.levels = slide.levels
-        self.unread_l0: list[Rectangle] = []
         self._slide = slide
         self._ledger = ledger
         self._failed = {} if failed is None else failed
@@ -88,6 +84,5 @@ class DamagedSlide:
 
     def _fill_cell(self, level: int, cell: Cell, reason: str) -> NDArray[np.uint8]:
         x, y, width, height = (round(side * self.levels[level].downsample) for side in cell)
-        self.unread_l0.append((x, y, width, height))
         self._ledger.add(x, y, width, height, reason)
         return np.broadcast_to(self._fill, (cell[3], cell[2], 3))

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glandseg.runtime.slides.ledger import Ledger
-from glandseg.runtime.slides.plane import SlidePlane
 from glandseg.runtime.slides.reader import Slide
+from glandseg.runtime.slides.slide_plane import SlidePlane
 from glandseg.runtime.tissue.glass import find_glass_colour, is_dark
 from glandseg.runtime.tissue.lumen import estimate_light
 from glandseg.runtime.tissue.tissue_mask import MASK_UM_PER_PX, TissueMask, find_fill, mask_tissue

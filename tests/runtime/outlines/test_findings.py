@@ -15,8 +15,8 @@ from shapely import Polygon, box
 from glandseg.runtime.outlines import outline, raster, regions
 from glandseg.runtime.outlines.findings import SUFFIXES, Findings, name_outputs, write_findings
 from glandseg.runtime.outlines.gland_spool import Glands, GlandSpool
-from glandseg.runtime.slides.plane import SlidePlane
 from glandseg.runtime.slides.slide import open_slide
+from glandseg.runtime.slides.slide_plane import SlidePlane
 
 Trace = Callable[..., Glands]
 

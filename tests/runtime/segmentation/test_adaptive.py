@@ -14,8 +14,9 @@ from glandseg.runtime.segmentation.adaptive import AdaptiveRoute, count_unsure
 from glandseg.runtime.segmentation.route import count_windows
 from glandseg.runtime.segmentation.scales import ScalePlane
 from glandseg.runtime.segmentation.window_store import Key, WindowStore
-from glandseg.runtime.slides.plane import SlidePlane
+from glandseg.runtime.slides.rescaled_plane import RescaledPlane
 from glandseg.runtime.slides.slide import open_slide
+from glandseg.runtime.slides.slide_plane import SlidePlane
 
 SIDE = 1500
 SCALES = (1.0, 2.0, 3.0)
@@ -34,9 +35,9 @@ def planes(tmp_path: Path) -> list[ScalePlane]:
     picture[:, SIDE // 2 :] = 255
     picture[1100:1400, 1100:1400] = 128
     cv2.imwrite(str(tmp_path / "picture.png"), picture)
-    slide = open_slide(tmp_path / "picture.png", 1.0)
+    base = SlidePlane(open_slide(tmp_path / "picture.png", 1.0), 1.0)
     return [
-        ScalePlane(scale=scale, plane=SlidePlane(slide, 1 / scale), wanted=lambda *rectangle: True)
+        ScalePlane(scale=scale, plane=RescaledPlane(base, scale), wanted=lambda *rectangle: True)
         for scale in SCALES
     ]
 

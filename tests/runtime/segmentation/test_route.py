@@ -10,7 +10,7 @@ import pytest
 from glandseg.runtime.segmentation.route import choose_swath_px, count_windows, lay_route
 from glandseg.runtime.segmentation.scales import ScalePlane, Wanted
 from glandseg.runtime.segmentation.window_store import Key
-from glandseg.runtime.slides.plane import SlidePlane
+from glandseg.runtime.slides.slide_plane import SlidePlane
 from glandseg.runtime.windows import WINDOW_PX
 
 WIDTH, HEIGHT = 3000, 5000

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from glandseg.runtime.segmentation.lattice import GetWindow
 from glandseg.runtime.segmentation.scales import ScalePlane, average_scales, rescale
-from glandseg.runtime.slides.plane import SlidePlane
+from glandseg.runtime.slides.rescaled_plane import RescaledPlane
 from glandseg.runtime.slides.slide import open_slide
+from glandseg.runtime.slides.slide_plane import SlidePlane
 
 Pixels = NDArray[np.uint8]
 Lay = Callable[[Pixels, tuple[float, ...]], list[ScalePlane]]
@@ -29,9 +30,9 @@ def lay(tmp_path: Path) -> Lay:
 
     def lay(picture: Pixels, scales: tuple[float, ...]) -> list[ScalePlane]:
         cv2.imwrite(str(tmp_path / "picture.png"), picture[..., ::-1])
-        slide = open_slide(tmp_path / "picture.png", 1.0)
+        base = SlidePlane(open_slide(tmp_path / "picture.png", 1.0), 1.0)
         return [
-            ScalePlane(scale=scale, plane=SlidePlane(slide, 1 / scale), wanted=want_all) for scale in scales
+            ScalePlane(scale=scale, plane=RescaledPlane(base, scale), wanted=want_all) for scale in scales
         ]
 
     return lay

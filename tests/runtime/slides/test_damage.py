@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from glandseg.runtime.slides.ledger import Ledger
 from glandseg.runtime.slides.patience import Patience
-from glandseg.runtime.slides.plane import SlidePlane
 from glandseg.runtime.slides.reader import Slide, UnreadableError, build_levels
 from glandseg.runtime.slides.resolution import Resolution
 from glandseg.runtime.slides.slide import open_slide
+from glandseg.runtime.slides.slide_plane import SlidePlane
 from glandseg.runtime.tissue.survey import survey_slide
 
 Pixels = NDArray[np.uint8]
@@ -94,11 +94,11 @@ def test_what_always_fails_is_filled_and_told(error: Exception) -> None:
     assert np.array_equal(pixels, expected)
     assert [(e.x_l0, e.y_l0, e.width_l0, e.height_l0) for e in ledger.entries] == [(64, 64, 64, 64)]
     assert ledger.entries[0].reason == str(error)
-    unread = plane.mask_unread(0, 0, 640, 640)
+    unread = ledger.mask(0, 0, 640, 640, plane.l0_per_px)
     assert unread is not None
     assert unread[64:128, 64:128].all()
     assert np.count_nonzero(unread) == 64 * 64
-    assert plane.mask_unread(128, 0, 100, 640) is None
+    assert ledger.mask(128, 0, 100, 640, plane.l0_per_px) is None
 
 
 def test_without_a_ledger_it_fails() -> None:
@@ -117,12 +117,12 @@ def test_what_fails_for_a_while_is_read(times: int, error: Exception) -> None:
 
 
 def test_px_at_the_rim_of_what_is_unread_count_as_unread() -> None:
-    plane = SlidePlane(FailingSlide(float("inf"), ValueError("no")), 0.7, ledger=Ledger(), fill_rgb=(0, 0, 0))
+    ledger = Ledger()
+    plane = SlidePlane(FailingSlide(float("inf"), ValueError("no")), 0.7, ledger=ledger, fill_rgb=(0, 0, 0))
     whole = SlidePlane(FailingSlide(0, ValueError("no")), 0.7)
-    unread = plane.mask_unread(0, 0, plane.width_px, plane.height_px)
-    assert unread is None  # nothing read yet
+    assert ledger.mask(0, 0, plane.width_px, plane.height_px, plane.l0_per_px) is None  # nothing read yet
     differs = (plane.read(0, 0, 300, 300) != whole.read(0, 0, 300, 300)).any(axis=2)
-    unread = plane.mask_unread(0, 0, 300, 300)
+    unread = ledger.mask(0, 0, 300, 300, plane.l0_per_px)
     assert unread is not None
     assert differs.any()
     assert not (differs & ~unread).any()
@@ -204,7 +204,7 @@ def test_what_is_told_does_not_depend_on_order_or_threads(tmp_path: Path) -> Non
         with open_slide(path, cache_bytes=1) as slide, ThreadPoolExecutor(threads) as pool:
             plane = SlidePlane(slide, 0.62, cache_bytes=1, ledger=ledger)
             parts = list(pool.map(lambda place, p=plane: p.read(place[0], place[1], 100, 100), places))
-            masks = [plane.mask_unread(*place, 100, 100) for place in places]
+            masks = [ledger.mask(*place, 100, 100, plane.l0_per_px) for place in places]
         in_order = sorted(zip(places, parts, masks, strict=True), key=lambda item: item[0])
         outcomes.append(
             (
@@ -250,7 +250,7 @@ def test_svs_with_bad_tiles(damaged_svs: Path, shared_data: Path, threads: int) 
         places = [(x, y) for y in range(0, 1500, 250) for x in range(0, 1500, 250)]
         parts = list(pool.map(lambda place: plane.read(place[0], place[1], 250, 250), places))
         for place, part in zip(places, parts, strict=True):
-            unread = plane.mask_unread(*place, 250, 250)
+            unread = ledger.mask(*place, 250, 250, plane.l0_per_px)
             readable = np.ones((250, 250), np.bool_) if unread is None else ~unread
             assert np.array_equal(part[readable], whole.read(*place, 250, 250)[readable])
     assert [(e.x_l0, e.y_l0, e.width_l0, e.height_l0) for e in ledger.entries] == [

@@ -7,9 +7,9 @@ import pytest
 from numpy.typing import NDArray
 
 from glandseg.runtime.errors import BadInputError
-from glandseg.runtime.slides.plane import SlidePlane, choose_level, choose_tile_px
 from glandseg.runtime.slides.reader import Slide, build_levels
 from glandseg.runtime.slides.resolution import Resolution
+from glandseg.runtime.slides.slide_plane import SlidePlane, choose_level, choose_tile_px
 
 UM_PER_L0 = 0.5
 Pixels = NDArray[np.uint8]
