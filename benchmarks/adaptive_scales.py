@@ -38,8 +38,8 @@ from glandseg.training.evaluate import choose_part
 from glandseg.training.metrics import Confusion
 
 BATCH = 8
-CHEAP = [(1.0,), (1.0, 0.75), (1.0, 1.25), (0.75, 1.0, 1.25), (1.0, 1.25, 1.5), (0.75, 1.0, 1.25, 1.5)]
-SHARES = (0.02, 0.05, 0.1, 0.2, 0.4)
+CHEAP = [(1.25, 1.75), (1.0, 1.25), (1.0, 1.25, 1.5)]
+SHARES = (0.1, 0.2, 0.3)
 Scores = dict[str, tuple[Confusion, int]]  # by rule: pixels counted, windows run
 
 

@@ -51,6 +51,9 @@ def infer(
         Path | None, typer.Option(help="GeoJSON of the regions to look at, drawn in QuPath.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N, trt or trt:N.")] = "auto",
+    int8: Annotated[
+        bool, typer.Option("--int8", help="Run the model's INT8 file, the fastest on a CPU.")
+    ] = False,
     require_gpu: Annotated[
         bool, typer.Option("--require-gpu", help="Fail rather than run on the CPU.")
     ] = False,
@@ -89,7 +92,7 @@ def infer(
     )
     slides = leave_out_masks(expand_patterns(slides))
     check_names(slides, out)
-    file = find_model(model)
+    file = find_model(model, int8=int8)
     trace = Trace(keeps_spans=profile is not None)
     with open_backend(
         file.path, device=device, threads=threads, batch=batch, require_gpu=require_gpu, say=typer.echo

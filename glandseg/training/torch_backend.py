@@ -49,8 +49,8 @@ def to_pictures(windows: Tensor) -> Tensor:
 def to_bytes(logits: Tensor) -> Tensor:
     """Turn (N, 2, H, W) logits into uint8 probabilities, 255 for certainty; the two of a pixel sum to 255.
 
-    The sigmoid of the difference of two logits is their softmax, which ONNX Runtime's CPU takes a sixth of
-    the network's time for.
+    The sigmoid of the difference of two logits is their softmax, on which ONNX Runtime's CPU spends a sixth
+    of the bundled model's time.
 
     Raises:
         ValueError: if there are other than two classes.

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 HEAVY = ("torch", "onnxruntime", "onnx", "cv2", "numpy", "openslide", "tifffile", "shapely", "rich", "yaml")
-COMMANDS = ("cut", "train", "export", "infer", "evaluate", "adapt", "demo")
+COMMANDS = ("cut", "train", "export", "infer", "evaluate", "adapt", "demo", "inspect", "doctor", "verify")
 
 PROGRAM = """
 import sys

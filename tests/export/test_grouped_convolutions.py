@@ -151,4 +151,4 @@ def test_resnest_becomes_an_engine_in_float16(traced: onnx.ModelProto, tmp_path:
     settings = BuildSettings(batch=2, precision="float16")
     built = build_engine(path, settings, find_flavour(RTX), lambda done, total, note: None)
     assert built.count.layers["CONVOLUTION"] == {"float16": len(list_groups(traced))}
-    assert built.count.share("float16") > 0.9
+    assert built.count.share("float16") > 0.85

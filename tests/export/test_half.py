@@ -37,9 +37,9 @@ def test_every_convolution_is_float16(models: tuple[onnx.ModelProto, onnx.ModelP
 def test_probabilities_are_rounded_in_float32(models: tuple[onnx.ModelProto, onnx.ModelProto]) -> None:
     inferred = onnx.shape_inference.infer_shapes(models[1], check_type=True, strict_mode=True)
     kinds = {value.name: value.type.tensor_type.elem_type for value in inferred.graph.value_info}
-    for node in models[1].graph.node:
-        if node.op_type in ("Softmax", "Round", "Sub"):
-            assert kinds[node.output[0]] == onnx.TensorProto.FLOAT
+    edges = [node for node in models[1].graph.node if node.op_type in ("Sigmoid", "Round", "Sub")]
+    assert {node.op_type for node in edges} == {"Sigmoid", "Round", "Sub"}
+    assert {kinds[node.output[0]] for node in edges} == {onnx.TensorProto.FLOAT}
 
 
 def test_half_the_size(exported: ExportResult) -> None:

@@ -45,8 +45,9 @@ def test_bytes_are_cast_before_anything_else(model: onnx.ModelProto) -> None:
     assert [node.op_type for node in model.graph.node if "probabilities" in node.output] == ["Cast"]
 
 
-def test_holds_no_batch_norm_and_no_auxiliary_head(model: onnx.ModelProto) -> None:
-    assert "BatchNormalization" not in {node.op_type for node in model.graph.node}
+def test_holds_no_softmax_no_batch_norm_and_no_auxiliary_head(model: onnx.ModelProto) -> None:
+    kinds = {node.op_type for node in model.graph.node}
+    assert "Sigmoid" in kinds and not {"Softmax", "BatchNormalization"} & kinds
     assert not [tensor.name for tensor in model.graph.initializer if "auxiliary" in tensor.name]
 
 

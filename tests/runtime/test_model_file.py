@@ -11,7 +11,7 @@ import pytest
 
 from glandseg.runtime import model_file
 from glandseg.runtime.errors import BadInputError, EnvironmentLacksError
-from glandseg.runtime.model_file import check_model, find_model, hash_file
+from glandseg.runtime.model_file import BUNDLED, SUFFIXES, check_model, find_bundled, find_model, hash_file
 
 
 def write(path: Path, data: bytes = b"model", age: float = 0) -> Path:
@@ -39,10 +39,11 @@ def test_the_given_model_is_taken(tmp_path: Path) -> None:
     assert found.sha256 == hashlib.sha256(b"mine").hexdigest()
 
 
-def test_the_newest_export_is_taken_but_not_its_half(tmp_path: Path) -> None:
+def test_the_newest_export_is_taken_in_float32(tmp_path: Path) -> None:
     write(tmp_path / "old" / "old.onnx", age=20)
     newest = write(tmp_path / "new" / "new.onnx", age=10)
-    write(tmp_path / "new" / "new.fp16.onnx", age=5)
+    for suffix in SUFFIXES:
+        write(tmp_path / "new" / f"new{suffix}.onnx", age=5)
     write(tmp_path / "stray.onnx", age=1)
     found = find_model(None, tmp_path)
     assert (found.path, found.origin) == (newest, "newest export")
@@ -55,6 +56,36 @@ def test_without_exports_the_bundled_one_is_taken(tmp_path: Path, monkeypatch: p
     bundled.unlink()
     with pytest.raises(BadInputError, match=r"bundled\.onnx: no such model file"):
         find_model(None, tmp_path / "models")
+
+
+def test_the_bundled_model_is_its_float32_file_and_has_int8_beside_it(tmp_path: Path) -> None:
+    assert find_model(None, tmp_path).path == find_bundled().path == BUNDLED
+    found = find_model(None, tmp_path, int8=True)
+    assert (found.path, found.origin) == (BUNDLED.with_name("glandseg-colon.int8.onnx"), "bundled")
+
+
+@pytest.mark.parametrize("given", ["m.onnx", "m.fp16.onnx", "m.int8.onnx"])
+def test_int8_is_taken_beside_the_model(given: str, tmp_path: Path) -> None:
+    write(tmp_path / given)
+    int8 = write(tmp_path / "m.int8.onnx", b"int8")
+    found = find_model(tmp_path / given, int8=True)
+    assert (found.path, found.origin) == (int8, "--model")
+    assert found.sha256 == hashlib.sha256(b"int8").hexdigest()
+
+
+def test_int8_is_taken_beside_the_newest_export(tmp_path: Path) -> None:
+    write(tmp_path / "old" / "old.int8.onnx", age=20)
+    write(tmp_path / "old" / "old.onnx", age=20)
+    write(tmp_path / "new" / "new.onnx", age=10)
+    with pytest.raises(BadInputError, match=r"new\.int8\.onnx: no INT8 file .* `glandseg export --int8`"):
+        find_model(None, tmp_path, int8=True)
+    int8 = write(tmp_path / "new" / "new.int8.onnx", age=30)
+    assert find_model(None, tmp_path, int8=True).path == int8
+
+
+def test_int8_of_a_model_that_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match=r"m\.onnx: no such model file"):
+        find_model(tmp_path / "m.onnx", int8=True)
 
 
 def test_a_record_that_agrees_or_knows_others_only(tmp_path: Path) -> None:

@@ -76,10 +76,10 @@ def test_batches_threads_blocks_and_memory_change_no_byte(
 def test_adaptive_scales_do_not_depend_on_the_order_either(
     infer: Infer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("glandseg.runtime.segmentation.adaptive.LEAST_SHARE", 0.005)
+    monkeypatch.setattr("glandseg.runtime.segmentation.adaptive.LEAST_SHARE", 0.002)
     plain = infer(adaptive=True)
     record = json.loads(plain[-1])
-    assert 36 < record["result"]["windows"] < 400  # of 36 of the cheap scales, and 592 of all
+    assert 98 < record["result"]["windows"] < 592  # of the cheap scales, of all
     for swath_px in (1024, 2048, 4096):
         monkeypatch.setattr(
             "glandseg.runtime.segmentation.window_run.choose_swath_px", lambda planes, cache, px=swath_px: px

@@ -19,7 +19,7 @@ from glandseg.runtime.windows import WINDOW_PX
 
 GRID_PX = 32  # px of the base plane to a cell in which unsure px are counted
 UNSURE = (64, 191)  # p(gland) of 255 between which the cheap scales have not decided
-LEAST_SHARE = 0.10  # of a window's px that must be unsure for it to be worth a dear scale
+LEAST_SHARE = 0.3  # of a window's px, times its scale, that must be unsure for it to be worth running
 
 
 @dataclass(kw_only=True)
@@ -29,6 +29,7 @@ class AdaptiveRoute:
     Attributes:
         planes: of all scales; the cheap ones come first.
         cheap: how many are cheap.
+        always: other planes whose windows are wanted everywhere; their keys count on after `planes`.
         store: of the windows.
         height_px: of the base plane.
         width_px: of the base plane.
@@ -37,6 +38,7 @@ class AdaptiveRoute:
 
     planes: Sequence[ScalePlane]
     cheap: int
+    always: Sequence[ScalePlane] = ()
     store: WindowStore
     height_px: int
     width_px: int
@@ -46,11 +48,14 @@ class AdaptiveRoute:
 
     def __iter__(self) -> Iterator[Step]:
         """Give the cheap windows of a swath, then the dear ones that they call for, and so on."""
-        cheap = self.planes[: self.cheap]
+        cheap = [*self.planes[: self.cheap], *self.always]
+        beyond = len(self.planes) - self.cheap
         final_px = 0
         for top in range(0, self.height_px, self.swath_px):
             last = top + self.swath_px >= self.height_px
-            yield Step(windows=list_windows(cheap, top, top + self.swath_px), final_px=final_px, settles=True)
+            keys = list_windows(cheap, top, top + self.swath_px)
+            windows = [key._replace(plane=key.plane + beyond * (key.plane >= self.cheap)) for key in keys]
+            yield Step(windows=windows, final_px=final_px, settles=True)
             known = self.height_px if last else find_final(cheap, top + self.swath_px)
             self._weigh_rows(known)
             dear = self._choose_dear(known, last)
@@ -94,7 +99,7 @@ class AdaptiveRoute:
             max(int(y) // GRID_PX, 0) : math.ceil((y + side) / GRID_PX),
             max(int(x) // GRID_PX, 0) : math.ceil((x + side) / GRID_PX),
         ]
-        return bool(cells.sum() >= LEAST_SHARE * side * side)
+        return bool(cells.sum() >= LEAST_SHARE * item.scale * side * side)
 
 
 def count_unsure(probability: NDArray[np.uint8]) -> NDArray[np.uint16]:

@@ -149,7 +149,8 @@ class WindowRun:
         self.close()
 
     def _lay_route(self) -> Iterable[Step]:
-        planes = [*self.planes, *([] if self._has_base() else [self.base])]
+        looks = [] if any(item.scale == 1 for item in self.planes[: self.cheap]) else [self.base]
+        planes = [*self.planes, *looks]
         swath_px = choose_swath_px(planes, self.cache_bytes)
         height, width = self.base.lattice.height_px, self.base.lattice.width_px
         if self.cheap == len(self.planes):
@@ -157,14 +158,12 @@ class WindowRun:
         return AdaptiveRoute(
             planes=self.planes,
             cheap=self.cheap,
+            always=looks,
             store=self.store,
             height_px=height,
             width_px=width,
             swath_px=max(swath_px, 4 * STRIDE_PX),
         )
-
-    def _has_base(self) -> bool:
-        return any(item.scale == 1 for item in self.planes)
 
     def _read(self, key: Key, light: NDArray[np.float32]) -> NDArray[np.uint8] | None:
         """Read a window; of one of the base plane, keep also which px are unstained."""
@@ -174,7 +173,7 @@ class WindowRun:
         if key.plane == len(self.planes) and look in self.store:
             return None
         window = item.read(key.row, key.column)
-        if is_base:
+        if is_base and look not in self.store:
             middle = slice(MARGIN_PX, MARGIN_PX + STRIDE_PX)
             self.store.append(look, mark_unstained(window[middle, middle], light))
         return window if key.plane < len(self.planes) else None

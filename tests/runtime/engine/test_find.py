@@ -93,8 +93,6 @@ def test_float16_that_is_not_there_is_refused(model: Path, find_one: Find) -> No
     model.with_name("small.fp16.onnx").unlink()
     with pytest.raises(BadInputError, match=r"small\.fp16\.onnx: not there, so no engine in float16"):
         find_one(model, precision="float16")
-    with pytest.raises(BadInputError, match="--precision: one of auto, .* Received: fp16"):
-        find_one(model, precision="fp16")
 
 
 @pytest.mark.parametrize("given", ["small.onnx", "small.fp16.onnx"])
@@ -102,6 +100,14 @@ def test_float16_that_is_not_there_is_refused(model: Path, find_one: Find) -> No
 def test_the_precision_asked_for_is_taken(model: Path, find_one: Find, given: str, precision: str) -> None:
     engine = find_one(model.with_name(given), precision=precision)
     assert engine.facts.precision == engine.card.precision == precision
+
+
+def test_int8_is_the_file_for_tensorrt(model: Path, find_one: Find, write_network: WriteNetwork) -> None:
+    write_network(model.with_name("small.int8.trt.onnx"), "int8")
+    engine = find_one(model, precision="int8")
+    assert engine.facts.precision == engine.card.precision == "int8"
+    assert engine.path == model.with_name("small.int8.trt.engine")
+    assert find_one(engine.path).path == engine.path
 
 
 def test_another_model_is_built_again(
@@ -200,11 +206,14 @@ def test_a_plan_alone_is_opened_if_it_fits(model: Path, find_one: Find, tmp_path
         find_one(tmp_path / "absent.engine")
 
 
-def test_the_bundled_models_engine_lies_in_the_cache(find_one: Find, tmp_path: Path) -> None:
-    engine = find_one(BUNDLED, precision="float32")
-    assert engine.path.parent == tmp_path / "cache" and engine.path.name.startswith("glandseg-colon-")
+def test_the_bundled_models_engine_is_of_float16_and_lies_in_the_cache(
+    find_one: Find, tmp_path: Path, said: list[str]
+) -> None:
+    engine = find_one(BUNDLED)
+    assert engine.path.parent == tmp_path / "cache" and engine.path.name.startswith("glandseg-colon.fp16-")
+    assert engine.facts.precision == "float16" and len(said) == 2
     assert not list(BUNDLED.parent.glob("*.engine*"))
-    assert not find_one(BUNDLED, precision="float32").built
+    assert not find_one(BUNDLED).built
 
 
 def test_what_cannot_be_kept_beside_the_model_goes_to_the_cache(
