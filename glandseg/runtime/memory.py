@@ -17,6 +17,7 @@ GIB = 1 << 30
 CACHE_SHARE = 1 / 64  # of the ceiling: for decoded parts of the file, and as much for each plane of its px
 MOST_SHARES = 8
 _SPARE_BYTES = 160 << 20  # for windows under way, tracing and writing
+_START_BYTES = 1 << 30  # of Python, libraries and a large model; what a host program held besides is its own
 _WINDOW_BYTES = WINDOW_PX * WINDOW_PX * 3
 
 
@@ -74,12 +75,13 @@ def measure_pace(
         EnvironmentLacksError: not even one window fits.
     """
     bare = measure_memory()
+    foreign = max(bare - _START_BYTES, 0)
     infer(make_blanks(1))
-    one = measure_memory()
+    one = measure_memory() - foreign
     start = time.perf_counter()
     infer(make_blanks(min(batch, 2)))
     window_s = (time.perf_counter() - start) / min(batch, 2)
-    each = max(one - bare, measure_memory() - one, 0) + _WINDOW_BYTES
+    each = max(one + foreign - bare, measure_memory() - foreign - one, 0) + _WINDOW_BYTES
     room = ceiling - reserve - one
     if room < 0:
         raise EnvironmentLacksError(

@@ -35,7 +35,7 @@ def test_the_bundled_model_by_default(run_command: Run) -> None:
     assert (outcome.code, outcome.err) == (0, [])
     rows = read_rows(outcome.out)
     assert rows["file"].startswith("glandseg-colon.onnx, 10.6 MB; glandseg-colon.json agrees")
-    assert rows["pixels"] == "1.3 um/px, windows of 320 px every 256 px, scales 1"
+    assert rows["pixels"] == "1.3 um/px, windows of 320 px every 256 px, scales 1.25"
     assert "CC BY 4.0" in rows["training"]
     assert rows["scores"].endswith("mIoU 88.35 %, F1 93.81 %")
     assert rows["graph"] == "opset 20, 2.64 million weights, 2.51 GFLOP a window"

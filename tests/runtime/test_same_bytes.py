@@ -67,7 +67,7 @@ def test_batches_threads_blocks_and_memory_change_no_byte(
 ) -> None:
     plain = infer(scales=scales)
     assert infer(scales=scales, batch=1) == plain
-    assert infer(scales=scales, batch=3, threads=2, max_ram_gib=1.0) == plain
+    assert infer(scales=scales, batch=3, threads=2, max_ram_gib=1.8) == plain
     monkeypatch.setattr("glandseg.runtime.segmentation.window_run.choose_swath_px", lambda planes, cache: 512)
     monkeypatch.setattr("glandseg.runtime.segmentation.row_finisher.BLOCK_PX", 512)
     assert infer(scales=scales) == plain
