@@ -37,7 +37,7 @@ def test_the_bundled_model_by_default(run_command: Run) -> None:
     assert rows["file"].startswith("glandseg-colon.onnx, 10.6 MB; glandseg-colon.json agrees")
     assert rows["pixels"] == "1.3 um/px, windows of 320 px every 256 px, scales 1.25"
     assert "CC BY 4.0" in rows["training"]
-    assert rows["scores"].endswith("mIoU 88.35 %, F1 93.81 %")
+    assert rows["scores"].endswith("mIoU 90.06 %, F1 94.76 %")
     assert rows["graph"] == "opset 20, 2.64 million weights, 2.51 GFLOP a window"
     assert rows["layers"].strip() == "58 Conv float32, 2.505 GFLOP"
     assert rows["runs on"] == "cpu       runs: it"
