@@ -8,6 +8,7 @@ the result does not depend on the order in which windows arrive.
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,13 +31,14 @@ def window_starts(length_px: int, window_px: int = WINDOW_PX, stride_px: int = S
     return [k * stride_px - margin for k in range(math.ceil(length_px / stride_px))]
 
 
+@cache
 def window_weights(
     index: int, count: int, window_px: int = WINDOW_PX, stride_px: int = STRIDE_PX
 ) -> NDArray[np.uint32]:
     """Give a window's weight along an axis, by its place among the windows of that axis.
 
     Returns:
-        (window_px,) uint32 in 0..UNIT. Over all windows of the axis, they sum to UNIT at each pixel.
+        (window_px,) uint32 in 0..UNIT, not to be written to. Over all windows of the axis, they sum to UNIT at each pixel.
     """
     weights = np.full(window_px, UNIT, np.uint32)
     ramp = _hann_ramp(window_px - stride_px)
@@ -44,6 +46,7 @@ def window_weights(
         weights[: len(ramp)] = ramp
     if index < count - 1:
         weights[stride_px:] = UNIT - ramp
+    weights.flags.writeable = False
     return weights
 
 

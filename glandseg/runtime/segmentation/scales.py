@@ -13,6 +13,7 @@ from glandseg.runtime.segmentation.lattice import WHOLE, GetWindow, Lattice
 from glandseg.runtime.slides.plane import TiledPlane
 from glandseg.runtime.windows import WINDOW_PX
 
+ROUNDING = 1e-6  # of a share of 1, by interpolation
 Wanted = Callable[[float, float, float, float], bool]  # x_um, y_um, width_um, height_um
 
 
@@ -72,28 +73,33 @@ def average_scales(
     if len(planes) == 1 and planes[0].scale == 1:
         return planes[0].lattice.blend(gets[0], top, left, bottom, right)[0]
     total = np.zeros((bottom - top, right - left), np.float32)
-    weight = np.zeros_like(total)
+    weight: NDArray[np.float32] | float = 0.0
     for item, get in zip(planes, gets, strict=True):
         values, share = sample_scale(item, get, top, left, bottom, right)
-        total += values * share
-        weight += share
-    mean = np.divide(total, weight, out=total, where=weight > 0)
-    return np.rint(mean).astype(np.uint8)
+        total += values * share if isinstance(share, np.ndarray) else values
+        weight = weight + share
+    mean = total / np.maximum(weight, np.finfo(np.float32).tiny)
+    return np.asarray(np.rint(mean), np.uint8)
 
 
 def sample_scale(
     item: ScalePlane, get: GetWindow, top: int, left: int, bottom: int, right: int
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | float]:
     """Give a scale's answer at px of the base plane, by linear interpolation.
 
     Returns:
-        (rows, columns) float32 in 0..255, and the share of its windows that were run, 0..1.
+        (rows, columns) float32 in 0..255, and the share of its windows that were run, 0..1; where that is the
+        same everywhere, as a number.
     """
     down = Neighbours.find(np.arange(top, bottom), item.scale, item.lattice.height_px)
     across = Neighbours.find(np.arange(left, right), item.scale, item.lattice.width_px)
     mean, weight = item.lattice.blend(get, down.first, across.first, down.last, across.last)
-    share = (weight / np.float32(WHOLE)).astype(np.float32)
-    return interpolate(mean.astype(np.float32), down, across), interpolate(share, down, across)
+    values = interpolate(mean.astype(np.float32), down, across)
+    if (weight == WHOLE).all():
+        return values, 1.0
+    share = interpolate((weight / np.float32(WHOLE)).astype(np.float32), down, across)
+    share[share > 1 - ROUNDING] = 1  # as where the whole rectangle was run
+    return values, share
 
 
 def rescale(values: NDArray[np.uint8], scale: float, shape: tuple[int, int]) -> NDArray[np.float32]:
@@ -150,5 +156,6 @@ def interpolate(values: NDArray[np.float32], down: Neighbours, across: Neighbour
     y_share, x_share = down.share[:, None], across.share
     above, below = values[down.lower - down.first], values[down.upper - down.first]
     rows = above * (1 - y_share) + below * y_share
-    left, right = rows[:, across.lower - across.first], rows[:, across.upper - across.first]
+    left = np.take(rows, across.lower - across.first, axis=1)
+    right = np.take(rows, across.upper - across.first, axis=1)
     return np.asarray(left * (1 - x_share) + right * x_share, np.float32)
