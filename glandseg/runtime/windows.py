@@ -38,7 +38,7 @@ def window_weights(
     """Give a window's weight along an axis, by its place among the windows of that axis.
 
     Returns:
-        (window_px,) uint32 in 0..UNIT, not to be written to. Over all windows of the axis, they sum to UNIT at each pixel.
+        (window_px,) uint32 in 0..UNIT, read-only; those of an axis sum to UNIT at each pixel.
     """
     weights = np.full(window_px, UNIT, np.uint32)
     ramp = _hann_ramp(window_px - stride_px)
