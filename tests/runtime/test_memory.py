@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from glandseg.runtime import memory
 from glandseg.runtime.errors import EnvironmentLacksError
-from glandseg.runtime.memory import GIB, Budget, measure_pace
+from glandseg.runtime.memory import GIB, Budget, measure_pace, release_memory
 from glandseg.runtime.preflight import Preflight, describe_seconds
 
 Pixels = NDArray[np.uint8]
@@ -71,3 +71,9 @@ def test_a_disk_too_small_is_refused_before_the_network_runs(
 @pytest.mark.parametrize(("seconds", "said"), [(0.4, "0 s"), (89, "89 s"), (600, "10 min"), (9000, "2.5 h")])
 def test_durations(seconds: float, said: str) -> None:
     assert describe_seconds(seconds) == said
+
+
+def test_releasing_memory_works_on_any_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    release_memory()
+    monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: object())
+    release_memory()
