@@ -8,7 +8,7 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from glandseg.runtime.errors import BadInputError
-from glandseg.runtime.memory import Budget, Pace, bound_heap, measure_pace
+from glandseg.runtime.memory import Budget, Pace, measure_pace, release_memory
 from glandseg.runtime.model_file import ModelFile
 from glandseg.runtime.network.backend import ModelBackend
 from glandseg.runtime.network.session import count_cpus
@@ -97,10 +97,10 @@ class Job:
 
     def run(self, names: list[str], say: Say, advance: Advance) -> Result:
         """Do it, and leave the outputs in the work folder under their names, the record last."""
-        bound_heap()
         ledger = Ledger(self.work / "unread.jsonl")
         with self.trace.span("survey"):
             survey = survey_slide(self.slide, ledger, threads=self._count_readers())
+            release_memory()
         tissue = survey.tissue if self.settings.tissue_mask else self._cover_everything()
         with self._lay_windows(survey, tissue, ledger) as run:
             pace = self._prepare(run, say)

@@ -19,7 +19,6 @@ from glandseg.runtime.windows import WINDOW_PX
 GIB = 1 << 30
 CACHE_SHARE = 1 / 64  # of the ceiling: for decoded parts of the file, and as much for each plane of its px
 MOST_SHARES = 8
-_M_MMAP_THRESHOLD, _LARGE_BYTES = -3, 1 << 20  # the first is glibc's name of the setting
 _SPARE_BYTES = 160 << 20  # for windows under way, tracing and writing
 _START_BYTES = 1 << 30  # of Python, libraries and a large model; what a host program held besides is its own
 _WINDOW_BYTES = WINDOW_PX * WINDOW_PX * 3
@@ -101,14 +100,11 @@ def measure_memory() -> int:
     return int(psutil.Process().memory_info().rss)
 
 
-def bound_heap() -> None:
-    """Have glibc give large arrays back to the system as they are freed.
-
-    Left alone, it moves ever larger ones to the heap, whose gaps make the process grow with the slide.
-    """
+def release_memory() -> None:
+    """Give what was freed back to the system; glibc keeps it in gaps, and the process would go on growing."""
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):  # another C library has no such call
-            ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 def make_blanks(count: int) -> NDArray[np.uint8]:

@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from glandseg.runtime.memory import release_memory
 from glandseg.runtime.segmentation.scales import ScalePlane, average_scales
 from glandseg.runtime.segmentation.tile_map import TILE_PX, TileMap
 from glandseg.runtime.segmentation.window_store import Key, WindowStore
@@ -51,6 +52,7 @@ class RowFinisher:
         if rows > self._done:
             self._done = rows
             self.trace(rows)
+            release_memory()
 
     def _finish_block(self, top: int, left: int, bottom: int, right: int) -> None:
         gets = [partial(self._get, index) for index in range(len(self.planes))]
