@@ -158,3 +158,17 @@ def test_the_module_runs(slide: Path, tmp_path: Path, red_model: Path) -> None:
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert sorted((tmp_path / "out").iterdir()) == sorted(list_outputs(slide, tmp_path / "out"))
+
+
+def test_int8_is_taken_where_it_is_and_asked_for_where_not(
+    slide: Path, tmp_path: Path, red_model: Path, run_command: Run
+) -> None:
+    model = tmp_path / "m" / "small.onnx"
+    model.parent.mkdir()
+    model.write_bytes(red_model.read_bytes())
+    refused = run_command("infer", slide, "--model", model, "--int8")
+    assert refused.code == 2
+    assert "no INT8 file of this model. Write it with `glandseg export --int8`" in refused.err[0]
+    model.with_name("small.int8.onnx").write_bytes(red_model.read_bytes())
+    model.write_bytes(b"not this one")
+    assert run_command("infer", slide, "--model", model, "--int8", "--device", "cpu").code == 0
