@@ -23,6 +23,7 @@ from glandseg.runtime.network.backend import Network
 from glandseg.runtime.network.session import Session
 from glandseg.runtime.segmentation import adaptive
 from glandseg.runtime.segmentation.adaptive import AdaptiveRoute
+from glandseg.runtime.segmentation.lattice import GetWindow
 from glandseg.runtime.segmentation.mirrored import Mirrored
 from glandseg.runtime.segmentation.route import list_windows
 from glandseg.runtime.segmentation.scales import ScalePlane, average_scales
@@ -144,9 +145,9 @@ class Renumbered:
     def __init__(self, store: WindowStore, order: Sequence[int]) -> None:
         self._store, self._order = store, order
 
-    def get(self, key: Key) -> NDArray[np.uint8] | None:
-        """Give a window by its plane's place in the order."""
-        return self._store.get(key._replace(plane=self._order[key.plane]))
+    def get_from(self, plane: int) -> GetWindow:
+        """Give the function that gives a plane's windows, by its place in the order."""
+        return self._store.get_from(self._order[plane])
 
 
 def compare(planes: Sequence[ScalePlane], store: WindowStore, picture: Picture, ran: set[Key]) -> Confusion:

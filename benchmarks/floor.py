@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from benchmarks.bench_case import Case, add_case_options, prepare_case, tell_result
 from benchmarks.watched_run import watch
 from glandseg.runtime.network.session import Session, count_cpus
-from glandseg.runtime.slides.rescaled_plane import RescaledPlane
+from glandseg.runtime.slides.rescaled_plane import lay_scale
 from glandseg.runtime.slides.slide import open_slide
 from glandseg.runtime.slides.slide_plane import SlidePlane
 from glandseg.runtime.windows import WINDOW_PX, window_starts
@@ -59,7 +59,7 @@ def read_windows(case: Case) -> NDArray[np.uint8]:
     with open_slide(case.slide, None) as slide:
         base = SlidePlane(slide, case.um)
         for scale in case.scales:
-            plane = base if scale == 1 else RescaledPlane(base, scale)
+            plane = lay_scale(base, scale)
             columns, rows = window_starts(plane.width_px), window_starts(plane.height_px)
             windows += [plane.read(x, y, WINDOW_PX, WINDOW_PX) for y in rows for x in columns]
     return np.stack(windows)

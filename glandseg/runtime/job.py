@@ -25,7 +25,7 @@ from glandseg.runtime.settings import CHEAP_SCALES, PAPER_SCALES, InferSettings
 from glandseg.runtime.slide_facts import describe_frame, list_warnings
 from glandseg.runtime.slides.ledger import Ledger
 from glandseg.runtime.slides.reader import Slide
-from glandseg.runtime.slides.rescaled_plane import RescaledPlane
+from glandseg.runtime.slides.rescaled_plane import lay_scale
 from glandseg.runtime.slides.slide_plane import SlidePlane
 from glandseg.runtime.tissue.roi import Roi
 from glandseg.runtime.tissue.survey import Survey, survey_slide
@@ -145,7 +145,7 @@ class Job:
         slide_plane = SlidePlane(self.slide, um_per_px, share, ledger, survey.fill_rgb)
 
         def lay(scale: float) -> ScalePlane:
-            plane = slide_plane if scale == 1 else RescaledPlane(slide_plane, scale, share)
+            plane = lay_scale(slide_plane, scale, share)
             return ScalePlane(scale=scale, plane=plane, wanted=partial(self._wants, tissue))
 
         planes, base = [lay(scale) for scale in scales], lay(1.0)
@@ -158,9 +158,8 @@ class Job:
         """Measure the network, say what the slide will take, and refuse if it does not fit."""
         reserve = self.budget.reserve(len(run.planes))
         pace = measure_pace(self._infer, self.settings.batch, self.budget.ceiling, reserve)
-        lattice, windows = run.base.lattice, run.count()
-        pixels = lattice.height_px * lattice.width_px
-        preflight = Preflight.weigh(windows, run.count_left(), pace.window_s, pace.peak, pixels)
+        pixels = run.base.lattice.height_px * run.base.lattice.width_px
+        preflight = Preflight.weigh(run.windows, run.count_left(), pace.window_s, pace.peak, pixels)
         say(str(preflight))
         if pace.batch < self.settings.batch:
             say(f"batches of {pace.batch} windows, to stay within --max-ram {self.settings.max_ram_gib:g}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import platform
-import time
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
@@ -27,24 +26,6 @@ LIBRARIES = (
     "tensorrt-rtx",
     "pycuda",
 )
-
-
-class Clock:
-    """Seconds by stage.
-
-    Attributes:
-        seconds: of each stage that was ended, by name.
-    """
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._last = time.monotonic()
-
-    def end(self, stage: str) -> None:
-        """End a stage, and begin the next."""
-        now = time.monotonic()
-        self.seconds[stage] = round(now - self._last, 3)
-        self._last = now
 
 
 def write_record(path: Path, facts: Mapping[str, Any]) -> None:

@@ -13,7 +13,7 @@ from glandseg.runtime.errors import BadInputError
 from glandseg.runtime.network.backend import Backend
 from glandseg.runtime.segmentation.scales import rescale
 from glandseg.runtime.segmentation.segment import segment_plane
-from glandseg.runtime.slides.rescaled_plane import RescaledPlane
+from glandseg.runtime.slides.rescaled_plane import lay_scale
 from glandseg.runtime.slides.slide import open_slide
 from glandseg.runtime.slides.slide_plane import SlidePlane
 from glandseg.training.datasets import DataSet, Picture, decode_image
@@ -179,6 +179,6 @@ def segment_file(
         total = np.zeros((slide.height_l0, slide.width_l0), np.float32)
         base = SlidePlane(slide, model_um)
         for scale in scales:
-            plane = base if scale == 1 else RescaledPlane(base, scale)
+            plane = lay_scale(base, scale)
             total += rescale(segment_plane(plane, backend), 1 / plane.l0_per_px, total.shape)
     return np.asarray(total / len(scales), np.float32)

@@ -8,10 +8,9 @@ import platform
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from glandseg import RESEARCH_USE, __version__
-from glandseg.runtime.record import Clock, list_versions, write_record
+from glandseg.runtime.record import list_versions, write_record
 
 
 def test_facts_and_versions_are_written(tmp_path: Path) -> None:
@@ -29,12 +28,3 @@ def test_versions_name_no_user_and_no_host() -> None:
     values = " ".join(list_versions().values())
     words = [word for word in (platform.node(), getpass.getuser()) if len(word) > 4]
     assert not [word for word in words if word in values]
-
-
-def test_a_clock_counts_by_stage(monkeypatch: pytest.MonkeyPatch) -> None:
-    times = iter([10.0, 11.5, 11.75])
-    monkeypatch.setattr("glandseg.runtime.record.time.monotonic", lambda: next(times))
-    clock = Clock()
-    clock.end("first")
-    clock.end("second")
-    assert clock.seconds == {"first": 1.5, "second": 0.25}

@@ -69,10 +69,7 @@ class AdaptiveRoute:
 
     def _weigh_rows(self, bottom: int) -> None:
         cheap = self.planes[: self.cheap]
-        gets = [
-            lambda row, column, index=index: self.store.get(Key(index, row, column))
-            for index in range(self.cheap)
-        ]
+        gets = [self.store.get_from(index) for index in range(self.cheap)]
         for top in range(self._weighed, bottom, TILE_PX):
             end = min(top + TILE_PX, bottom)
             for left in range(0, self.width_px, BLOCK_PX):

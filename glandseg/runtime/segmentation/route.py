@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from glandseg.runtime.segmentation.scales import ScalePlane
 from glandseg.runtime.segmentation.tile_map import TILE_PX
@@ -25,7 +25,7 @@ class Step:
         settles: the next step depends on what this one's windows say.
     """
 
-    windows: Sequence[Key] = field(default=())
+    windows: Sequence[Key] = ()
     final_px: int
     settles: bool = False
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,7 +54,7 @@ class RowFinisher:
             release_memory()
 
     def _finish_block(self, top: int, left: int, bottom: int, right: int) -> None:
-        gets = [partial(self._get, index) for index in range(len(self.planes))]
+        gets = [self.store.get_from(index) for index in range(len(self.planes))]
         mean = average_scales(self.planes, gets, top, left, bottom, right)
         if not mean.any():
             return
@@ -69,6 +68,3 @@ class RowFinisher:
             if look is not None:
                 within = look[: bottom - top, : right - column * TILE_PX]
                 self.unstained.write(top, column * TILE_PX, within)
-
-    def _get(self, plane: int, row: int, column: int) -> NDArray[np.uint8] | None:
-        return self.store.get(Key(plane, row, column))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -71,8 +72,9 @@ class WindowRun:
         """Open the store."""
         self.store = self._files.enter_context(WindowStore(self.work / STORE))
 
-    def count(self) -> int:
-        """Count the windows, all that may have to be run."""
+    @cached_property
+    def windows(self) -> int:
+        """The number of windows, all that may have to be run."""
         return count_windows(self.planes)
 
     def count_stored(self) -> int:
@@ -81,7 +83,7 @@ class WindowRun:
 
     def count_left(self) -> int:
         """Count the windows that may have to be run yet."""
-        return self.count() - self.count_stored()
+        return self.windows - self.count_stored()
 
     def run(
         self,
@@ -130,7 +132,7 @@ class WindowRun:
             trace=trace,
             patience_s=network.patience_s,
         )
-        pipeline.run(self._lay_route(), Counter(self.count(), advance).add)
+        pipeline.run(self._lay_route(), Counter(self.windows, advance).add)
         with trace.span("finish"):
             return tracer.finish()
 

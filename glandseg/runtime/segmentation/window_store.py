@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -67,12 +67,13 @@ class WindowStore:
             OSError: the disk is full or fails; the store is as before.
         """
         data = bytes(imagecodecs.zstd_encode(values.tobytes(), _LEVEL))
-        header = _pack_header(key, values.shape, data)
+        checksum = _check(data, *key, *values.shape)
+        header = _HEADER.pack(_MARK, *key, len(data), *values.shape, checksum)
         with self._lock:
             self._file.seek(self._end)
             self._put(header + data)
             start = self._end + _HEADER.size
-            self._places[key] = _Place(start, len(data), _get_shape(values), zlib.crc32(data))
+            self._places[key] = _Place(start, len(data), _get_shape(values), checksum)
             self._end = start + len(data)
 
     def get(self, key: Key) -> NDArray[np.uint8] | None:
@@ -83,7 +84,11 @@ class WindowStore:
                 return None
             self._file.seek(place.offset)
             data = self._file.read(place.length)
-        return _unpack(data, place)
+        return _unpack(key, data, place)
+
+    def get_from(self, plane: int) -> Callable[[int, int], NDArray[np.uint8] | None]:
+        """Give the function that gives a plane's windows by row and column."""
+        return lambda row, column: self.get(Key(plane, row, column))
 
     def __contains__(self, key: Key) -> bool:
         return key in self._places
@@ -135,14 +140,9 @@ class WindowStore:
             data = self._file.read(length) if mark == _MARK and offset + length <= size else b""
             if mark != _MARK or _check(data, plane, row, column, rows, columns) != checksum:
                 return
-            place = _Place(offset, length, (rows, columns), zlib.crc32(data))
+            place = _Place(offset, length, (rows, columns), checksum)
             offset += length
             yield Key(plane, row, column), place
-
-
-def _pack_header(key: Key, shape: tuple[int, ...], data: bytes) -> bytes:
-    checksum = _check(data, *key, *shape)
-    return _HEADER.pack(_MARK, *key, len(data), *shape, checksum)
 
 
 def _check(data: bytes, *numbers: int) -> int:
@@ -154,8 +154,8 @@ def _get_shape(values: NDArray[np.uint8]) -> tuple[int, int]:
     return rows, columns
 
 
-def _unpack(data: bytes, place: _Place) -> NDArray[np.uint8]:
-    if len(data) != place.length or zlib.crc32(data) != place.checksum:
+def _unpack(key: Key, data: bytes, place: _Place) -> NDArray[np.uint8]:
+    if len(data) != place.length or _check(data, *key, *place.shape) != place.checksum:
         raise OSError(5, "what was written earlier cannot be read back")
     values: NDArray[np.uint8] = np.frombuffer(imagecodecs.zstd_decode(data), np.uint8).reshape(place.shape)
     return values

@@ -34,6 +34,11 @@ class RescaledPlane(TiledPlane):
         return resample(self._source, 0, self._factor, *self._place_tile(column, row))
 
 
+def lay_scale(base: TiledPlane, scale: float, cache_bytes: int = CACHE_BYTES) -> TiledPlane:
+    """Give a plane at another scale; at scale 1 that is the plane itself."""
+    return base if scale == 1 else RescaledPlane(base, scale, cache_bytes)
+
+
 class _PlaneLevel:
     """A plane as the only level that there is."""
 

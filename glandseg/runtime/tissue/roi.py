@@ -13,6 +13,7 @@ import shapely
 from numpy.typing import NDArray
 
 from glandseg.runtime.errors import BadInputError, EnvironmentLacksError, shorten
+from glandseg.runtime.outlines.raster import draw_window
 from glandseg.runtime.slides.reader import Slide
 
 CURE = "Draw polygons in QuPath on this slide and export them as GeoJSON"
@@ -61,7 +62,8 @@ class Roi:
         inside = np.zeros((height_px, width_px), np.bool_)
         sides = np.array([x_px, y_px, x_px + width_px, y_px + height_px]) * l0_per_px
         for polygon in self._polygons[np.sort(self._tree.query(shapely.box(*sides)))]:
-            inside |= draw_rows(polygon, (x_px, y_px, width_px, height_px), l0_per_px)
+            outline_px = shapely.transform(polygon, lambda xy: xy / l0_per_px)
+            inside |= draw_window(outline_px, x_px, y_px, width_px, height_px)
         return inside
 
     def exclude(
@@ -149,34 +151,3 @@ def build_polygons(path: Path, geometry: dict[str, Any]) -> list[shapely.Polygon
         raise BadInputError(f"{path}: has coordinates that are no numbers. {CURE}")
     parts = shapely.get_parts(shapely.make_valid(shape, method="structure"))
     return [part for part in parts if isinstance(part, shapely.Polygon) and part.area > 0]
-
-
-def draw_rows(
-    polygon: shapely.Polygon, window_px: tuple[int, int, int, int], l0_per_px: float
-) -> NDArray[np.bool_]:
-    """Draw the px of a window, (x, y, width, height) in px, whose centres lie inside a polygon in level-0 px.
-
-    Each ring crosses a row of centres at exact places that do not depend on the window.
-    """
-    x_px, y_px, width, height = window_px
-    crossed = np.zeros((height, width + 1), np.bool_)
-    for ring in (polygon.exterior, *polygon.interiors):
-        row, x = cross_rows(shapely.get_coordinates(ring) / l0_per_px, y_px, height)
-        column = np.clip(np.ceil(x - 0.5) - x_px, 0, width).astype(np.int64)
-        np.logical_xor.at(crossed, (row - y_px, column), True)
-    np.logical_xor.accumulate(crossed, axis=1, out=crossed)
-    return crossed[:, :-1]
-
-
-def cross_rows(
-    ring_px: NDArray[np.float64], first_row: int, rows: int
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Each row of px centres of `rows` that a closed (N, 2) ring crosses, and the x where it does."""
-    (x, y), (x_end, y_end) = ring_px[:-1].T, ring_px[1:].T
-    last_row = first_row + rows
-    first = np.clip(np.ceil(np.minimum(y, y_end) - 0.5), first_row, last_row).astype(np.int64)
-    counts = np.clip(np.ceil(np.maximum(y, y_end) - 0.5), first_row, last_row).astype(np.int64) - first
-    edge = np.repeat(np.arange(len(x)), counts)
-    row = first[edge] + np.arange(len(edge)) - np.repeat(np.cumsum(counts) - counts, counts)
-    slope = (x_end - x)[edge] / (y_end - y)[edge]
-    return row, x[edge] + (row + 0.5 - y[edge]) * slope
