@@ -10,14 +10,13 @@ from glandseg.runtime.errors import BadInputError
 from glandseg.training.data.ebhi import read_ebhi_classes, read_ebhi_index
 from glandseg.training.data.glas import UM_PER_PX as GLAS_UM_PER_PX
 from glandseg.training.data.glas import read_glas
-from glandseg.training.data.image_file import decode_image
 from glandseg.training.data.labelled_patches import LABELS_CSV, read_class_folders, read_labelled_patches
 from glandseg.training.data.outlined import read_outlined
 from glandseg.training.data.picture import DataSet, Picture
 from glandseg.training.data.prog import read_prog
 from glandseg.training.data.unlabelled import read_unlabelled
 
-__all__ = ["GLAS_UM_PER_PX", "DataSet", "Picture", "decode_image", "find_pictures"]
+__all__ = ["GLAS_UM_PER_PX", "DataSet", "Picture", "find_pictures"]
 
 _LAYOUTS: tuple[Callable[[Path], DataSet | None], ...] = (
     read_labelled_patches,

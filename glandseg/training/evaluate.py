@@ -14,9 +14,10 @@ from glandseg.runtime.network.backend import Backend
 from glandseg.runtime.segmentation.scales import rescale
 from glandseg.runtime.segmentation.segment import segment_plane
 from glandseg.runtime.slides.rescaled_plane import lay_scale
-from glandseg.runtime.slides.slide import open_slide
 from glandseg.runtime.slides.slide_plane import SlidePlane
-from glandseg.training.datasets import DataSet, Picture, decode_image
+from glandseg.training.data.decoding import open_image
+from glandseg.training.data.mask_rule import Glands
+from glandseg.training.datasets import DataSet, Picture
 from glandseg.training.metrics import Confusion
 from glandseg.training.object_metrics import CONNECTIVITY, ObjectAgreement
 from glandseg.training.published_splits import list_parts
@@ -145,29 +146,20 @@ def evaluate(
 
 def score_picture(picture: Picture, mask: NDArray[np.bool_], objects: bool) -> PictureScore:
     """Compare a mask, (H, W) bool of gland, with a picture's outlines."""
-    truth = picture.read_mask(mask.shape)
-    matched = ObjectAgreement.of(mask, read_objects(picture, truth)) if objects else None
-    return PictureScore(confusion=Confusion.of(mask, truth == 1), objects=matched)
+    truth = picture.read_glands(mask.shape)
+    matched = ObjectAgreement.of(mask, list_objects(truth)) if objects else None
+    return PictureScore(confusion=Confusion.of(mask, truth.gland), objects=matched)
 
 
-def read_objects(picture: Picture, mask: NDArray[np.uint8]) -> NDArray[np.int32]:
-    """Read the ids of a picture's glands; where its mask tells no ids, connected pixels are a gland.
-
-    Args:
-        picture: with an outline mask.
-        mask: its mask, (H, W) uint8: 1 gland, 0 not.
+def list_objects(truth: Glands) -> NDArray[np.int32]:
+    """Return the id of each gland of a mask; where it tells no ids, connected pixels are a gland.
 
     Returns:
         (H, W) int32, 0 where no gland is.
     """
-    if picture.mask_path is not None:
-        stored = decode_image(picture.mask_path, cv2.IMREAD_UNCHANGED)
-        if (
-            stored.ndim == 2
-            and np.unique(stored[mask > 0]).size > 1
-            and stored[mask == 0].max(initial=0) == 0
-        ):
-            return stored.astype(np.int32)
+    if truth.ids is not None and np.unique(truth.ids[truth.gland]).size > 1:
+        return truth.ids
+    mask = truth.gland.astype(np.uint8)
     return np.asarray(cv2.connectedComponents(mask, connectivity=CONNECTIVITY)[1], np.int32)
 
 
@@ -175,7 +167,7 @@ def segment_file(
     picture: Picture, backend: Backend, picture_um: float, model_um: float, scales: Sequence[float]
 ) -> NDArray[np.float32]:
     """Give the gland probability of each pixel of a picture, (H, W) float32 in 0..255."""
-    with open_slide(picture.path, picture_um) as slide:
+    with open_image(picture.path, picture_um) as slide:
         total = np.zeros((slide.height_l0, slide.width_l0), np.float32)
         base = SlidePlane(slide, model_um)
         for scale in scales:

@@ -19,7 +19,7 @@ from glandseg.runtime.errors import BadInputError, shorten
 from glandseg.runtime.staging import write_whole
 from glandseg.training.checkpoint import load_network
 from glandseg.training.classifier import Classifier
-from glandseg.training.datasets import decode_image
+from glandseg.training.data.decoding import read_grey
 from glandseg.training.pspnet import PSPNet
 from glandseg.training.settings import TrainSettings
 from glandseg.training.settings_file import read_settings, write_settings
@@ -70,7 +70,7 @@ class Run:
 
     def read_pseudo_mask(self, name: str) -> NDArray[np.uint8]:
         """Read a picture's pseudo mask, (H, W) uint8: 0 non-gland, 1 gland, 255 ignored."""
-        grey = decode_image(self._pseudo_mask_path(name), cv2.IMREAD_GRAYSCALE)
+        grey = read_grey(self._pseudo_mask_path(name))
         return np.asarray(_GREY_TO_LABEL[grey], np.uint8)
 
     def write_pseudo_mask(self, name: str, mask: NDArray[np.uint8]) -> None:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from glandseg.runtime.errors import BadInputError
 from glandseg.runtime.model_file import hash_file
 from glandseg.runtime.staging import write_whole
-from glandseg.training.data.image_file import decode_image
+from glandseg.training.data.decoding import read_grey
 from glandseg.training.datasets import Picture
 from glandseg.training.evaluate import segment_file
 from glandseg.training.scored_model import ScoredModel
@@ -46,7 +46,7 @@ class TeacherMaps:
 
     def read(self, name: str) -> NDArray[np.uint8]:
         """Read a picture's map, (H, W) uint8 probability of gland, 255 for certainty."""
-        return decode_image(self.find(name), cv2.IMREAD_GRAYSCALE)
+        return read_grey(self.find(name))
 
     def write(self, name: str, probability: NDArray[np.uint8]) -> None:
         """Write a picture's map whole or not at all."""
@@ -108,8 +108,6 @@ def make_teacher_maps(
 def map_picture(picture: Picture, model: ScoredModel, um_per_px: float) -> NDArray[np.uint8]:
     """Give a model's probability of gland at each pixel of a picture, (H, W) uint8, 255 for certainty."""
     found = segment_file(picture, model.backend, um_per_px, model.um_per_px, model.scales)
-    if found.shape != picture.read().shape[:2]:
-        raise BadInputError(f"{picture.path}: is turned by a mark in the file (EXIF). Save it upright.")
     return np.rint(found).astype(np.uint8)
 
 

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from glandseg.training.contact_sheet import CYAN, GREEN, SIDE_PX, Cell, draw_cell, write_contact_sheet
 from glandseg.training.data.picture import Picture
-from glandseg.training.datasets import decode_image
 from glandseg.training.evaluate import PictureScore
 from glandseg.training.metrics import Confusion
 from glandseg.training.worst import WorstPictures
@@ -39,7 +38,7 @@ def test_a_cell_is_as_wide_as_any_other_and_shows_both_outlines(height: int, wid
 def test_a_sheet_has_room_for_all(tmp_path: Path, count: int, columns: int) -> None:
     path = tmp_path / "sheet.png"
     write_contact_sheet(path, [make_cell()] * count, "title")
-    sheet = decode_image(path, cv2.IMREAD_COLOR)
+    sheet = np.asarray(cv2.imread(str(path)))
     assert sheet.shape[1] == columns * SIDE_PX
     assert [file.name for file in tmp_path.iterdir()] == ["sheet.png"]
     last = sheet[-draw_cell(make_cell()).shape[0] :, ((count - 1) % columns) * SIDE_PX :][:, :SIDE_PX, ::-1]
@@ -60,5 +59,5 @@ def test_the_worst_are_kept_and_come_first(tmp_path: Path) -> None:
         worst.add(picture, PictureScore(confusion=Confusion.of(mask, truth == 1)), mask)
     assert worst.list_names() == ["by 9", "by 6"]
     worst.write_sheet(tmp_path / "worst.png", "a model")
-    sheet = decode_image(tmp_path / "worst.png", cv2.IMREAD_COLOR)
+    sheet = np.asarray(cv2.imread(str(tmp_path / "worst.png")))
     assert sheet.shape[1] == 2 * SIDE_PX

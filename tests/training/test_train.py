@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from glandseg.runtime.errors import BadInputError
-from glandseg.training.datasets import decode_image, find_pictures
+from glandseg.training.data.decoding import read_rgb
+from glandseg.training.datasets import find_pictures
 from glandseg.training.demo import draw_data, shorten
 from glandseg.training.fit import Progress
 from glandseg.training.metrics import Confusion
@@ -40,7 +41,7 @@ def tiles(tmp_path_factory: pytest.TempPathFactory) -> Path:
     drawn, folder = draw_data(tmp_path_factory.mktemp("drawn")), tmp_path_factory.mktemp("tiles")
     for name in [path.name for path in sorted(drawn.glob("*_anno.png"))[:8]]:
         for file in (name, name.replace("_anno", "")):
-            pixels = decode_image(drawn / file, cv2.IMREAD_UNCHANGED)
+            pixels = read_rgb(drawn / file)
             cv2.imencode(".png", pixels[:TILE, :TILE])[1].tofile(folder / file)
     return folder
 

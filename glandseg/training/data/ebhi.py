@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from glandseg.training.data.image_file import find_images, note_unpaired
+from glandseg.training.data.image_file import find_images, name_some, note_left_out, note_unpaired
 from glandseg.training.data.picture import DataSet, Picture
-from glandseg.training.data.table import read_column
+from glandseg.training.data.table import has_column, match_stem, read_column, read_patients
 
 # It does not say: settled on GlaS with benchmarks/settle_resolution.py.
 UM_PER_PX = 1.3
@@ -21,6 +21,7 @@ def read_ebhi_classes(folder: Path) -> DataSet | None:
     for class_folder in sorted(path.parent for path in folder.glob("*/image")):
         images, masks = find_images(class_folder / "image"), find_images(class_folder / "label")
         notes += tuple(f"{class_folder.name}: {note}" for note in note_unpaired(images, masks))
+        notes += note_left_out(class_folder / "image", class_folder / "label")
         pictures += [
             Picture(
                 name=f"{class_folder.name}/{stem}",
@@ -42,21 +43,25 @@ def read_ebhi_index(folder: Path) -> DataSet | None:
     if not has_ebhi_classes(table):
         return None
     images, masks = find_images(folder / "images"), find_images(folder / "masks")
+    patients, told = read_patients(table, images)
+    listed = [match_stem(name, set(images)) for name in read_column(table, "name", "class")]
     pictures = [
-        Picture(name=name, path=images[name], mask_path=masks[name], group=patient or name)
-        for name, patient in read_column(table, "name", "patient").items()
-        if name in images and name in masks
+        Picture(name=name, path=images[name], mask_path=masks[name], group=patients.get(name) or name)
+        for name in listed
+        if name is not None and name in masks
     ]
-    return DataSet(kind="ebhi", pictures=tuple(pictures), um_per_px=UM_PER_PX) if pictures else None
+    unlisted = sorted(set(images) - set(listed))
+    if unlisted:
+        told += (f"{len(unlisted)} images that index.csv does not name are left out: {name_some(unlisted)}",)
+    notes = (*told, *note_unpaired(images, masks), *note_left_out(folder / "images", folder / "masks"))
+    if not pictures:
+        return None
+    return DataSet(kind="ebhi", pictures=tuple(pictures), um_per_px=UM_PER_PX, notes=notes)
 
 
 def has_ebhi_classes(table: Path) -> bool:
     """Tell whether a table's column `class` holds EBHI-Seg's classes and no others."""
-    try:
-        header = table.read_text(encoding="utf-8-sig").partition("\n")[0]
-    except (OSError, UnicodeDecodeError):
-        return False
-    if "class" not in [name.strip() for name in header.split(",")]:
+    if not has_column(table, "class"):
         return False
     classes = set(read_column(table, "name", "class").values())
     return bool(classes) and all(name.lower().startswith(CLASSES) for name in classes)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from glandseg.training.data.image_file import find_images, note_unpaired
+from glandseg.training.data.image_file import find_images, note_left_out, note_unpaired
 from glandseg.training.data.picture import DataSet, Picture
-from glandseg.training.data.table import read_column
+from glandseg.training.data.table import read_patients
 
 UM_PER_PX = 0.62
 MASK_ENDING = "_anno"
@@ -20,7 +20,7 @@ def read_glas(folder: Path) -> DataSet | None:
     masks = {name: files[name + MASK_ENDING] for name in images if name + MASK_ENDING in files}
     if not masks:
         return None
-    patients = read_column(folder / "Grade.csv", "name", "patient ID")
+    patients, told = read_patients(folder / "Grade.csv", images, whole=False)
     pictures = [
         Picture(
             name=name,
@@ -31,7 +31,7 @@ def read_glas(folder: Path) -> DataSet | None:
         )
         for name, mask in masks.items()
     ]
-    notes = note_unpaired(images, masks)
+    notes = (*told, *note_unpaired(images, masks), *note_left_out(folder))
     return DataSet(kind="glas", pictures=tuple(pictures), um_per_px=UM_PER_PX, notes=notes)
 
 

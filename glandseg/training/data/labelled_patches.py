@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path, PurePath
 
 from glandseg.runtime.errors import BadInputError
-from glandseg.training.data.image_file import find_images
+from glandseg.training.data.image_file import list_images, name_some, normalize, note_left_out, note_others
 from glandseg.training.data.picture import DataSet, Picture
 from glandseg.training.data.table import Row, read_table, read_um
 
@@ -32,23 +34,38 @@ def read_labelled_patches(folder: Path) -> DataSet | None:
     """
     table = folder / LABELS_CSV
     pictures = tuple(_list_rows(folder, table))
-    return DataSet(kind="patches", pictures=pictures, um_per_px=read_um(table)) if pictures else None
+    if not pictures:
+        return None
+    used = {path for picture in pictures for path in (picture.path, picture.mask_path)}
+    notes = note_others(folder, used, f"images that {LABELS_CSV} does not name")
+    return DataSet(kind="patches", pictures=pictures, um_per_px=read_um(table), notes=notes)
 
 
 def read_class_folders(folder: Path) -> DataSet | None:
     """List the patches of the folders `gland`, `non_gland` (or `stroma`, `other`) and `mixed` (or `both`)."""
-    pictures = [
+    folders = {
+        path: labels
+        for path in sorted(path for path in folder.iterdir() if path.is_dir())
+        if (labels := FOLDER_LABELS.get(simplify(path.name)))
+    }
+    pictures = tuple(
         Picture(
             name=f"{class_folder.name}/{path.name}",
             path=path,
             labels=labels,
-            group=f"{class_folder.name}/{stem}",
+            group=f"{class_folder.name}/{normalize(path.stem)}",
         )
-        for class_folder in sorted(path for path in folder.iterdir() if path.is_dir())
-        if (labels := FOLDER_LABELS.get(simplify(class_folder.name)))
-        for stem, path in find_images(class_folder).items()
-    ]
-    return DataSet(kind="patches", pictures=tuple(pictures), um_per_px=None) if pictures else None
+        for class_folder, labels in folders.items()
+        for path in list_images(class_folder)
+    )
+    if not pictures:
+        return None
+    notes = note_left_out(*folders, by_stem=False)
+    others = [path for path in folder.iterdir() if path.is_dir() and path not in folders]
+    named = [path.name for path in others if list_images(path)]
+    if named:
+        notes += (f"{len(named)} folders without a known class are left out: {name_some(named)}",)
+    return DataSet(kind="patches", pictures=pictures, um_per_px=None, notes=notes)
 
 
 def simplify(name: str) -> str:
@@ -57,26 +74,44 @@ def simplify(name: str) -> str:
 
 
 def _list_rows(folder: Path, table: Path) -> Iterator[Picture]:
+    seen: set[Path] = set()
     for where, row in read_table(table, ("file", "gland", "non_gland")):
-        name, mask = row["file"], row.get("mask")
+        mask = row.get("mask")
         labels = (_read_flag(row, "non_gland", where), _read_flag(row, "gland", where))
         if not any(labels):
             raise BadInputError(f"{where} says neither gland nor non_gland. Mark one or take the line out.")
+        name, path = _find_file(folder, row["file"], where)
+        if path in seen:
+            raise BadInputError(f"{where} names {name} again. Name each image once.")
+        seen.add(path)
         yield Picture(
             name=name,
-            path=_find_file(folder, name, where),
-            mask_path=_find_file(folder, mask, where) if mask else None,
+            path=path,
+            mask_path=_find_file(folder, mask, where)[1] if mask else None,
             labels=labels,
             group=row.get("patient") or name,
         )
 
 
-def _find_file(folder: Path, name: str, where: str) -> Path:
-    if PurePath(name).anchor or ".." in PurePath(name).parts:
+def _find_file(folder: Path, name: str, where: str) -> tuple[str, Path]:
+    """Find a file that a table names below a folder, however Unicode composes the name.
+
+    Returns:
+        Its name relative to the folder, and its path.
+    """
+    below, path = name, PurePath(name)
+    if path.anchor:
+        with contextlib.suppress(ValueError):
+            below = path.relative_to(folder.resolve()).as_posix()
+        with contextlib.suppress(ValueError):
+            below = path.relative_to(folder.absolute()).as_posix()
+    if PurePath(below).anchor or ".." in PurePath(below).parts:
         raise BadInputError(f"{where} names {name}, which is not below {folder}. Move it there.")
-    if not (folder / name).is_file():
-        raise BadInputError(f"{where} names {name}, which is not there. Mend the line or take it out.")
-    return folder / name
+    for form in (below, unicodedata.normalize("NFC", below), unicodedata.normalize("NFD", below)):
+        with contextlib.suppress(OSError, ValueError):  # a name longer than file systems allow
+            if (folder / form).is_file():
+                return below, folder / form
+    raise BadInputError(f"{where} names {name[:200]}, which is not there. Mend the line or take it out.")
 
 
 def _read_flag(row: Row, column: str, where: str) -> bool:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from glandseg.training.data.image_file import find_images, note_unpaired
+from glandseg.training.data.image_file import find_images, note_left_out, note_unpaired
 from glandseg.training.data.picture import DataSet, Picture
-from glandseg.training.data.table import read_column, read_um
+from glandseg.training.data.table import read_patients, read_um
 
 INDEX_CSV = "index.csv"
 
@@ -17,8 +17,10 @@ def read_outlined(folder: Path) -> DataSet | None:
     Raises:
         BadInputError: if `index.csv` is not a table with the columns name and patient.
     """
-    patients = read_column(folder / INDEX_CSV, "name", "patient")
     images, masks = find_images(folder / "images"), find_images(folder / "masks")
+    if not images or not masks:
+        return None
+    patients, told = read_patients(folder / INDEX_CSV, images)
     pictures = [
         Picture(name=name, path=path, mask_path=masks[name], group=patients.get(name) or name)
         for name, path in images.items()
@@ -30,5 +32,5 @@ def read_outlined(folder: Path) -> DataSet | None:
         kind="outlines",
         pictures=tuple(pictures),
         um_per_px=read_um(folder / INDEX_CSV),
-        notes=note_unpaired(images, masks),
+        notes=(*told, *note_unpaired(images, masks), *note_left_out(folder / "images", folder / "masks")),
     )

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from glandseg.runtime.errors import BadInputError
-from glandseg.training.data.image_file import decode_image
+from glandseg.training.data.decoding import read_rgb
+from glandseg.training.data.mask_rule import CURE, AmbiguousMaskError, Glands, find_glands
+from glandseg.training.data.samples import read_samples
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,31 +35,36 @@ class Picture:
     part: str | None = None
 
     def read(self) -> NDArray[np.uint8]:
-        """Read the image as (H, W, 3) uint8 RGB."""
-        return np.ascontiguousarray(decode_image(self.path, cv2.IMREAD_COLOR)[..., ::-1])
+        """Read the image as (H, W, 3) uint8 RGB, as inference reads it."""
+        return read_rgb(self.path)
 
-    def read_mask(self, shape: tuple[int, ...] | None = None) -> NDArray[np.uint8]:
-        """Read the mask as (H, W) uint8: 1 gland, 0 not.
+    def read_glands(self, shape: tuple[int, ...] | None = None) -> Glands:
+        """Read what the mask says.
 
         Args:
-            shape: of the image, which the mask must share; none takes any.
+            shape: Shape of the image, (H, W, ...), which the mask must share; None accepts any.
 
         Raises:
-            BadInputError: if there is none, it cannot be decoded, or its size is not the image's.
+            BadInputError: If there is no mask, it cannot be decoded, its values have more than one meaning,
+                or its size is not the image's.
         """
         if self.mask_path is None:
-            raise BadInputError(f"{self.path}: has no outline mask. Train with --labels patches.")
-        mask = decode_image(self.mask_path, cv2.IMREAD_UNCHANGED)
-        if mask.ndim == 3:
-            mask = mask[..., :3].max(axis=2)  # without opacity
-        if shape and mask.shape != shape[:2]:
+            raise BadInputError(f"{self.path}: has no outline mask. Give it one, or leave it out.")
+        samples = read_samples(self.mask_path)
+        height, width = samples.values.shape[:2]
+        if shape and (height, width) != tuple(shape[:2]):
             raise BadInputError(
-                f"{self.mask_path}: is {mask.shape[1]} x {mask.shape[0]} px, its image "
+                f"{self.mask_path}: is {width} x {height} px, its image "
                 f"{shape[1]} x {shape[0]}. Give a mask of the image's size."
             )
-        # Instance ids count from 1; a grey mask's edges are uncertain and split at the middle.
-        grey = mask.dtype == np.uint8 and mask.max() > 127
-        return (mask > (127 if grey else 0)).astype(np.uint8)
+        try:
+            return find_glands(samples)
+        except AmbiguousMaskError as error:
+            raise BadInputError(f"{self.mask_path}: as a mask it {error}. {CURE}.") from None
+
+    def read_mask(self, shape: tuple[int, ...] | None = None) -> NDArray[np.uint8]:
+        """Read the mask as (H, W) uint8: 1 gland, 0 not. Arguments and errors as of `read_glands`."""
+        return self.read_glands(shape).gland.astype(np.uint8)
 
 
 @dataclass(frozen=True, kw_only=True)

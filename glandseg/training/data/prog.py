@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from glandseg.training.data.image_file import find_images, note_unpaired
+from glandseg.training.data.image_file import find_images, note_left_out, note_unpaired
 from glandseg.training.data.picture import DataSet, Picture
 
 UM_PER_PX = 0.934
@@ -26,6 +26,7 @@ def read_prog(folder: Path) -> DataSet | None:
             if len(found) == 2:
                 images, masks = (find_images(found[name]) for name in ("images", "manual glands"))
                 notes += tuple(f"{part_folder.name}: {note}" for note in note_unpaired(images, masks))
+                notes += note_left_out(*found.values())
                 pictures += [
                     Picture(
                         name=f"{part}/{stem}",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from glandseg.training.data.image_file import find_images
+from glandseg.training.data.image_file import find_images, note_left_out
 from glandseg.training.data.outlined import INDEX_CSV
 from glandseg.training.data.picture import DataSet, Picture
-from glandseg.training.data.table import read_column, read_um
+from glandseg.training.data.table import read_patients, read_um
 
 
 def read_unlabelled(folder: Path) -> DataSet | None:
@@ -16,11 +16,13 @@ def read_unlabelled(folder: Path) -> DataSet | None:
     Raises:
         BadInputError: if `index.csv` is not a table with the columns name and patient.
     """
-    patients = read_column(folder / INDEX_CSV, "name", "patient")
-    images = find_images(folder) or find_images(folder / "images")
+    place = folder if find_images(folder) else folder / "images"
+    images = find_images(place)
+    patients, notes = read_patients(folder / INDEX_CSV, images)
     pictures = tuple(
         Picture(name=name, path=path, group=patients.get(name) or name) for name, path in images.items()
     )
     if not pictures:
         return None
-    return DataSet(kind="pictures", pictures=pictures, um_per_px=read_um(folder / INDEX_CSV))
+    notes += note_left_out(place)
+    return DataSet(kind="pictures", pictures=pictures, um_per_px=read_um(folder / INDEX_CSV), notes=notes)

@@ -1,0 +1,136 @@
+"""Reading the pixels of training and evaluation images: as inference does, with the slide reader.
+
+One decoder serves training, evaluation and inference, so all three see the same pixels: clear glass is white,
+a damaged tile is an error, and every codec of the slide reader is read. Orientation tags (EXIF, TIFF) are
+refused. Viewers follow them, many annotation programs do not, so neither reading of a mask is safe.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from glandseg.runtime.errors import BadInputError
+from glandseg.runtime.slides.slide import Slide, open_slide
+from glandseg.runtime.slides.tiff_slide import detect_tiff
+
+MAX_PIXELS = 10**8  # of an image, which is held whole in memory with others
+ORIENTATION = 274  # the tag of EXIF and TIFF
+TURN_MARKS = (b"eXIf", b"Raw profile type", b"Exif", b"EXIF", b"adobe.com/xap", b"adobe.xmp", b"XMP ")
+
+
+def read_rgb(path: Path) -> NDArray[np.uint8]:
+    """Read an image file as (H, W, 3) uint8 RGB, its transparent parts on white.
+
+    Raises:
+        BadInputError: If the file is missing, no image, damaged, too large, or has an orientation tag.
+        EnvironmentLacksError: If the file may not be read.
+    """
+    with open_image(path) as slide:
+        return slide.read_region(0, 0, 0, slide.width_l0, slide.height_l0)
+
+
+def read_grey(path: Path) -> NDArray[np.uint8]:
+    """Read a grey image that glandseg wrote as (H, W) uint8.
+
+    Raises:
+        BadInputError: As `read_rgb`.
+    """
+    return np.ascontiguousarray(read_rgb(path)[..., 0])
+
+
+@contextlib.contextmanager
+def open_image(path: Path, um_per_px: float = 1.0) -> Iterator[Slide]:
+    """Open an image with the slide reader until the block ends.
+
+    Args:
+        path: Image file.
+        um_per_px: Microns per pixel of the image; whatever the file says is overridden.
+
+    Raises:
+        BadInputError: As `read_rgb`.
+    """
+    check_header(path)
+    with open_slide(path, um_per_px) as slide:
+        refuse_huge(path, slide.width_l0, slide.height_l0)
+        yield slide
+
+
+def check_header(path: Path) -> None:
+    """Refuse a file that is no image to learn from, by its header alone.
+
+    Raises:
+        BadInputError: If it is not a regular file, has too many pixels, or has an orientation tag.
+    """
+    refuse_irregular(path)
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return  # the slide reader says why
+    width, height, orientation = _read_tiff(data) if detect_tiff(data[:4]) else _read_picture(data)
+    refuse_huge(path, width, height)
+    if orientation not in (0, 1):
+        raise BadInputError(
+            f"{path}: has the orientation tag {orientation}, which some programs follow and others ignore. "
+            "Save it upright, without the tag, and check that image and mask lie on each other."
+        )
+
+
+def refuse_irregular(path: Path) -> None:
+    """Refuse what exists and is neither a file nor a folder: a FIFO or a device would be read for ever.
+
+    Raises:
+        BadInputError: If it does.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise BadInputError(f"{path}: is not a regular file. Give a file.")
+
+
+def refuse_huge(path: Path, width: int, height: int) -> None:
+    """Refuse an image of more than `MAX_PIXELS` pixels.
+
+    Raises:
+        BadInputError: If it has more.
+    """
+    if width * height > MAX_PIXELS:
+        raise BadInputError(
+            f"{path}: has {width} x {height} px; images to learn from are held in memory and have at most "
+            f"{MAX_PIXELS:,} px. Cut it into smaller images."
+        )
+
+
+def _read_picture(data: bytes) -> tuple[int, int, int]:
+    """Return width, height and orientation that a PNG, JPEG, WebP or BMP states; zeros where unknown."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP", "BMP", "MPO"))
+    except Image.DecompressionBombError:
+        return MAX_PIXELS + 1, 1, 0
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError):
+        return 0, 0, 0  # the slide reader says why
+    orientation = 0
+    if image.width * image.height <= MAX_PIXELS and any(mark in data for mark in TURN_MARKS):
+        with contextlib.suppress(Exception):  # a damaged EXIF block, which no viewer follows
+            orientation = int(image.getexif().get(ORIENTATION, 0))
+    return image.width, image.height, orientation
+
+
+def _read_tiff(data: bytes) -> tuple[int, int, int]:
+    """Return width, height and orientation of a TIFF's largest page; zeros where unknown."""
+    try:
+        with tifffile.TiffFile(io.BytesIO(data), is_ome=False, _multifile=False) as tiff:
+            page = max(tiff.pages, key=lambda page: page.imagewidth * page.imagelength)
+            orientation = int(page.tags.valueof(ORIENTATION, 0))
+            return int(page.imagewidth), int(page.imagelength), orientation
+    except Exception:  # whatever tifffile raises on damage; the slide reader says why
+        return 0, 0, 0
