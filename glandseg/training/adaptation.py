@@ -79,7 +79,7 @@ def plan_fine_tuning(source: Run) -> TrainSettings:
         start_from=source.path.as_posix(),
         um_per_px=None,
         split="auto",
-        segmenter=replace(settings.segmenter, fit=gentle, um_per_px=source.record["um_per_px"]),
+        segmenter=replace(settings.segmenter, fit=gentle, um_per_px=source.um_per_px),
     )
 
 

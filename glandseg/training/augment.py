@@ -8,6 +8,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from glandseg.runtime.errors import BadInputError
+from glandseg.training.refusals import refuse_outside
+
 IGNORED = 255
 # Optical density of haematoxylin, eosin and the rest in red, green, blue (Ruifrok and Johnston 2001).
 STAINS_OD = np.array([[0.650, 0.704, 0.286], [0.072, 0.990, 0.105], [0.268, 0.570, 0.776]], np.float32)
@@ -40,6 +43,16 @@ class AugmentSettings:
     blur: float = 1.2
     mosaic: float = 0.25
     glass: float = 0.08
+
+    def __post_init__(self) -> None:
+        """Refuse what no image can be changed by."""
+        refuse_outside(self, 0.05, 20, "scale_min", "scale_max")
+        if self.scale_min > self.scale_max:
+            raise BadInputError(f"scale_max: at least scale_min={self.scale_min}. Received: {self.scale_max}")
+        refuse_outside(self, 0, 180, "rotation")
+        refuse_outside(self, 0, 5, "stain")
+        refuse_outside(self, 0, 1, "mixing", "colour", "mosaic", "glass")
+        refuse_outside(self, 0, 100, "blur")
 
 
 def place_randomly(

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from glandseg.runtime.errors import BadInputError
+from glandseg.runtime.errors import BadInputError, shorten
 from glandseg.runtime.staging import write_whole
 
 
@@ -20,8 +21,17 @@ def save_network(path: Path, network: nn.Module) -> None:
 
 
 def load_network(path: Path, network: nn.Module) -> None:
-    """Read a network's tensors; each must be there."""
-    network.load_state_dict(load_file(path))
+    """Read a network's tensors; each must be there.
+
+    Raises:
+        BadInputError: If the file is damaged or of another network.
+    """
+    try:
+        network.load_state_dict(load_file(path))
+    except (SafetensorError, RuntimeError, OSError) as error:
+        raise BadInputError(
+            f"{path}: not the weights of this run ({shorten(error)}). Repeat its `glandseg train`."
+        ) from None
 
 
 def save_progress(path: Path, network: nn.Module, optimizer: Optimizer, place: Mapping[str, float]) -> None:
@@ -34,11 +44,20 @@ def save_progress(path: Path, network: nn.Module, optimizer: Optimizer, place: M
 
 
 def load_progress(path: Path, network: nn.Module, optimizer: Optimizer) -> dict[str, float]:
-    """Read what `save_progress` wrote; give the place in the fit.
+    """Read what `save_progress` wrote; return the place in the fit.
 
     Raises:
-        BadInputError: if the file says no place.
+        BadInputError: If the file is damaged, of another network, or says no place.
     """
+    try:
+        return _load_progress(path, network, optimizer)
+    except (SafetensorError, RuntimeError, OSError, ValueError, IndexError) as error:
+        raise BadInputError(
+            f"{path}: damaged, or of another run ({shorten(error)}). Delete it to begin this stage again."
+        ) from None
+
+
+def _load_progress(path: Path, network: nn.Module, optimizer: Optimizer) -> dict[str, float]:
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     states: dict[int, dict[str, Tensor]] = {}
     weights: dict[str, Tensor] = {}

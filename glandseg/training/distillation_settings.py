@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from glandseg.runtime.errors import BadInputError
+
+HOTTEST = 1000.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +24,7 @@ class DistillationSettings:
 
     def __post_init__(self) -> None:
         """Refuse what nothing can be learned with."""
-        if not 0 < self.temperature < math.inf:
-            raise BadInputError(f"distillation.temperature: above 0. Received: {self.temperature}")
+        if not 0 < self.temperature <= HOTTEST:
+            raise BadInputError(f"temperature: above 0 and at most {HOTTEST:g}. Received: {self.temperature}")
         if not 0 < self.weight < 1:
-            raise BadInputError(f"distillation.weight: above 0 and below 1. Received: {self.weight}")
+            raise BadInputError(f"weight: above 0 and below 1. Received: {self.weight}")

@@ -6,7 +6,10 @@ import math
 from dataclasses import dataclass, replace
 
 from glandseg.runtime.errors import BadInputError
-from glandseg.training.refusals import refuse_less, refuse_unknown
+from glandseg.training.refusals import refuse_outside, refuse_unknown
+
+MOST_STEPS = 10**9
+LARGEST_SEED = 2**32 - 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,15 +63,16 @@ class FitSettings:
                 f"steps or epochs: one of them, the other null. Received: {self.steps}, {self.epochs}"
             )
         if self.steps is not None:
-            refuse_less(self, 1, "steps")
-        refuse_less(self, 1, "batch", "accumulate", "validate_every")
-        refuse_less(
-            self, 0, "lr", "lr_end", "power", "warmup", "momentum", "weight_decay", "patience", "seed"
-        )
-        if self.epochs is not None and not 0 < self.epochs < math.inf:
-            raise BadInputError(f"epochs: above 0. Received: {self.epochs}")
-        if self.scale_lr is not None:
-            refuse_less(self, 0, "scale_lr")
+            refuse_outside(self, 1, MOST_STEPS, "steps")
+        if self.epochs is not None and not 0 < self.epochs <= MOST_STEPS:
+            raise BadInputError(f"epochs: above 0 and at most {MOST_STEPS}. Received: {self.epochs}")
+        refuse_outside(self, 1, 100_000, "batch", "accumulate")
+        refuse_outside(self, 1, MOST_STEPS, "validate_every")
+        refuse_outside(self, 0, MOST_STEPS, "warmup", "patience")
+        refuse_outside(self, 0, 100, "lr", "lr_end", "power", *(["scale_lr"] if self.scale_lr else []))
+        refuse_outside(self, 0, 1, "weight_decay")
+        refuse_outside(self, 0, 0.9999, "momentum")
+        refuse_outside(self, 0, LARGEST_SEED, "seed")
         if self.batch % self.accumulate:
             raise BadInputError(f"batch: a multiple of accumulate={self.accumulate}. Received: {self.batch}")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from glandseg.runtime.errors import EnvironmentLacksError
+from glandseg.runtime.staging import write_whole
 
 
 def log_row(path: Path, row: Mapping[str, float]) -> None:
@@ -31,9 +32,13 @@ def forget_after(path: Path, step: int) -> None:
     if not path.is_file():
         return
     rows = [row for row in read_rows(path) if int(row["step"]) <= step]
-    path.unlink()
-    for row in rows:
-        log_row(path, row)
+    if not rows:
+        path.unlink()
+        return
+    with write_whole(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 class EventLog:

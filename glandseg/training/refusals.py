@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from glandseg.runtime.errors import BadInputError
+
+LONGEST_LIST = 32
 
 
 def refuse_unknown(name: str, value: str, known: tuple[str, ...]) -> None:
@@ -18,6 +21,22 @@ def refuse_less(settings: object, least: float, *names: str) -> None:
     for name in names:
         if not getattr(settings, name) >= least:
             raise BadInputError(f"{name}: at least {least}. Received: {getattr(settings, name)}")
+
+
+def refuse_outside(settings: object, least: float, most: float, *names: str) -> None:
+    """Refuse settings of which a named one is not between `least` and `most`, or not a number."""
+    refuse_less(settings, least, *names)
+    for name in names:
+        if not getattr(settings, name) <= most:
+            raise BadInputError(f"{name}: at most {most}. Received: {getattr(settings, name)}")
+
+
+def refuse_outside_each(name: str, values: Sequence[float], least: float, most: float) -> None:
+    """Refuse a list of which a value is not between `least` and `most`, or not a number."""
+    if not all(least <= value <= most for value in values) or len(values) > LONGEST_LIST:
+        raise BadInputError(
+            f"{name}: at most {LONGEST_LIST} values between {least} and {most}. Received: {list(values)[:9]}"
+        )
 
 
 def refuse_um(um_per_px: float | None) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import itertools
 import json
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -12,11 +14,11 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 
 import glandseg
 from glandseg.runtime.errors import BadInputError, shorten
-from glandseg.runtime.staging import write_whole
+from glandseg.runtime.slides.resolution import is_believable
+from glandseg.runtime.staging import explain_disk_errors, write_whole
 from glandseg.training.checkpoint import load_network
 from glandseg.training.classifier import Classifier
 from glandseg.training.data.decoding import read_grey
@@ -31,6 +33,7 @@ _LABEL_TO_GREY[:2] = 0, 255
 _GREY_TO_LABEL = np.full(256, 255, np.uint8)
 _GREY_TO_LABEL[[0, 255]] = 0, 1
 SETTINGS, SPLIT, RECORD, SEGMENTER = "settings.yaml", "split.csv", "run.json", "segmenter.safetensors"
+SPLIT_HEADER = ("name", "group", "part")
 
 
 @dataclass(frozen=True)
@@ -50,9 +53,27 @@ class Run:
 
     @property
     def record(self) -> dict[str, Any]:
-        """What the run says of itself: data set, um/px, scores."""
-        record: dict[str, Any] = json.loads((self.path / RECORD).read_text(encoding="utf-8"))
+        """What the run says of itself: data set, um/px, scores.
+
+        Raises:
+            BadInputError: If it cannot be read.
+        """
+        path = self.path / RECORD
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise _build_record_error(path, shorten(error)) from None
+        if not isinstance(record, dict):
+            raise _build_record_error(path, "no names with values")
         return record
+
+    @property
+    def um_per_px(self) -> float:
+        """The um/px at which the segmenter works, as recorded."""
+        value = self.record.get("um_per_px")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not is_believable(value):
+            raise _build_record_error(self.path / RECORD, f"um_per_px is {str(value)[:40]}")
+        return float(value)
 
     @property
     def segmenter_path(self) -> Path:
@@ -91,48 +112,77 @@ class Run:
             part.write_text(json.dumps(record | facts, indent=1), encoding="utf-8")
 
     def read_parts(self) -> dict[str, str]:
-        """Read which part each picture is in, by name; nothing where the run keeps none."""
-        path = self.path / SPLIT
-        if not path.is_file():
-            return {}
-        with path.open(newline="", encoding="utf-8") as file:
-            return {row["name"]: row["part"] for row in csv.DictReader(file)}
-
-    def write_split(self, split: Split) -> None:
-        """Write which picture is in which part.
+        """Read which part each image is in, by name; nothing where the run keeps none.
 
         Raises:
-            BadInputError: if the run was begun with another split, so on other data.
+            BadInputError: If the table is damaged.
         """
-        rows = [("name", "group", "part")]
+        return {row[0]: row[2] for row in self._read_split()[1:]}
+
+    def _read_split(self) -> list[tuple[str, ...]]:
+        path = self.path / SPLIT
+        if not path.is_file():
+            return []
+        try:
+            with path.open(newline="", encoding="utf-8") as file:
+                rows = [tuple(row) for row in csv.reader(file)]
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise _build_record_error(path, shorten(error)) from None
+        if any(len(row) != len(SPLIT_HEADER) for row in rows) or rows[:1] != [SPLIT_HEADER]:
+            raise _build_record_error(path, "not the columns name, group, part")
+        return rows
+
+    def write_split(self, split: Split) -> None:
+        """Write which image is in which part.
+
+        Raises:
+            BadInputError: If the run was begun with another split, so on other data.
+        """
+        rows = [SPLIT_HEADER]
         for part in ("train", "val", "test"):
             rows += [(picture.name, picture.group, part) for picture in split.part(part)]
         path = self.path / SPLIT
-        if path.is_file():
-            with path.open(newline="", encoding="utf-8") as file:
-                if [tuple(row) for row in csv.reader(file)] != rows:
-                    raise BadInputError(f"{self.path}: was begun on other data. Give another --out folder.")
-        with path.open("w", newline="", encoding="utf-8") as file:
+        if path.is_file() and self._read_split() != rows:
+            raise BadInputError(f"{self.path}: was begun on other data. Give another --out folder.")
+        with write_whole(path) as whole, whole.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows(rows)
 
 
+def _build_record_error(path: Path, reason: str) -> BadInputError:
+    return BadInputError(f"{path}: is damaged ({reason}). Repeat `glandseg train` with another --out folder.")
+
+
+def name_run(folder: Path | None) -> Path:
+    """Return the folder of a run: the one given, else a new one below `runs`, named by the time."""
+    if folder is not None:
+        return folder
+    stem = datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S")
+    for number in itertools.count(1):
+        path = Path("runs") / (stem if number == 1 else f"{stem}-{number}")
+        with contextlib.suppress(FileExistsError), explain_disk_errors(path):
+            path.mkdir(parents=True)
+            break
+    return path
+
+
 def start_run(folder: Path | None, settings: TrainSettings) -> Run:
-    """Make a run folder, or take an unfinished one up again.
+    """Make a run folder, or resume an unfinished one.
 
     Args:
-        folder: where; none names it by the time, below `runs`.
-        settings: of the run.
+        folder: Run folder; None makes a new one below `runs`.
+        settings: Settings of the run.
 
     Raises:
-        BadInputError: if the folder holds a run with other settings.
+        BadInputError: If the folder holds a run with other settings.
+        EnvironmentLacksError: If it cannot be written.
     """
-    path = folder or Path("runs") / datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S")
-    path.mkdir(parents=True, exist_ok=True)
-    if (path / SETTINGS).is_file():
-        if read_settings(path / SETTINGS) != settings:
+    path = name_run(folder)
+    with explain_disk_errors(path):
+        path.mkdir(parents=True, exist_ok=True)
+        if not (path / SETTINGS).is_file():
+            write_settings(path / SETTINGS, settings)
+        elif read_settings(path / SETTINGS) != settings:
             raise BadInputError(f"{path}: holds a run with other settings. Give another --out folder.")
-    else:
-        write_settings(path / SETTINGS, settings)
     return Run(path)
 
 
@@ -197,11 +247,5 @@ def load_segmenter(run: Run) -> PSPNet:
         BadInputError: if the weights are damaged or do not fit the run's settings.
     """
     segmenter = build_segmenter(run.settings).eval()
-    try:
-        load_network(run.segmenter_path, segmenter)
-    except (SafetensorError, RuntimeError, OSError) as error:
-        raise BadInputError(
-            f"{run.segmenter_path}: not the weights of this run ({shorten(error)}). "
-            "Repeat its `glandseg train`."
-        ) from None
+    load_network(run.segmenter_path, segmenter)
     return segmenter

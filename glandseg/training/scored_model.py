@@ -82,7 +82,7 @@ def _open_run(folder: Path, device: str, threads: int) -> ScoredModel:
         name=folder.resolve().name,
         path=run.segmenter_path,
         sha256=hash_file(run.segmenter_path),
-        um_per_px=run.record["um_per_px"],
+        um_per_px=run.um_per_px,
         scales=(1.0,),
         backend=TorchBackend(load_segmenter(run).to(_choose_device(device))),
         data=run.record.get("data"),

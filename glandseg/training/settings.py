@@ -7,11 +7,17 @@ from dataclasses import dataclass, field
 from glandseg.runtime.errors import BadInputError
 from glandseg.training.augment import AugmentSettings
 from glandseg.training.distillation_settings import DistillationSettings
-from glandseg.training.fit_settings import FitSettings
-from glandseg.training.refusals import refuse_less, refuse_um, refuse_unknown
+from glandseg.training.fit_settings import LARGEST_SEED, MOST_STEPS, FitSettings
+from glandseg.training.refusals import (
+    refuse_outside,
+    refuse_outside_each,
+    refuse_um,
+    refuse_unknown,
+)
 
 __all__ = ["ClassifierSettings", "DistillationSettings", "FitSettings", "SegmenterSettings", "TrainSettings"]
 
+SUM_TOLERANCE = 0.011  # of shares: three thirds may be written 0.33
 STRIDES = ("8", "16", "32")
 LABELS = ("patches", "outlines", "none")
 # What can be built, by name; named here, for settings are read where PyTorch is not.
@@ -100,7 +106,10 @@ class ClassifierSettings:
             raise BadInputError(f"attention: one of each of three stages. Received: {len(self.attention)}")
         if not self.scales or min(self.scales) <= 0:
             raise BadInputError(f"scales: one or more above 0. Received: {list(self.scales)}")
-        refuse_less(self, 1, "side", "stride", "input")
+        refuse_outside_each("sizes", self.sizes, 1, 256)
+        refuse_outside_each("scales", self.scales, 0.1, 10)
+        refuse_outside(self, 1, 10_000, "side", "stride", "input")
+        refuse_outside(self, 0, 1, "present", "background")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,14 +159,17 @@ class SegmenterSettings:
         _check_trunk(self)
         refuse_unknown("loss", self.loss, LOSSES)
         refuse_um(self.um_per_px)
-        refuse_less(self, 0, "auxiliary", "warmup_plain")
-        refuse_less(self, 1, "crop")
-        refuse_less(self, 2, "width")
+        refuse_outside(self, 0, 100, "auxiliary")
+        refuse_outside(self, 0, MOST_STEPS, "warmup_plain")
+        refuse_outside(self, 1, 10_000, "crop")
+        refuse_outside(self, 2, 10_000, "width")
+        refuse_outside(self, 0, 0.99, "dropout")
         if not self.bins or min(self.bins) < 1:
             raise BadInputError(f"bins: one or more of at least 1. Received: {list(self.bins)}")
+        refuse_outside_each("bins", self.bins, 1, 256)
         if 1 in self.bins and self.fit.batch < 2 * self.fit.accumulate:  # batch norm needs two values
             least = 2 * self.fit.accumulate
-            raise BadInputError(f"segmenter.fit.batch: at least {least}. Received: {self.fit.batch}")
+            raise BadInputError(f"fit.batch: at least {least}. Received: {self.fit.batch}")
         if not 0 <= self.drawn < 1:
             raise BadInputError(f"drawn: at least 0 and below 1. Received: {self.drawn}")
 
@@ -215,8 +227,11 @@ class TrainSettings:
         refuse_um(self.um_per_px)
         if not 0 < self.fraction <= 1:
             raise BadInputError(f"fraction: above 0 and at most 1. Received: {self.fraction}")
-        if min(self.shares) < 0 or not (self.shares[0] and self.shares[1]):
+        if not min(self.shares) >= 0 or not (self.shares[0] and self.shares[1]):
             raise BadInputError(f"shares: training and validation above 0. Received: {list(self.shares)}")
+        if not abs(sum(self.shares) - 1) <= SUM_TOLERANCE:
+            raise BadInputError(f"shares: three that make 1 together. Received: {list(self.shares)}")
+        refuse_outside(self, 0, LARGEST_SEED, "split_seed")
 
     def choose_trunk(self, stage: ClassifierSettings | SegmenterSettings) -> str:
         """Give the name of a stage's trunk."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -12,15 +13,24 @@ from typing import Any, TypeVar
 import yaml
 
 from glandseg.runtime.errors import BadInputError
+from glandseg.runtime.staging import write_whole
+from glandseg.training.data.decoding import refuse_irregular
 from glandseg.training.settings import TrainSettings
 
 Settings = TypeVar("Settings")
 PRESETS = Path(__file__).parent / "presets"
+MOST_ALIASES = 20
+DEEPEST = 8  # levels of a key; settings have three
+SHOWN = 120  # characters of what was received
+LONGEST_TEXT = 4000
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel, _SHORT.maxlist, _SHORT.maxdict = 2, 6, 3
 
 
 def write_settings(path: Path, settings: TrainSettings) -> None:
     """Write settings as YAML."""
-    path.write_text(yaml.safe_dump(_to_plain(asdict(settings)), sort_keys=False), encoding="utf-8")
+    with write_whole(path) as part:
+        part.write_text(yaml.safe_dump(_to_plain(asdict(settings)), sort_keys=False), encoding="utf-8")
 
 
 def read_settings(path: Path, base: TrainSettings | None = None) -> TrainSettings:
@@ -53,15 +63,29 @@ def read_yaml(path: Path) -> dict[str, Any]:
     Raises:
         BadInputError: if it is missing, not YAML, or holds no names.
     """
+    refuse_irregular(path)
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        values = _parse(path.read_text(encoding="utf-8")) or {}
     except OSError as error:
         raise BadInputError(f"{path}: cannot be read ({error.strerror}). Check the path.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise BadInputError(f"{path}: not YAML ({str(error).partition(chr(10))[0]}). Mend it.") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise BadInputError(f"{path}: not YAML ({_first_line(error)}). Mend it.") from None
     if not isinstance(values, dict):
         raise BadInputError(f"{path}: names with values expected, such as `tissue: colon`. Mend it.")
     return values
+
+
+def _parse(text: str) -> Any:
+    """Read YAML whose aliases (`*name`) are few: nested ones grow without bound."""
+    if sum(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)) > MOST_ALIASES:
+        raise ValueError(f"more than {MOST_ALIASES} aliases")
+    return yaml.safe_load(text)
+
+
+def _first_line(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    return str(error).partition("\n")[0][:160]
 
 
 def override_settings(settings: TrainSettings, assignments: Iterable[str]) -> TrainSettings:
@@ -72,15 +96,21 @@ def override_settings(settings: TrainSettings, assignments: Iterable[str]) -> Tr
     """
     for assignment in assignments:
         key, found, value = assignment.partition("=")
+        where = f"--set {assignment[:SHOWN]}"
         if not found:
-            raise BadInputError(f"--set {assignment}: key=value expected, such as segmenter.fit.steps=100.")
+            raise BadInputError(f"{where}: key=value expected, such as segmenter.fit.steps=100.")
         try:
-            nested: Any = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise BadInputError(f"--set {assignment}: its value is not YAML. Quote it.") from None
-        for part in reversed(key.strip().split(".")):
+            nested: Any = _parse(value)
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
+            raise BadInputError(f"{where}: its value is not YAML ({_first_line(error)}). Quote it.") from None
+        parts = key.strip().split(".")
+        if len(parts) > DEEPEST:
+            raise BadInputError(
+                f"{where}: no setting lies that deep. Known: segmenter.fit.steps and the like."
+            )
+        for part in reversed(parts):
             nested = {part: nested}
-        settings = _from_plain(settings, nested, f"--set {assignment}")
+        settings = _from_plain(settings, nested, where)
     return settings
 
 
@@ -90,25 +120,35 @@ def _to_plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _from_plain(base: Settings, values: Any, where: str) -> Settings:
+def _from_plain(base: Settings, values: Any, where: str, prefix: str = "") -> Settings:
     known = {item.name for item in fields(base)}  # type: ignore[arg-type]
     if not isinstance(values, Mapping) or not set(values) <= known:
-        wrong = (
-            ", ".join(sorted(map(str, set(values) - known))) if isinstance(values, Mapping) else repr(values)
-        )
-        raise BadInputError(f"{where}: no setting {wrong}. Known: {', '.join(sorted(known))}.")
+        wrong = [show(values)]
+        if isinstance(values, Mapping):
+            wrong = sorted(f"{prefix}{show(name)}" for name in set(values) - known)[:3]
+        raise BadInputError(f"{where}: no setting {', '.join(wrong)}. Known: {', '.join(sorted(known))}.")
     types_ = typing.get_type_hints(type(base))
     changes: dict[str, Any] = {}
     for key, value in values.items():
         current = getattr(base, key)
-        nested = is_dataclass(current)
-        changes[key] = (
-            _from_plain(current, value, where) if nested else _convert(value, types_[key], where, key)
-        )
+        if is_dataclass(current):
+            changes[key] = _from_plain(current, value, where, f"{prefix}{key}.")
+        else:
+            changes[key] = _convert(value, types_[key], where, prefix + key)
     for one, other in (("steps", "epochs"), ("epochs", "steps")):
         if one in known and changes.get(one) is not None:
             changes.setdefault(other, None)  # whoever gives one does not mean the other any more
-    return replace(base, **changes)  # type: ignore[type-var]
+    try:
+        return replace(base, **changes)  # type: ignore[type-var]
+    except BadInputError as error:
+        raise BadInputError(f"{where}: {prefix}{error}") from None
+
+
+def show(value: Any) -> str:
+    """Show a value that was received, short however large or nested it is."""
+    if isinstance(value, str):
+        return value if len(value) <= SHOWN else f"{value[:SHOWN]}..."
+    return _SHORT.repr(value)[:SHOWN]
 
 
 def _convert(value: Any, wanted: Any, where: str, key: str) -> Any:
@@ -123,11 +163,26 @@ def _convert(value: Any, wanted: Any, where: str, key: str) -> Any:
             if options[-1] is not Ellipsis and len(converted) != len(options):
                 raise ValueError
             return converted
-        if isinstance(value, bool) is not (wanted is bool) or isinstance(value, list | dict):
-            raise TypeError
-        if wanted is int and int(value) != value:
-            raise ValueError
-        return wanted(value)
-    except (TypeError, ValueError):
+        return _convert_single(value, wanted)
+    except (TypeError, ValueError, OverflowError):
         name = getattr(wanted, "__name__", str(wanted))
-        raise BadInputError(f"{where}: {key} takes {name}. Received: {value!r}") from None
+        shown = repr(show(value)) if isinstance(value, str) else show(value)
+        raise BadInputError(f"{where}: {key} takes {name}. Received: {shown}") from None
+
+
+def _convert_single(value: Any, wanted: Any) -> Any:
+    """Convert a value that is no list.
+
+    Raises:
+        TypeError, ValueError or OverflowError: If it does not fit.
+    """
+    if isinstance(value, bool) is not (wanted is bool) or isinstance(value, list | dict | set | bytes):
+        raise TypeError
+    if wanted is int and int(value) != value:
+        raise ValueError
+    if wanted is str and value is None:
+        raise TypeError
+    converted = wanted(value)
+    if wanted is str and (len(converted) > LONGEST_TEXT or "\0" in converted):
+        raise ValueError
+    return converted

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,18 +11,16 @@ from numpy.typing import NDArray
 
 from glandseg.runtime.errors import BadInputError
 from glandseg.training.classifier import Classifier
-from glandseg.training.data.soundness import keep_sound
-from glandseg.training.data.twins import refuse_twins
-from glandseg.training.datasets import DataSet, Picture, find_pictures
+from glandseg.training.datasets import DataSet, Picture
 from glandseg.training.drawn import draw_examples
-from glandseg.training.fractions import thin_split
 from glandseg.training.lessons import VAL, learn_from_teacher, teach_truth
-from glandseg.training.patches import Patch, list_patches
+from glandseg.training.patches import Patch, count_presence, list_patches
+from glandseg.training.preparation import Prepared, prepare
 from glandseg.training.processes import ask_first, is_first, start_fabric
 from glandseg.training.pseudo_mask_record import has_record, record_pseudo_masks
 from glandseg.training.pseudo_masks import make_pseudo_masks
-from glandseg.training.published_splits import split_data_set
-from glandseg.training.run import Run, start_run
+from glandseg.training.run import Run, name_run, start_run
+from glandseg.training.run_lock import hold_run
 from glandseg.training.segmenter import Example
 from glandseg.training.settings import TrainSettings
 from glandseg.training.splits import Split
@@ -52,50 +50,73 @@ def train(data: Path, folder: Path | None, settings: TrainSettings, *, report: R
     start_fabric()
     if not is_first():
         report, say = (lambda stage, progress: None), (lambda line: None)
-    data_set = find_pictures(data, labelled=settings.labels != "none")
-    um_per_px = settings.um_per_px or data_set.um_per_px
-    if um_per_px is None:
-        raise BadInputError(f"{data}: its um/px is not known. Give --mpp.")
-    data_set = replace(data_set, pictures=keep_sound(data_set.pictures, settings.on_corrupt, say))
-    split = split_data_set(data_set, settings.split, settings.shares, settings.split_seed)
-    split = thin_split(split, settings.fraction, settings.segmenter.fit.seed)
-    parts = {part: split.part(part) for part in ("train", "val", "test")}
-    refuse_twins(parts, settings.classifier.background)
-    if not split.train or not (split.val or split.published):
-        raise BadInputError(
-            f"{data}: holds {len(data_set.pictures)} images of {split.count_groups()} patients. At least two "
-            "are needed: one to learn from, another to choose on."
-        )
+    prepared = prepare(data, settings, say)
     teacher = ask_first(lambda: find_teacher(settings, folder))
-    if teacher and settings.labels == "outlines" and not any(each.mask_path for each in split.train):
-        raise BadInputError(f"{data}: no image to learn from has outlines. Give --labels none.")
-    run = ask_first(lambda: begin_run(folder, settings, split))
-    counts = ", ".join(f"{len(pictures)} {part}" for part, pictures in parts.items())
-    say(f"{data_set.kind}: {len(data_set.pictures)} images ({counts}) at {um_per_px:g} um/px -> {run.path}")
-    seen = teacher.note_seen(data_set, split) if teacher else ""
-    for note in filter(None, (*data_set.notes, split.note, seen)):
-        say(f"note: {note}")
-    if settings.labels == "patches":
-        learn_masks(run, split, um_per_px, settings, report, say)
-    model_um = settings.segmenter.um_per_px or um_per_px
-    factor = um_per_px / model_um
-    if teacher:
-        examples, val, test = learn_from_teacher(run, teacher, split, um_per_px, settings, say)
-    else:
-        learned, test = None if settings.labels == "outlines" else run, VAL
-        chosen_on = split.choose_on()
-        val = read_examples(chosen_on, learned if chosen_on[0].mask_path is None else None, factor)
-        examples = read_examples(split.train, learned, factor)
-    share = settings.segmenter.drawn
-    drawn = draw_examples(round(len(examples) * share / (1 - share)), model_um, settings.split_seed)
-    examples += teach_truth(drawn) if teacher else drawn
-    scores = fit_segmenter(run, examples, val, settings, report, say)
-    facts = describe_run(data_set, um_per_px, model_um, split, teacher)
-    ask_first(lambda: run.write_record(**facts, scores={test: scores}))
+    path = ask_first(lambda: name_run(folder))
+    with hold_run(path) if is_first() else contextlib.nullcontext():
+        run = ask_first(lambda: begin_run(path, settings, prepared.split))
+        _tell_start(run, prepared, teacher, say)
+        _learn(run, prepared, teacher, settings, report, say)
     return run
 
 
-def begin_run(folder: Path | None, settings: TrainSettings, split: Split) -> Run:
+def _tell_start(run: Run, prepared: Prepared, teacher: Teacher | None, say: Say) -> None:
+    data_set, split = prepared.data_set, prepared.split
+    say(
+        f"{data_set.kind}: {len(data_set.pictures)} images ({prepared.describe_parts()}) at "
+        f"{prepared.um_per_px:g} um/px -> {run.path}"
+    )
+    seen = teacher.note_seen(data_set, split) if teacher else ""
+    for note in filter(None, (*data_set.notes, split.note, seen)):
+        say(f"note: {note}")
+
+
+def _learn(
+    run: Run, prepared: Prepared, teacher: Teacher | None, settings: TrainSettings, report: Report, say: Say
+) -> None:
+    """Learn in a run folder that is held."""
+    split, um_per_px, factor = prepared.split, prepared.um_per_px, prepared.um_per_px / prepared.model_um
+    if settings.labels == "patches":
+        learn_masks(run, split, um_per_px, settings, report, say)
+    if teacher:
+        examples, val, test = learn_from_teacher(run, teacher, split, um_per_px, settings, say)
+    else:
+        test = VAL
+        outlines = settings.labels == "outlines"
+        examples = read_examples(split.train, None if outlines else run, factor)
+        chosen_on, has_outlines = choose_judges(split.choose_on(), say)
+        val = read_examples(chosen_on, None if has_outlines else run, factor)
+    tell_one_class(examples, val, say)
+    share = settings.segmenter.drawn
+    drawn = draw_examples(round(len(examples) * share / (1 - share)), prepared.model_um, settings.split_seed)
+    examples += teach_truth(drawn) if teacher else drawn
+    scores = fit_segmenter(run, examples, val, settings, report, say)
+    facts = describe_run(prepared.data_set, um_per_px, prepared.model_um, split, teacher)
+    ask_first(lambda: run.write_record(**facts, scores={test: scores}))
+
+
+def choose_judges(pictures: Sequence[Picture], say: Say) -> tuple[tuple[Picture, ...], bool]:
+    """Choose the images that weights are chosen on: those with outlines where there are some, else all.
+
+    Returns:
+        The images, and whether they have outlines.
+    """
+    outlined = tuple(picture for picture in pictures if picture.mask_path is not None)
+    if outlined and len(outlined) < len(pictures):
+        say(f"note: weights are chosen on the {len(outlined)} of {len(pictures)} images that have outlines")
+    return outlined or tuple(pictures), bool(outlined)
+
+
+def tell_one_class(examples: Sequence[Example], val: Sequence[Example], say: Say) -> None:
+    """Say where the images to learn from, or to choose on, show one class alone."""
+    for purpose, group in (("learn from", examples), ("choose weights on", val)):
+        shown = {label for each in group for label in (0, 1) if (each.mask == label).any()}
+        if len(shown) == 1:
+            what = "no gland at all" if shown == {0} else "nothing but gland"
+            say(f"note: the images to {purpose} show {what}. Check their masks or labels")
+
+
+def begin_run(folder: Path, settings: TrainSettings, split: Split) -> Run:
     """Make a run folder that says how the data are split, or take an unfinished one up again."""
     run = start_run(folder, settings)
     run.write_split(split)
@@ -119,6 +140,11 @@ def learn_masks(
             f"{pictures[0].path.parent}: {len(train)} patches to learn from and {len(val)} to choose on are "
             "not white. Give images of tissue, or raise classifier.background."
         )
+    for purpose, some in (("learn from", train), ("choose on", val)):
+        if len({patch.present for patch in some}) == 1:
+            say(
+                f"note: all patches to {purpose} are labelled alike: {count_presence(some)}. Check the labels"
+            )
     classifier = fit_classifier(run, train, val, images, settings, report, say)
     ask_first(lambda: write_missing_masks(run, classifier, patches, pictures, images, settings, say))
 

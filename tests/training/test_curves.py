@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import cv2
 import pytest
 
 from glandseg.training.curves import draw_curves
+from glandseg.training.data.decoding import read_rgb
 from glandseg.training.logs import log_row
 
 
@@ -21,7 +21,7 @@ def write_log(folder: Path) -> Path:
 def test_every_column_gets_a_curve(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     assert draw_curves(write_log(tmp_path)) == f"{tmp_path / 'net.png'}: curves"
-    assert cv2.imread(str(tmp_path / "net.png")).shape == (360, 700, 3)
+    assert read_rgb(tmp_path / "net.png").shape == (360, 700, 3)
 
 
 def test_without_matplotlib_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -153,7 +153,7 @@ def test_a_wrong_table_is_told(write_table: WriteTable, text: str | bytes, parts
 
 def test_a_labelled_patch_has_no_outlines(write_table: WriteTable) -> None:
     (picture,) = find_pictures(write_table("file,gland,non_gland\na.png,1,0\n")).pictures
-    with pytest.raises(BadInputError, match=r"a\.png: has no outline mask\. Train with --labels patches"):
+    with pytest.raises(BadInputError, match=r"a\.png: has no outline mask\. Give it one"):
         picture.read_mask()
 
 
@@ -187,12 +187,19 @@ def test_a_mask_of_another_size_is_refused(tmp_path: Path) -> None:
         picture.read_mask(picture.read().shape)
 
 
-@pytest.mark.parametrize("content", [b"", b"not an image", cv2.imencode(".png", IMAGE)[1].tobytes()[:60]])
-def test_a_corrupt_image_is_named(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "is empty"),
+        (b"not an image", "holds no slide or picture that is known"),
+        (cv2.imencode(".png", IMAGE)[1].tobytes()[:60], "this png cannot be decoded"),
+    ],
+)
+def test_a_corrupt_image_is_named(tmp_path: Path, content: bytes, reason: str) -> None:
     write_image(tmp_path / "a.png").write_bytes(content)
     write_image(tmp_path / "a_anno.png")
     (picture,) = find_pictures(tmp_path).pictures
-    with pytest.raises(BadInputError, match=r"a\.png: not an image that can be decoded"):
+    with pytest.raises(BadInputError, match=rf"a\.png: {reason}"):
         picture.read()
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from glandseg.runtime.errors import BadInputError
 from glandseg.training.data.picture import Picture
 from glandseg.training.datasets import find_pictures
-from glandseg.training.evaluate import choose_part, choose_parts, evaluate, read_objects
+from glandseg.training.evaluate import choose_part, choose_parts, evaluate, list_objects
 from glandseg.training.metrics import Confusion
 
 SIDE = 120
@@ -108,13 +108,13 @@ def test_pixels_alone_unless_objects_are_asked_for(glas: Path) -> None:
     assert list(scores) == ["images", "miou", "f1", "dice", "mean_image_miou"]
 
 
-@pytest.mark.parametrize(("ids", "glands"), [((1, 2), 2), ((1, 1), 1), ((255, 255), 1), ((200, 90), 1)])
+@pytest.mark.parametrize(("ids", "glands"), [((1, 2), 2), ((1, 1), 1), ((255, 255), 1), ((200, 90), 2)])
 def test_ids_are_read_and_plain_masks_are_cut_into_glands(
     tmp_path: Path, ids: tuple[int, int], glands: int
 ) -> None:
     draw_pair(tmp_path, "one_1", ids=ids)
     (picture,) = find_pictures(tmp_path).pictures
-    objects = read_objects(picture, picture.read_mask())
+    objects = list_objects(picture.read_glands())
     assert len(np.unique(objects)) - 1 == glands
     np.testing.assert_array_equal(objects > 0, picture.read_mask() == 1)
 

@@ -112,7 +112,7 @@ def test_a_damaged_pseudo_mask_is_named(tmp_path: Path) -> None:
     run = Run(tmp_path)
     run.write_pseudo_mask("a", np.zeros((2, 2), np.uint8))
     (run.pseudo_masks_path / "a.png").write_bytes(b"")
-    with pytest.raises(BadInputError, match=r"a\.png: not an image"):
+    with pytest.raises(BadInputError, match=r"a\.png: is empty"):
         run.read_pseudo_mask("a")
 
 

@@ -110,7 +110,6 @@ def test_a_turned_picture_is_refused(teacher: Teacher, tmp_path: Path) -> None:
     turn = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
     path.write_bytes(jpeg[:2] + b"\xff\xe1" + (len(turn) + 2).to_bytes(2, "big") + turn + jpeg[2:])
     picture = Picture(name="turned", path=path, group="turned")
-    assert picture.read().shape == (60, 40, 3)
-    with pytest.raises(BadInputError, match=r"turned.jpg: is turned by a mark in the file \(EXIF\)"):
+    with pytest.raises(BadInputError, match=r"turned.jpg: has the orientation tag 6"):
         make(tmp_path / "run", teacher, [picture])
     assert not list((tmp_path / "run").rglob("*.png"))

@@ -16,13 +16,14 @@ from pathlib import Path
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError, WebPImagePlugin
 
 from glandseg.runtime.errors import BadInputError
 from glandseg.runtime.slides.slide import Slide, open_slide
 from glandseg.runtime.slides.tiff_slide import detect_tiff
 
 MAX_PIXELS = 10**8  # of an image, which is held whole in memory with others
+FORMATS = ("PNG", "JPEG", "BMP", WebPImagePlugin.WebPImageFile.format)
 ORIENTATION = 274  # the tag of EXIF and TIFF
 TURN_MARKS = (b"eXIf", b"Raw profile type", b"Exif", b"EXIF", b"adobe.com/xap", b"adobe.xmp", b"XMP ")
 
@@ -113,7 +114,7 @@ def _read_picture(data: bytes) -> tuple[int, int, int]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP", "BMP", "MPO"))
+            image = Image.open(io.BytesIO(data), formats=FORMATS)
     except Image.DecompressionBombError:
         return MAX_PIXELS + 1, 1, 0
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError):

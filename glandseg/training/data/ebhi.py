@@ -43,7 +43,7 @@ def read_ebhi_index(folder: Path) -> DataSet | None:
     if not has_ebhi_classes(table):
         return None
     images, masks = find_images(folder / "images"), find_images(folder / "masks")
-    patients, told = read_patients(table, images)
+    patients, told = read_patients(table, images, whole=False)
     listed = [match_stem(name, set(images)) for name in read_column(table, "name", "class")]
     pictures = [
         Picture(name=name, path=images[name], mask_path=masks[name], group=patients.get(name) or name)

@@ -56,7 +56,7 @@ def note_left_out(*folders: Path, by_stem: bool = True) -> tuple[str, ...]:
         names = [path.relative_to(folder).as_posix() for path in nested]
         notes += _note(names, f"{folder}: {{}} images in subfolders")
         others = [path.name for path in folder.iterdir() if path.suffix.lower() in OTHER_SUFFIXES]
-        notes += _note(others, f"{folder}: {{}} files of formats that are not read")
+        notes += _note(others, f"{folder}: {{}} files of unreadable formats")
     return tuple(notes)
 
 
@@ -98,4 +98,11 @@ def _is_image(path: Path) -> bool:
 
 
 def _note(names: Sequence[str], what: str) -> list[str]:
-    return [f"{what.format(len(names))} are left out: {name_some(names)}"] if names else []
+    if not names:
+        return []
+    left_out = f"{what.format(len(names))} are left out"
+    if len(names) == 1 and "{} of" not in what:
+        left_out = (
+            left_out.replace("1 images", "1 image").replace("1 files", "1 file").replace(" are ", " is ")
+        )
+    return [f"{left_out}: {name_some(names)}"]

@@ -20,6 +20,7 @@ from glandseg.training.data.samples import Samples
 
 FLAT, SMOOTH = 0.3, 0.1  # shares of pixels without another value beside them: least of ids, most of edges
 NEAR = 8  # values within 1/8 of the range count as black or white: a lossy codec scatters them
+MOST_TINY = 16  # levels of a mask whose glands may be too small to fill areas
 CURE = "Save it with 0 for all else and 255 for gland"
 
 
@@ -121,7 +122,7 @@ def _measure_flat(values: NDArray[Any], among: NDArray[np.bool_]) -> float:
 
 def _refuse_other_ids(values: NDArray[Any], levels: NDArray[Any], full: int, lossy: bool) -> None:
     """Refuse several levels that are no ids of glands."""
-    if lossy or (levels.size > 3 and _measure_flat(values, values > 0) < SMOOTH / 2):
+    if lossy or (levels.size > MOST_TINY and _measure_flat(values, values > 0) < SMOOTH / 2):
         raise AmbiguousMaskError(f"has levels up to {levels[-1]} of {full} that fill no areas")
     if levels[0] != 0:
         raise AmbiguousMaskError("has several levels and no 0, so what is not gland is unclear")

@@ -1,8 +1,8 @@
 """Tables of images: CSV files that say where they are wrong.
 
 Spreadsheets write commas, semicolons or tabs, and people write `Patient`, `patient_id` or `patient ID`: all
-are read. A column or name that looks right and matches nothing is refused: ignoring it would put images of one
-patient into training and test.
+are read. A column or name that looks right and matches nothing is refused: ignoring it would put images of
+one patient into training and test.
 """
 
 from __future__ import annotations

@@ -75,7 +75,10 @@ def test_anyones_outlines(tmp_path: Path) -> None:
     data_set = find_pictures(tmp_path)
     assert (data_set.kind, data_set.um_per_px) == ("outlines", 0.5)
     assert describe(data_set) == [("a", "7", None), ("b", "b", None)]
-    assert data_set.notes == ("1 of 3 images without a mask are left out: c",)
+    assert data_set.notes == (
+        "2 images have no patient in index.csv, so each counts as its own: b, c",
+        "1 of 3 images without a mask are left out: c",
+    )
 
 
 def test_other_classes_are_not_taken_for_ebhi(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def test_corrupt_images_are_fatal(pictures: list[Picture]) -> None:
     with pytest.raises(BadInputError) as caught:
         keep_sound(pictures, "fatal", said.append)
     text = str(caught.value)
-    assert "short.png: not an image that can be decoded" in text and "\n" not in text
+    assert "short.png: this png cannot be decoded" in text and "\n" not in text
     assert "2 more are corrupt" in text and "--set on_corrupt=skip" in text and not said
 
 
@@ -50,7 +50,11 @@ def test_corrupt_images_are_skipped_and_told(pictures: list[Picture]) -> None:
     assert len(said) == 4 and said[3] == "3 of 4 images are corrupt and skipped"
     for line, words in zip(
         said,
-        ("short.png: not an image", "size_anno.png: is 8 x 8 px, its image 9 x 9", "mask_anno.png"),
+        (
+            "short.png: this png cannot be decoded",
+            "size_anno.png: is 8 x 8 px, its image 9 x 9",
+            "mask_anno.png",
+        ),
         strict=False,
     ):
         assert line.startswith("skipped: ") and words in line
