@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from glandseg.cli.progress import show_progress
-from glandseg.cli.train import STOPPED
+from glandseg.cli.train import MOST_THREADS, STOPPED, apply_options
 from glandseg.runtime.errors import BadInputError
 
 
@@ -18,7 +18,9 @@ def adapt(
     fractions: Annotated[
         str, typer.Option(help="Shares of the other set's training images, with commas between.")
     ] = "0.2,0.1,0.05,0.01",
-    seeds: Annotated[int, typer.Option(help="How often each is repeated, with other images.", min=1)] = 5,
+    seeds: Annotated[
+        int, typer.Option(help="How often each is repeated, with other images.", min=1, max=1000)
+    ] = 5,
     out: Annotated[
         Path | None, typer.Option(help="Folder for the runs and their scores; by default runs/RUN-to-DATA.")
     ] = None,
@@ -26,7 +28,7 @@ def adapt(
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="One setting, such as segmenter.fit.steps=200.")
     ] = None,
-    threads: Annotated[int, typer.Option(help="CPU threads; 0 takes all.")] = 0,
+    threads: Annotated[int, typer.Option(help="CPU threads; 0 uses all.", min=0, max=MOST_THREADS)] = 0,
 ) -> None:
     """Fine-tune a run on a few images of another data set, and score it on that set's test images.
 
@@ -46,8 +48,8 @@ def adapt(
     from glandseg.training.stopping import TrainingStopped
 
     source = open_run(run)
-    given = [f"um_per_px={mpp}"] if mpp is not None else []
-    settings = override_settings(plan_fine_tuning(source), [*given, *(set_ or [])])
+    settings = apply_options(plan_fine_tuning(source), {"--mpp": ("um_per_px", mpp)})
+    settings = override_settings(settings, set_ or [])
     folder = out or Path("runs") / f"{run.resolve().name}-to-{data.resolve().name}"
     torch.set_num_threads(threads or count_cpus())
     try:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from glandseg.cli.progress import show_progress
+from glandseg.cli.train import MOST_THREADS
 from glandseg.runtime.errors import BadInputError
 
 if TYPE_CHECKING:
@@ -41,7 +42,9 @@ def evaluate(
         str | None, typer.Option(help="Enlargements to average; by default the model's.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    threads: Annotated[int, typer.Option(help="CPU threads of the network; 0 takes all.")] = 0,
+    threads: Annotated[
+        int, typer.Option(help="CPU threads of the network; 0 uses all.", min=0, max=MOST_THREADS)
+    ] = 0,
     limit: Annotated[
         int | None, typer.Option(help="Evaluate no more than so many images of each part.", min=1)
     ] = None,
@@ -61,7 +64,7 @@ def evaluate(
     """
     from glandseg.runtime.settings import InferSettings, parse_scales
     from glandseg.training.datasets import find_pictures
-    from glandseg.training.evaluate import choose_parts
+    from glandseg.training.evaluate import choose_parts, keep_outlined
     from glandseg.training.score_table import ScoreTable
 
     if worst and out is None:
@@ -69,7 +72,9 @@ def evaluate(
     chosen: list[Path | None] = [*(models or []), *(against or [])] or [None]
     if against and min(len(models or []), len(against)) < 2:
         raise BadInputError("--against: a t-test needs two models or more a group. Name more seeds of both.")
-    data_set = find_pictures(data)
+    data_set = keep_outlined(find_pictures(data))
+    for note in data_set.notes:
+        typer.echo(f"note: {note}", err=True)
     picture_um = data_set.um_per_px if mpp is None else mpp
     if picture_um is None:
         raise BadInputError(f"{data}: its um/px is not known. Give --mpp.")

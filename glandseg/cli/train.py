@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +14,7 @@ from glandseg.runtime.errors import BadInputError
 
 if TYPE_CHECKING:
     from glandseg.training.fit import Progress
+    from glandseg.training.settings import TrainSettings
 
 
 WANTED = (
@@ -25,6 +26,7 @@ WANTED = (
 
 
 TESTS = {"val": "validation images"}  # by what a run's scores are of
+MOST_THREADS = 1024
 STOPPED = 130  # as for any other interruption
 
 
@@ -50,7 +52,7 @@ def train(
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="One setting, such as segmenter.fit.steps=500.")
     ] = None,
-    threads: Annotated[int, typer.Option(help="CPU threads; 0 takes all.")] = 0,
+    threads: Annotated[int, typer.Option(help="CPU threads; 0 uses all.", min=0, max=MOST_THREADS)] = 0,
     demo: Annotated[
         bool, typer.Option("--demo", help="Learn from drawn tissue, in about two minutes.")
     ] = False,
@@ -79,13 +81,14 @@ def train(
     base = read_preset(preset)
     base = read_settings(settings, base) if settings else base
     base = shorten(base) if demo else base
-    base = replace(
-        base,
-        labels=labels or ("none" if teacher and base.labels == "patches" else base.labels),
-        teacher=teacher.as_posix() if teacher else base.teacher,
-        weights=weights or base.weights,
-        um_per_px=base.um_per_px if mpp is None else mpp,
-    )
+    chosen = labels or ("none" if teacher and base.labels == "patches" else None)
+    options = {
+        "--labels": ("labels", chosen),
+        "--teacher": ("teacher", teacher.as_posix() if teacher else None),
+        "--weights": ("weights", weights or None),
+        "--mpp": ("um_per_px", mpp),
+    }
+    base = apply_options(base, options)
     wanted = override_settings(base, set_ or [])
     folder = data or draw_data(Path("runs") / "demo-tissue")
     import torch
@@ -102,6 +105,28 @@ def train(
     test, scores = next(iter(run.record["scores"].items()))
     typer.echo(f"{run.path}: mIoU {scores['miou']:.1f} %, F1 {scores['f1']:.1f} % on {TESTS.get(test, test)}")
     typer.echo(f"next: glandseg export {run.path} --fp16")
+
+
+def apply_options(settings: TrainSettings, options: Mapping[str, tuple[str, Any]]) -> TrainSettings:
+    """Put options of the command line into settings, and let refusals name the option.
+
+    Args:
+        settings: To change.
+        options: For each option the setting that it stands for, and its value; None leaves the setting.
+
+    Raises:
+        BadInputError: If a value cannot be used.
+    """
+    for option, (name, value) in options.items():
+        settings = settings if value is None else _apply_option(settings, option, name, value)
+    return settings
+
+
+def _apply_option(settings: TrainSettings, option: str, name: str, value: Any) -> TrainSettings:
+    try:
+        return replace(settings, **{name: value})
+    except BadInputError as error:
+        raise BadInputError(f"{option}: {str(error).removeprefix(f'{name}: ')}") from None
 
 
 def _tell_steps(advance: Advance) -> Callable[[str, Progress], None]:

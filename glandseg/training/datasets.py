@@ -15,6 +15,7 @@ from glandseg.training.data.outlined import read_outlined
 from glandseg.training.data.picture import DataSet, Picture
 from glandseg.training.data.prog import read_prog
 from glandseg.training.data.unlabelled import read_unlabelled
+from glandseg.training.paths import is_folder
 
 __all__ = ["GLAS_UM_PER_PX", "DataSet", "Picture", "find_pictures"]
 
@@ -46,7 +47,7 @@ def find_pictures(folder: Path, *, labelled: bool = True) -> DataSet:
     Raises:
         BadInputError: if the folder is missing or holds none of these.
     """
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise BadInputError(f"{folder}: no such folder. Give the folder that holds the training images.")
     for read_layout in _LAYOUTS if labelled else (*_LAYOUTS, read_unlabelled):
         data_set = read_layout(folder)

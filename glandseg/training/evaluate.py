@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -16,7 +16,9 @@ from glandseg.runtime.segmentation.segment import segment_plane
 from glandseg.runtime.slides.rescaled_plane import lay_scale
 from glandseg.runtime.slides.slide_plane import SlidePlane
 from glandseg.training.data.decoding import open_image
+from glandseg.training.data.image_file import name_some
 from glandseg.training.data.mask_rule import Glands
+from glandseg.training.data.soundness import MaskFacts
 from glandseg.training.datasets import DataSet, Picture
 from glandseg.training.metrics import Confusion
 from glandseg.training.object_metrics import CONNECTIVITY, ObjectAgreement
@@ -32,10 +34,12 @@ class PictureScore:
     Attributes:
         confusion: its pixels.
         objects: its glands, if they were matched.
+        truth: Facts of its mask, for notes.
     """
 
     confusion: Confusion
     objects: ObjectAgreement | None = None
+    truth: MaskFacts | None = None
 
     def list_scores(self) -> dict[str, float]:
         """List the scores: shares in percent, distances in px."""
@@ -76,6 +80,25 @@ class Evaluation:
         by_picture = [score.confusion.miou for score in self.pictures.values()]
         mean = {"mean_image_miou": round(100 * float(np.mean(by_picture)), 2)}
         return {"images": len(by_picture), **self.total.list_scores(), **mean}
+
+
+def keep_outlined(data_set: DataSet) -> DataSet:
+    """Leave out images without an outline mask, with a note.
+
+    Raises:
+        BadInputError: If none has one.
+    """
+    outlined = tuple(picture for picture in data_set.pictures if picture.mask_path)
+    lacking = [picture.name for picture in data_set.pictures if not picture.mask_path]
+    if not outlined:
+        raise BadInputError(
+            f"{data_set.pictures[0].path.parent}: no image has an outline mask, and scores are against "
+            "outlines. Give a data set with masks."
+        )
+    if not lacking:
+        return data_set
+    note = f"{len(lacking)} of {len(data_set.pictures)} images without a mask are left out: "
+    return replace(data_set, pictures=outlined, notes=(*data_set.notes, note + name_some(lacking)))
 
 
 def choose_part(data_set: DataSet, part: str) -> tuple[Picture, ...]:
@@ -148,7 +171,8 @@ def score_picture(picture: Picture, mask: NDArray[np.bool_], objects: bool) -> P
     """Compare a mask, (H, W) bool of gland, with a picture's outlines."""
     truth = picture.read_glands(mask.shape)
     matched = ObjectAgreement.of(mask, list_objects(truth)) if objects else None
-    return PictureScore(confusion=Confusion.of(mask, truth.gland), objects=matched)
+    facts = MaskFacts(gland_share=float(truth.gland.mean()), note=truth.note)
+    return PictureScore(confusion=Confusion.of(mask, truth.gland), objects=matched, truth=facts)
 
 
 def list_objects(truth: Glands) -> NDArray[np.int32]:

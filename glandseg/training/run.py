@@ -22,6 +22,7 @@ from glandseg.runtime.staging import explain_disk_errors, write_whole
 from glandseg.training.checkpoint import load_network
 from glandseg.training.classifier import Classifier
 from glandseg.training.data.decoding import read_grey
+from glandseg.training.paths import is_file
 from glandseg.training.pspnet import PSPNet
 from glandseg.training.settings import TrainSettings
 from glandseg.training.settings_file import read_settings, write_settings
@@ -192,7 +193,7 @@ def open_run(path: Path) -> Run:
     Raises:
         BadInputError: if the folder is none, or its segmenter is missing.
     """
-    if not (path / SETTINGS).is_file():
+    if not is_file(path / SETTINGS):
         raise BadInputError(
             f"{path}: not a run folder, it lacks {SETTINGS}. Give one that `glandseg train` made."
         )

@@ -9,6 +9,7 @@ from typing import Any
 
 import glandseg
 from glandseg.training.data.picture import DataSet, Picture
+from glandseg.training.data.soundness import note_masks
 from glandseg.training.evaluate import Evaluation
 from glandseg.training.published_splits import split_data_set
 from glandseg.training.scored_model import ScoredModel
@@ -100,7 +101,8 @@ class ScoreTable:
         """Say what whoever reads the scores should know."""
         published = {picture.part for part in self.parts.values() for picture in part if picture.part}
         split = split_data_set(self.data_set) if published - {"train"} else None
-        notes = [f"{self.data_set.kind}: {split.note}."] if split and split.note else []
+        notes = [f"{note}." for note in (*self.data_set.notes, *self._note_masks())]
+        notes += [f"{self.data_set.kind}: {split.note}."] if split and split.note else []
         names = {picture.name for part in self.parts.values() for picture in part}
         for each in self.scored:
             seen = len(names & each.model.seen) if each.model.data == self.data_set.kind else 0
@@ -109,6 +111,10 @@ class ScoreTable:
                     f"{each.name} learned from, or was chosen on, {seen} of these {len(names)} images."
                 )
         return notes
+
+    def _note_masks(self) -> tuple[str, ...]:
+        pictures = self.scored[0].evaluation.pictures if self.scored else {}
+        return note_masks({name: score.truth for name, score in pictures.items() if score.truth})
 
     def to_markdown(self) -> str:
         """Write the table, and the notes below it."""

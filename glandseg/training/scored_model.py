@@ -11,6 +11,7 @@ from glandseg.runtime.errors import BadInputError, EnvironmentLacksError
 from glandseg.runtime.model_file import find_model, hash_file
 from glandseg.runtime.network.backend import Backend
 from glandseg.runtime.network.device_choice import parse_device
+from glandseg.training.paths import is_folder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +52,7 @@ def open_model(given: Path | None, *, device: str = "auto", threads: int = 0) ->
         BadInputError: if it is neither, or damaged.
         EnvironmentLacksError: if the device is missing.
     """
-    if given is not None and given.is_dir():
+    if given is not None and is_folder(given):
         yield _open_run(given, device, threads)
         return
     from glandseg.runtime.network.devices import open_backend

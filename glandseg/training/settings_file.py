@@ -14,7 +14,7 @@ import yaml
 
 from glandseg.runtime.errors import BadInputError
 from glandseg.runtime.staging import write_whole
-from glandseg.training.data.decoding import refuse_irregular
+from glandseg.training.paths import refuse_irregular
 from glandseg.training.settings import TrainSettings
 
 Settings = TypeVar("Settings")

@@ -13,6 +13,7 @@ import torch
 from glandseg.runtime.errors import BadInputError
 from glandseg.runtime.network.session import Session
 from glandseg.training.datasets import DataSet
+from glandseg.training.paths import is_file, is_folder
 from glandseg.training.run import RECORD, Run
 from glandseg.training.scored_model import ScoredModel, open_model
 from glandseg.training.settings import TrainSettings
@@ -92,7 +93,7 @@ def find_teacher(settings: TrainSettings, folder: Path | None) -> Teacher | None
     if settings.teacher is None:
         return None
     path = Path(settings.teacher)
-    if not path.exists():
+    if not (is_file(path) or is_folder(path)):
         raise BadInputError(
             f"{path}: no such teacher. Give --teacher a run folder of `glandseg train`, or a model file."
         )

@@ -21,6 +21,7 @@ from PIL import Image, UnidentifiedImageError, WebPImagePlugin
 from glandseg.runtime.errors import BadInputError
 from glandseg.runtime.slides.slide import Slide, open_slide
 from glandseg.runtime.slides.tiff_slide import detect_tiff
+from glandseg.training.paths import refuse_irregular
 
 MAX_PIXELS = 10**8  # of an image, which is held whole in memory with others
 FORMATS = ("PNG", "JPEG", "BMP", WebPImagePlugin.WebPImageFile.format)
@@ -83,17 +84,6 @@ def check_header(path: Path) -> None:
             f"{path}: has the orientation tag {orientation}, which some programs follow and others ignore. "
             "Save it upright, without the tag, and check that image and mask lie on each other."
         )
-
-
-def refuse_irregular(path: Path) -> None:
-    """Refuse what exists and is neither a file nor a folder: a FIFO or a device would be read for ever.
-
-    Raises:
-        BadInputError: If it does.
-    """
-    with contextlib.suppress(OSError, ValueError):
-        if path.exists() and not (path.is_file() or path.is_dir()):
-            raise BadInputError(f"{path}: is not a regular file. Give a file.")
 
 
 def refuse_huge(path: Path, width: int, height: int) -> None:

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from glandseg.runtime.errors import BadInputError
-from glandseg.training.data.decoding import refuse_irregular
 from glandseg.training.data.image_file import IMAGE_SUFFIXES, name_some, normalize
+from glandseg.training.paths import refuse_irregular
 
 Row = dict[str, str]
 COLUMNS = {

@@ -6,6 +6,7 @@ import importlib
 from pathlib import Path
 
 from glandseg.runtime.errors import BadInputError, EnvironmentLacksError, shorten
+from glandseg.training.paths import is_file
 
 HUB = "hub"
 WEIGHTS_FILE = "model.safetensors"
@@ -29,7 +30,7 @@ def find_weights(asked: str, trunk: str) -> Path:
         BadInputError: if the hub has none for this trunk.
         EnvironmentLacksError: if they cannot be fetched.
     """
-    if asked != HUB and not (asked.startswith("timm/") and not Path(asked).exists()):
+    if asked != HUB and not (asked.startswith("timm/") and not is_file(Path(asked))):
         return Path(asked)
     if trunk not in REPOSITORIES:
         raise BadInputError(

@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from glandseg.runtime.errors import BadInputError
+from glandseg.training.paths import refuse_irregular
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +40,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     Raises:
         BadInputError: if the file cannot be read as either.
     """
+    refuse_irregular(path)
     try:
         if path.suffix.lower() == ".safetensors":
             return load_file(path)
