@@ -166,6 +166,7 @@ def _convert(value: Any, wanted: Any, where: str, key: str) -> Any:
         return _convert_single(value, wanted)
     except (TypeError, ValueError, OverflowError):
         name = getattr(wanted, "__name__", str(wanted))
+        name = f"{name} of at most {LONGEST_TEXT} characters" if wanted is str else name
         shown = repr(show(value)) if isinstance(value, str) else show(value)
         raise BadInputError(f"{where}: {key} takes {name}. Received: {shown}") from None
 

@@ -19,6 +19,7 @@ from glandseg.training.processes import ask_first
 from glandseg.training.run import Run, build_classifier, build_segmenter, open_run
 from glandseg.training.segmenter import Example, ExampleStream, score_segmenter, segmentation_loss
 from glandseg.training.settings import TrainSettings
+from glandseg.training.trunks.hub import refuse_missing
 from glandseg.training.trunks.pretrained import prepare_trunk
 from glandseg.training.trunks.weights import load_weights
 
@@ -38,6 +39,20 @@ def refuse_idle_weights(settings: TrainSettings) -> None:
             f"weights {settings.weights}: no stage has the trunk {settings.trunk}. "
             "Give --set classifier.weights=FILE or segmenter.weights=FILE."
         )
+
+
+def refuse_missing_sources(settings: TrainSettings) -> None:
+    """Refuse weights files and a run to start from that are not there.
+
+    Raises:
+        BadInputError: Naming the first.
+    """
+    for stage in (settings.segmenter, *((settings.classifier,) if settings.labels == "patches" else ())):
+        weights = settings.choose_weights(stage)
+        if weights:
+            refuse_missing(weights, settings.choose_trunk(stage))
+    if settings.start_from:
+        open_run(Path(settings.start_from))
 
 
 def fit_classifier(

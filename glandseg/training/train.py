@@ -24,7 +24,14 @@ from glandseg.training.run_lock import hold_run
 from glandseg.training.segmenter import Example
 from glandseg.training.settings import TrainSettings
 from glandseg.training.splits import Split
-from glandseg.training.stages import Report, Say, fit_classifier, fit_segmenter, refuse_idle_weights
+from glandseg.training.stages import (
+    Report,
+    Say,
+    fit_classifier,
+    fit_segmenter,
+    refuse_idle_weights,
+    refuse_missing_sources,
+)
 from glandseg.training.teacher import Teacher, find_teacher, refuse_idle_labels
 
 
@@ -46,6 +53,7 @@ def train(data: Path, folder: Path | None, settings: TrainSettings, *, report: R
         TrainingStopped: if a stop was asked for; the same call goes on.
     """
     refuse_idle_weights(settings)
+    refuse_missing_sources(settings)
     refuse_idle_labels(settings)
     start_fabric()
     if not is_first():

@@ -77,7 +77,10 @@ def check_header(path: Path) -> None:
         data = path.read_bytes()
     except OSError:
         return  # the slide reader says why
-    width, height, orientation = _read_tiff(data) if detect_tiff(data[:4]) else _read_picture(data)
+    try:
+        width, height, orientation = _read_tiff(data) if detect_tiff(data[:4]) else _read_picture(data)
+    except Image.DecompressionBombError:
+        raise _build_size_error(path) from None
     refuse_huge(path, width, height)
     if orientation not in (0, 1):
         raise BadInputError(
@@ -93,20 +96,26 @@ def refuse_huge(path: Path, width: int, height: int) -> None:
         BadInputError: If it has more.
     """
     if width * height > MAX_PIXELS:
-        raise BadInputError(
-            f"{path}: has {width} x {height} px; images to learn from are held in memory and have at most "
-            f"{MAX_PIXELS:,} px. Cut it into smaller images."
-        )
+        raise _build_size_error(path)
+
+
+def _build_size_error(path: Path) -> BadInputError:
+    return BadInputError(
+        f"{path}: has more than {MAX_PIXELS:,} px; images to learn from are held in memory. "
+        "Cut it into smaller images."
+    )
 
 
 def _read_picture(data: bytes) -> tuple[int, int, int]:
-    """Return width, height and orientation that a PNG, JPEG, WebP or BMP states; zeros where unknown."""
+    """Return width, height and orientation that a PNG, JPEG, WebP or BMP states; zeros where unknown.
+
+    Raises:
+        DecompressionBombError: If it has far too many pixels.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             image = Image.open(io.BytesIO(data), formats=FORMATS)
-    except Image.DecompressionBombError:
-        return MAX_PIXELS + 1, 1, 0
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError):
         return 0, 0, 0  # the slide reader says why
     orientation = 0

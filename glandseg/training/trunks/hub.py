@@ -6,7 +6,7 @@ import importlib
 from pathlib import Path
 
 from glandseg.runtime.errors import BadInputError, EnvironmentLacksError, shorten
-from glandseg.training.paths import is_file
+from glandseg.training.paths import is_file, refuse_irregular
 
 HUB = "hub"
 WEIGHTS_FILE = "model.safetensors"
@@ -17,6 +17,24 @@ REPOSITORIES = {
     "resnest200": "timm/resnest200e.in1k",
     "resnest269": "timm/resnest269e.in1k",
 }
+
+
+def refuse_missing(asked: str, trunk: str) -> None:
+    """Refuse weights that are not there, before hours of work are done without them.
+
+    Args:
+        asked: What a setting names, as of `find_weights`.
+        trunk: Name of the trunk that they are for.
+
+    Raises:
+        BadInputError: If the hub has none for this trunk, or the file is missing or not a regular file.
+    """
+    if _is_of_hub(asked):
+        _refuse_other_trunk(asked, trunk)
+        return
+    refuse_irregular(Path(asked))
+    if not is_file(Path(asked)):
+        raise BadInputError(f"{asked[:200]}: no such weights file. Check the path.")
 
 
 def find_weights(asked: str, trunk: str) -> Path:
@@ -30,13 +48,21 @@ def find_weights(asked: str, trunk: str) -> Path:
         BadInputError: if the hub has none for this trunk.
         EnvironmentLacksError: if they cannot be fetched.
     """
-    if asked != HUB and not (asked.startswith("timm/") and not is_file(Path(asked))):
+    if not _is_of_hub(asked):
         return Path(asked)
+    _refuse_other_trunk(asked, trunk)
+    return _fetch(REPOSITORIES[trunk] if asked == HUB else asked)
+
+
+def _is_of_hub(asked: str) -> bool:
+    return asked == HUB or (asked.startswith("timm/") and not is_file(Path(asked)))
+
+
+def _refuse_other_trunk(asked: str, trunk: str) -> None:
     if trunk not in REPOSITORIES:
         raise BadInputError(
             f"weights {asked}: the hub's are for {', '.join(REPOSITORIES)}. Give a file for {trunk}."
         )
-    return _fetch(REPOSITORIES[trunk] if asked == HUB else asked)
 
 
 def _fetch(repository: str) -> Path:
