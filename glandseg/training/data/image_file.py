@@ -51,7 +51,7 @@ def note_left_out(*folders: Path, by_stem: bool = True) -> tuple[str, ...]:
         if by_stem:
             used = find_images(folder)
             unused = [path.name for path in list_images(folder) if used[normalize(path.stem)] != path]
-            notes += _note(unused, f"{folder}: {{}} images have the name of another but for the suffix")
+            notes += _note(unused, f"{folder}: {{}} images named like another but for the suffix")
         nested = [path for path in folder.rglob("*") if path.parent != folder and _is_image(path)]
         names = [path.relative_to(folder).as_posix() for path in nested]
         notes += _note(names, f"{folder}: {{}} images in subfolders")

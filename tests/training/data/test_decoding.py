@@ -28,7 +28,9 @@ def read_as_slide(path: Path) -> NDArray[np.uint8]:
 
 def write_png_header(path: Path, width: int, height: int) -> Path:
     def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        return (
+            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        )
 
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
     end = chunk(b"IDAT", zlib.compress(bytes(99))) + chunk(b"IEND", b"")

@@ -52,7 +52,9 @@ def build_voc_palette() -> list[int]:
     colours = []
     for index in range(256):
         bits = [(index >> shift & 7) for shift in (0, 3, 6)]
-        colours += [sum((part >> channel & 1) << (7 - i) for i, part in enumerate(bits)) for channel in range(3)]
+        colours += [
+            sum((part >> channel & 1) << (7 - i) for i, part in enumerate(bits)) for channel in range(3)
+        ]
     return colours
 
 

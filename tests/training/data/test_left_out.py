@@ -1,0 +1,58 @@
+"""No image is left out in silence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from glandseg.training.datasets import find_pictures
+
+
+def write_images(folder: Path, *names: str) -> None:
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imencode(path.suffix, np.eye(6, 9, dtype=np.uint8))[1].tofile(path)
+
+
+def test_patches_of_one_stem_are_all_used(tmp_path: Path) -> None:
+    write_images(tmp_path, "gland/1.png", "gland/1.jpg", "stroma/1.png", "stroma/deep/2.png", "strange/3.png")
+    found = find_pictures(tmp_path)
+    assert [picture.name for picture in found.pictures] == ["gland/1.jpg", "gland/1.png", "stroma/1.png"]
+    assert len({picture.group for picture in found.pictures}) == 2
+    assert found.notes == (
+        f"{tmp_path}/stroma: 1 image in subfolders is left out: deep/2.png",
+        "1 folders without a known class are left out: strange",
+    )
+
+
+def test_pairs_tell_stems_subfolders_and_formats(tmp_path: Path) -> None:
+    write_images(tmp_path, "images/1.png", "images/1.jpg", "images/2.png", "images/deep/3.png")
+    write_images(tmp_path, "masks/1.png", "masks/4.png")
+    (tmp_path / "images" / "5.gif").touch()
+    found = find_pictures(tmp_path)
+    images = tmp_path / "images"
+    assert [picture.path.name for picture in found.pictures] == ["1.png"]
+    assert found.notes == (
+        "1 of 2 images without a mask are left out: 2",
+        "1 of 2 masks without an image are left out: 4",
+        f"{images}: 1 image named like another but for the suffix is left out: 1.jpg",
+        f"{images}: 1 image in subfolders is left out: deep/3.png",
+        f"{images}: 1 file of unreadable formats is left out: 5.gif",
+    )
+
+
+def test_images_that_a_table_does_not_name_are_told(tmp_path: Path) -> None:
+    write_images(tmp_path, "a.png", "b.png", "deep/c.png", "m.png")
+    (tmp_path / "patches.csv").write_text("file,gland,non_gland,mask\na.png,1,0,m.png\n")
+    assert find_pictures(tmp_path).notes == (
+        "2 images that patches.csv does not name are left out: b.png, deep/c.png",
+    )
+
+
+def test_pictures_alone_tell_them_too(tmp_path: Path) -> None:
+    write_images(tmp_path, "a.png", "a.bmp", "deep/b.png")
+    notes = find_pictures(tmp_path, labelled=False).notes
+    assert len(notes) == 2 and "a.bmp" in notes[0] and "deep/b.png" in notes[1]
