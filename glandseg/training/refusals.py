@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from glandseg.runtime.errors import BadInputError
 
 LONGEST_LIST = 32
+LARGEST_UM = 1000
 
 
 def refuse_unknown(name: str, value: str, known: tuple[str, ...]) -> None:
@@ -43,3 +44,5 @@ def refuse_um(um_per_px: float | None) -> None:
     """Refuse a um/px that is neither unknown nor a positive number."""
     if um_per_px is not None and not 0 < um_per_px < math.inf:
         raise BadInputError(f"um_per_px: above 0. Received: {um_per_px}")
+    if um_per_px is not None and um_per_px > LARGEST_UM:
+        raise BadInputError(f"um_per_px: at most {LARGEST_UM}. Received: {um_per_px}")

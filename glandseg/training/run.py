@@ -160,7 +160,7 @@ def name_run(folder: Path | None) -> Path:
     stem = datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S")
     for number in itertools.count(1):
         path = Path("runs") / (stem if number == 1 else f"{stem}-{number}")
-        with contextlib.suppress(FileExistsError), explain_disk_errors(path):
+        with explain_disk_errors(path), contextlib.suppress(FileExistsError):
             path.mkdir(parents=True)
             break
     return path

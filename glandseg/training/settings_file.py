@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import reprlib
 import types
 import typing
@@ -20,6 +21,8 @@ from glandseg.training.settings import TrainSettings
 Settings = TypeVar("Settings")
 PRESETS = Path(__file__).parent / "presets"
 MOST_ALIASES = 20
+MOST_BRACKETS = 50  # open at a time
+LONGEST_YAML = 200_000
 DEEPEST = 8  # levels of a key; settings have three
 SHOWN = 120  # characters of what was received
 LONGEST_TEXT = 4000
@@ -76,7 +79,15 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def _parse(text: str) -> Any:
-    """Read YAML whose aliases (`*name`) are few: nested ones grow without bound."""
+    """Read YAML that is short, little nested, and whose aliases (`*name`) are few.
+
+    Nested aliases grow without bound, and the time for nested brackets with their square.
+    """
+    if len(text) > LONGEST_YAML:
+        raise ValueError(f"more than {LONGEST_YAML:,} characters")
+    steps = ((mark in "[{") - (mark in "]}") for mark in text if mark in "[]{}")
+    if max(itertools.accumulate(steps), default=0) > MOST_BRACKETS:
+        raise ValueError("nested too deeply")
     if sum(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)) > MOST_ALIASES:
         raise ValueError(f"more than {MOST_ALIASES} aliases")
     return yaml.safe_load(text)

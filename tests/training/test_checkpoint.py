@@ -101,3 +101,14 @@ def test_progress_without_a_place_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match=r"p\.safetensors: of another version"):
         load_progress(path, other, optimizer)
     expect_equal(other, build_network(1))
+
+
+@pytest.mark.parametrize("content", [b"", b"junk", bytes(64), b"\xff" * 100])
+def test_junk_is_told(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "n.safetensors"
+    path.write_bytes(content)
+    network = build_network(0)
+    with pytest.raises(BadInputError, match=r"n\.safetensors: not the weights of this run"):
+        load_network(path, network)
+    with pytest.raises(BadInputError, match=r"n\.safetensors: damaged, or of another run.*Delete it"):
+        load_progress(path, network, torch.optim.SGD(network.parameters(), lr=0.1))

@@ -126,3 +126,29 @@ def test_networks_are_what_the_settings_say() -> None:
     assert any(name.startswith("attentions.2.position") for name in names)
     assert any(name.startswith("pooling.fusions.2") for name in names)
     assert segmenter.get_parameter("head.0.0.weight").shape[0] == 24 and segmenter.pyramid.bins == (1, 2)
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "3", "[" * 100_000, '{"um_per_px": "x"}', "{}", '{"um_per_px": NaN}']
+)
+def test_a_damaged_record_is_told(tmp_path: Path, content: str) -> None:
+    run = start_run(tmp_path, TrainSettings())
+    (tmp_path / "run.json").write_text(content)
+    with pytest.raises(BadInputError, match=r"run\.json: is damaged .*Repeat `glandseg train`") as caught:
+        _ = run.um_per_px
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n", b"name,group,part\nx\n", b"\xff\xfe\x00"])
+def test_a_damaged_split_is_told(tmp_path: Path, content: bytes) -> None:
+    run = start_run(tmp_path, TrainSettings())
+    (tmp_path / "split.csv").write_bytes(content)
+    with pytest.raises(BadInputError, match=r"split\.csv: is damaged"):
+        run.read_parts()
+
+
+def test_runs_of_one_second_have_folders_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert len({start_run(None, TrainSettings()).path for _ in range(3)}) == 3

@@ -206,3 +206,95 @@ def test_a_wrong_file_is_told(tmp_path: Path, content: bytes) -> None:
 def test_no_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match=r"s\.yaml: "):
         read_settings(tmp_path / "s.yaml")
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("segmenter.dropout=2", "segmenter.dropout: at most 0.99. Received: 2.0"),
+        ("segmenter.dropout=-0.1", "segmenter.dropout: at least 0. Received: -0.1"),
+        ("segmenter.fit.momentum=5", "segmenter.fit.momentum: at most 0.9999. Received: 5.0"),
+        ("classifier.fit.lr=.nan", "classifier.fit.lr: at least 0. Received: nan"),
+        ("classifier.fit.lr=1e999", "classifier.fit.lr: at most 100. Received: inf"),
+        ("segmenter.fit.weight_decay=2", "segmenter.fit.weight_decay: at most 1. Received: 2.0"),
+        ("segmenter.fit.seed=4294967296", "segmenter.fit.seed: at most 4294967295"),
+        ("split_seed=-1", "split_seed: at least 0. Received: -1"),
+        ("shares=[9, 1, 1]", "shares: three that make 1 together. Received: [9.0, 1.0, 1.0]"),
+        ("shares=[.nan, 0.2, 0.1]", "shares: "),
+        ("shares=9", "shares takes tuple. Received: 9"),
+        ("classifier.present=1.5", "classifier.present: at most 1. Received: 1.5"),
+        ("classifier.background=-1", "classifier.background: at least 0. Received: -1.0"),
+        ("classifier.scales=[1, 1000]", "classifier.scales: at most 32 values between 0.1 and 10"),
+        ("classifier.sizes=[1, 100000]", "classifier.sizes: at most 32 values between 1 and 256"),
+        ("segmenter.bins=[2, 100000]", "segmenter.bins: at most 32 values between 1 and 256"),
+        ("segmenter.width=1000000", "segmenter.width: at most 10000. Received: 1000000"),
+        ("segmenter.crop=1000000", "segmenter.crop: at most 10000. Received: 1000000"),
+        ("classifier.input=100000", "classifier.input: at most 10000. Received: 100000"),
+        ("segmenter.auxiliary=.inf", "segmenter.auxiliary: at most 100. Received: inf"),
+        ("segmenter.augment.scale_min=0", "segmenter.augment.scale_min: at least 0.05. Received: 0.0"),
+        ("segmenter.augment.scale_max=0.1", "segmenter.augment.scale_max: at least scale_min=0.6"),
+        ("segmenter.augment.mosaic=3", "segmenter.augment.mosaic: at most 1. Received: 3.0"),
+        ("segmenter.augment.blur=.inf", "segmenter.augment.blur: at most 100. Received: inf"),
+        ("segmenter.fit.steps=.inf", "segmenter.fit.steps takes int. Received: inf"),
+        ("segmenter.fit.steps=-.inf", "segmenter.fit.steps takes int. Received: -inf"),
+        ("distillation.temperature=1e9", "distillation.temperature: above 0 and at most 1000"),
+        (f"segmenter.fit.steps={'9' * 5000}", "its value is not YAML"),
+        (f"segmenter.fit.lr={'[' * 5000}", "its value is not YAML"),
+        (f"{'a.' * 3000}b=1", "no setting lies that deep"),
+        (f"weights={'a' * 5000}", "weights takes str of at most 4000 characters"),
+        (f"{'x' * 5000}=3", "no setting xxx"),
+        ("weights=null", ""),
+    ],
+)
+def test_every_number_has_bounds_and_every_refusal_is_short(assignment: str, message: str) -> None:
+    if not message:
+        override_settings(TrainSettings(), [assignment])
+        return
+    with pytest.raises(BadInputError) as caught:
+        override_settings(TrainSettings(), [assignment])
+    text = str(caught.value)
+    assert message in text and len(text) < 700 and text.startswith(f"--set {assignment[:20]}")
+
+
+def test_no_number_is_without_bounds() -> None:
+    def list_numbers(settings: object, prefix: str = "") -> list[str]:
+        found = []
+        for name, value in vars(settings).items():
+            if hasattr(value, "__dataclass_fields__"):
+                found += list_numbers(value, f"{prefix}{name}.")
+            elif isinstance(value, int | float) and not isinstance(value, bool):
+                found.append(prefix + name)
+        return found
+
+    numbers = list_numbers(TrainSettings())
+    assert len(numbers) > 40
+    for name in numbers:
+        for value in ("-1e30", "1e30", ".nan"):
+            with pytest.raises(BadInputError, match=name.rpartition(".")[2]):
+                override_settings(TrainSettings(), [f"{name}={value}"])
+
+
+def test_nested_aliases_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "s.yaml"
+    rows = [
+        "a: &a [1, 1]",
+        *(
+            f"{new}: &{new} [{', '.join([f'*{old}'] * 9)}]"
+            for old, new in zip("abcdef", "bcdefg", strict=True)
+        ),
+    ]
+    path.write_text("\n".join([*rows, "segmenter: {fit: {lr: *g}}"]))
+    with pytest.raises(BadInputError, match="more than 20 aliases"):
+        read_settings(path)
+    path.write_text("classifier: {fit: &fit {lr: 0.25}}\nsegmenter: {fit: *fit}\n")
+    assert read_settings(path).segmenter.fit.lr == 0.25
+
+
+@pytest.mark.parametrize(
+    "content", ["[" * 5000, "a: " * 3000, "steps: " + "9" * 5000, "&a [*a]", "x: &a {y: *a}"]
+)
+def test_a_file_that_is_hard_to_read_is_told(tmp_path: Path, content: str) -> None:
+    (tmp_path / "s.yaml").write_text(content)
+    with pytest.raises(BadInputError) as caught:
+        read_settings(tmp_path / "s.yaml")
+    assert len(str(caught.value)) < 700 and "\n" not in str(caught.value)

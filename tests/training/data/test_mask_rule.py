@@ -22,7 +22,7 @@ def draw_ids(count: int = 9, side: int = 240) -> NDArray[np.int32]:
     """Draw glands as discs with the ids 1 to `count` in a grid."""
     across = int(np.ceil(np.sqrt(count)))
     cell = side // across
-    ids = np.zeros((side, side), np.int32)
+    ids: NDArray[np.int32] = np.zeros((side, side), np.int32)
     for index in range(count):
         centre = (cell // 2 + cell * (index % across), cell // 2 + cell * (index // across))
         cv2.circle(ids, centre, cell * 2 // 5, index + 1, -1)
@@ -68,7 +68,7 @@ def save_palette(path: Path, index: NDArray[np.uint8], palette: list[int]) -> Pa
 @pytest.mark.parametrize("count", [1, 9, 128, 144, 200])
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16])
 def test_ids_are_gland_whatever_their_number(tmp_path: Path, count: int, kind: type) -> None:
-    ids = draw_ids(count, 900).astype(kind)
+    ids: NDArray[Any] = draw_ids(count, 900).astype(kind)
     found = read(write(tmp_path, ids))
     np.testing.assert_array_equal(found.gland, ids > 0)
     assert found.ids is not None and len(np.unique(found.ids)) == count + 1
@@ -149,7 +149,7 @@ def test_opacity_alone_is_the_mask(tmp_path: Path) -> None:
     np.testing.assert_array_equal(clear.gland, GLAND)
 
 
-RED_GREEN = np.where(GLAND[..., None], np.uint8([255, 0, 0]), np.uint8([0, 255, 0])).astype(np.uint8)
+RED_GREEN = np.dstack([PLAIN, 255 - PLAIN, PLAIN * 0])
 VOID = np.where(cv2.dilate(PLAIN, np.ones((5, 5), np.uint8)) > PLAIN, 255, IDS).astype(np.uint8)
 
 
