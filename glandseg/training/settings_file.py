@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import reprlib
 import types
 import typing
@@ -15,14 +14,13 @@ import yaml
 
 from glandseg.runtime.errors import BadInputError
 from glandseg.runtime.staging import write_whole
-from glandseg.training.paths import refuse_irregular
 from glandseg.training.settings import TrainSettings
+from glandseg.training.yaml_file import describe_fault, parse_yaml, read_yaml
+
+__all__ = ["override_settings", "read_preset", "read_settings", "read_yaml", "write_settings"]
 
 Settings = TypeVar("Settings")
 PRESETS = Path(__file__).parent / "presets"
-MOST_ALIASES = 20
-MOST_BRACKETS = 50  # open at a time
-LONGEST_YAML = 200_000
 DEEPEST = 8  # levels of a key; settings have three
 SHOWN = 120  # characters of what was received
 LONGEST_TEXT = 4000
@@ -60,45 +58,6 @@ def read_preset(name: str) -> TrainSettings:
     return read_settings(PRESETS / f"{name}.yaml")
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Read a YAML file of named values.
-
-    Raises:
-        BadInputError: if it is missing, not YAML, or holds no names.
-    """
-    refuse_irregular(path)
-    try:
-        values = _parse(path.read_text(encoding="utf-8")) or {}
-    except OSError as error:
-        raise BadInputError(f"{path}: cannot be read ({error.strerror}). Check the path.") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise BadInputError(f"{path}: not YAML ({_first_line(error)}). Mend it.") from None
-    if not isinstance(values, dict):
-        raise BadInputError(f"{path}: names with values expected, such as `tissue: colon`. Mend it.")
-    return values
-
-
-def _parse(text: str) -> Any:
-    """Read YAML that is short, little nested, and whose aliases (`*name`) are few.
-
-    Nested aliases grow without bound, and the time for nested brackets with their square.
-    """
-    if len(text) > LONGEST_YAML:
-        raise ValueError(f"more than {LONGEST_YAML:,} characters")
-    steps = ((mark in "[{") - (mark in "]}") for mark in text if mark in "[]{}")
-    if max(itertools.accumulate(steps), default=0) > MOST_BRACKETS:
-        raise ValueError("nested too deeply")
-    if sum(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)) > MOST_ALIASES:
-        raise ValueError(f"more than {MOST_ALIASES} aliases")
-    return yaml.safe_load(text)
-
-
-def _first_line(error: Exception) -> str:
-    if isinstance(error, RecursionError):
-        return "nested too deeply"
-    return str(error).partition("\n")[0][:160]
-
-
 def override_settings(settings: TrainSettings, assignments: Iterable[str]) -> TrainSettings:
     """Apply `key=value` pairs such as `segmenter.fit.steps=100`; values are read as YAML.
 
@@ -111,9 +70,11 @@ def override_settings(settings: TrainSettings, assignments: Iterable[str]) -> Tr
         if not found:
             raise BadInputError(f"{where}: key=value expected, such as segmenter.fit.steps=100.")
         try:
-            nested: Any = _parse(value)
+            nested: Any = parse_yaml(value)
         except (yaml.YAMLError, ValueError, RecursionError) as error:
-            raise BadInputError(f"{where}: its value is not YAML ({_first_line(error)}). Quote it.") from None
+            raise BadInputError(
+                f"{where}: its value is not YAML ({describe_fault(error)}). Quote it."
+            ) from None
         parts = key.strip().split(".")
         if len(parts) > DEEPEST:
             raise BadInputError(

@@ -13,6 +13,7 @@ from glandseg.runtime.errors import BadInputError
 from glandseg.training.classifier import Classifier
 from glandseg.training.datasets import DataSet, Picture
 from glandseg.training.drawn import draw_examples
+from glandseg.training.examples import choose_judges, read_examples, tell_one_class
 from glandseg.training.lessons import VAL, learn_from_teacher, teach_truth
 from glandseg.training.patches import Patch, count_presence, list_patches
 from glandseg.training.preparation import Prepared, prepare
@@ -21,7 +22,6 @@ from glandseg.training.pseudo_mask_record import has_record, record_pseudo_masks
 from glandseg.training.pseudo_masks import make_pseudo_masks
 from glandseg.training.run import Run, name_run, start_run
 from glandseg.training.run_lock import hold_run
-from glandseg.training.segmenter import Example
 from glandseg.training.settings import TrainSettings
 from glandseg.training.splits import Split
 from glandseg.training.stages import (
@@ -103,27 +103,6 @@ def _learn(
     ask_first(lambda: run.write_record(**facts, scores={test: scores}))
 
 
-def choose_judges(pictures: Sequence[Picture], say: Say) -> tuple[tuple[Picture, ...], bool]:
-    """Choose the images that weights are chosen on: those with outlines where there are some, else all.
-
-    Returns:
-        The images, and whether they have outlines.
-    """
-    outlined = tuple(picture for picture in pictures if picture.mask_path is not None)
-    if outlined and len(outlined) < len(pictures):
-        say(f"note: weights are chosen on the {len(outlined)} of {len(pictures)} images that have outlines")
-    return outlined or tuple(pictures), bool(outlined)
-
-
-def tell_one_class(examples: Sequence[Example], val: Sequence[Example], say: Say) -> None:
-    """Say where the images to learn from, or to choose on, show one class alone."""
-    for purpose, group in (("learn from", examples), ("choose weights on", val)):
-        shown = {label for each in group for label in (0, 1) if (each.mask == label).any()}
-        if len(shown) == 1:
-            what = "no gland at all" if shown == {0} else "nothing but gland"
-            say(f"note: the images to {purpose} show {what}. Check their masks or labels")
-
-
 def begin_run(folder: Path, settings: TrainSettings, split: Split) -> Run:
     """Make a run folder that says how the data are split, or take an unfinished one up again."""
     run = start_run(folder, settings)
@@ -175,22 +154,6 @@ def write_missing_masks(
         run.write_pseudo_mask(pictures[index].name, mask)
     if missing or not has_record(run):
         record_pseudo_masks(run, pictures)
-
-
-def read_examples(pictures: Sequence[Picture], run: Run | None, factor: float = 1.0) -> list[Example]:
-    """Read pictures into memory, with their outlines or, where a run is given, with its pseudo masks.
-
-    Args:
-        pictures: to read.
-        run: whose pseudo masks are read.
-        factor: by which both are enlarged.
-    """
-    examples = []
-    for picture in pictures:
-        image = picture.read()
-        mask = run.read_pseudo_mask(picture.name) if run else picture.read_mask(image.shape)
-        examples.append(Example(image=image, mask=mask).enlarge(factor))
-    return examples
 
 
 def describe_run(

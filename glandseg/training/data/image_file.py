@@ -63,7 +63,8 @@ def note_left_out(*folders: Path, by_stem: bool = True) -> tuple[str, ...]:
 def note_others(folder: Path, used: Set[Path | None], what: str) -> tuple[str, ...]:
     """Say which images of a folder and its subfolders are not among those used."""
     others = [path for path in folder.rglob("*") if _is_image(path) and path not in used]
-    return tuple(_note([path.relative_to(folder).as_posix() for path in others], f"{{}} {what}"))
+    names = [path.relative_to(folder).as_posix() for path in others]
+    return tuple(_note([name for name in names if "/." not in f"/{name}"], f"{{}} {what}"))
 
 
 def note_unpaired(images: Mapping[str, Path], masks: Mapping[str, Path]) -> tuple[str, ...]:

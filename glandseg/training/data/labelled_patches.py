@@ -64,7 +64,7 @@ def read_class_folders(folder: Path) -> DataSet | None:
     others = [path for path in folder.iterdir() if path.is_dir() and path not in folders]
     named = [path.name for path in others if list_images(path)]
     if named:
-        notes += (f"{len(named)} folders without a known class are left out: {name_some(named)}",)
+        notes += (f"folders without a known class are left out: {name_some(named)}",)
     return DataSet(kind="patches", pictures=pictures, um_per_px=None, notes=notes)
 
 

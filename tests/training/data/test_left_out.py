@@ -24,7 +24,7 @@ def test_patches_of_one_stem_are_all_used(tmp_path: Path) -> None:
     assert len({picture.group for picture in found.pictures}) == 2
     assert found.notes == (
         f"{tmp_path}/stroma: 1 image in subfolders is left out: deep/2.png",
-        "1 folders without a known class are left out: strange",
+        "folders without a known class are left out: strange",
     )
 
 

@@ -1,0 +1,64 @@
+"""Which patient each image is of, as a table beside the images says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+from glandseg.runtime.errors import BadInputError
+from glandseg.training.data.image_file import IMAGE_SUFFIXES, name_some, normalize
+from glandseg.training.data.table import read_table
+
+
+def read_patients(
+    table: Path, images: Iterable[str], *, whole: bool = True
+) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Read which patient each image is of; nothing if there is no such file.
+
+    Args:
+        table: CSV file with the columns name and patient; names may have a suffix or a folder.
+        images: Stems of the images that are there.
+        whole: Whether every name must be of an image; otherwise only where images are left without patient.
+
+    Returns:
+        Patients by stem, those of images that are there; and notes.
+
+    Raises:
+        BadInputError: If names match no image, or two are of one image.
+    """
+    if not table.is_file():
+        return {}, ()
+    known = set(images)
+    patients: dict[str, str] = {}
+    strange: list[str] = []
+    for where, row in read_table(table, ("name", "patient")):
+        stem = match_stem(row["name"], known)
+        if stem is None:
+            strange.append(row["name"])
+        elif stem in patients:
+            raise BadInputError(f"{where} names {row['name']} again. Name each image once.")
+        else:
+            patients[stem] = row["patient"]
+    lacking = [stem for stem in known if not patients.get(stem)]
+    if strange and (whole or lacking):
+        raise BadInputError(
+            f"{table}: names {len(strange)} images that are not there, such as {name_some(strange)}. "
+            "Write the names of the image files, or take the lines out."
+        )
+    notes = [f"{table.name} names {len(strange)} images that are not there"] if strange else []
+    if lacking:
+        notes.append(
+            f"{len(lacking)} images have no patient in {table.name}, so each counts as its own: "
+            f"{name_some(lacking)}"
+        )
+    return patients, tuple(notes)
+
+
+def match_stem(name: str, stems: set[str]) -> str | None:
+    """Find the stem that a table's name means: as it is, without an image's suffix, or without folders."""
+    base = normalize(PurePosixPath(name.replace("\\", "/")).name)
+    for candidate in (normalize(name), base):
+        if candidate in stems:
+            return candidate
+    path = PurePosixPath(base)
+    return path.stem if path.suffix.lower() in IMAGE_SUFFIXES and path.stem in stems else None
