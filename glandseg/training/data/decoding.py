@@ -112,16 +112,18 @@ def _read_picture(data: bytes) -> tuple[int, int, int]:
     Raises:
         DecompressionBombError: If it has far too many pixels.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(data), formats=FORMATS)
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError):
-        return 0, 0, 0  # the slide reader says why
     orientation = 0
-    if image.width * image.height <= MAX_PIXELS and any(mark in data for mark in TURN_MARKS):
-        with contextlib.suppress(Exception):  # a damaged EXIF block, which no viewer follows
-            orientation = int(image.getexif().get(ORIENTATION, 0))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of large images, which are refused, and of damaged EXIF blocks
+        try:
+            image = Image.open(io.BytesIO(data), formats=FORMATS)
+        except Image.DecompressionBombError:
+            raise
+        except (UnidentifiedImageError, OSError, ValueError, SyntaxError):
+            return 0, 0, 0  # the slide reader says why
+        if image.width * image.height <= MAX_PIXELS and any(mark in data for mark in TURN_MARKS):
+            with contextlib.suppress(Exception):  # a damaged EXIF block, which no viewer follows
+                orientation = int(image.getexif().get(ORIENTATION, 0))
     return image.width, image.height, orientation
 
 
