@@ -30,6 +30,7 @@ def import_onnxruntime() -> Any:
         import onnxruntime
     except ImportError as error:
         raise EnvironmentLacksError(f"onnxruntime: cannot be imported ({error}). {_INSTALL}.") from None
+    onnxruntime.disable_telemetry_events()  # Windows' own tracing, which no variable switches off
     return onnxruntime
 
 
