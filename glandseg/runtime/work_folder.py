@@ -1,28 +1,38 @@
-"""The folder of a slide's unfinished work: one process at a time, continued if its facts are the same."""
+"""The folder of a slide's unfinished work: one process at a time, continued if its facts are the same.
+
+The lock file is removed while it is still held, never afterwards: a process that opened it meanwhile finds
+that what it locked has no name any more, and is refused, where one that came later has a lock of its own.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
 from glandseg.runtime.errors import EnvironmentLacksError
+from glandseg.runtime.moves import move, remove
+from glandseg.runtime.own_files import check_own_folder, is_link
 from glandseg.runtime.staging import explain_disk_errors, made_folder, put_back
 
 FACTS = "job.json"
 LOCK = "lock"
+PID_LOCK = "lock.pid"  # where the file system has no locks: it holds the process and the host
+_TRIES = 5
+_NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS)
 
 
 @contextlib.contextmanager
 def open_work_folder(
     folder: Path, stem: str, facts: Mapping[str, Any], say: Callable[[str], None]
 ) -> Iterator[Path]:
-    """Give a hidden folder in `folder`; it outlives a process cut off, and goes when the block ends well.
+    """Make a hidden folder in `folder`; it outlives a process cut off, and goes when the block ends well.
 
     What an earlier process left there stays if it worked on the same facts, and is removed if not.
 
@@ -30,14 +40,16 @@ def open_work_folder(
         folder: of the outputs; it is made.
         stem: of the slide's outputs.
         facts: all that the kept work depends on, as JSON can tell it.
-        say: is told when older work is dropped.
+        say: called with a line when older work is dropped.
 
     Raises:
-        EnvironmentLacksError: if another process works there, or the folder cannot be written.
+        EnvironmentLacksError: if another process works there, the folder cannot be written, is not this
+            user's or holds links, or vanishes.
     """
     work = folder / f".{stem}.glandseg"
-    with explain_disk_errors(folder), made_folder(folder), _lock(work):
+    with explain_disk_errors(folder), made_folder(folder), _lock(work), _explain_loss(work):
         try:
+            check_own_folder(work)
             put_back(work, folder)
             _settle_facts(work, facts, say)
             yield work
@@ -49,22 +61,73 @@ def open_work_folder(
 
 
 @contextlib.contextmanager
-def _lock(work: Path) -> Iterator[None]:
-    work.mkdir(exist_ok=True)
-    lock = FileLock(work / LOCK)
+def _explain_loss(work: Path) -> Iterator[None]:
     try:
-        lock.acquire(timeout=0)
-    except Timeout:
+        yield
+    except FileNotFoundError as error:
+        if work.is_dir():
+            raise
         raise EnvironmentLacksError(
-            f"{work.parent}: another glandseg is at work on this slide. Let it end, or give another --out."
-        ) from None
+            f"{work.parent}: was moved or removed while the slide was worked on; nothing was written there. "
+            "Give the same command again."
+        ) from error
+
+
+@contextlib.contextmanager
+def _lock(work: Path) -> Iterator[None]:
+    _make(work)
+    lock = _acquire(work)
     try:
         yield
     finally:
-        lock.release()
+        _release(lock, work)
+
+
+def _make(work: Path) -> None:
+    """Make the folder, or check the one that is there; one that a process removes meanwhile is made again."""
+    for _ in range(_TRIES):
+        with contextlib.suppress(FileExistsError):
+            work.mkdir()
+            return
+        with contextlib.suppress(FileNotFoundError):
+            check_own_folder(work)
+            return
+
+
+def _acquire(work: Path) -> BaseFileLock:
+    """Lock the folder: by the system, else by a file that names the process.
+
+    Raises:
+        EnvironmentLacksError: Another process has locked it.
+        OSError: The lock file cannot be written.
+    """
+    lock: BaseFileLock = FileLock(work / LOCK)
+    try:
+        try:
+            lock.acquire(timeout=0)
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+            lock = SoftFileLock(work / PID_LOCK)
+            lock.acquire(timeout=0)
+    except Timeout:
+        raise EnvironmentLacksError(
+            f"{work.parent}: another glandseg is at work on this slide. Let it end, or give another --out. "
+            f"If none runs on any computer, remove {work.name}."
+        ) from None
+    return lock
+
+
+def _release(lock: BaseFileLock, work: Path) -> None:
+    """Remove the lock file, and the folder if it is empty, then release the lock."""
+    for end in (  # each may fail: Windows removes no open file, and a folder must be empty
+        (work / LOCK).unlink,
+        work.rmdir,
+        lock.release,
+        work.rmdir,
+    ):
         with contextlib.suppress(OSError):
-            (work / LOCK).unlink(missing_ok=True)
-            work.rmdir()  # refuses unless empty
+            end()
 
 
 def _settle_facts(work: Path, facts: Mapping[str, Any], say: Callable[[str], None]) -> None:
@@ -75,19 +138,31 @@ def _settle_facts(work: Path, facts: Mapping[str, Any], say: Callable[[str], Non
     if _is_worth_keeping(work):
         say("unfinished work with other settings, model or slide is dropped")
     _remove(work)
+    if left := _list_content(work):
+        raise EnvironmentLacksError(
+            f"{left[0]}: is of other work and cannot be removed. Close what holds it open, and remove it."
+        )
     part = work / f"{FACTS}.part"
     part.write_text(wanted, encoding="utf-8")
-    part.replace(work / FACTS)
+    move(part, work / FACTS)
 
 
 def _is_worth_keeping(work: Path) -> bool:
-    return any(path.suffix == ".windows" and path.stat().st_size for path in work.glob("*"))
+    return any(path.suffix == ".windows" and path.lstat().st_size for path in _list_content(work))
+
+
+def _list_content(work: Path) -> list[Path]:
+    """List all but the locks; nothing where the folder is gone."""
+    with contextlib.suppress(FileNotFoundError):
+        return sorted(path for path in work.iterdir() if path.name not in (LOCK, PID_LOCK))
+    return []
 
 
 def _remove(work: Path) -> None:
-    """Remove all but the lock, which is held."""
-    for path in work.glob("*"):
-        if path.is_dir():
+    """Remove all but the locks, as far as that can be done."""
+    for path in _list_content(work):
+        if path.is_dir() and not is_link(path):
             shutil.rmtree(path, ignore_errors=True)
-        elif path.name != LOCK:
-            path.unlink(missing_ok=True)
+            continue
+        with contextlib.suppress(OSError):
+            remove(path)
