@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,13 +11,14 @@ from glandseg.runtime.job import Job, Result, Say
 from glandseg.runtime.memory import GIB, Budget
 from glandseg.runtime.model_file import ModelFile, hash_file
 from glandseg.runtime.network.backend import ModelBackend
+from glandseg.runtime.older_outputs import check_older_outputs
 from glandseg.runtime.outlines.findings import SUFFIXES, name_outputs
 from glandseg.runtime.segmentation.window_run import Advance
 from glandseg.runtime.settings import InferSettings
 from glandseg.runtime.slide_facts import describe_slide, list_grounds
 from glandseg.runtime.slides.slide import open_slide
 from glandseg.runtime.slides.slide_plane import SlidePlane
-from glandseg.runtime.staging import move_into_place
+from glandseg.runtime.staging import explain_disk_errors, move_into_place, try_names
 from glandseg.runtime.tissue.roi import read_roi
 from glandseg.runtime.trace import Trace
 from glandseg.runtime.work_folder import open_work_folder
@@ -31,6 +34,7 @@ def infer_slide(
     advance: Advance = lambda done, total: None,
     say: Say = lambda text: None,
     trace: Trace | None = None,
+    overwrite: bool = False,
 ) -> Result:
     """Find the glands of a slide and write what QuPath opens, all of it or nothing.
 
@@ -44,10 +48,12 @@ def infer_slide(
         out: folder of the outputs; beside the slide by default.
         advance: is told how many windows are done, and of how many.
         say: is told what the slide is and what it will take, before the network runs.
-        trace: is added what the time was spent on.
+        trace: is added what the time was spent on, if the slide fails too.
+        overwrite: Replace outputs that another slide has in this folder under the same names.
 
     Raises:
-        BadInputError: if the slide cannot be read, or its um/px is neither in the file nor given.
+        BadInputError: if the slide cannot be read, its um/px is neither in the file nor given, or outputs
+            of another slide are in the way.
         EnvironmentLacksError: if the outputs cannot be written, or memory or disk do not suffice.
         StalledError: if the disk or the network does not answer.
         UnreadError: if too much of the tissue cannot be read.
@@ -55,14 +61,17 @@ def infer_slide(
     own = Trace(keeps_spans=trace is not None and trace.keeps_spans)
     folder, names = out or path.parent, name_outputs(path)
     budget = Budget(ceiling=int(settings.max_ram_gib * GIB))
-    with open_slide(path, settings.mpp, budget.decoder_cache) as slide:
+    with _pass_on(own, trace), open_slide(path, settings.mpp, budget.decoder_cache) as slide:
         base = SlidePlane(slide, backend.card.um_per_px)
         say(describe_slide(slide, base))
         roi = read_roi(settings.roi, slide) if settings.roi else None
         with own.span("hash"):
             sha256 = hash_file(path)
+        with explain_disk_errors(folder):
+            check_older_outputs(folder, names, sha256, overwrite, say)
         grounds = list_grounds(sha256, model, backend, settings)
         with open_work_folder(folder, names[-1].removesuffix(SUFFIXES[-1]), grounds, say) as work:
+            try_names(work, names)
             job = Job(
                 slide=slide,
                 sha256=sha256,
@@ -76,6 +85,13 @@ def infer_slide(
             )
             result = job.run(names, say, advance)
             move_into_place(work, folder, names)
-    if trace is not None:
-        trace.absorb(own)
     return replace(result, outputs=tuple(folder / name for name in names))
+
+
+@contextlib.contextmanager
+def _pass_on(own: Trace, trace: Trace | None) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        if trace is not None:
+            trace.absorb(own)

@@ -106,6 +106,7 @@ class Job:
             pace = self._prepare(run, say)
             with self.trace.span("windows"):
                 glands = self._find_glands(run, pace, survey, ledger, advance)
+            unread = self._measure_unread(tissue, ledger, run)
             findings = Findings(
                 glands=glands,
                 plane=run.base.plane,
@@ -122,7 +123,7 @@ class Job:
                     thumbnail=survey.thumbnail,
                     thumbnail_px_per_px=run.base.plane.um_per_px / survey.um_per_px,
                 )
-            result = self._sum_up(findings, tissue, survey, ledger, run)
+            result = self._sum_up(findings, tissue, survey, ledger, run, unread)
         self._write_record(self.work / names[-1], result, ledger, run)
         return result
 
@@ -200,13 +201,11 @@ class Job:
     def _describe(self, run: WindowRun) -> dict[str, str]:
         return describe_frame(self.slide, run.base.plane)
 
-    def _sum_up(
-        self, findings: Findings, tissue: TissueMask, survey: Survey, ledger: Ledger, run: WindowRun
-    ) -> Result:
-        """Sum up what was found.
+    def _measure_unread(self, tissue: TissueMask, ledger: Ledger, run: WindowRun) -> float:
+        """Measure the share of the tissue that could not be read, 0..1.
 
         Raises:
-            UnreadError: if too much of the tissue could not be read.
+            UnreadError: if it is too much.
         """
         um_per_l0 = run.base.plane.um_per_px / run.base.plane.l0_per_px
         unread = ledger.measure_share(tissue.mask, tissue.um_per_px / um_per_l0)
@@ -214,8 +213,21 @@ class Job:
             raise UnreadError(
                 f"{self.slide.path}: {unread:.1%} of the tissue cannot be read, more than --max-unread "
                 f"{self.settings.max_unread:g} allows ({ledger.entries[0].reason}). "
-                "Copy or export the slide again, or allow more."
+                "Copy or export the slide again, or allow more: finished windows are kept in "
+                f"{self.work.name}."
             )
+        return unread
+
+    def _sum_up(
+        self,
+        findings: Findings,
+        tissue: TissueMask,
+        survey: Survey,
+        ledger: Ledger,
+        run: WindowRun,
+        unread: float,
+    ) -> Result:
+        """Sum up what was found."""
         times = self.trace.get_times()
         network_s = times["network"].busy_s if "network" in times else 0.0
         return Result(

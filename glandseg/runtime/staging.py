@@ -13,7 +13,7 @@ from pathlib import Path
 
 from glandseg.runtime.errors import EnvironmentLacksError
 from glandseg.runtime.moves import move, remove
-from glandseg.runtime.own_files import is_link
+from glandseg.runtime.own_files import is_link, open_own
 
 OLDER = "older"  # where files wait that are being replaced
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -106,6 +106,18 @@ def move_into_place(scratch: Path, folder: Path, names: Sequence[str]) -> None:
             move(scratch / name, folder / name)
             undo.callback(remove, folder / name)
         undo.pop_all()
+
+
+def try_names(scratch: Path, names: Sequence[str]) -> None:
+    """Make and remove a file of the longest name, so that a name too long is told before the work.
+
+    Raises:
+        OSError: The file system takes no such name.
+    """
+    longest = scratch / max(names, key=lambda name: len(os.fsencode(name)))
+    if not longest.exists():
+        open_own(longest, "xb").close()
+        remove(longest)
 
 
 def put_back(scratch: Path, folder: Path) -> None:

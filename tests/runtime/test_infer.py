@@ -77,8 +77,8 @@ def session(red_model: Path) -> Iterator[Session]:
 
 @pytest.fixture
 def run(session: Session, model: ModelFile) -> Callable[..., Result]:
-    def infer(path: Path, out: Path | None = None, **settings: Any) -> Result:
-        return infer_slide(path, session, model, InferSettings(**settings), out=out)
+    def infer(path: Path, out: Path | None = None, overwrite: bool = False, **settings: Any) -> Result:
+        return infer_slide(path, session, model, InferSettings(**settings), out=out, overwrite=overwrite)
 
     return infer
 
@@ -406,9 +406,21 @@ def test_a_repeated_run_replaces_its_outputs(
 ) -> None:
     path = write_png(tmp_path / "disks.png", picture)
     assert check_agreement(run(path, tmp_path / "out", mpp=0.5), tmp_path / "out").rows
-    write_png(path, np.full_like(picture, 90))
-    assert not check_agreement(run(path, tmp_path / "out", mpp=0.5), tmp_path / "out").rows
+    assert run(path, tmp_path / "out", mpp=0.5, min_gland_um2=1e6).glands == 0
     assert set(list_folder(tmp_path / "out")) == set(older)
+
+
+def test_outputs_of_another_slide_are_replaced_when_asked_alone(
+    picture: Pixels, tmp_path: Path, run: Callable[..., Result]
+) -> None:
+    path, out = write_png(tmp_path / "disks.png", picture), tmp_path / "out"
+    run(path, out, mpp=0.5)
+    before = list_folder(out)
+    write_png(path, np.full_like(picture, 90))
+    with pytest.raises(BadInputError, match=r"is of another slide.*disks\.run\.json.*--overwrite"):
+        run(path, out, mpp=0.5)
+    assert list_folder(out) == before
+    assert not check_agreement(run(path, out, mpp=0.5, overwrite=True), out).rows
 
 
 def test_an_output_that_cannot_be_replaced_leaves_the_others(

@@ -21,6 +21,7 @@ from glandseg.runtime.network.model_opening import import_onnxruntime
 __all__ = ["DEVICES", "Session", "count_cpus", "import_onnxruntime"]
 
 DEVICES = ("auto", "cpu", "cuda")
+MOST_THREADS = 1024
 
 
 class Session:
@@ -58,6 +59,8 @@ class Session:
     ) -> None:
         if threads < 0:
             raise BadInputError(f"--threads: 0 or more. Received: {threads}")
+        if threads > MOST_THREADS:
+            raise BadInputError(f"--threads: at most {MOST_THREADS}; 0 takes all CPUs. Received: {threads}")
         if batch < 1:
             raise BadInputError(f"--batch: at least 1. Received: {batch}")
         choice = parse_device(device)
