@@ -24,6 +24,7 @@ from glandseg.runtime.staging import explain_disk_errors, made_folder, put_back
 FACTS = "job.json"
 LOCK = "lock"
 PID_LOCK = "lock.pid"  # where the file system has no locks: it holds the process and the host
+_PROGRESS = (".windows", ".jsonl")  # of files that a later run continues with, besides the facts
 _TRIES = 5
 _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS)
 
@@ -54,8 +55,7 @@ def open_work_folder(
             _settle_facts(work, facts, say)
             yield work
         except BaseException:
-            if not _is_worth_keeping(work):
-                _remove(work)
+            _drop(_list_content(work, progress=not _is_worth_keeping(work)))
             raise
         _remove(work)
 
@@ -151,18 +151,34 @@ def _is_worth_keeping(work: Path) -> bool:
     return any(path.suffix == ".windows" and path.lstat().st_size for path in _list_content(work))
 
 
-def _list_content(work: Path) -> list[Path]:
-    """List all but the locks; nothing where the folder is gone."""
+def _list_content(work: Path, *, progress: bool = True) -> list[Path]:
+    """List all but the locks; nothing where the folder is gone.
+
+    Args:
+        work: The folder.
+        progress: List what a later run continues with too.
+    """
+    kept = (LOCK, PID_LOCK) if progress else (LOCK, PID_LOCK, FACTS)
     with contextlib.suppress(FileNotFoundError):
-        return sorted(path for path in work.iterdir() if path.name not in (LOCK, PID_LOCK))
+        found = sorted(path for path in work.iterdir() if path.name not in kept)
+        return [path for path in found if progress or path.suffix not in _PROGRESS]
     return []
 
 
 def _remove(work: Path) -> None:
-    """Remove all but the locks, as far as that can be done."""
+    """Remove all but the locks, as far as that can be done, waiting for other programs that hold a file."""
     for path in _list_content(work):
+        if path.is_file() or is_link(path):
+            with contextlib.suppress(OSError):
+                remove(path)
+    _drop(_list_content(work))
+
+
+def _drop(paths: list[Path]) -> None:
+    """Remove files and folders that can be removed now."""
+    for path in paths:
         if path.is_dir() and not is_link(path):
             shutil.rmtree(path, ignore_errors=True)
             continue
         with contextlib.suppress(OSError):
-            remove(path)
+            path.unlink()

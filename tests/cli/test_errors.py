@@ -276,6 +276,21 @@ def test_a_name_that_is_too_long(slide: Path, red_model: Path, run_command: Run)
     assert "cannot be written" in outcome.err[0]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="another limit, of whole paths")
+def test_outputs_with_names_too_long_are_told_before_the_work(
+    slide: Path, red_model: Path, run_command: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: object) -> None:
+        raise AssertionError("the network ran")
+
+    monkeypatch.setattr(Session, "infer", fail)
+    long = slide.rename(slide.with_name("n" * 242 + ".tif"))
+    outcome = run_command("infer", long, "--model", red_model)
+    assert outcome.code == 3
+    assert "Rename the slide: its outputs' names are longer than its own" in outcome.err[0]
+    assert list(long.parent.iterdir()) == [long]
+
+
 @pytest.mark.skipif(
     "CUDAExecutionProvider" in onnxruntime.get_available_providers(), reason="this ONNX Runtime has CUDA"
 )

@@ -380,10 +380,12 @@ def damaged(picture: Pixels, tmp_path: Path) -> Path:
 def test_too_much_unread_tissue_fails_the_slide_and_leaves_older_outputs(
     damaged: Path, tmp_path: Path, run: Callable[..., Result], older: dict[str, bytes]
 ) -> None:
-    told = r"disks\.tif: [\d.]+% of the tissue cannot be read.*--max-unread 0.01"
+    told = r"disks\.tif: [\d.]+% of the tissue cannot be read.*--max-unread 0.01.*kept in \.disks\.glandseg"
     with pytest.raises(UnreadError, match=told):
         run(damaged, tmp_path / "out")
     assert list_folder(tmp_path / "out") == older
+    kept = {path.name for path in (tmp_path / "out" / ".disks.glandseg").iterdir()}
+    assert kept == {"finished.windows", "unread.jsonl", "job.json"}
 
 
 def test_unread_tissue_is_left_out_and_recorded(

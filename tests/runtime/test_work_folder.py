@@ -210,6 +210,14 @@ def test_other_work_that_cannot_be_removed_is_not_taken_for_this(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     work_on(tmp_path, FACTS)
-    monkeypatch.setattr("glandseg.runtime.work_folder.remove", lambda path: None)
+    monkeypatch.setattr("glandseg.runtime.work_folder._remove", lambda work: None)
     with pytest.raises(EnvironmentLacksError, match="is of other work and cannot be removed"):
         work_on(tmp_path, FACTS | {"scales": [2.0]})
+
+
+def test_maps_and_whole_outputs_are_not_kept(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), open_work_folder(tmp_path, "slide", FACTS, print) as work:
+        for name in ("finished.windows", "unread.jsonl", "probability.map", "slide.csv"):
+            (work / name).write_text("some")
+        raise RuntimeError
+    assert sorted(path.name for path in work.iterdir()) == ["finished.windows", "job.json", "unread.jsonl"]

@@ -118,6 +118,8 @@ def test_what_cannot_be_asked(red_model: Path, tmp_path: Path, write_model: Call
         Session(red_model, device="tpu")
     with pytest.raises(BadInputError, match=r"--threads: 0 or more\. Received: -1"):
         Session(red_model, threads=-1)
+    with pytest.raises(BadInputError, match=r"--threads: at most 1024; 0 takes all CPUs\. Received: 1000000"):
+        Session(red_model, threads=1_000_000)
     with pytest.raises(BadInputError, match=r"--batch: at least 1\. Received: 0"):
         Session(red_model, batch=0)
     with pytest.raises(BadInputError, match="--device: ONNX Runtime runs on auto, cpu, cuda.*: trt"):
