@@ -14,6 +14,7 @@ from glandseg.cli.profile_file import check_profile, write_profile
 from glandseg.cli.progress import show_progress
 from glandseg.cli.slide_list import list_slides
 from glandseg.cli.telling import say, tell, warn
+from glandseg.runtime.errors import EnvironmentLacksError
 
 if TYPE_CHECKING:
     from glandseg.runtime.model_file import ModelFile
@@ -186,9 +187,17 @@ def infer_one(
 
 @contextlib.contextmanager
 def tell_how_to_go_on(path: Path) -> Iterator[None]:
-    """Say, when Ctrl-C or a signal stops a slide, that its finished windows are kept."""
+    """Say, when Ctrl-C or a signal stops a slide, that its finished windows are kept.
+
+    Raises:
+        EnvironmentLacksError: There was not enough memory for the slide.
+    """
     try:
         yield
+    except MemoryError as error:
+        raise EnvironmentLacksError(
+            f"{path}: not enough memory. Free some, or give a smaller --batch or --max-ram."
+        ) from error
     except KeyboardInterrupt:
         warn(f"{path.name}: finished windows are kept; the same command goes on from there")
         raise

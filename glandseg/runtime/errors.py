@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
+_HOST = re.compile(r"\bhostname=[^\s;,]*")  # in errors of ONNX Runtime's CUDA
+
 
 class GlandsegError(Exception):
     """A failure that is told in one line: what and which file, the rule, the cure."""
@@ -22,5 +26,10 @@ class EnvironmentLacksError(GlandsegError):
 
 
 def shorten(error: Exception, most: int = 160) -> str:
-    """Give a library's error on one line of at most `most` characters."""
-    return " ".join(str(error).split())[:most] or type(error).__name__
+    """Return a library's error on one line of at most `most` characters, without the name of this host."""
+    return " ".join(hide_host(str(error)).split())[:most] or type(error).__name__
+
+
+def hide_host(text: str) -> str:
+    """Leave out the name of this host where a library tells it."""
+    return _HOST.sub("hostname=...", text)

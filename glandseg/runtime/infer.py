@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from glandseg.runtime.errors import BadInputError
 from glandseg.runtime.job import Job, Result, Say
 from glandseg.runtime.memory import GIB, Budget
 from glandseg.runtime.model_file import ModelFile, hash_file
@@ -52,8 +53,8 @@ def infer_slide(
         overwrite: Replace outputs that another slide has in this folder under the same names.
 
     Raises:
-        BadInputError: if the slide cannot be read, its um/px is neither in the file nor given, or outputs
-            of another slide are in the way.
+        BadInputError: if the slide cannot be read or changes meanwhile, its um/px is neither in the file
+            nor given, or outputs of another slide are in the way.
         EnvironmentLacksError: if the outputs cannot be written, or memory or disk do not suffice.
         StalledError: if the disk or the network does not answer.
         UnreadError: if too much of the tissue cannot be read.
@@ -66,7 +67,7 @@ def infer_slide(
         say(describe_slide(slide, base))
         roi = read_roi(settings.roi, slide) if settings.roi else None
         with own.span("hash"):
-            sha256 = hash_file(path)
+            state, sha256 = read_state(path), hash_file(path)
         with explain_disk_errors(folder):
             check_older_outputs(folder, names, sha256, overwrite, say)
         grounds = list_grounds(sha256, model, backend, settings)
@@ -84,6 +85,7 @@ def infer_slide(
                 trace=own,
             )
             result = job.run(names, say, advance)
+            check_unchanged(path, state, sha256)
             move_into_place(work, folder, names)
     return replace(result, outputs=tuple(folder / name for name in names))
 
@@ -95,3 +97,25 @@ def _pass_on(own: Trace, trace: Trace | None) -> Iterator[None]:
     finally:
         if trace is not None:
             trace.absorb(own)
+
+
+def read_state(path: Path) -> tuple[int, int] | None:
+    """Read a file's size in bytes and its time of change in ns; None where there is no file any more."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns
+
+
+def check_unchanged(path: Path, state: tuple[int, int] | None, sha256: str) -> None:
+    """Check that a slide's file is as it was when it was hashed, or has been removed since.
+
+    Raises:
+        BadInputError: Its content is another, so the result is of no one slide.
+    """
+    now = read_state(path)
+    if now not in (None, state) and hash_file(path) != sha256:
+        raise BadInputError(
+            f"{path}: was changed while it was read. Let what writes it end, and give the same command again."
+        )

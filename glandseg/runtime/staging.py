@@ -33,6 +33,7 @@ REFUSED = (
     errno.ENODEV,
     errno.ENXIO,
 )
+_ON_WINDOWS = os.name == "nt"
 _LONGEST_WINDOWS_PATH = 259  # where long paths are not switched on
 
 
@@ -152,7 +153,7 @@ def explain_disk_errors(folder: Path) -> Iterator[None]:
                 f"{folder}: cannot be written ({what}: {error.strerror}). "
                 f"{_name_cure(error)}, or give another --out."
             ) from error
-        if os.name == "nt" and len(str(error.filename or "")) > _LONGEST_WINDOWS_PATH:
+        if _ON_WINDOWS and len(str(error.filename or "")) > _LONGEST_WINDOWS_PATH:
             raise EnvironmentLacksError(
                 f"{folder}: Windows takes no path of more than {_LONGEST_WINDOWS_PATH} characters. "
                 "Switch on long paths, or give a shorter --out."

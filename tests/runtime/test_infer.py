@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import getpass
 import json
+import os
 import platform
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -361,6 +362,33 @@ def test_a_failing_network_leaves_older_outputs(
     with pytest.raises(type(error)):
         infer_slide(path, broken, model, InferSettings(mpp=0.5, batch=1), out=tmp_path / "out")
     assert list_folder(tmp_path / "out") == older
+
+
+def test_a_slide_that_changes_while_it_is_read_is_refused(
+    picture: Pixels, tmp_path: Path, session: Session, model: ModelFile
+) -> None:
+    path, out = write_png(tmp_path / "disks.png", picture), tmp_path / "out"
+
+    def rewrite(done: int, total: int) -> None:
+        write_png(path, np.full_like(picture, 90))
+
+    with pytest.raises(BadInputError, match=r"disks\.png: was changed while it was read"):
+        infer_slide(path, session, model, InferSettings(mpp=0.5), out=out, advance=rewrite)
+    assert list_folder(out) == {}
+
+
+def test_a_slide_that_is_touched_or_removed_meanwhile_is_fine(
+    picture: Pixels, tmp_path: Path, session: Session, model: ModelFile
+) -> None:
+    for number, disturb in enumerate((lambda path: os.utime(path, (1, 1)), Path.unlink)):
+        path = write_png(tmp_path / "disks.png", picture)
+
+        def advance(done: int, total: int, path: Path = path, disturb: Any = disturb) -> None:
+            if path.exists():
+                disturb(path)
+
+        out = tmp_path / str(number)
+        assert infer_slide(path, session, model, InferSettings(mpp=0.5), out=out, advance=advance).glands
 
 
 @pytest.fixture

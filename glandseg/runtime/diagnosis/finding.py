@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from glandseg.runtime.errors import hide_host
+
 Level: TypeAlias = Literal["ok", "note", "problem"]
 
 
@@ -30,7 +32,7 @@ class Finding:
     def __post_init__(self) -> None:
         """Bring what libraries said onto one line that may be shown to strangers."""
         for name in ("text", "cure"):
-            object.__setattr__(self, name, " ".join(hide_home(getattr(self, name)).split()))
+            object.__setattr__(self, name, " ".join(hide_host(hide_home(getattr(self, name))).split()))
 
 
 def ok(topic: str, text: str) -> Finding:

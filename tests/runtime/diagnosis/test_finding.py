@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from glandseg.runtime.diagnosis.finding import hide_home, note, ok, problem
+from glandseg.runtime.errors import shorten
 
 
 @pytest.fixture(autouse=True)
@@ -32,3 +33,10 @@ def test_a_home_that_is_no_ones_stays(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_lines_are_joined() -> None:
     assert ok("x", "first\n  second").text == "first second"
+
+
+def test_the_name_of_this_host_is_not_told() -> None:
+    error = "CUDA failure 35: driver too old ; GPU=-1 ; hostname=pathology-ws3 ; file=provider.cc"
+    assert "pathology-ws3" not in problem("device", error).text
+    assert "pathology-ws3" not in shorten(RuntimeError(error))
+    assert "file=provider.cc" in shorten(RuntimeError(error))
