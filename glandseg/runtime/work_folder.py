@@ -1,32 +1,22 @@
-"""The folder of a slide's unfinished work: one process at a time, continued if its facts are the same.
-
-The lock file is removed while it is still held, never afterwards: a process that opened it meanwhile finds
-that what it locked has no name any more, and is refused, where one that came later has a lock of its own.
-"""
+"""The folder of a slide's unfinished work: one process at a time, continued if its facts are the same."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
-
 from glandseg.runtime.errors import EnvironmentLacksError
+from glandseg.runtime.folder_lock import LOCK, PID_LOCK, lock_folder
 from glandseg.runtime.moves import move, remove
 from glandseg.runtime.own_files import check_own_folder, is_link
 from glandseg.runtime.staging import explain_disk_errors, made_folder, put_back
 
 FACTS = "job.json"
-LOCK = "lock"
-PID_LOCK = "lock.pid"  # where the file system has no locks: it holds the process and the host
 _PROGRESS = (".windows", ".jsonl")  # of files that a later run continues with, besides the facts
-_TRIES = 5
-_NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS)
 
 
 @contextlib.contextmanager
@@ -48,7 +38,7 @@ def open_work_folder(
             user's or holds links, or vanishes.
     """
     work = folder / f".{stem}.glandseg"
-    with explain_disk_errors(folder), made_folder(folder), _lock(work), _explain_loss(work):
+    with explain_disk_errors(folder), made_folder(folder), lock_folder(work), _explain_loss(work):
         try:
             check_own_folder(work)
             put_back(work, folder)
@@ -71,63 +61,6 @@ def _explain_loss(work: Path) -> Iterator[None]:
             f"{work.parent}: was moved or removed while the slide was worked on; nothing was written there. "
             "Give the same command again."
         ) from error
-
-
-@contextlib.contextmanager
-def _lock(work: Path) -> Iterator[None]:
-    _make(work)
-    lock = _acquire(work)
-    try:
-        yield
-    finally:
-        _release(lock, work)
-
-
-def _make(work: Path) -> None:
-    """Make the folder, or check the one that is there; one that a process removes meanwhile is made again."""
-    for _ in range(_TRIES):
-        with contextlib.suppress(FileExistsError):
-            work.mkdir()
-            return
-        with contextlib.suppress(FileNotFoundError):
-            check_own_folder(work)
-            return
-
-
-def _acquire(work: Path) -> BaseFileLock:
-    """Lock the folder: by the system, else by a file that names the process.
-
-    Raises:
-        EnvironmentLacksError: Another process has locked it.
-        OSError: The lock file cannot be written.
-    """
-    lock: BaseFileLock = FileLock(work / LOCK)
-    try:
-        try:
-            lock.acquire(timeout=0)
-        except OSError as error:
-            if error.errno not in _NO_LOCKS:
-                raise
-            lock = SoftFileLock(work / PID_LOCK)
-            lock.acquire(timeout=0)
-    except Timeout:
-        raise EnvironmentLacksError(
-            f"{work.parent}: another glandseg is at work on this slide. Let it end, or give another --out. "
-            f"If none runs on any computer, remove {work.name}."
-        ) from None
-    return lock
-
-
-def _release(lock: BaseFileLock, work: Path) -> None:
-    """Remove the lock file, and the folder if it is empty, then release the lock."""
-    for end in (  # each may fail: Windows removes no open file, and a folder must be empty
-        (work / LOCK).unlink,
-        work.rmdir,
-        lock.release,
-        work.rmdir,
-    ):
-        with contextlib.suppress(OSError):
-            end()
 
 
 def _settle_facts(work: Path, facts: Mapping[str, Any], say: Callable[[str], None]) -> None:

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -14,8 +15,9 @@ import pytest
 from filelock import FileLock
 
 from glandseg.runtime.errors import EnvironmentLacksError
+from glandseg.runtime.folder_lock import LOCK, PID_LOCK
 from glandseg.runtime.staging import OLDER, move_into_place
-from glandseg.runtime.work_folder import LOCK, PID_LOCK, open_work_folder
+from glandseg.runtime.work_folder import open_work_folder
 
 FACTS = {"slide": "abc", "scales": [1.0]}
 
@@ -221,3 +223,25 @@ def test_maps_and_whole_outputs_are_not_kept(tmp_path: Path) -> None:
             (work / name).write_text("some")
         raise RuntimeError
     assert sorted(path.name for path in work.iterdir()) == ["finished.windows", "job.json", "unread.jsonl"]
+
+
+def test_processes_that_come_and_go_never_meet(tmp_path: Path) -> None:
+    """Threads stand for them, for each opens the lock file by itself."""
+    inside, faults = tmp_path / "inside", list[BaseException]()
+
+    def come() -> None:
+        try:
+            with open_work_folder(tmp_path, "slide", FACTS, lambda text: None):
+                inside.touch(exist_ok=False)
+                inside.unlink()
+        except Exception as error:
+            if "another glandseg" not in str(error):
+                faults.append(error)
+
+    threads = [threading.Thread(target=lambda: [come() for _ in range(20)]) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert faults == []
+    assert list(tmp_path.iterdir()) == []
