@@ -238,7 +238,11 @@ def test_processes_that_come_and_go_never_meet(tmp_path: Path) -> None:
             if "another glandseg" not in str(error):
                 faults.append(error)
 
-    threads = [threading.Thread(target=lambda: [come() for _ in range(20)]) for _ in range(4)]
+    def come_often() -> None:
+        for _ in range(20):
+            come()
+
+    threads = [threading.Thread(target=come_often) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
