@@ -65,7 +65,7 @@ def describe_error(error: Exception, arguments: Sequence[str] = ()) -> tuple[str
     """Return an error's message and its exit code."""
     if isinstance(error, typer.TyperException):
         message = getattr(error, "format_message", error.__str__)()
-        return f"{message} {_hint(arguments)}See glandseg --help.", BadInputError.exit_code
+        return f"{message.rstrip('.')}. {_hint(arguments)}See glandseg --help.", BadInputError.exit_code
     if isinstance(error, GlandsegError):
         return str(error), error.exit_code
     if isinstance(error, MemoryError):
