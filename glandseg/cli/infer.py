@@ -63,6 +63,10 @@ def infer(
     max_unread: Annotated[
         float, typer.Option(help="Share of the tissue that may be unreadable before the slide fails.")
     ] = 0.01,
+    csv_decimal: Annotated[
+        str,
+        typer.Option(help='Decimal mark of the table: "." or ","; with "," columns are separated by ";".'),
+    ] = ".",
     profile: Annotated[
         Path | None, typer.Option(help="Write a trace that ui.perfetto.dev opens, and print stage times.")
     ] = None,
@@ -89,6 +93,7 @@ def infer(
         batch=batch,
         max_ram_gib=max_ram,
         max_unread=max_unread,
+        csv_decimal=csv_decimal,
     )
     slides = leave_out_masks(expand_patterns(slides))
     check_names(slides, out)

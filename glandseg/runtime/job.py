@@ -109,20 +109,22 @@ class Job:
             findings = Findings(
                 glands=glands,
                 plane=run.base.plane,
+                extent_px=self._measure_extent_px(run),
                 slide_sha256=self.sha256,
                 model_sha256=self.model.sha256,
                 unread=ledger.list_features(self.sha256),
             )
             with self.trace.span("write"):
-                write_findings(
+                notes = write_findings(
                     findings,
                     self.work,
                     names,
                     self._describe(run),
                     thumbnail=survey.thumbnail,
                     thumbnail_px_per_px=run.base.plane.um_per_px / survey.um_per_px,
+                    csv_decimal=self.settings.csv_decimal,
                 )
-            result = self._sum_up(findings, tissue, survey, ledger, run)
+            result = self._sum_up(findings, tissue, survey, ledger, run, notes)
         self._write_record(self.work / names[-1], result, ledger, run)
         return result
 
@@ -191,7 +193,13 @@ class Job:
             min_lumen_um2=self.settings.min_lumen_um2,
             threshold=self.settings.threshold,
             tolerance_px=TOLERANCE_PX,
+            extent_px=self._measure_extent_px(run),
         )
+
+    def _measure_extent_px(self, run: WindowRun) -> tuple[float, float]:
+        """Return the slide's width and height in px of the base plane."""
+        l0_per_px = run.base.plane.l0_per_px
+        return self.slide.width_l0 / l0_per_px, self.slide.height_l0 / l0_per_px
 
     @cached_property
     def _infer(self) -> Infer:
@@ -201,7 +209,13 @@ class Job:
         return describe_frame(self.slide, run.base.plane)
 
     def _sum_up(
-        self, findings: Findings, tissue: TissueMask, survey: Survey, ledger: Ledger, run: WindowRun
+        self,
+        findings: Findings,
+        tissue: TissueMask,
+        survey: Survey,
+        ledger: Ledger,
+        run: WindowRun,
+        notes: list[str],
     ) -> Result:
         """Sum up what was found.
 
@@ -226,7 +240,7 @@ class Job:
             windows=run.count_stored(),
             network_share=round(network_s / max(times["windows"].busy_s, 1e-9), 4),
             seconds={name: stage.busy_s for name, stage in times.items()},
-            warnings=list_warnings(findings, tissue, survey.is_dark, ledger, self.slide),
+            warnings=(*list_warnings(findings, tissue, survey.is_dark, ledger, self.slide), *notes),
         )
 
     def _write_record(self, path: Path, result: Result, ledger: Ledger, run: WindowRun) -> None:

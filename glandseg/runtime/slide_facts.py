@@ -16,7 +16,16 @@ from glandseg.runtime.slides.reader import Slide
 from glandseg.runtime.slides.resolution import warn_of_scale
 from glandseg.runtime.tissue.tissue_mask import TissueMask
 
-_AFTERWARDS = ("threshold", "min_gland_um2", "min_lumen_um2", "batch", "max_ram_gib", "max_unread", "roi")
+_AFTERWARDS = (
+    "threshold",
+    "min_gland_um2",
+    "min_lumen_um2",
+    "batch",
+    "max_ram_gib",
+    "max_unread",
+    "csv_decimal",
+    "roi",
+)
 
 
 def describe_slide(slide: Slide, plane: TiledPlane) -> str:

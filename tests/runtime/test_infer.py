@@ -128,13 +128,15 @@ def check_agreement(result: Result, out: Path) -> Outputs:
     assert len(outputs.features) == len(outputs.rows) == outputs.record["result"]["glands"] == result.glands
     assert [feature["id"] for feature in outputs.features] == [row["id"] for row in outputs.rows]
     width_l0, height_l0 = map(int, outputs.record["slide"]["size_l0"].split(" x "))
-    frame = shapely.box(0, 0, width_l0, height_l0).buffer(float(outputs.record["slide"]["l0_per_model_px"]))
+    frame = shapely.box(-0.01, -0.01, width_l0 + 0.01, height_l0 + 0.01)
     for feature in outputs.features:
         outline = shape(feature["geometry"])
         assert outline.is_valid
         assert outline.within(frame)
-    mask_mm2 = np.count_nonzero(outputs.mask) * UM_PER_PX**2 / 1e6
-    assert mask_mm2 == pytest.approx(result.gland_mm2, rel=0.03, abs=1e-3)
+    l0_per_px = float(outputs.record["slide"]["l0_per_model_px"])
+    canvas = shapely.box(0, 0, *(side * l0_per_px for side in outputs.mask.shape[::-1]))
+    covered_px2 = sum(shape(feature["geometry"]).intersection(canvas).area for feature in outputs.features)
+    assert np.count_nonzero(outputs.mask) == pytest.approx(covered_px2 / l0_per_px**2, rel=0.03, abs=500)
     assert not list(out.glob(".glandseg-*"))
     return outputs
 
@@ -186,7 +188,7 @@ def test_the_mask_is_the_plane_and_agrees_with_the_outlines(
     write_slide(tmp_path / "disks.tif", picture, um_per_px)
     outputs = Outputs.read(run(tmp_path / "disks.tif"))
     l0_per_px = UM_PER_PX / um_per_px
-    assert outputs.mask.shape == (np.ceil(HEIGHT / l0_per_px), np.ceil(WIDTH / l0_per_px))
+    assert outputs.mask.shape == (HEIGHT // l0_per_px, WIDTH // l0_per_px)
     y_l0, x_l0 = ((np.argwhere(np.ones_like(outputs.mask)) + 0.5) * l0_per_px).T
     inside = np.zeros(len(x_l0), bool)
     for feature in outputs.features:
@@ -205,7 +207,7 @@ def test_the_mask_of_a_wide_slide_is_a_pyramid(tmp_path: Path, run: Callable[...
             (40, 2100),
             (20, 1050),
             (10, 525),
-            (5, 263),
+            (5, 262),
         ]
 
 
@@ -478,7 +480,7 @@ def test_tiny_slides(size: tuple[int, int], red: int, tmp_path: Path, run: Calla
     picture = np.full((*size, 3), (red, 90, 90), np.uint8)
     result = run(write_png(tmp_path / "tiny.png", picture), mpp=0.5)
     outputs = check_agreement(result, tmp_path)
-    assert outputs.mask.shape == tuple(np.ceil(np.array(size) * 0.5 / UM_PER_PX))
+    assert outputs.mask.shape == tuple(np.maximum(np.array(size) * 0.5 // UM_PER_PX, 1))
     large = size[0] * size[1] * 0.25 > 400
     assert result.glands == (1 if red and large else 0)
 
