@@ -70,6 +70,7 @@ def test_every_option_is_taken(slide: Path, tmp_path: Path, red_model: Path, run
         "--threads": 1,
         "--max-ram": 1.5,
         "--max-unread": 0.5,
+        "--csv-decimal": ",",
         "--profile": tmp_path / "trace.json",
     }
     words = [word for pair in options.items() for word in pair]
@@ -78,6 +79,7 @@ def test_every_option_is_taken(slide: Path, tmp_path: Path, red_model: Path, run
     events = json.loads((tmp_path / "trace.json").read_text(encoding="utf-8"))["traceEvents"]
     assert {event["ph"] for event in events} == {"M", "X"}
     assert any(line.startswith("network ") for line in outcome.out)
+    assert (tmp_path / "out" / "one.glands.csv").read_text(encoding="utf-8").startswith("slide;id;number;")
     record = (tmp_path / "out" / "one.run.json").read_text(encoding="utf-8")
     for fact in (
         '"threshold": 0.4',
@@ -86,6 +88,7 @@ def test_every_option_is_taken(slide: Path, tmp_path: Path, red_model: Path, run
         '"flips": true',
         '"max_ram_gib": 1.5',
         '"max_unread": 0.5',
+        '"csv_decimal": ","',
         '"tissue_mask": false',
         '"min_gland_um2": 10.0',
     ):

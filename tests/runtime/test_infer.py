@@ -275,6 +275,40 @@ def test_small_glands_and_lumina_go(
 # The same result, and nothing in it that tells who made it
 
 
+def test_a_gland_has_the_same_id_when_only_a_region_is_run(
+    draw_disks: DrawDisks, tmp_path: Path, run: Callable[..., Result]
+) -> None:
+    disks = [(x, y, 40.0 + y / 50) for y in (150.0, 700.0, 1500.0) for x in (200.0, 900.0, 1700.0)]
+    write_slide(tmp_path / "disks.tif", draw_disks(2000, 1700, disks, []), 0.5)
+    region = shapely.box(600, 500, 2000, 1700)  # holds four disks
+    (tmp_path / "roi.geojson").write_text(shapely.to_geojson(region), encoding="utf-8")
+    everything = Outputs.read(run(tmp_path / "disks.tif", tmp_path / "all"))
+    part = Outputs.read(run(tmp_path / "disks.tif", tmp_path / "part", roi=tmp_path / "roi.geojson"))
+    assert (len(everything.features), len(part.features)) == (9, 4)
+    geometries = {feature["id"]: feature["geometry"] for feature in everything.features}
+    assert len(geometries) == 9
+    for feature in part.features:
+        assert geometries[feature["id"]] == feature["geometry"]
+
+
+def test_the_decimal_mark_changes_the_table_alone(
+    picture: Pixels, tmp_path: Path, run: Callable[..., Result]
+) -> None:
+    write_slide(tmp_path / "disks.tif", picture, 0.5)
+    point, comma = (
+        [path.read_bytes() for path in run(tmp_path / "disks.tif", tmp_path / name, csv_decimal=mark).outputs]
+        for name, mark in (("point", "."), ("comma", ","))
+    )
+    assert [one == other for one, other in zip(point[:4], comma[:4], strict=True)] == [
+        True,
+        True,
+        False,
+        True,
+    ]
+    swapped = point[2].replace(b",", b";").replace(b".", b",")
+    assert comma[2] == swapped
+
+
 def test_batch_and_threads_change_no_byte(
     picture: Pixels, tmp_path: Path, red_model: Path, model: ModelFile
 ) -> None:

@@ -32,6 +32,8 @@ def test_the_defaults_hold() -> None:
         ({"min_gland_um2": math.nan}, "--min-gland-um2"),
         ({"min_lumen_um2": math.inf}, "--min-lumen-um2"),
         ({"batch": 0}, "--batch"),
+        ({"csv_decimal": ";"}, "--csv-decimal"),
+        ({"csv_decimal": ""}, "--csv-decimal"),
     ],
 )
 def test_what_makes_no_sense_is_refused(setting: dict[str, Any], option: str) -> None:
