@@ -519,6 +519,14 @@ def test_tiny_slides(size: tuple[int, int], red: int, tmp_path: Path, run: Calla
     assert result.glands == (1 if red and large else 0)
 
 
+def test_outlines_that_are_large_for_qupath_are_warned_about(
+    picture: Pixels, tmp_path: Path, run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("glandseg.runtime.outlines.geojson._LARGE_BYTES", 1000)
+    (warning,) = run(write_png(tmp_path / "disks.png", picture), mpp=0.5).warnings
+    assert "QuPath needs 1 GiB of memory" in warning
+
+
 def test_a_slide_coarser_than_the_model_is_warned_about(
     draw_disks: DrawDisks, tmp_path: Path, run: Callable[..., Result]
 ) -> None:
