@@ -9,7 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from glandseg.runtime.engine.flavour import Flavour
-from glandseg.runtime.engine.inspector import LayerCount, check_share, count_engine, count_network
+from glandseg.runtime.engine.inspector import (
+    LayerCount,
+    check_share,
+    count_engine,
+    count_network,
+    describe_doubt,
+)
 from glandseg.runtime.engine.log import find_reason
 from glandseg.runtime.engine.network import Parsed, parse_network
 from glandseg.runtime.engine.progress import PERCENT, Advance, interrupts_noted, open_progress
@@ -49,10 +55,17 @@ class BuildSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Built:
-    """A plan that was built, and what its layers compute in."""
+    """A plan that was built, and what its layers compute in.
+
+    Attributes:
+        plan: TensorRT's own bytes.
+        count: of its layers.
+        doubt: what a user should know of the count; empty where it is as expected.
+    """
 
     plan: bytes
     count: LayerCount
+    doubt: str = ""
 
 
 def build_engine(onnx: Path, settings: BuildSettings, flavour: Flavour, advance: Advance) -> Built:
@@ -67,7 +80,7 @@ def build_engine(onnx: Path, settings: BuildSettings, flavour: Flavour, advance:
     Raises:
         BadInputError: if TensorRT cannot read the model, or cannot build for the targets.
         EnvironmentLacksError: if TensorRT cannot start here.
-        GlandsegError: if it cannot build the engine, or built one that falls short of the precision.
+        GlandsegError: if it cannot build the engine, or the network falls short of the precision.
         KeyboardInterrupt: if the user stopped it.
     """
     flavour.check_targets(settings.targets)
@@ -78,9 +91,8 @@ def build_engine(onnx: Path, settings: BuildSettings, flavour: Flavour, advance:
     config = _configure(parsed, settings)
     with _kept_timings(config, flavour, settings.timings):
         plan = _run_builder(parsed, config, onnx, advance)
-    count = count_engine(plan, flavour, parsed.log) or count
-    check_share(count, settings.precision, onnx.name)
-    return Built(plan=plan, count=count)
+    built = count_engine(plan, flavour, parsed.log) or count
+    return Built(plan=plan, count=built, doubt=describe_doubt(built, settings.precision))
 
 
 def _check_parsed(parsed: Parsed, onnx: Path) -> None:
@@ -96,15 +108,27 @@ def _configure(parsed: Parsed, settings: BuildSettings) -> Any:
     config.set_memory_pool_limit(module.MemoryPoolType.WORKSPACE, settings.workspace_bytes)
     config.clear_flag(module.BuilderFlag.TF32)  # float32 means float32
     config.profiling_verbosity = module.ProfilingVerbosity.DETAILED  # the inspector lists types only then
-    profile = parsed.builder.create_optimization_profile()
-    name = parsed.network.get_input(0).name
-    profile.set_shape(name, *[settings.profile] * 3)  # least, best and most are one
-    config.add_optimization_profile(profile)
+    _fix_shape(parsed, config, settings.profile)
     if settings.targets:
         config.num_compute_capabilities = len(settings.targets)
         for i, target in enumerate(settings.targets):
             config.set_compute_capability(getattr(module.ComputeCapability, target.upper()), i)
     return config
+
+
+def _fix_shape(parsed: Parsed, config: Any, shape: tuple[int, ...]) -> None:
+    """Let the engine take one shape alone.
+
+    TensorRT for RTX compiles kernels for free shapes while it runs, which may turn last bits in mid-slide:
+    it takes a shape that is fixed in the network.
+    """
+    windows = parsed.network.get_input(0)
+    if parsed.flavour.is_rtx:
+        windows.shape = shape
+        return
+    profile = parsed.builder.create_optimization_profile()
+    profile.set_shape(windows.name, *[shape] * 3)  # least, best and most are one
+    config.add_optimization_profile(profile)
 
 
 def _run_builder(parsed: Parsed, config: Any, onnx: Path, advance: Advance) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -24,11 +24,14 @@ from glandseg.runtime.engine.places import (
     find_cache,
     keep_plan,
     list_places,
+    place_aside,
 )
 from glandseg.runtime.engine.progress import Advance
 from glandseg.runtime.engine.sidecar import read_sidecar, write_sidecar
-from glandseg.runtime.errors import BadInputError
+from glandseg.runtime.errors import BadInputError, EnvironmentLacksError
 from glandseg.runtime.model_file import hash_file
+
+STALE_CURE = "`glandseg infer --device trt` builds it again."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +61,8 @@ def find_engine(
     targets: Sequence[str] = (),
     package: str | None = None,
     trust: bool = False,
+    aside: bool = False,
+    rebuild: bool = True,
     cache: Path | None = None,
     say: Say = lambda line: None,
     advance: Advance = lambda done, total, note: None,
@@ -69,8 +74,11 @@ def find_engine(
         batch: windows that go in at once; none takes those of the plan that is there, or 8.
         precision: "float32", "float16", "int8", or "auto" for float16 where its file lies beside NAME.onnx.
         targets: GPUs to build for, "sm89"; TensorRT for RTX alone can.
-        package: the TensorRT to use, "tensorrt" or "tensorrt_rtx"; none takes the one installed.
+        package: the TensorRT to use, "tensorrt" or "tensorrt_rtx"; none takes that of the plan that is there,
+            else the one installed.
         trust: load a plan that has no sidecar of its own.
+        aside: keep the plan in the cache under a name of its batch, and look for it there alone.
+        rebuild: build an engine where none fits; else that is an error.
         cache: folder for what cannot be kept beside the model; none takes the user's.
         say: is told why an engine is built, and what came of it.
         advance: is told the percent of a build, 100, and its phase.
@@ -78,6 +86,7 @@ def find_engine(
     Raises:
         BadInputError: if the model or the plan cannot be used.
         EnvironmentLacksError: if there is no TensorRT, no GPU that it needs, or no place to write.
+        StaleEngineError: if no plan fits and none may be built.
         GlandsegError: if no engine can be built in that precision.
     """
     cache = cache or find_cache()
@@ -85,12 +94,30 @@ def find_engine(
     onnx = given.with_suffix(".onnx") if given else choose_onnx(model, precision, say)
     if given and not onnx.is_file():
         return _open_alone(given)
-    flavour = find_flavour(package or (RTX if targets else None))
+    beside = given or onnx.with_suffix(PLAN_SUFFIX)
+    flavour = find_flavour(package or (RTX if targets else _find_package(beside)))
     order = make_order(onnx, batch, tuple(targets), flavour, cache)
     places = [given] if given else list_places(onnx, order.sha256, cache)
-    found = (_open_plan(plan, order, batch, trust, say) for plan in places if plan.is_file())
+    if aside:
+        places = [place_aside(onnx, order.sha256, order.settings.batch, cache)]
+    refused: list[str] = []
+    found = (_open_plan(plan, order, batch, trust, refused.append) for plan in places if plan.is_file())
     engine = next(filter(None, found), None)
+    if engine is None and not rebuild:
+        raise StaleEngineError(f"{refused[0] if refused else f'{beside}: no such plan.'}")
+    for reason in refused:
+        say(f"{reason} It is not used.")
     return engine or make_engine(order, places, say, advance)
+
+
+def _find_package(plan: Path) -> str | None:
+    """Return the TensorRT that built a plan, where it can be imported; None lets any be taken."""
+    try:
+        package = read_sidecar(plan).package
+        find_flavour(package)
+    except (BadInputError, EnvironmentLacksError):
+        return None
+    return package
 
 
 def make_engine(order: Order, places: Sequence[Path], say: Say, advance: Advance) -> EngineFile:
@@ -105,6 +132,8 @@ def make_engine(order: Order, places: Sequence[Path], say: Say, advance: Advance
     say(f"{order.onnx.name}: building an engine with {order.flavour}")
     built = build_engine(order.onnx, order.settings, order.flavour, advance)
     share = built.count.share(order.settings.precision)
+    if built.doubt:
+        say(f"{order.onnx.name}: {built.doubt}")
     facts = replace(
         order.describe(),
         share=round(share, 4),
@@ -124,11 +153,13 @@ def make_engine(order: Order, places: Sequence[Path], say: Say, advance: Advance
     return EngineFile(path=path, facts=read_sidecar(path), card=order.card, flavour=order.flavour, built=True)
 
 
-def _open_plan(plan: Path, order: Order, batch: int | None, trust: bool, say: Say) -> EngineFile | None:
+def _open_plan(
+    plan: Path, order: Order, batch: int | None, trust: bool, refuse: Callable[[str], None]
+) -> EngineFile | None:
     try:
         facts = _check_plan(plan, order, batch, trust)
     except StaleEngineError as error:
-        say(f"{error} It is not used.")
+        refuse(str(error))
         return None
     return EngineFile(path=plan, facts=facts, card=order.card, flavour=order.flavour, built=False)
 
@@ -139,9 +170,7 @@ def _check_plan(plan: Path, order: Order, batch: int | None, trust: bool) -> Fin
         found = read_sidecar(plan)
     except BadInputError as error:
         if not trust:
-            raise BadInputError(
-                f"{error} Remove {plan.name} to have it built again, or say that you trust it."
-            ) from None
+            raise BadInputError(f"{error} Remove {plan.name} to have it built again.") from None
         return replace(needed, plan_sha256=hash_file(plan))
     if batch is None:
         needed = replace(needed, profile=found.profile)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glandseg.runtime.card import ModelCard
+from glandseg.runtime.engine.find import STALE_CURE
+from glandseg.runtime.engine.fingerprint import StaleEngineError, check_fingerprint
+from glandseg.runtime.engine.sidecar import read_sidecar
 from glandseg.runtime.errors import BadInputError, EnvironmentLacksError, GlandsegError
 from glandseg.runtime.model_file import (
     BUNDLED,
@@ -22,6 +24,8 @@ from glandseg.runtime.model_file import (
     check_model,
     find_name,
     find_record,
+    hash_file,
+    list_recorded,
 )
 from glandseg.runtime.network.backend import ModelBackend, Network
 from glandseg.runtime.network.parity import Parity, check_parity, measure_parity
@@ -125,15 +129,28 @@ def list_others(model: Path) -> list[Path]:
 
 
 def open_engine(path: Path) -> AbstractContextManager[ModelBackend]:
-    """Open a TensorRT engine to run it.
+    """Open a TensorRT engine as it is, to run it: it is never built again, for that would judge another.
 
     Raises:
         EnvironmentLacksError: if it cannot run on this machine.
-        GlandsegError: if it is damaged or does not fit what is here.
+        GlandsegError: if it is damaged, stale or does not fit what is here.
     """
-    from glandseg.runtime.network.devices import open_backend
+    from glandseg.runtime.network.devices import open_engine_only
 
-    return open_backend(path, device="trt")
+    check_plan(path)
+    return open_engine_only(path)
+
+
+def check_plan(path: Path) -> None:
+    """Hold an engine against its sidecar and the ONNX file beside it, which needs no GPU.
+
+    Raises:
+        BadInputError: if it has no sidecar.
+        StaleEngineError: if it is damaged, or was built from another ONNX file.
+    """
+    facts, onnx = read_sidecar(path), path.with_suffix(".onnx")
+    here = hash_file(onnx) if onnx.is_file() else facts.onnx_sha256
+    check_fingerprint(path, facts, replace(facts, onnx_sha256=here, targets=()))
 
 
 def _verify_other(
@@ -145,6 +162,8 @@ def _verify_other(
             return _compare(path, backend, reference, tiles)
     except EnvironmentLacksError as error:
         return Verdict(file=path.name, state=UNCHECKED, text=_drop_folder(error, path))
+    except StaleEngineError as error:
+        return Verdict(file=path.name, state=FAILED, text=f"stale, {_drop_folder(error, path)} {STALE_CURE}")
     except GlandsegError as error:
         return Verdict(file=path.name, state=FAILED, text=_drop_folder(error, path))
 
@@ -162,11 +181,7 @@ def _open_whole(path: Path, check_graph: CheckGraph | None) -> Session:
 
 def _check_record(path: Path) -> None:
     record = find_record(path)
-    try:
-        recorded = path.name in json.loads(record.read_text(encoding="utf-8"))["files"]
-    except (OSError, ValueError, KeyError, TypeError):
-        recorded = False
-    if not recorded:
+    if not (record.is_file() and path.name in list_recorded(record)):
         raise BadInputError(
             f"{path}: no record {record.name} beside it tells its hash: renamed, or copied without it. "
             "Put both back under the names they had, or export again."

@@ -175,7 +175,9 @@ def test_a_plan_without_sidecar_is_refused_unless_trusted(model: Path, find_one:
 def test_a_foreign_sidecar_is_refused(model: Path, find_one: Find, content: str) -> None:
     plan = find_one(model).path
     find_sidecar(plan).write_text(content)
-    with pytest.raises(BadInputError, match=r"small\.fp16\.engine\.json: .* or say that you trust it"):
+    with pytest.raises(
+        BadInputError, match=r"small\.fp16\.engine\.json: .* Remove small.fp16.engine to have it"
+    ):
         find_one(model)
 
 
@@ -245,7 +247,7 @@ def test_an_rtx_plan_must_serve_the_gpu(
     assert not find_one(model).built
     set_machine(monkeypatch, gpu="RTX 4090", compute_capability="8.9", driver="590.2", cuda="13.1")
     engine = find_one(model)
-    assert engine.built and engine.facts.targets == () and engine.facts.gpu == "RTX 4090"
+    assert engine.built and engine.facts.targets == ("sm89",) and engine.facts.gpu == "RTX 4090"
     assert "targets: built for sm86, here sm89." in said[2]
 
 

@@ -159,7 +159,7 @@ def test_either_wheel_will_do(wheel: str, monkeypatch: pytest.MonkeyPatch) -> No
     [
         ("BFCArena: Failed to allocate memory for requested buffer of size 99", EnvironmentLacksError),
         ("CUDA failure 2: out of memory", EnvironmentLacksError),
-        ("shapes differ", RuntimeError),
+        ("shapes differ", BadInputError),
     ],
 )
 def test_too_large_a_batch_is_told(
@@ -171,7 +171,7 @@ def test_too_large_a_batch_is_told(
 
     with Session(red_model, device="cpu") as session:
         monkeypatch.setattr(session._network, "_session", Full())
-        with pytest.raises(kind, match=says if kind is RuntimeError else "5 windows at once.*--batch"):
+        with pytest.raises(kind, match=says if kind is BadInputError else "5 windows in one batch.*--batch"):
             session.infer(windows)
 
 
