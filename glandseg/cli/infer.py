@@ -57,7 +57,10 @@ def infer(
     require_gpu: Annotated[
         bool, typer.Option("--require-gpu", help="Fail rather than run on the CPU.")
     ] = False,
-    batch: Annotated[int, typer.Option(help="Windows a call of the network, at most.")] = 8,
+    batch: Annotated[
+        int | None,
+        typer.Option(help="Maximum batch size, in windows; by default 8, or what the engine was built for."),
+    ] = None,
     threads: Annotated[int, typer.Option(help="CPU threads of the network; 0 takes all.")] = 0,
     max_ram: Annotated[float, typer.Option(help="GiB of memory to stay within.")] = 2.0,
     max_unread: Annotated[
@@ -76,7 +79,7 @@ def infer(
     A run that was cut off goes on where it was when the same command is given again.
     """
     from glandseg.runtime.model_file import find_model
-    from glandseg.runtime.network.devices import open_backend
+    from glandseg.runtime.network.devices import BATCH, open_backend
     from glandseg.runtime.settings import ADAPTIVE, InferSettings, parse_scales
     from glandseg.runtime.trace import Trace
 
@@ -90,7 +93,7 @@ def infer(
         min_lumen_um2=min_lumen_um2,
         tissue_mask=tissue_mask,
         roi=roi,
-        batch=batch,
+        batch=BATCH if batch is None else batch,
         max_ram_gib=max_ram,
         max_unread=max_unread,
         csv_decimal=csv_decimal,

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from glandseg.runtime.engine.flavour import Flavour
@@ -20,6 +21,7 @@ from glandseg.runtime.engine.log import find_reason
 from glandseg.runtime.engine.network import Parsed, parse_network
 from glandseg.runtime.engine.progress import PERCENT, Advance, interrupts_noted, open_progress
 from glandseg.runtime.errors import BadInputError, GlandsegError
+from glandseg.runtime.ports import check_ports
 from glandseg.runtime.staging import write_whole
 from glandseg.runtime.windows import WINDOW_PX
 
@@ -86,6 +88,8 @@ def build_engine(onnx: Path, settings: BuildSettings, flavour: Flavour, advance:
     flavour.check_targets(settings.targets)
     parsed = parse_network(onnx, flavour)
     _check_parsed(parsed, onnx)
+    inputs, outputs = _list_ports(parsed.network)
+    check_ports(onnx, inputs, outputs)
     count = count_network(parsed.network)
     check_share(count, settings.precision, onnx.name)
     config = _configure(parsed, settings)
@@ -101,6 +105,17 @@ def _check_parsed(parsed: Parsed, onnx: Path) -> None:
         raise BadInputError(
             f"{onnx}: {parsed.flavour} cannot read it: {parsed.errors[0]}{more}. Export the model again."
         )
+
+
+def _list_ports(network: Any) -> tuple[list[Any], list[Any]]:
+    """List what goes into a network and comes out, as ONNX Runtime spells it."""
+
+    def spell(tensor: Any) -> Any:
+        shape = [None if side < 0 else side for side in tensor.shape]
+        return SimpleNamespace(name=tensor.name, shape=shape, type=f"tensor({tensor.dtype.name.lower()})")
+
+    inputs = [spell(network.get_input(i)) for i in range(network.num_inputs)]
+    return inputs, [spell(network.get_output(i)) for i in range(network.num_outputs)]
 
 
 def _configure(parsed: Parsed, settings: BuildSettings) -> Any:

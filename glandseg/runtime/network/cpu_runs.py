@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from glandseg.runtime.errors import BadInputError, EnvironmentLacksError, shorten
 from glandseg.runtime.network.model_opening import lacks_memory, open_on_cpu, read_session_card
-from glandseg.runtime.network.ports import INPUT, OUTPUT, check_answers
+from glandseg.runtime.ports import INPUT, OUTPUT, check_answers
 from glandseg.runtime.windows import WINDOW_PX
 
 

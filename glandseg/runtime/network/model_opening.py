@@ -8,8 +8,8 @@ from typing import Any
 
 from glandseg.runtime.card import CardError, ModelCard, read_card
 from glandseg.runtime.errors import BadInputError, EnvironmentLacksError, shorten
-from glandseg.runtime.network.ports import check_ports
 from glandseg.runtime.one_file import check_one_file
+from glandseg.runtime.ports import check_ports
 
 _INSTALL = 'pip install "glandseg[cpu]" (or "glandseg[gpu]" with an NVIDIA GPU)'
 _CPU = ["CPUExecutionProvider"]
@@ -118,7 +118,7 @@ def read_session_card(path: Path, session: Any, batch: int | None = None) -> Mod
         raise BadInputError(
             f"{path}: not a model of glandseg, {shorten(error)}. Give one that `glandseg export` made."
         ) from None
-    check_ports(path, session, batch)
+    check_ports(path, session.get_inputs(), session.get_outputs(), batch)
     return card
 
 

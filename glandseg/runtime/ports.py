@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +17,21 @@ _ANSWER = (len(CLASSES), WINDOW_PX, WINDOW_PX)
 _CURE = "Give a model that `glandseg export` made."
 
 
-def check_ports(path: Path, session: Any, batch: int | None = None) -> None:
+def check_ports(path: Path, inputs: Sequence[Any], outputs: Sequence[Any], batch: int | None = None) -> None:
     """Refuse a graph that does not turn windows into probabilities.
 
     Args:
         path: of the model, for the message.
-        session: of ONNX Runtime, on the model.
+        inputs: of the graph, each with its `name`, `shape` and `type`, as ONNX Runtime spells them.
+        outputs: of the graph.
         batch: that the session was fixed to; None where the batch must be free.
 
     Raises:
         BadInputError: if a name, type, rank, size or number of inputs or outputs is another.
     """
     sides = (
-        ("takes", session.get_inputs(), INPUT, _WINDOW),
-        ("answers with", session.get_outputs(), OUTPUT, _ANSWER),
+        ("takes", inputs, INPUT, _WINDOW),
+        ("answers with", outputs, OUTPUT, _ANSWER),
     )
     for verb, ports, name, shape in sides:
         if fault := _find_fault(ports, name, shape, batch):
@@ -56,7 +58,7 @@ def check_answers(answers: Any, windows: int, where: str) -> None:
         )
 
 
-def _find_fault(ports: Any, name: str, shape: tuple[int, ...], batch: int | None) -> str | None:
+def _find_fault(ports: Sequence[Any], name: str, shape: tuple[int, ...], batch: int | None) -> str | None:
     """Return how ports differ from the one that is expected, None where they do not."""
     names = ", ".join(f"'{show(port.name, 40)}'" for port in ports)
     if [port.name for port in ports] != [name]:
