@@ -33,7 +33,12 @@ _HOST = re.compile(r"\bhostname=\S*\s*;?\s*")  # ONNX Runtime names the machine 
 
 def shorten(error: Exception, most: int = 160) -> str:
     """Return a library's error on one line of at most `most` characters, without the machine's name."""
-    return show(_HOST.sub("", str(error)), most) or type(error).__name__
+    return show(hide_host(str(error)), most) or type(error).__name__
+
+
+def hide_host(text: str) -> str:
+    """Return a library's text without the machine's name."""
+    return _HOST.sub("", text)
 
 
 def show(value: object, most: int = 80) -> str:

@@ -93,13 +93,13 @@ FREE = ["N", "C", "H", "W"]
         # What a graph declares and what it does are two things.
         (
             {"gives": [("probabilities", U8, FREE)], "shape": [0, 1, 320, 320]},
-            r"1 windows with \(1, 1, 320, 320\)",
+            r"2 windows with \(2, 1, 320, 320\)",
         ),
         (
             {"gives": [("probabilities", U8, FREE)], "shape": [0, 2, 80, 80]},
-            r"with \(1, 2, 80, 80\) uint8, not",
+            r"with \(2, 2, 80, 80\) uint8, not",
         ),
-        ({"gives": [("probabilities", U8, FREE)], "shape": [2, 2, 320, 320]}, r"with \(2, 2, 320, 320\)"),
+        ({"gives": [("probabilities", U8, FREE)], "shape": [3, 2, 320, 320]}, r"with \(3, 2, 320, 320\)"),
     ],
 )
 def test_another_graph_is_refused_at_opening(changed: dict[str, Any], told: str, tmp_path: Path) -> None:
@@ -108,8 +108,14 @@ def test_another_graph_is_refused_at_opening(changed: dict[str, Any], told: str,
         Session(path, device="cpu")
 
 
-def test_a_batch_fixed_inside_is_told_when_it_shows(tmp_path: Path) -> None:
-    path = write(tmp_path / "m.onnx", shape=[1, 2, 320, 320])
-    session = Session(path, device="cpu")
-    with pytest.raises(BadInputError, match=r"answers 3 windows with \(1, 2, 320, 320\)"):
+@pytest.mark.parametrize("fixed", [1, 8])
+def test_a_batch_fixed_inside_is_refused(fixed: int, tmp_path: Path) -> None:
+    path = write(tmp_path / "m.onnx", shape=[fixed, 2, 320, 320])
+    with pytest.raises(BadInputError, match=rf"answers 2 windows with \({fixed}, 2, 320, 320\)"):
+        Session(path, device="cpu")
+
+
+def test_a_batch_fixed_to_two_is_told_when_it_shows(tmp_path: Path) -> None:
+    session = Session(write(tmp_path / "m.onnx", shape=[2, 2, 320, 320]), device="cpu")
+    with pytest.raises(BadInputError, match=r"answers 3 windows with \(2, 2, 320, 320\)"):
         session.infer(np.zeros((3, 320, 320, 3), np.uint8))

@@ -49,7 +49,7 @@ def open_backend(
     openers: dict[str, Callable[[], ModelBackend]] = {
         "trt": lambda: open_on_tensorrt(path, choice.ordinal, batch, say),
         "cuda": lambda: open_on_cuda(path, choice.ordinal, batch, say),
-        "cpu": lambda: Session(path, device="cpu", threads=threads),
+        "cpu": lambda: Session(path, device="cpu", threads=threads, batch=BATCH if batch is None else batch),
     }
     if choice.kind == "auto" and path.suffix != ENGINE_SUFFIX:
         return _open_best(openers, require_gpu, say)

@@ -31,7 +31,7 @@ class Session:
         path: of the .onnx file.
         device: "cpu", "cuda", "cuda:N", or "auto" for CUDA where it works and the CPU elsewhere.
         threads: of the CPU; 0 takes all that this process may use.
-        batch: windows that the GPU runs at once; the CPU runs those of a call.
+        batch: windows that the GPU runs in one call; the CPU runs those of a call, at most as many.
         say: is told, in a line, of what was not as asked for.
 
     Attributes:
@@ -64,7 +64,7 @@ class Session:
         self._runtime = import_onnxruntime()
         gpu = has_cuda(self._runtime, device) and self._try_cuda(path, choice, batch, say)
         if not gpu:
-            self._run_on_cpu(path, threads or count_cpus())
+            self._run_on_cpu(path, threads or count_cpus(), batch)
         self.classes = len(self.card.classes)
 
     def _try_cuda(self, path: Path, choice: DeviceChoice, batch: int, say: Callable[[str], None]) -> bool:
@@ -79,8 +79,8 @@ class Session:
         self._take(network, network.card, SLOTS, f"CUDA, GPU {choice.ordinal}")
         return True
 
-    def _run_on_cpu(self, path: Path, threads: int) -> None:
-        network = CpuRuns(self._runtime, path, threads)
+    def _run_on_cpu(self, path: Path, threads: int, batch: int) -> None:
+        network = CpuRuns(self._runtime, path, threads, batch)
         self._take(network, network.card, 1, "CPU")
 
     def _take(self, network: CpuRuns | CudaBatches, card: ModelCard, slots: int, where: str) -> None:

@@ -32,3 +32,8 @@ def test_a_home_that_is_no_ones_stays(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_lines_are_joined() -> None:
     assert ok("x", "first\n  second").text == "first second"
+
+
+def test_the_machines_name_and_what_a_terminal_would_obey_are_left_out() -> None:
+    finding = note("CUDA", "CUDA failure 35 ; GPU=0 ; hostname=ward7-pc ; file=a.cc\x1b[2J")
+    assert finding.text == "CUDA failure 35 ; GPU=0 ; file=a.cc [2J"

@@ -33,6 +33,8 @@ class Options:
     def add_session_config_entry(self, key: str, value: str) -> None:
         self.entries[key] = value
 
+    add_run_config_entry = add_session_config_entry
+
     def add_free_dimension_override_by_name(self, name: str, size: int) -> None:
         self.batch = size
 
@@ -125,7 +127,10 @@ class FakeRuntime:
             run_with_iobinding=self.run,
         )
 
-    def run_on_cpu(self, outputs: list[str], inputs: dict[str, Pixels]) -> list[Pixels]:
+    def RunOptions(self) -> Options:
+        return Options()
+
+    def run_on_cpu(self, outputs: list[str], inputs: dict[str, Pixels], options: Any) -> list[Pixels]:
         red = inputs["windows"][..., 0]
         return [np.stack([255 - red, red], axis=1)]
 
