@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from glandseg.runtime.card import METADATA_KEY, CardError, ModelCard, read_card
 from glandseg.runtime.engine.build import build_engine
-from glandseg.runtime.engine.fingerprint import (
-    Fingerprint,
-    StaleEngineError,
-    check_fingerprint,
-)
-from glandseg.runtime.engine.flavour import RTX, Flavour, find_flavour
-from glandseg.runtime.engine.machine import read_machine
+from glandseg.runtime.engine.fingerprint import StaleEngineError
+from glandseg.runtime.engine.flavour import RTX, find_flavour
+from glandseg.runtime.engine.kept import EngineFile, open_alone, open_plan
 from glandseg.runtime.engine.order import Order, make_order
 from glandseg.runtime.engine.places import (
     PLAN_SUFFIX,
@@ -29,28 +23,10 @@ from glandseg.runtime.engine.places import (
 from glandseg.runtime.engine.progress import Advance
 from glandseg.runtime.engine.sidecar import read_sidecar, write_sidecar
 from glandseg.runtime.errors import BadInputError, EnvironmentLacksError
-from glandseg.runtime.model_file import hash_file
+
+__all__ = ["EngineFile", "find_engine", "make_engine"]
 
 STALE_CURE = "`glandseg infer --device trt` builds it again."
-
-
-@dataclass(frozen=True, kw_only=True)
-class EngineFile:
-    """A plan that may be loaded.
-
-    Attributes:
-        path: of the plan.
-        facts: what it was built from, with and for; `facts.batch` windows go in at once.
-        card: of the model.
-        flavour: the TensorRT that loads it.
-        built: whether it was built just now.
-    """
-
-    path: Path
-    facts: Fingerprint
-    card: ModelCard
-    flavour: Flavour
-    built: bool
 
 
 def find_engine(
@@ -93,7 +69,7 @@ def find_engine(
     given = model if model.suffix == PLAN_SUFFIX else None
     onnx = given.with_suffix(".onnx") if given else choose_onnx(model, precision, say)
     if given and not onnx.is_file():
-        return _open_alone(given)
+        return open_alone(given)
     beside = given or onnx.with_suffix(PLAN_SUFFIX)
     flavour = find_flavour(package or (RTX if targets else _find_package(beside)))
     order = make_order(onnx, batch, tuple(targets), flavour, cache)
@@ -101,7 +77,7 @@ def find_engine(
     if aside:
         places = [place_aside(onnx, order.sha256, order.settings.batch, cache)]
     refused: list[str] = []
-    found = (_open_plan(plan, order, batch, trust, refused.append) for plan in places if plan.is_file())
+    found = (open_plan(plan, order, batch, trust, refused.append) for plan in places if plan.is_file())
     engine = next(filter(None, found), None)
     if engine is None and not rebuild:
         raise StaleEngineError(f"{refused[0] if refused else f'{beside}: no such plan.'}")
@@ -151,46 +127,3 @@ def make_engine(order: Order, places: Sequence[Path], say: Say, advance: Advance
         f"in {facts.precision}, {len(built.plan) / 1e6:.1f} MB"
     )
     return EngineFile(path=path, facts=read_sidecar(path), card=order.card, flavour=order.flavour, built=True)
-
-
-def _open_plan(
-    plan: Path, order: Order, batch: int | None, trust: bool, refuse: Callable[[str], None]
-) -> EngineFile | None:
-    try:
-        facts = _check_plan(plan, order, batch, trust)
-    except StaleEngineError as error:
-        refuse(str(error))
-        return None
-    return EngineFile(path=plan, facts=facts, card=order.card, flavour=order.flavour, built=False)
-
-
-def _check_plan(plan: Path, order: Order, batch: int | None, trust: bool) -> Fingerprint:
-    needed = order.describe()
-    try:
-        found = read_sidecar(plan)
-    except BadInputError as error:
-        if not trust:
-            raise BadInputError(f"{error} Remove {plan.name} to have it built again.") from None
-        return replace(needed, plan_sha256=hash_file(plan))
-    if batch is None:
-        needed = replace(needed, profile=found.profile)
-    if not needed.targets and order.machine.target:
-        needed = replace(needed, targets=(order.machine.target,))
-    check_fingerprint(plan, found, needed)
-    return found
-
-
-def _open_alone(plan: Path) -> EngineFile:
-    """Open a plan whose ONNX file is not beside it: nothing can be rebuilt."""
-    if not plan.is_file():
-        raise BadInputError(f"{plan}: no such plan. Check the path.")
-    try:
-        found = read_sidecar(plan)
-        flavour, machine = find_flavour(found.package), read_machine()
-        here = asdict(machine) | {"version": flavour.version}
-        targets = (machine.target,) if machine.target else ()
-        check_fingerprint(plan, found, replace(found, **here, targets=targets))
-        card = read_card({METADATA_KEY: json.dumps(found.card)})
-    except (BadInputError, StaleEngineError, CardError) as error:
-        raise BadInputError(f"{error} Put {plan.stem}.onnx beside it, and it is built again.") from None
-    return EngineFile(path=plan, facts=found, card=card, flavour=flavour, built=False)

@@ -14,19 +14,12 @@ from numpy.typing import NDArray
 
 from glandseg.runtime.card import ModelCard
 from glandseg.runtime.engine.machine import read_cudnn_version, read_machine
-from glandseg.runtime.errors import BadInputError, EnvironmentLacksError, GlandsegError
-from glandseg.runtime.network.model_opening import (
-    CPU_NODES,
-    describe_gpu_failure,
-    lacks_memory,
-    make_options,
-    open_session,
-    read_session_card,
-)
+from glandseg.runtime.errors import EnvironmentLacksError, GlandsegError
+from glandseg.runtime.network.cuda_session import open_cuda_session
+from glandseg.runtime.network.model_opening import describe_gpu_failure, lacks_memory, read_session_card
 from glandseg.runtime.windows import WINDOW_PX
 
 SLOTS = 2  # one batch is copied while another is computed
-_BATCH_NAMES = ("batch", "N")  # the free dimension of exported models
 _NO_CUDA = (
     "cuda: this ONNX Runtime has no CUDA. pip uninstall -y onnxruntime, then pip install "
     '"glandseg[gpu]", or leave --device out to run on the CPU.'
@@ -147,7 +140,7 @@ class CudaBatches:
             self._halve()
 
     def _make_lanes(self) -> ModelCard:
-        session = _open(self._runtime, self._path, self._ordinal, self._batch)
+        session = open_cuda_session(self._runtime, self._path, self._ordinal, self._batch)
         card = read_session_card(self._path, session, self._batch)
         lanes = [
             _Lane(self._runtime, session, self._batch, len(card.classes), self._ordinal) for _ in range(SLOTS)
@@ -193,36 +186,6 @@ class _Lane:
         self._binding.synchronize_outputs()
         answers: NDArray[np.uint8] = self._answers.numpy()[: len(windows)]
         return answers
-
-
-def _open(runtime: Any, path: Path, ordinal: int, batch: int) -> Any:
-    """Open a session all of whose nodes run on the GPU, or at least all that can."""
-    try:
-        return _open_for_batch(runtime, path, ordinal, batch, strict=True)
-    except BadInputError as error:
-        if CPU_NODES not in str(error):
-            raise
-    session = _open_for_batch(runtime, path, ordinal, batch, strict=False)
-    running = session.get_providers()[0].removesuffix("ExecutionProvider")
-    if running != "CUDA":
-        raise describe_gpu_failure(runtime, RuntimeError(f"ONNX Runtime fell back to {running}"))
-    return session
-
-
-def _open_for_batch(runtime: Any, path: Path, ordinal: int, batch: int, *, strict: bool) -> Any:
-    options = make_options(runtime)
-    for name in _BATCH_NAMES:
-        options.add_free_dimension_override_by_name(name, batch)
-    if strict:
-        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
-        options.log_severity_level = 4  # what is refused is raised, so need not be printed too
-    cuda = {
-        "device_id": ordinal,
-        "cudnn_conv_algo_search": "HEURISTIC",
-        "arena_extend_strategy": "kSameAsRequested",
-        "use_tf32": "0",  # float32 stays float32; who wants speed takes the float16 model
-    }
-    return open_session(runtime, path, options, [("CUDAExecutionProvider", cuda)])
 
 
 def _describe_gpu(ordinal: int) -> str:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,7 @@ from numpy.typing import NDArray
 
 from glandseg.runtime.card import ModelCard
 from glandseg.runtime.engine.find import STALE_CURE
-from glandseg.runtime.engine.fingerprint import StaleEngineError, check_fingerprint
-from glandseg.runtime.engine.sidecar import read_sidecar
+from glandseg.runtime.engine.fingerprint import StaleEngineError
 from glandseg.runtime.errors import BadInputError, EnvironmentLacksError, GlandsegError
 from glandseg.runtime.model_file import (
     BUNDLED,
@@ -24,10 +22,10 @@ from glandseg.runtime.model_file import (
     check_model,
     find_name,
     find_record,
-    hash_file,
     list_recorded,
 )
 from glandseg.runtime.network.backend import ModelBackend, Network
+from glandseg.runtime.network.engine_check import open_engine
 from glandseg.runtime.network.parity import Parity, check_parity, measure_parity
 from glandseg.runtime.network.session import Session
 
@@ -126,31 +124,6 @@ def list_others(model: Path) -> list[Path]:
     names = [f"{name}{suffix}.onnx" for suffix in SUFFIXES]
     names += [f"{name}{suffix}{ENGINE_SUFFIX}" for suffix in ("", *SUFFIXES)]
     return [path for path in map(model.with_name, names) if path.is_file()]
-
-
-def open_engine(path: Path) -> AbstractContextManager[ModelBackend]:
-    """Open a TensorRT engine as it is, to run it: it is never built again, for that would judge another.
-
-    Raises:
-        EnvironmentLacksError: if it cannot run on this machine.
-        GlandsegError: if it is damaged, stale or does not fit what is here.
-    """
-    from glandseg.runtime.network.devices import open_engine_only
-
-    check_plan(path)
-    return open_engine_only(path)
-
-
-def check_plan(path: Path) -> None:
-    """Hold an engine against its sidecar and the ONNX file beside it, which needs no GPU.
-
-    Raises:
-        BadInputError: if it has no sidecar.
-        StaleEngineError: if it is damaged, or was built from another ONNX file.
-    """
-    facts, onnx = read_sidecar(path), path.with_suffix(".onnx")
-    here = hash_file(onnx) if onnx.is_file() else facts.onnx_sha256
-    check_fingerprint(path, facts, replace(facts, onnx_sha256=here, targets=()))
 
 
 def _verify_other(

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from glandseg.runtime.engine import find, order
+from glandseg.runtime.engine import kept, order
 from glandseg.runtime.engine.find import EngineFile, find_engine
 from glandseg.runtime.engine.fingerprint import StaleEngineError
 from glandseg.runtime.engine.flavour import RTX, Flavour
@@ -57,7 +57,7 @@ def find_one(rtx: Flavour, tmp_path: Path, said: list[str]) -> Find:
 
 def set_machine(monkeypatch: pytest.MonkeyPatch, **facts: str) -> None:
     here = Machine(system=read_machine().system, **facts)
-    for module in (find, order):
+    for module in (kept, order):
         monkeypatch.setattr(module, "read_machine", lambda: here)
 
 

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from glandseg.runtime.card import ModelCard
 from glandseg.runtime.engine.fingerprint import Fingerprint, StaleEngineError
-from glandseg.runtime.engine.sidecar import write_sidecar
+from glandseg.runtime.engine.machine import Machine
+from glandseg.runtime.engine.sidecar import read_sidecar, write_sidecar
 from glandseg.runtime.errors import BadInputError, EnvironmentLacksError
 from glandseg.runtime.model_file import BUNDLED, hash_file
-from glandseg.runtime.network import devices, verification
+from glandseg.runtime.network import devices, engine_check, verification
 from glandseg.runtime.network.session import Session
 from glandseg.runtime.network.verification import (
     FAILED,
@@ -243,6 +244,16 @@ def test_engine_that_is_stale_on_this_machine(
     assert str(last).startswith(
         "red.fp16.engine: FAILED: stale, driver: built with 570.1, here 580.1. `glandseg"
     )
+
+
+def test_engine_for_other_gpus_is_not_called_stale(
+    model: Path, engine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_sidecar(engine, replace(read_sidecar(engine), targets=("sm86", "sm89")))
+    here = Machine(system="", gpu="RTX 5090", compute_capability="12.0")
+    monkeypatch.setattr(engine_check, "read_machine", lambda: here)
+    last = verify(model)[-1]
+    assert str(last) == "red.fp16.engine: not checked here: was built for sm86, sm89, here is sm120."
 
 
 def test_any_of_a_model_s_files_leads_to_the_float32_one(model: Path) -> None:
