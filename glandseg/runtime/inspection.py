@@ -81,7 +81,14 @@ def inspect_model(path: Path) -> ModelReport:
     sha256 = hash_file(path)
     record, whole = judge_record(path)
     session = _open(path)
-    card, flaw = _judge_card(session.get_modelmeta().custom_metadata_map)
+    try:
+        metadata = session.get_modelmeta().custom_metadata_map
+        inputs, outputs = (
+            tuple(map(_describe_port, ports)) for ports in (session.get_inputs(), session.get_outputs())
+        )
+    except UnicodeError as error:
+        raise BadInputError(f"{path}: holds text that is not UTF-8 ({error}). Export it again.") from None
+    card, flaw = _judge_card(metadata)
     return ModelReport(
         name=path.name,
         size=path.stat().st_size,
@@ -90,8 +97,8 @@ def inspect_model(path: Path) -> ModelReport:
         whole=whole,
         card=card,
         flaw=flaw,
-        inputs=tuple(map(_describe_port, session.get_inputs())),
-        outputs=tuple(map(_describe_port, session.get_outputs())),
+        inputs=inputs,
+        outputs=outputs,
     )
 
 

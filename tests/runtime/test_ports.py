@@ -11,6 +11,7 @@ import pytest
 
 from glandseg.runtime.card import ModelCard
 from glandseg.runtime.errors import BadInputError
+from glandseg.runtime.inspection import inspect_model
 from glandseg.runtime.network.session import Session
 
 onnx = pytest.importorskip("onnx")
@@ -119,3 +120,13 @@ def test_a_batch_fixed_to_two_is_told_when_it_shows(tmp_path: Path) -> None:
     session = Session(write(tmp_path / "m.onnx", shape=[2, 2, 320, 320]), device="cpu")
     with pytest.raises(BadInputError, match=r"answers 3 windows with \(2, 2, 320, 320\)"):
         session.infer(np.zeros((3, 320, 320, 3), np.uint8))
+
+
+@pytest.mark.parametrize("old", [b"windows", b"glandseg.card"])
+def test_text_that_is_not_utf8_is_refused(old: bytes, tmp_path: Path) -> None:
+    path = write(tmp_path / "m.onnx")
+    path.write_bytes(path.read_bytes().replace(old, b"\xff" * len(old)))
+    with pytest.raises(BadInputError, match=r"m\.onnx: "):
+        Session(path, device="cpu")
+    with pytest.raises(BadInputError, match=r"m\.onnx: "):
+        inspect_model(path)

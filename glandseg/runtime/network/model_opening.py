@@ -14,8 +14,6 @@ from glandseg.runtime.ports import check_ports
 _INSTALL = 'pip install "glandseg[cpu]" (or "glandseg[gpu]" with an NVIDIA GPU)'
 _CPU = ["CPUExecutionProvider"]
 CPU_NODES = "assigned to the default CPU EP"  # of the refusal of nodes that a GPU cannot run
-# ONNX Runtime's errors that lie in the file, whatever the device.
-_FILE_FAULTS = ("InvalidProtobuf", "InvalidGraph", "NoModel", "NoSuchFile", "NotImplemented")
 _ERRORS = 3  # among ONNX Runtime's levels of logging
 _MEMORY_SIGNS = ("Failed to allocate memory", "out of memory", "bad_alloc", "bad allocation", "ALLOC_FAILED")
 
@@ -83,7 +81,8 @@ def open_session(runtime: Any, path: Path, options: Any, providers: list[Any]) -
     except Exception as error:  # ONNX Runtime raises classes of its own that share no base
         if lacks_memory(error):
             raise MemoryError(shorten(error)) from error
-        if providers != _CPU and type(error).__name__ not in _FILE_FAULTS and CPU_NODES not in str(error):
+        if providers != _CPU and CPU_NODES not in str(error):
+            open_on_cpu(runtime, path, 1)  # raises where the file is at fault
             raise describe_gpu_failure(runtime, error) from None
         raise BadInputError(
             f"{path}: ONNX Runtime cannot load it ({shorten(error, 300 if providers != _CPU else 160)}). "
@@ -114,11 +113,11 @@ def read_session_card(path: Path, session: Any, batch: int | None = None) -> Mod
     """
     try:
         card = read_card(session.get_modelmeta().custom_metadata_map)
+        check_ports(path, session.get_inputs(), session.get_outputs(), batch)
     except (CardError, UnicodeError) as error:
         raise BadInputError(
             f"{path}: not a model of glandseg, {shorten(error)}. Give one that `glandseg export` made."
         ) from None
-    check_ports(path, session.get_inputs(), session.get_outputs(), batch)
     return card
 
 

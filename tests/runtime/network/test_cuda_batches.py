@@ -75,7 +75,7 @@ class FakeRuntime:
         cpu_nodes: some nodes cannot run on the GPU.
         works: CUDA starts; else the CPU is taken in its place, silently.
         classes: that the model answers with.
-        fails: raised when a session opens on the GPU.
+        fails: raised when a session opens on the GPU; on the CPU too where the file is `damaged`.
     """
 
     __version__ = "1.31.1"
@@ -86,6 +86,7 @@ class FakeRuntime:
         self.cpu_nodes, self.works = False, True
         self.classes = 2
         self.fails: Exception | None = None
+        self.damaged = False
         self.cuda_version = "13.0"
         self.opened: list[tuple[Options, list[Any]]] = []
         self.batches: list[int] = []
@@ -108,6 +109,8 @@ class FakeRuntime:
     ) -> Any:
         assert enable_fallback == 0
         self.opened.append((options, providers))
+        if self.damaged and self.fails:
+            raise self.fails
         if providers == ["CPUExecutionProvider"]:
             return SimpleNamespace(
                 get_modelmeta=self._tell, run=self.run_on_cpu, **make_ports("N", self.classes)
@@ -342,19 +345,19 @@ def test_the_identity_follows_a_batch_that_is_halved_later(
 
 
 def test_onnxruntimes_own_fallback_is_off(
-    path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    red_model: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     # Below ONNX Runtime's Python class: a session of its library that does not start.
     from onnxruntime.capi import onnxruntime_inference_collection as collection
 
     tried: list[Any] = []
 
-    class Library:
-        def __init__(self, *asked: Any) -> None:
-            tried.append(asked)
-
+    class Library(collection.C.InferenceSession):  # type: ignore[misc]
         def initialize_session(self, providers: list[str], *more: Any) -> None:
-            raise RuntimeError(NO_KERNEL)
+            tried.append(providers)
+            if "CUDAExecutionProvider" in providers:
+                raise RuntimeError(NO_KERNEL)
+            super().initialize_session(providers, *more)
 
     both = ["CUDAExecutionProvider", "CPUExecutionProvider"]
     monkeypatch.setattr(collection.C, "InferenceSession", Library)
@@ -362,7 +365,14 @@ def test_onnxruntimes_own_fallback_is_off(
     monkeypatch.setattr(collection.C, "get_available_providers", lambda: both)
     monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: None, raising=False)
     with pytest.raises(EnvironmentLacksError, match="no kernel image"):
-        Session(path, device="cuda")
-    assert len(tried) == 1
+        Session(red_model, device="cuda")
+    assert tried == [["CUDAExecutionProvider"], ["CPUExecutionProvider"]]  # the second is glandseg's own
     printed = capfd.readouterr()
     assert "Falling back" not in printed.out and "ward7" not in printed.out + printed.err
+
+
+def test_a_damaged_file_is_not_called_a_fault_of_the_gpu(runtime: FakeRuntime, path: Path) -> None:
+    runtime.fails = CudaLoadError("Load model from red.onnx failed: unsupported IR version 99")
+    runtime.damaged = True
+    with pytest.raises(BadInputError, match=r"red\.onnx: ONNX Runtime cannot load it .*IR version 99"):
+        Session(path, device="cuda")
