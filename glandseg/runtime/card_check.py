@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 KIND = "gland segmenter"
 CLASSES = ("non-gland", "gland")
 PRECISIONS = ("float32", "float16", "int8")
+_MOST_SCALES = 16  # twice what the papers average
 _TEXTS = ("name", "network", "tissue", "stain", "weights_sha256", "normalisation", "licence", "use")
 
 
@@ -47,8 +48,8 @@ def check_card(card: ModelCard) -> None:
 def _check_scales(scales: Any) -> None:
     if not (isinstance(scales, tuple) and scales and all(map(_is_scale, scales))):
         raise CardError(f"its card's scales are {show(scales)}, not a list of {SCALE_MIN:g}..{SCALE_MAX:g}")
-    if len(set(scales)) < len(scales):
-        raise CardError(f"its card's scales are {show(scales)}, not each once")
+    if len(set(scales)) < len(scales) or len(scales) > _MOST_SCALES:
+        raise CardError(f"its card's scales are {show(scales)}, not each once, and at most {_MOST_SCALES}")
 
 
 def _check_texts(card: ModelCard) -> None:

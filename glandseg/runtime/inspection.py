@@ -122,7 +122,9 @@ def _open(path: Path) -> Any:
     options.log_severity_level = 4
     options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
-        return runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return runtime.InferenceSession(
+            str(path), options, providers=["CPUExecutionProvider"], enable_fallback=0
+        )
     except Exception as error:  # ONNX Runtime raises classes of its own that share no base
         reason = shorten(error)
         raise BadInputError(f"{path}: ONNX Runtime cannot load it ({reason}). Give an ONNX file.") from None

@@ -56,6 +56,7 @@ def test_the_same_card_gives_the_same_text() -> None:
         (change(scales=[1, 1.0]), "not each once"),
         (change(scales=[3] * 200), "not each once"),
         (change(scales=[True]), "scales are"),
+        (change(scales=[1 + k / 100 for k in range(17)]), "at most 16"),
         (change(um_per_px=True), "asks for True um/px"),
         (change(um_per_px=10**400), "asks for"),
         (change(window_px="320"), "windows of 320 px"),

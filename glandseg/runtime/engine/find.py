@@ -36,7 +36,6 @@ def find_engine(
     precision: str = "auto",
     targets: Sequence[str] = (),
     package: str | None = None,
-    trust: bool = False,
     aside: bool = False,
     rebuild: bool = True,
     cache: Path | None = None,
@@ -52,7 +51,6 @@ def find_engine(
         targets: GPUs to build for, "sm89"; TensorRT for RTX alone can.
         package: the TensorRT to use, "tensorrt" or "tensorrt_rtx"; none takes that of the plan that is there,
             else the one installed.
-        trust: load a plan that has no sidecar of its own.
         aside: keep the plan in the cache under a name of its batch, and look for it there alone.
         rebuild: build an engine where none fits; else that is an error.
         cache: folder for what cannot be kept beside the model; none takes the user's.
@@ -77,7 +75,7 @@ def find_engine(
     if aside:
         places = [place_aside(onnx, order.sha256, order.settings.batch, cache)]
     refused: list[str] = []
-    found = (open_plan(plan, order, batch, trust, refused.append) for plan in places if plan.is_file())
+    found = (open_plan(plan, order, batch, refused.append) for plan in places if plan.is_file())
     engine = next(filter(None, found), None)
     if engine is None and not rebuild:
         raise StaleEngineError(f"{refused[0] if refused else f'{beside}: no such plan.'}")

@@ -14,7 +14,6 @@ from glandseg.runtime.engine.machine import read_machine
 from glandseg.runtime.engine.order import Order
 from glandseg.runtime.engine.sidecar import read_sidecar
 from glandseg.runtime.errors import BadInputError
-from glandseg.runtime.model_file import hash_file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +36,7 @@ class EngineFile:
 
 
 def open_plan(
-    plan: Path, order: Order, batch: int | None, trust: bool, refuse: Callable[[str], None]
+    plan: Path, order: Order, batch: int | None, refuse: Callable[[str], None]
 ) -> EngineFile | None:
     """Return a plan that is there, None where it does not fit what is wanted.
 
@@ -45,28 +44,25 @@ def open_plan(
         plan: path of the plan.
         order: what is wanted.
         batch: windows that go in in one call; None takes the plan's.
-        trust: take a plan that has no sidecar.
         refuse: called with why the plan does not fit.
 
     Raises:
         BadInputError: if nothing tells what the plan holds.
     """
     try:
-        facts = _check_plan(plan, order, batch, trust)
+        facts = _check_plan(plan, order, batch)
     except StaleEngineError as error:
         refuse(str(error))
         return None
     return EngineFile(path=plan, facts=facts, card=order.card, flavour=order.flavour, built=False)
 
 
-def _check_plan(plan: Path, order: Order, batch: int | None, trust: bool) -> Fingerprint:
+def _check_plan(plan: Path, order: Order, batch: int | None) -> Fingerprint:
     needed = order.describe()
     try:
         found = read_sidecar(plan)
     except BadInputError as error:
-        if not trust:
-            raise BadInputError(f"{error} Remove {plan.name} to have it built again.") from None
-        return replace(needed, plan_sha256=hash_file(plan))
+        raise BadInputError(f"{error} Remove {plan.name} to have it built again.") from None
     if batch is None:
         needed = replace(needed, profile=found.profile)
     if not needed.targets and order.machine.target:

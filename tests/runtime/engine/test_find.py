@@ -163,14 +163,12 @@ def test_a_renamed_plan_is_built_again(
     assert "other.fp16.engine: onnx_sha256: built with" in said[2]
 
 
-def test_a_plan_without_sidecar_is_refused_unless_trusted(model: Path, find_one: Find) -> None:
+def test_a_plan_without_sidecar_is_refused(model: Path, find_one: Find) -> None:
     plan = find_one(model).path
     find_sidecar(plan).unlink()
     content = plan.read_bytes()
     with pytest.raises(BadInputError, match=r"nothing tells what it holds.* Remove small\.fp16\.engine"):
         find_one(model)
-    trusted = find_one(model, trust=True)
-    assert not trusted.built and trusted.path == plan and trusted.facts.layers == {}
     assert plan.read_bytes() == content and not find_sidecar(plan).exists()
 
 
@@ -206,7 +204,7 @@ def test_a_plan_alone_is_opened_if_it_fits(model: Path, find_one: Find, tmp_path
         find_one(alone)
     find_sidecar(alone).unlink()
     with pytest.raises(BadInputError, match=r"nothing tells what it holds.* Put alone\.onnx beside it"):
-        find_one(alone, trust=True)
+        find_one(alone)
     with pytest.raises(BadInputError, match=r"absent\.engine: no such plan"):
         find_one(tmp_path / "absent.engine")
 
