@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from glandseg.runtime.card import ModelCard
 from glandseg.runtime.engine.machine import read_cudnn_version, read_machine
 from glandseg.runtime.errors import EnvironmentLacksError, GlandsegError
-from glandseg.runtime.network.cuda_session import open_cuda_session
+from glandseg.runtime.network.cuda_session import open_cuda_session, preload_libraries
 from glandseg.runtime.network.model_opening import describe_gpu_failure, lacks_memory, read_session_card
 from glandseg.runtime.windows import WINDOW_PX
 
@@ -61,8 +61,7 @@ class CudaBatches:
     def __init__(
         self, runtime: Any, path: Path, *, ordinal: int, batch: int, say: Callable[[str], None]
     ) -> None:
-        if hasattr(runtime, "preload_dlls"):
-            runtime.preload_dlls()
+        preload_libraries(runtime)
         self._runtime, self._path, self._ordinal, self._say = runtime, path, ordinal, say
         self._changing = threading.Lock()
         self._lanes: queue.SimpleQueue[_Lane | None] = queue.SimpleQueue()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,13 @@ from glandseg.runtime.errors import BadInputError
 from glandseg.runtime.network.model_opening import CPU_NODES, describe_gpu_failure, make_options, open_session
 
 _BATCH_NAMES = ("batch", "N")  # the free dimension of exported models
+
+
+def preload_libraries(runtime: Any) -> None:
+    """Load CUDA's libraries where pip put them; what ONNX Runtime prints of missing ones is for doctor."""
+    if hasattr(runtime, "preload_dlls"):
+        with contextlib.redirect_stdout(io.StringIO()):
+            runtime.preload_dlls()
 
 
 def open_cuda_session(runtime: Any, path: Path, ordinal: int, batch: int) -> Any:

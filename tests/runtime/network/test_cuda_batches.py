@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -99,6 +100,7 @@ class FakeRuntime:
         assert level == 3
 
     def preload_dlls(self) -> None:
+        sys.stdout.write("Failed to load libcudnn.so.9")
         self.loaded += 1
 
     def get_available_providers(self) -> list[str]:
@@ -189,7 +191,9 @@ def windows() -> Pixels:
     return np.random.default_rng(0).integers(0, 256, (7, 320, 320, 3), np.uint8)
 
 
-def test_batches_are_whole_and_options_as_wanted(runtime: FakeRuntime, path: Path, windows: Pixels) -> None:
+def test_batches_are_whole_and_options_as_wanted(
+    runtime: FakeRuntime, path: Path, windows: Pixels, capsys: pytest.CaptureFixture[str]
+) -> None:
     with Session(path, device="cuda:1", batch=4) as session:
         answers = session.infer(windows)
         assert np.array_equal(answers[:, 1], windows[..., 0])
@@ -209,6 +213,7 @@ def test_batches_are_whole_and_options_as_wanted(runtime: FakeRuntime, path: Pat
     assert options.entries["session.disable_cpu_ep_fallback"] == "1"
     assert set(runtime.batches) == {4}
     assert runtime.loaded == 1
+    assert capsys.readouterr() == ("", "")
 
 
 def test_threads_get_their_own_answers(runtime: FakeRuntime, path: Path, windows: Pixels) -> None:
