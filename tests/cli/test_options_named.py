@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -70,3 +71,14 @@ def test_every_command_that_is_quoted_exists_with_its_options() -> None:
         assert set(OPTION.findall(rest)) <= commands[command] | {"--help"}, (
             f"{name}: glandseg {command}{rest}"
         )
+
+
+def test_every_extra_that_is_named_exists() -> None:
+    known = set(metadata.metadata("glandseg").get_all("Provides-Extra") or ())
+    named = {
+        found
+        for path in sorted(PACKAGE.rglob("*.py"))
+        for found in re.findall(r"glandseg\[([a-z]+)\]", path.read_text(encoding="utf-8"))
+    }
+    assert "gpu" in named
+    assert named <= known
