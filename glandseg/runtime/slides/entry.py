@@ -1,4 +1,4 @@
-"""What a path is before a reader opens it: a folder, a pipe, or a file that only stands for a slide beside it."""
+"""What a path is before a reader opens it: folder, pipe, or a file that only stands for a slide beside it."""
 
 from __future__ import annotations
 
