@@ -11,6 +11,7 @@ import openslide
 from numpy.typing import NDArray
 
 from glandseg.runtime.errors import BadInputError, GlandsegError, shorten
+from glandseg.runtime.slides.described_size import warn_of_size
 from glandseg.runtime.slides.reader import CACHE_BYTES, CELL_PX, Slide, build_levels, cut_side
 from glandseg.runtime.slides.resolution import describe_statements, settle
 from glandseg.runtime.slides.resolution_sources import find_openslide_power, list_openslide_statements
@@ -86,6 +87,8 @@ class OpenSlideSlide(Slide):
                     for factor in self._downsamples
                 ]
             )
+        if self.format == "aperio":
+            self.warnings = warn_of_size(properties.get("openslide.comment", ""), self._handle.dimensions)
         self._cells_wh = [find_cell(properties, level) for level in range(len(self.levels))]
 
     def _find_bounds(self) -> tuple[tuple[int, int], tuple[int, int]]:
