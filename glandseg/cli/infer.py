@@ -98,7 +98,7 @@ def infer(
         max_unread=max_unread,
         csv_decimal=csv_decimal,
     )
-    slides = leave_out_masks(expand_patterns(slides))
+    slides = leave_out_repeats(leave_out_masks(expand_patterns(slides)))
     check_names(slides, out)
     file = find_model(model, int8=int8)
     trace = Trace(keeps_spans=profile is not None)
@@ -174,6 +174,12 @@ def infer_one(
     from glandseg.runtime.infer import infer_slide
 
     start = time.monotonic()
+    warned: list[str] = []
+
+    def warn(warning: str) -> None:
+        warned.append(warning)
+        typer.echo(f"warning: {path.name}: {warning}", err=True)
+
     with tell_how_to_go_on(path), show_progress("windows") as advance:
         result = infer_slide(
             path,
@@ -183,10 +189,12 @@ def infer_one(
             out=out,
             advance=lambda done, total: advance(done, total, ""),
             say=typer.echo,
+            warn=warn,
             trace=trace,
         )
     for warning in result.warnings:
-        typer.echo(f"warning: {path.name}: {warning}", err=True)
+        if warning not in warned:
+            warn(warning)
     seconds = time.monotonic() - start
     typer.echo(
         f"{path.name}: {result.glands} glands, {result.gland_mm2:.3f} mm2 "
@@ -223,6 +231,16 @@ def leave_out_masks(slides: list[Path]) -> list[Path]:
     for mask in masks:
         typer.echo(f"{mask}: left out, a mask that glandseg wrote", err=True)
     return [slide for slide in slides if slide not in masks]
+
+
+def leave_out_repeats(slides: list[Path]) -> list[Path]:
+    """Leave out further files of a DICOM series, which `*.dcm` matches too: they are one slide."""
+    from glandseg.runtime.slides.slide_files import find_repeats
+
+    repeats = find_repeats(slides)
+    for repeat, kept in repeats.items():
+        typer.echo(f"{repeat}: left out, of the same DICOM series as {kept.name}", err=True)
+    return [slide for slide in slides if slide not in repeats]
 
 
 def check_names(slides: list[Path], out: Path | None) -> None:

@@ -7,13 +7,14 @@ from pathlib import Path
 
 from glandseg.runtime.job import Job, Result, Say
 from glandseg.runtime.memory import GIB, Budget
-from glandseg.runtime.model_file import ModelFile, hash_file
+from glandseg.runtime.model_file import ModelFile
 from glandseg.runtime.network.backend import ModelBackend
 from glandseg.runtime.outlines.findings import SUFFIXES, name_outputs
 from glandseg.runtime.segmentation.window_run import Advance
 from glandseg.runtime.settings import InferSettings
 from glandseg.runtime.slide_facts import describe_slide, list_grounds
 from glandseg.runtime.slides.slide import open_slide
+from glandseg.runtime.slides.slide_files import check_unchanged, hash_slide, list_slide_files, read_state
 from glandseg.runtime.slides.slide_plane import SlidePlane
 from glandseg.runtime.staging import move_into_place
 from glandseg.runtime.tissue.roi import read_roi
@@ -30,6 +31,7 @@ def infer_slide(
     out: Path | None = None,
     advance: Advance = lambda done, total: None,
     say: Say = lambda text: None,
+    warn: Say = lambda text: None,
     trace: Trace | None = None,
 ) -> Result:
     """Find the glands of a slide and write what QuPath opens, all of it or nothing.
@@ -44,6 +46,7 @@ def infer_slide(
         out: folder of the outputs; beside the slide by default.
         advance: is told how many windows are done, and of how many.
         say: is told what the slide is and what it will take, before the network runs.
+        warn: called with each of the result's warnings that is known before the windows run.
         trace: is added what the time was spent on.
 
     Raises:
@@ -59,8 +62,10 @@ def infer_slide(
         base = SlidePlane(slide, backend.card.um_per_px)
         say(describe_slide(slide, base))
         roi = read_roi(settings.roi, slide) if settings.roi else None
+        files = list_slide_files(path)
+        state = read_state(files)
         with own.span("hash"):
-            sha256 = hash_file(path)
+            sha256 = hash_slide(files)
         grounds = list_grounds(sha256, model, backend, settings)
         with open_work_folder(folder, names[-1].removesuffix(SUFFIXES[-1]), grounds, say) as work:
             job = Job(
@@ -74,7 +79,8 @@ def infer_slide(
                 work=work,
                 trace=own,
             )
-            result = job.run(names, say, advance)
+            result = job.run(names, say, advance, warn)
+            check_unchanged(path, state)
             move_into_place(work, folder, names)
     if trace is not None:
         trace.absorb(own)

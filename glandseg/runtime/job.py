@@ -22,11 +22,12 @@ from glandseg.runtime.segmentation.row_finisher import Exclude
 from glandseg.runtime.segmentation.scales import ScalePlane
 from glandseg.runtime.segmentation.window_run import Advance, NetworkCalls, WindowRun
 from glandseg.runtime.settings import CHEAP_SCALES, PAPER_SCALES, InferSettings
-from glandseg.runtime.slide_facts import describe_frame, list_warnings
+from glandseg.runtime.slide_facts import describe_frame, list_early_warnings, list_warnings
 from glandseg.runtime.slides.ledger import Ledger
 from glandseg.runtime.slides.reader import Slide
 from glandseg.runtime.slides.rescaled_plane import lay_scale
 from glandseg.runtime.slides.slide_plane import SlidePlane
+from glandseg.runtime.survey_progress import tell_survey
 from glandseg.runtime.tissue.roi import Roi
 from glandseg.runtime.tissue.survey import Survey, survey_slide
 from glandseg.runtime.tissue.tissue_mask import TissueMask
@@ -95,13 +96,21 @@ class Job:
     work: Path
     trace: Trace
 
-    def run(self, names: list[str], say: Say, advance: Advance) -> Result:
+    def run(self, names: list[str], say: Say, advance: Advance, warn: Say = lambda text: None) -> Result:
         """Do it, and leave the outputs in the work folder under their names, the record last."""
         ledger = Ledger(self.work / "unread.jsonl")
         with self.trace.span("survey"):
-            survey = survey_slide(self.slide, ledger, threads=self._count_readers())
+            survey = survey_slide(
+                self.slide,
+                ledger,
+                threads=self._count_readers(),
+                patience_s=PATIENCE_S,
+                advance=tell_survey(say),
+            )
             release_memory()
         tissue = survey.tissue if self.settings.tissue_mask else self._cover_everything()
+        for warning in list_early_warnings(self.slide, self.backend.card.um_per_px, tissue, survey.is_dark):
+            warn(warning)
         with self._lay_windows(survey, tissue, ledger) as run:
             pace = self._prepare(run, say)
             with self.trace.span("windows"):

@@ -51,22 +51,37 @@ def describe_frame(slide: Slide, plane: TiledPlane) -> dict[str, str]:
     }
 
 
+def list_early_warnings(
+    slide: Slide, model_um_per_px: float, tissue: TissueMask, dark: bool
+) -> tuple[str, ...]:
+    """List what a reader of the outputs should know and what is known before the windows run.
+
+    Args:
+        slide: Open.
+        model_um_per_px: Size of the model's px.
+        tissue: Where the tissue is.
+        dark: Whether the slide is mostly black.
+    """
+    warnings: list[str] = [*slide.warnings]
+    if slide.resolution is not None:
+        warnings += slide.resolution.warnings
+        warnings += warn_of_scale(slide.resolution.um_per_px, model_um_per_px)
+    if dark:
+        warnings.append("dark background: not a bright-field slide, so not what the model knows")
+    if not tissue.mask.any():
+        warnings.append("no tissue found: an empty slide, or --no-tissue-mask is needed")
+    return tuple(warnings)
+
+
 def list_warnings(
     findings: Findings, tissue: TissueMask, dark: bool, ledger: Ledger, slide: Slide
 ) -> tuple[str, ...]:
     """List what a reader of the outputs should know."""
-    warnings: list[str] = []
-    if slide.resolution is not None:
-        warnings += slide.resolution.warnings
-        warnings += warn_of_scale(slide.resolution.um_per_px, findings.plane.um_per_px)
-    if dark:
-        warnings.append("dark background: not a bright-field slide, so not what the model knows")
+    warnings = [*list_early_warnings(slide, findings.plane.um_per_px, tissue, dark)]
     if ledger.entries:
         parts = len(ledger.entries)
         warnings.append(f"{parts} part{'s' * (parts > 1)} of the slide cannot be read: left out and listed")
-    if not tissue.mask.any():
-        warnings.append("no tissue found: an empty slide, or --no-tissue-mask is needed")
-    elif not findings.glands:
+    if tissue.mask.any() and not findings.glands:
         warnings.append("no gland found")
     return tuple(warnings)
 

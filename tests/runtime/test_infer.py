@@ -633,3 +633,49 @@ def test_real_slides(
     sure = np.abs(small.astype(int) - level) > 20
     agreement = ((small >= level) == (outputs.mask > 0))[sure].mean()
     assert agreement > least
+
+
+# What is told before, and what changes meanwhile
+
+
+def test_warnings_of_the_whole_run_come_before_the_windows(
+    session: Session, model: ModelFile, picture: Pixels, tmp_path: Path
+) -> None:
+    path = write_png(tmp_path / "a.png", picture)
+    told: list[str] = []
+    result = infer_slide(
+        path,
+        session,
+        model,
+        InferSettings(mpp=4.0),
+        warn=told.append,
+        advance=lambda done, total: told.append(f"{done} windows"),
+    )
+    assert told[0] == "the slide's px are 2.9 times the model's: details are missing"
+    assert told[1] == "0 windows"
+    assert told[0] in result.warnings
+
+
+def test_warnings_of_the_reader_are_told_and_recorded(
+    run: Callable[..., Result], picture: Pixels, tmp_path: Path
+) -> None:
+    rgba = np.dstack([picture, np.zeros(picture.shape[:2], np.uint8)])
+    cv2.imwrite(str(tmp_path / "a.png"), rgba)
+    result = run(tmp_path / "a.png", mpp=0.5)
+    assert any("100% of the picture is transparent" in warning for warning in result.warnings)
+    record = json.loads(result.outputs[-1].read_text(encoding="utf-8"))
+    assert record["result"]["warnings"] == list(result.warnings)
+
+
+def test_slide_overwritten_in_the_run_fails(
+    session: Session, model: ModelFile, picture: Pixels, tmp_path: Path
+) -> None:
+    path = write_png(tmp_path / "a.png", picture)
+
+    def overwrite(done: int, total: int) -> None:
+        if done:
+            write_png(path, picture[::-1])
+
+    with pytest.raises(BadInputError, match="was written to while it was read"):
+        infer_slide(path, session, model, InferSettings(mpp=0.5), advance=overwrite)
+    assert list(list_folder(tmp_path)) == ["a.png"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -16,11 +16,14 @@ from glandseg.runtime.slides.slide_plane import SlidePlane
 from glandseg.runtime.tissue.glass import find_glass_colour, is_dark
 from glandseg.runtime.tissue.lumen import estimate_light
 from glandseg.runtime.tissue.tissue_mask import MASK_UM_PER_PX, TissueMask, find_fill, mask_tissue
+from glandseg.runtime.workers import Workers, await_result
 
+PATIENCE_S = 600.0
 MOST_PX = 6_000_000  # of the thumbnail
 WIDE_PX = 1600  # the longer side that a small slide's thumbnail is given, if it has the detail
 BLOCK_PX = 512
 CACHE_BYTES = 16 << 20
+Advance = Callable[[int, int], None]  # blocks read, blocks in all
 PICTURE_MM2 = 0.5  # a picture up to this large is a crop: all of it is tissue
 
 
@@ -51,7 +54,14 @@ class Survey:
         return red, green, blue
 
 
-def survey_slide(slide: Slide, ledger: Ledger | None = None, *, threads: int = 1) -> Survey:
+def survey_slide(
+    slide: Slide,
+    ledger: Ledger | None = None,
+    *,
+    threads: int = 1,
+    patience_s: float = PATIENCE_S,
+    advance: Advance = lambda done, total: None,
+) -> Survey:
     """Read a slide once, coarsely, from the coarsest level that will do.
 
     Beside the thumbnail of 18 MB at most and what the slide's own cache holds, memory stays below 100 MB a
@@ -61,13 +71,16 @@ def survey_slide(slide: Slide, ledger: Ledger | None = None, *, threads: int = 1
         slide: to read.
         ledger: is told what cannot be read.
         threads: that read at once.
+        patience_s: seconds that a block of the thumbnail may take.
+        advance: called with blocks read and blocks in all, after each.
 
     Raises:
         BadInputError: the slide's um/px is unknown.
+        StalledError: the drive does not answer.
     """
     found = Ledger()
     plane = lay_thumbnail(slide, found)
-    thumbnail = read_thumbnail(plane, threads)
+    thumbnail = read_thumbnail(plane, threads, patience_s, advance)
     if ledger is not None:
         for entry in found.entries:
             ledger.add(entry.x_l0, entry.y_l0, entry.width_l0, entry.height_l0, entry.reason)
@@ -95,8 +108,23 @@ def choose_um_per_px(slide: Slide) -> float:
     return max(MASK_UM_PER_PX, slide.resolution.um_per_px if slide.resolution else 0)
 
 
-def read_thumbnail(plane: SlidePlane, threads: int = 1) -> NDArray[np.uint8]:
-    """The whole plane, (h, w, 3) uint8 RGB, read block by block."""
+def read_thumbnail(
+    plane: SlidePlane,
+    threads: int = 1,
+    patience_s: float = PATIENCE_S,
+    advance: Advance = lambda done, total: None,
+) -> NDArray[np.uint8]:
+    """Read the whole plane, (h, w, 3) uint8 RGB, block by block.
+
+    Args:
+        plane: To read.
+        threads: That read at the same time.
+        patience_s: Seconds that a block may take.
+        advance: Called with blocks read and blocks in all, after each.
+
+    Raises:
+        StalledError: A block has not come in time; its thread is left behind.
+    """
     thumbnail = np.empty((plane.height_px, plane.width_px, 3), np.uint8)
 
     def read(corner: tuple[int, int]) -> None:
@@ -105,8 +133,11 @@ def read_thumbnail(plane: SlidePlane, threads: int = 1) -> NDArray[np.uint8]:
         block[:] = plane.read(x, y, block.shape[1], block.shape[0])
 
     rows, columns = (range(0, size, BLOCK_PX) for size in thumbnail.shape[:2])
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(read, [(y, x) for y in rows for x in columns]))
+    with Workers("survey", threads) as workers:
+        blocks = [workers.submit(read, (y, x)) for y in rows for x in columns]
+        for done, block in enumerate(blocks, 1):
+            await_result(block, "reading the slide", patience_s)
+            advance(done, len(blocks))
     return thumbnail
 
 

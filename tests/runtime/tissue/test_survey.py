@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from glandseg.runtime.slides.reader import Slide, build_levels
 from glandseg.runtime.slides.resolution import Resolution
 from glandseg.runtime.tissue import survey as survey_module
 from glandseg.runtime.tissue.survey import build_survey, shrink, survey_slide
+from glandseg.runtime.workers import StalledError
 
 Pixels = NDArray[np.uint8]
 GLASS, EOSIN = (242, 240, 243), (214, 140, 180)
@@ -129,3 +131,23 @@ def test_shrink_repeats_the_edge() -> None:
     assert small.shape == (3, 3)
     assert small[0, 0] == 3
     assert small[2, 2] == 24
+
+
+class HungSlide(DrawnSlide):
+    """As `DrawnSlide`, but on a drive that never answers."""
+
+    def _read(self, level: int, x: int, y: int, width: int, height: int) -> Pixels:
+        threading.Event().wait()
+        return super()._read(level, x, y, width, height)
+
+
+def test_a_drive_that_hangs_ends_the_survey(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("glandseg.runtime.workers._PATIENCE_S", 0.0)
+    with pytest.raises(StalledError, match="reading the slide has not answered"):
+        survey_slide(HungSlide([(1500, 1000)], 8.0), threads=2, patience_s=0.1)
+
+
+def test_the_survey_tells_how_far_it_is() -> None:
+    told: list[tuple[int, int]] = []
+    survey_slide(DrawnSlide([(1500, 1000)], 8.0), advance=lambda done, total: told.append((done, total)))
+    assert told == [(done, 6) for done in range(1, 7)]
