@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,12 +11,22 @@ import numpy as np
 import openslide
 from numpy.typing import NDArray
 
-from glandseg.runtime.errors import BadInputError, GlandsegError, shorten
+from glandseg.runtime.errors import BadInputError, GlandsegError
 from glandseg.runtime.slides.described_size import warn_of_size
+from glandseg.runtime.slides.entry import EXPORT
+from glandseg.runtime.slides.positional_file import PositionalFile
 from glandseg.runtime.slides.reader import CACHE_BYTES, CELL_PX, Slide, build_levels, cut_side
 from glandseg.runtime.slides.resolution import describe_statements, settle
 from glandseg.runtime.slides.resolution_sources import find_openslide_power, list_openslide_statements
 from glandseg.runtime.slides.rgb import WHITE, lay_on_background
+from glandseg.runtime.slides.vendor_tiff import TIFF_VENDORS, JpegTiles, check_tile_counts, list_jpeg_tiles
+
+# What OpenSlide says of whole files of kinds that it cannot read.
+UNSUPPORTED = re.compile(
+    r"unsupported|not supported|unrecogni[sz]ed|not implemented|can't handle|cannot handle|"
+    r"attribute \w+ value -?\d+ != -?\d+|unknown (?:compression|pixel type|photometric)",
+    re.IGNORECASE,
+)
 
 
 def detect_vendor(path: Path) -> str | None:
@@ -43,6 +54,9 @@ class OpenSlideSlide(Slide):
     ) -> None:
         self.path = path
         self.format = vendor
+        if vendor in TIFF_VENDORS:
+            check_tile_counts(path)
+        self._file: PositionalFile | None = None
         self._cache = openslide.OpenSlideCache(cache_bytes)
         try:
             self._handle = self._open()
@@ -63,8 +77,14 @@ class OpenSlideSlide(Slide):
         return handle
 
     def _build_damage_error(self, error: Exception) -> BadInputError:
+        said = self._tell_reason(error)
+        if UNSUPPORTED.search(said):
+            return BadInputError(
+                f"{self.path}: recognised as {self.format}, of a kind that OpenSlide does not support: "
+                f"{said}. {EXPORT}"
+            )
         return BadInputError(
-            f"{self.path}: recognised as {self.format}, but OpenSlide cannot open it ({shorten(error)}): "
+            f"{self.path}: recognised as {self.format}, but OpenSlide cannot open it ({said}): "
             f"damaged, or files beside it are missing. Copy the slide again, with its folder"
         )
 
@@ -87,7 +107,10 @@ class OpenSlideSlide(Slide):
                     for factor in self._downsamples
                 ]
             )
+        self._jpegs: list[JpegTiles | None] = [None] * len(self.levels)
         if self.format == "aperio":
+            self._file = PositionalFile(self.path)
+            self._jpegs = list_jpeg_tiles(self.path, self._file, list(self._handle.level_dimensions))
             self.warnings = warn_of_size(properties.get("openslide.comment", ""), self._handle.dimensions)
         self._cells_wh = [find_cell(properties, level) for level in range(len(self.levels))]
 
@@ -121,6 +144,9 @@ class OpenSlideSlide(Slide):
     def _read_through(
         self, handle: openslide.OpenSlide, level: int, xy: tuple[int, int], wh: tuple[int, int]
     ) -> NDArray[np.uint8]:
+        jpegs = self._jpegs[level]
+        if jpegs is not None:
+            jpegs.check(*xy, *wh)
         factor = self._downsamples[level]
         corner = (
             self._origin_l0_xy[0] + round(xy[0] * factor),
@@ -136,6 +162,8 @@ class OpenSlideSlide(Slide):
     def close(self) -> None:
         """Let go of the file; harmless when repeated."""
         self._handle.close()
+        if self._file is not None:
+            self._file.close()
 
 
 def parse_colour(rrggbb: str) -> tuple[int, int, int]:
