@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from glandseg.runtime.errors import BadInputError, GlandsegError
 from glandseg.runtime.slides.described_size import warn_of_size
 from glandseg.runtime.slides.entry import EXPORT
+from glandseg.runtime.slides.plausible_size import check_plausible
 from glandseg.runtime.slides.positional_file import PositionalFile
 from glandseg.runtime.slides.reader import CACHE_BYTES, CELL_PX, Slide, build_levels, cut_side
 from glandseg.runtime.slides.resolution import describe_statements, settle
@@ -23,7 +24,7 @@ from glandseg.runtime.slides.vendor_tiff import TIFF_VENDORS, JpegTiles, check_t
 
 # What OpenSlide says of whole files of kinds that it cannot read.
 UNSUPPORTED = re.compile(
-    r"unsupported|not supported|unrecogni[sz]ed|not implemented|can't handle|cannot handle|"
+    r"unsupported(?! or missing)|not supported|unrecogni[sz]ed|not implemented|can't handle|cannot handle|"
     r"attribute \w+ value -?\d+ != -?\d+|unknown (?:compression|pixel type|photometric)",
     re.IGNORECASE,
 )
@@ -112,6 +113,7 @@ class OpenSlideSlide(Slide):
             self._file = PositionalFile(self.path)
             self._jpegs = list_jpeg_tiles(self.path, self._file, list(self._handle.level_dimensions))
             self.warnings = warn_of_size(properties.get("openslide.comment", ""), self._handle.dimensions)
+        check_plausible(self.path, list(self._handle.level_dimensions))
         self._cells_wh = [find_cell(properties, level) for level in range(len(self.levels))]
 
     def _find_bounds(self) -> tuple[tuple[int, int], tuple[int, int]]:

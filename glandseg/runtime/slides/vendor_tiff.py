@@ -15,7 +15,7 @@ from glandseg.runtime.errors import BadInputError
 from glandseg.runtime.slides.jpeg_fault import find_jpeg_fault
 from glandseg.runtime.slides.positional_file import PositionalFile
 
-JPEG = 7
+PLAIN, JPEG = 1, 7
 SEPARATE_PLANES = 2
 TIFF_VENDORS = ("aperio", "leica", "philips-tiff", "trestle", "ventana")
 
@@ -33,6 +33,12 @@ def check_tile_counts(path: Path) -> None:
                 f"{path}: tiled page {index + 1} states {page.imagewidth:,} x {page.imagelength:,} px, "
                 f"which need {needed:,} tiles, and lists {stored:,}: damaged. Copy or export the slide again"
             )
+        least = count_tile_bytes(page) if page.compression == PLAIN else 0
+        if any(0 < size < least for size in page.databytecounts):
+            raise BadInputError(
+                f"{path}: tiled page {index + 1} states that its tiles are not packed, and has fewer bytes "
+                "than they need: damaged. Copy or export the slide again"
+            )
 
 
 def list_tiled_pages(path: Path) -> list[tifffile.TiffPage]:
@@ -49,6 +55,12 @@ def count_tiles(page: tifffile.TiffPage) -> int:
     across, down = -(-page.imagewidth // page.tilewidth), -(-page.imagelength // page.tilelength)
     planes = page.samplesperpixel if page.planarconfig == SEPARATE_PLANES else 1
     return int(across * down * planes)
+
+
+def count_tile_bytes(page: tifffile.TiffPage) -> int:
+    """Count the bytes of a tile that is not packed."""
+    samples = 1 if page.planarconfig == SEPARATE_PLANES else page.samplesperpixel
+    return int(page.tilelength * -(-page.tilewidth * samples * page.bitspersample // 8))
 
 
 class JpegTiles:

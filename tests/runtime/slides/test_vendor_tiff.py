@@ -73,3 +73,14 @@ def test_damaged_jpeg_tile_is_unreadable(tmp_path: Path, name: str) -> None:
         with pytest.raises(UnreadableError, match="Corrupt JPEG data"):
             slide.read_region(0, 0, 0, SIDE, SIDE)
         assert slide.read_region(0, 2 * TILE, 0, TILE, TILE).std() > 0
+
+
+def test_packed_tiles_called_plain_are_refused(tmp_path: Path) -> None:
+    path = overwrite_tag(write_aperio(tmp_path / "a.svs", "jpeg"), "Compression", 1)
+    with pytest.raises(BadInputError, match="fewer bytes than they need"):
+        open_slide(path)
+
+
+def test_plain_tiles_are_read(tmp_path: Path) -> None:
+    with open_slide(write_aperio(tmp_path / "a.svs", "none")) as slide:
+        assert slide.format == "aperio"
