@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -37,27 +38,44 @@ def read_instance(path: Path) -> Instance | None:
         if not path.is_file():
             return None
         with path.open("rb") as file:
-            if file.read(132)[128:] != b"DICM":
-                return None
             return parse_instance(file)
     except (OSError, EOFError, struct.error, RecursionError):
         return None
 
 
-def parse_instance(file: BinaryIO) -> Instance | None:
-    """Read on from the file's mark to the series' UID.
+def open_elements(file: BinaryIO) -> tuple[Elements, str]:
+    """Read a DICOM file's preamble and transfer syntax; return its elements and the syntax' UID.
 
     Raises:
-        EOFError: The file ends before.
+        EOFError: The file ends before, or is no DICOM.
     """
-    syntax = Elements(file).find({TRANSFER_SYNTAX}, (0x0002, 0xFFFF)).get(TRANSFER_SYNTAX, "")
+    file.seek(0)
+    if file.read(132)[128:] != b"DICM":
+        raise EOFError("no DICOM")
+    meta = Elements(file).find({TRANSFER_SYNTAX}, (0x0002, 0xFFFF))
+    syntax = decode_text(meta.get(TRANSFER_SYNTAX, b""))
+    order = ">" if syntax == BIG_ENDIAN else "<"
+    return Elements(file, order, implicit=syntax == IMPLICIT), syntax
+
+
+def parse_instance(file: BinaryIO) -> Instance | None:
+    """Read on to the series' UID.
+
+    Raises:
+        EOFError: The file ends before, or is no DICOM.
+    """
+    elements, syntax = open_elements(file)
     if syntax == DEFLATED:
         return None
-    order = ">" if syntax == BIG_ENDIAN else "<"
-    found = Elements(file, order, implicit=syntax == IMPLICIT).find({IMAGE_TYPE, SERIES_UID}, SERIES_UID)
-    kinds = found.get(IMAGE_TYPE, "").split("\\")
-    uid = found.get(SERIES_UID, "")
+    found = elements.find({IMAGE_TYPE, SERIES_UID}, SERIES_UID)
+    kinds = decode_text(found.get(IMAGE_TYPE, b"")).split("\\")
+    uid = decode_text(found.get(SERIES_UID, b""))
     return Instance(uid, len(kinds) < 3 or kinds[2].strip() == "VOLUME") if uid else None
+
+
+def decode_text(value: bytes) -> str:
+    """Decode a value without its padding."""
+    return value.decode("latin-1").rstrip("\0 ")
 
 
 class Elements:
@@ -74,9 +92,9 @@ class Elements:
         self._order = order
         self._implicit = implicit
 
-    def find(self, wanted: set[Tag], last: Tag) -> dict[Tag, str]:
+    def find(self, wanted: set[Tag], last: Tag) -> dict[Tag, bytes]:
         """Return the values of the wanted elements up to `last`; the file then stands before the next one."""
-        found: dict[Tag, str] = {}
+        found: dict[Tag, bytes] = {}
         while True:
             place = self._file.tell()
             tag, length = self._read_head()
@@ -84,11 +102,19 @@ class Elements:
                 self._file.seek(place)
                 return found
             if tag in wanted and length <= MOST_VALUE:
-                found[tag] = self._read(length).decode("latin-1").rstrip("\0 ")
+                found[tag] = self._read(length)
             else:
                 self._skip(length)
             if tag == last:
                 return found
+
+    def list_fragments(self) -> Iterator[tuple[int, int]]:
+        """List offset and size, in bytes, of the fragments of packed pixels, whose element comes next."""
+        if self._read_head()[1] != UNDEFINED:
+            return
+        while (head := self._read_item())[0] == ITEM:
+            yield self._file.tell(), head[1]
+            self._file.seek(head[1], io.SEEK_CUR)
 
     def _skip(self, length: int) -> None:
         if length != UNDEFINED:

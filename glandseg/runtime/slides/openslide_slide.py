@@ -13,14 +13,16 @@ from numpy.typing import NDArray
 
 from glandseg.runtime.errors import BadInputError, GlandsegError
 from glandseg.runtime.slides.described_size import warn_of_size
+from glandseg.runtime.slides.dicom_frames import list_frame_tiles
 from glandseg.runtime.slides.entry import EXPORT
+from glandseg.runtime.slides.jpeg_tiles import JpegTiles
 from glandseg.runtime.slides.plausible_size import check_plausible
-from glandseg.runtime.slides.positional_file import PositionalFile
 from glandseg.runtime.slides.reader import CACHE_BYTES, CELL_PX, Slide, build_levels, cut_side
 from glandseg.runtime.slides.resolution import describe_statements, settle
 from glandseg.runtime.slides.resolution_sources import find_openslide_power, list_openslide_statements
 from glandseg.runtime.slides.rgb import WHITE, lay_on_background
-from glandseg.runtime.slides.vendor_tiff import TIFF_VENDORS, JpegTiles, check_tile_counts, list_jpeg_tiles
+from glandseg.runtime.slides.slide_files import list_slide_files
+from glandseg.runtime.slides.vendor_tiff import TIFF_VENDORS, check_tile_counts, list_jpeg_tiles
 
 # What OpenSlide says of whole files of kinds that it cannot read.
 UNSUPPORTED = re.compile(
@@ -57,7 +59,7 @@ class OpenSlideSlide(Slide):
         self.format = vendor
         if vendor in TIFF_VENDORS:
             check_tile_counts(path)
-        self._file: PositionalFile | None = None
+        self._jpegs: list[JpegTiles | None] = []
         self._cache = openslide.OpenSlideCache(cache_bytes)
         try:
             self._handle = self._open()
@@ -108,13 +110,20 @@ class OpenSlideSlide(Slide):
                     for factor in self._downsamples
                 ]
             )
-        self._jpegs: list[JpegTiles | None] = [None] * len(self.levels)
+        self._jpegs = self._list_jpegs()
         if self.format == "aperio":
-            self._file = PositionalFile(self.path)
-            self._jpegs = list_jpeg_tiles(self.path, self._file, list(self._handle.level_dimensions))
             self.warnings = warn_of_size(properties.get("openslide.comment", ""), self._handle.dimensions)
         check_plausible(self.path, list(self._handle.level_dimensions))
         self._cells_wh = [find_cell(properties, level) for level in range(len(self.levels))]
+
+    def _list_jpegs(self) -> list[JpegTiles | None]:
+        """Find the JPEG tiles of each level, where OpenSlide's px are the file's."""
+        sizes = list(self._handle.level_dimensions)
+        if self.format == "aperio":
+            return list_jpeg_tiles(self.path, sizes)
+        if self.format == "dicom":
+            return list_frame_tiles(list_slide_files(self.path), sizes)
+        return [None] * len(sizes)
 
     def _find_bounds(self) -> tuple[tuple[int, int], tuple[int, int]]:
         """Origin and size of the scanned rectangle in px of OpenSlide's whole image."""
@@ -164,8 +173,9 @@ class OpenSlideSlide(Slide):
     def close(self) -> None:
         """Let go of the file; harmless when repeated."""
         self._handle.close()
-        if self._file is not None:
-            self._file.close()
+        for jpegs in self._jpegs:
+            if jpegs is not None:
+                jpegs.close()
 
 
 def parse_colour(rrggbb: str) -> tuple[int, int, int]:

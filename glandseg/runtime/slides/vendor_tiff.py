@@ -6,13 +6,12 @@ puts every row of tiles in the wrong place. Of a damaged JPEG it drops the decod
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 
 import tifffile
 
 from glandseg.runtime.errors import BadInputError
-from glandseg.runtime.slides.jpeg_fault import find_jpeg_fault
+from glandseg.runtime.slides.jpeg_tiles import JpegTiles
 from glandseg.runtime.slides.positional_file import PositionalFile
 
 PLAIN, JPEG = 1, 7
@@ -63,54 +62,11 @@ def count_tile_bytes(page: tifffile.TiffPage) -> int:
     return int(page.tilelength * -(-page.tilewidth * samples * page.bitspersample // 8))
 
 
-class JpegTiles:
-    """The JPEG tiles of a TIFF's page, each looked at once, when it is first read; threads may share it.
-
-    Args:
-        file: To read.
-        page: Tiled and of JPEG.
-    """
-
-    def __init__(self, file: PositionalFile, page: tifffile.TiffPage) -> None:
-        self._file = file
-        self._tables: bytes = page.jpegtables or b""
-        self._width, self._height = int(page.tilewidth), int(page.tilelength)
-        self._across = -(-int(page.imagewidth) // self._width)
-        self._places = list(zip(page.dataoffsets, page.databytecounts, strict=True))
-        self._faults: dict[int, str] = {}
-        self._lock = threading.Lock()
-
-    def check(self, x: int, y: int, width: int, height: int) -> None:
-        """Raise where a tile of a rectangle in px of the page is damaged.
-
-        Raises:
-            ValueError: With what is wrong.
-        """
-        for row in range(y // self._height, (y + height - 1) // self._height + 1):
-            for column in range(x // self._width, (x + width - 1) // self._width + 1):
-                fault = self._find_fault(row * self._across + column)
-                if fault:
-                    raise ValueError(fault)
-
-    def _find_fault(self, index: int) -> str:
-        with self._lock:
-            known = self._faults.get(index)
-        if known is None:
-            offset, size = self._places[index]
-            known = find_jpeg_fault(self._file.read(offset, size), self._tables) if size else ""
-            with self._lock:
-                self._faults[index] = known
-        return known
-
-
-def list_jpeg_tiles(
-    path: Path, file: PositionalFile, sizes_wh: list[tuple[int, int]]
-) -> list[JpegTiles | None]:
+def list_jpeg_tiles(path: Path, sizes_wh: list[tuple[int, int]]) -> list[JpegTiles | None]:
     """Find the page of each level of a slide by its size; None for a level that is not of JPEG tiles.
 
     Args:
         path: TIFF.
-        file: The same, open.
         sizes_wh: Width and height of each level, in px.
     """
     pages = {
@@ -118,4 +74,12 @@ def list_jpeg_tiles(
         for page in list_tiled_pages(path)
         if page.compression == JPEG
     }
-    return [JpegTiles(file, pages[size]) if size in pages else None for size in sizes_wh]
+    return [build_tiles(path, pages[size]) if size in pages else None for size in sizes_wh]
+
+
+def build_tiles(path: Path, page: tifffile.TiffPage) -> JpegTiles:
+    """Build what looks at the tiles of a page."""
+    places = list(zip(page.dataoffsets, page.databytecounts, strict=True))
+    tile_wh = (int(page.tilewidth), int(page.tilelength))
+    across = -(-int(page.imagewidth) // tile_wh[0])
+    return JpegTiles(PositionalFile(path), places, tile_wh, across, page.jpegtables or b"")
