@@ -109,7 +109,7 @@ class Job:
             )
             release_memory()
         tissue = survey.tissue if self.settings.tissue_mask else self._cover_everything()
-        for warning in list_early_warnings(self.slide, self.backend.card.um_per_px, tissue, survey.is_dark):
+        for warning in list_early_warnings(self.slide, self.backend.card.um_per_px, tissue, survey):
             warn(warning)
         with self._lay_windows(survey, tissue, ledger) as run:
             pace = self._prepare(run, say)
@@ -249,7 +249,7 @@ class Job:
             windows=run.count_stored(),
             network_share=round(network_s / max(times["windows"].busy_s, 1e-9), 4),
             seconds={name: stage.busy_s for name, stage in times.items()},
-            warnings=(*list_warnings(findings, tissue, survey.is_dark, ledger, self.slide), *notes),
+            warnings=(*list_warnings(findings, tissue, survey, ledger, self.slide), *notes),
         )
 
     def _write_record(self, path: Path, result: Result, ledger: Ledger, run: WindowRun) -> None:

@@ -14,6 +14,7 @@ from glandseg.runtime.slides.ledger import Ledger
 from glandseg.runtime.slides.plane import TiledPlane
 from glandseg.runtime.slides.reader import Slide
 from glandseg.runtime.slides.resolution import warn_of_scale
+from glandseg.runtime.tissue.survey import Survey
 from glandseg.runtime.tissue.tissue_mask import TissueMask
 
 _AFTERWARDS = (
@@ -52,7 +53,7 @@ def describe_frame(slide: Slide, plane: TiledPlane) -> dict[str, str]:
 
 
 def list_early_warnings(
-    slide: Slide, model_um_per_px: float, tissue: TissueMask, dark: bool
+    slide: Slide, model_um_per_px: float, tissue: TissueMask, survey: Survey
 ) -> tuple[str, ...]:
     """List what a reader of the outputs should know and what is known before the windows run.
 
@@ -60,13 +61,14 @@ def list_early_warnings(
         slide: Open.
         model_um_per_px: Size of the model's px.
         tissue: Where the tissue is.
-        dark: Whether the slide is mostly black.
+        survey: Of the slide.
     """
     warnings: list[str] = [*slide.warnings]
     if slide.resolution is not None:
         warnings += slide.resolution.warnings
         warnings += warn_of_scale(slide.resolution.um_per_px, model_um_per_px)
-    if dark:
+    warnings += survey.warnings
+    if survey.is_dark:
         warnings.append("dark background: not a bright-field slide, so not what the model knows")
     if not tissue.mask.any():
         warnings.append("no tissue found: an empty slide, or --no-tissue-mask is needed")
@@ -74,10 +76,10 @@ def list_early_warnings(
 
 
 def list_warnings(
-    findings: Findings, tissue: TissueMask, dark: bool, ledger: Ledger, slide: Slide
+    findings: Findings, tissue: TissueMask, survey: Survey, ledger: Ledger, slide: Slide
 ) -> tuple[str, ...]:
     """List what a reader of the outputs should know."""
-    warnings = [*list_early_warnings(slide, findings.plane.um_per_px, tissue, dark)]
+    warnings = [*list_early_warnings(slide, findings.plane.um_per_px, tissue, survey)]
     if ledger.entries:
         parts = len(ledger.entries)
         warnings.append(f"{parts} part{'s' * (parts > 1)} of the slide cannot be read: left out and listed")

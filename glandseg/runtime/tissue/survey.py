@@ -38,6 +38,7 @@ class Survey:
         tissue: where it is; what cannot be read counts as tissue.
         light: (3,) float32 RGB in 0..255 that passes where nothing is stained.
         is_dark: mostly black, as fluorescence is.
+        warnings: what the thumbnail makes doubtful.
     """
 
     thumbnail: NDArray[np.uint8]
@@ -46,6 +47,7 @@ class Survey:
     tissue: TissueMask
     light: NDArray[np.float32]
     is_dark: bool
+    warnings: tuple[str, ...] = ()
 
     @property
     def fill_rgb(self) -> tuple[int, int, int]:
@@ -164,7 +166,17 @@ def build_survey(thumbnail: NDArray[np.uint8], unread: NDArray[np.bool_], um_per
         tissue=TissueMask(mask, um_per_px * times),
         light=light,
         is_dark=is_dark(readable),
+        warnings=warn_of_one_colour(small) if mask.any() and not lost.any() else (),
     )
+
+
+def warn_of_one_colour(thumbnail: NDArray[np.uint8]) -> tuple[str, ...]:
+    """Warn where a thumbnail, (h, w, 3) uint8 RGB, has one colour throughout."""
+    first = thumbnail[0, 0]
+    if (thumbnail != first).any():
+        return ()
+    colour = tuple(int(level) for level in first)
+    return (f"the whole slide is of one colour, RGB {colour}: empty, transparent or damaged",)
 
 
 def shrink(picture: NDArray[np.uint8], times: int) -> NDArray[np.uint8]:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from glandseg.runtime.slide_facts import list_early_warnings
 from glandseg.runtime.slides.ledger import Ledger
 from glandseg.runtime.slides.reader import Slide, build_levels
 from glandseg.runtime.slides.resolution import Resolution
@@ -151,3 +152,13 @@ def test_the_survey_tells_how_far_it_is() -> None:
     told: list[tuple[int, int]] = []
     survey_slide(DrawnSlide([(1500, 1000)], 8.0), advance=lambda done, total: told.append((done, total)))
     assert told == [(done, 6) for done in range(1, 7)]
+
+
+@pytest.mark.parametrize(("one_colour", "told"), [(True, True), (False, False)])
+def test_a_slide_of_one_colour_is_told(one_colour: bool, told: bool) -> None:
+    pixels = np.full((60, 80, 3), 255, np.uint8)
+    if not one_colour:
+        pixels[10:20, 10:20] = EOSIN
+    survey = build_survey(pixels, np.zeros((60, 80), np.bool_), 8.0)
+    warnings = list_early_warnings(DrawnSlide([(80, 60)], 8.0), 8.0, survey.tissue, survey)
+    assert any("of one colour, RGB (255, 255, 255)" in warning for warning in warnings) == told
