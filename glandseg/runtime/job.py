@@ -29,7 +29,7 @@ from glandseg.runtime.slides.rescaled_plane import lay_scale
 from glandseg.runtime.slides.slide_plane import SlidePlane
 from glandseg.runtime.survey_progress import tell_survey
 from glandseg.runtime.tissue.roi import Roi
-from glandseg.runtime.tissue.survey import Survey, survey_slide
+from glandseg.runtime.tissue.survey import Survey, describe_reading, survey_slide
 from glandseg.runtime.tissue.tissue_mask import TissueMask
 from glandseg.runtime.trace import Trace
 
@@ -99,6 +99,8 @@ class Job:
     def run(self, names: list[str], say: Say, advance: Advance, warn: Say = lambda text: None) -> Result:
         """Do it, and leave the outputs in the work folder under their names, the record last."""
         ledger = Ledger(self.work / "unread.jsonl")
+        if reading := describe_reading(self.slide):
+            say(reading)
         with self.trace.span("survey"):
             survey = survey_slide(
                 self.slide,

@@ -148,6 +148,17 @@ def test_patterns_are_expanded(slide: Path, tmp_path: Path, red_model: Path, run
     assert sorted(out.iterdir()) == sorted(list_outputs(slide, out) + list_outputs(other, out))
 
 
+def test_a_dicom_series_is_one_slide(
+    slide: Path, tmp_path: Path, red_model: Path, run_command: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    label = tmp_path / "label.dcm"
+    monkeypatch.setattr("glandseg.runtime.slides.slide_files.find_repeats", lambda paths: {label: slide})
+    done = run_command("infer", label, slide, "--mpp", "0.5", "--model", red_model, "--out", tmp_path / "out")
+    assert done.code == 0
+    assert f"{label}: left out, of the same DICOM series as {slide.name}" in done.err
+    assert list_outputs(slide, tmp_path / "out")
+
+
 def test_a_slide_may_be_named_with_brackets(slide: Path, red_model: Path, run_command: Run) -> None:
     odd = slide.rename(slide.with_name("µ [1] ü.tif"))
     assert run_command("infer", odd, "--model", red_model).code == 0

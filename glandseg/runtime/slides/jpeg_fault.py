@@ -40,6 +40,8 @@ def find_jpeg_fault(data: bytes, tables: bytes = b"") -> str:
     try:
         colorspace = checker.decode_jpeg_header(whole, strict=False)[2]
         checker.decode_jpeg(whole, "CMYK" if colorspace in {"CMYK", "YCCK"} else "GRAY", strict=True)
+    except KeyError:  # colours of another kind than simplejpeg knows
+        return ""
     except ValueError as error:
         said = str(error)
         return said if said.lower().startswith(FAULTS) and not is_padding(said, whole) else ""

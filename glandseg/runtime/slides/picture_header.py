@@ -109,8 +109,11 @@ def read_bmp(data: bytes) -> PictureHeader | None:
 
 
 def count_bmp_extra(data: bytes, end: int) -> int:
-    """Count the bytes after a BMP's px, unless they are padding or the header names a colour profile."""
-    has_profile = struct.unpack_from("<I", data, 14)[0] >= 124
+    """Count the bytes after the length that a BMP states; where it states none, after its px and padding."""
+    stated, header_size = (int(struct.unpack_from("<I", data, place)[0]) for place in (2, 14))
+    if stated >= end:
+        return max(len(data) - stated, 0)
+    has_profile = header_size >= 124
     return 0 if has_profile or not any(data[end:]) else len(data) - end
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from glandseg.runtime.errors import BadInputError
 from glandseg.runtime.slides.slide_files import list_slide_files, read_state
 
-MOST_PX_PER_BYTE = 20_000  # JPEG packs 512 px into a byte at most; slides with absent tiles have more
+MOST_PX_PER_BYTE = 100_000  # JPEG packs 512 px into a byte at most; glass between scans takes no bytes
 LEAST_SIDE_PX = 512  # of a level whose proportions tell: smaller ones may be padded to whole tiles
 MOST_DISTORTION = 1.5
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from glandseg.runtime.slides.ledger import Ledger
 from glandseg.runtime.slides.reader import Slide
-from glandseg.runtime.slides.slide_plane import SlidePlane
+from glandseg.runtime.slides.slide_plane import SlidePlane, choose_level
 from glandseg.runtime.tissue.glass import find_glass_colour, is_dark
 from glandseg.runtime.tissue.lumen import estimate_light
 from glandseg.runtime.tissue.tissue_mask import MASK_UM_PER_PX, TissueMask, find_fill, mask_tissue
@@ -23,6 +23,7 @@ MOST_PX = 6_000_000  # of the thumbnail
 WIDE_PX = 1600  # the longer side that a small slide's thumbnail is given, if it has the detail
 BLOCK_PX = 512
 CACHE_BYTES = 16 << 20
+GIGAPIXELS_TOLD = 1.0  # to read for a thumbnail, which takes a minute or more
 Advance = Callable[[int, int], None]  # blocks read, blocks in all
 PICTURE_MM2 = 0.5  # a picture up to this large is a crop: all of it is tissue
 
@@ -91,6 +92,16 @@ def survey_slide(
     um_per_px = plane.um_per_px
     del plane  # and the tiles that it keeps
     return build_survey(thumbnail, unread, um_per_px)
+
+
+def describe_reading(slide: Slide) -> str:
+    """Describe how much the survey reads of a slide; empty where that takes seconds."""
+    um_per_px = slide.resolution.um_per_px if slide.resolution else 1.0
+    level = slide.levels[choose_level(slide, choose_um_per_px(slide) / um_per_px)]
+    gigapixels = level.width * level.height / 1e9
+    if gigapixels < GIGAPIXELS_TOLD:
+        return ""
+    return f"survey: {gigapixels:.1f} gigapixels to look over, as the file has no smaller level"
 
 
 def lay_thumbnail(slide: Slide, ledger: Ledger) -> SlidePlane:

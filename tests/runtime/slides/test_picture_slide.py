@@ -119,6 +119,14 @@ def test_webp_cut_short_or_longer_than_stated(tmp_path: Path) -> None:
     assert any("longer than the picture's header states, by 1 byte:" in warning for warning in warnings)
 
 
+def test_bmp_longer_than_stated(tmp_path: Path) -> None:
+    data = encode(".bmp", draw())
+    _, warnings = read(tmp_path / "a.bmp", data[:100] + b"x" + data[100:-1] + bytes(1))
+    assert any("longer than the picture's header states, by 1 byte:" in warning for warning in warnings)
+    unstated = data[:2] + bytes(4) + data[6:]
+    assert read(tmp_path / "a.bmp", unstated + bytes(2))[1] == ()
+
+
 @pytest.mark.parametrize("kind", ["png", "jpg", "webp", "bmp"])
 def test_headers_state_the_size(kind: str) -> None:
     header = read_header(encode(f".{kind}", draw()[:40]), kind.replace("jpg", "jpeg"))

@@ -14,7 +14,7 @@ from glandseg.runtime.slides.ledger import Ledger
 from glandseg.runtime.slides.reader import Slide, build_levels
 from glandseg.runtime.slides.resolution import Resolution
 from glandseg.runtime.tissue import survey as survey_module
-from glandseg.runtime.tissue.survey import build_survey, shrink, survey_slide
+from glandseg.runtime.tissue.survey import build_survey, describe_reading, shrink, survey_slide
 from glandseg.runtime.workers import StalledError
 
 Pixels = NDArray[np.uint8]
@@ -162,3 +162,8 @@ def test_a_slide_of_one_colour_is_told(one_colour: bool, told: bool) -> None:
     survey = build_survey(pixels, np.zeros((60, 80), np.bool_), 8.0)
     warnings = list_early_warnings(DrawnSlide([(80, 60)], 8.0), 8.0, survey.tissue, survey)
     assert any("of one colour, RGB (255, 255, 255)" in warning for warning in warnings) == told
+
+
+def test_long_surveys_are_announced() -> None:
+    assert describe_reading(DrawnSlide([(100_000, 80_000), (12_500, 10_000)], 0.25)) == ""
+    assert "8.0 gigapixels to look over" in describe_reading(DrawnSlide([(100_000, 80_000)], 0.25))
