@@ -29,7 +29,8 @@ from glandseg.runtime.slides.rescaled_plane import lay_scale
 from glandseg.runtime.slides.slide_plane import SlidePlane
 from glandseg.runtime.survey_progress import tell_survey
 from glandseg.runtime.tissue.roi import Roi
-from glandseg.runtime.tissue.survey import Survey, describe_reading, survey_slide
+from glandseg.runtime.tissue.survey import Survey, survey_slide
+from glandseg.runtime.tissue.thumbnail import describe_reading
 from glandseg.runtime.tissue.tissue_mask import TissueMask
 from glandseg.runtime.trace import Trace
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,8 +13,8 @@ from numpy.typing import NDArray
 from glandseg.runtime.errors import BadInputError, GlandsegError
 from glandseg.runtime.slides.described_size import warn_of_size
 from glandseg.runtime.slides.dicom_frames import list_frame_tiles
-from glandseg.runtime.slides.entry import EXPORT
 from glandseg.runtime.slides.jpeg_tiles import JpegTiles
+from glandseg.runtime.slides.openslide_failure import build_failure
 from glandseg.runtime.slides.plausible_size import check_plausible
 from glandseg.runtime.slides.reader import CACHE_BYTES, CELL_PX, Slide, build_levels, cut_side
 from glandseg.runtime.slides.resolution import describe_statements, settle
@@ -23,13 +22,6 @@ from glandseg.runtime.slides.resolution_sources import find_openslide_power, lis
 from glandseg.runtime.slides.rgb import WHITE, lay_on_background
 from glandseg.runtime.slides.slide_files import list_slide_files
 from glandseg.runtime.slides.vendor_tiff import TIFF_VENDORS, check_tile_counts, list_jpeg_tiles
-
-# What OpenSlide says of whole files of kinds that it cannot read.
-UNSUPPORTED = re.compile(
-    r"unsupported(?! or missing)|not supported|unrecogni[sz]ed|not implemented|can't handle|cannot handle|"
-    r"attribute \w+ value -?\d+ != -?\d+|unknown (?:compression|pixel type|photometric)",
-    re.IGNORECASE,
-)
 
 
 def detect_vendor(path: Path) -> str | None:
@@ -80,16 +72,7 @@ class OpenSlideSlide(Slide):
         return handle
 
     def _build_damage_error(self, error: Exception) -> BadInputError:
-        said = self._tell_reason(error)
-        if UNSUPPORTED.search(said):
-            return BadInputError(
-                f"{self.path}: recognised as {self.format}, of a kind that OpenSlide does not support: "
-                f"{said}. {EXPORT}"
-            )
-        return BadInputError(
-            f"{self.path}: recognised as {self.format}, but OpenSlide cannot open it ({said}): "
-            f"damaged, or files beside it are missing. Copy the slide again, with its folder"
-        )
+        return build_failure(self.path, self.format, self._tell_reason(error))
 
     def _read_metadata(self, mpp: float | None) -> None:
         properties = self._handle.properties

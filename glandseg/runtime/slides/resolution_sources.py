@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from xml.etree import ElementTree
 
 from glandseg.runtime.slides.described_size import state_by_size
+from glandseg.runtime.slides.lengths import NO_UNITS, find_um, parse_number
 from glandseg.runtime.slides.resolution import Power, Statement
 
-UM_PER_UNIT = {
-    **dict.fromkeys(("um", "µm", "μm", "Âµm", "\\u00B5m", "\\u00b5m"), 1.0),
-    **dict.fromkeys(("micron", "microns", "micrometer", "micrometre", "micrometers", "micrometres"), 1.0),
-    **{"pm": 1e-6, "å": 1e-4, "nm": 1e-3, "mm": 1e3, "cm": 1e4, "m": 1e6},
-    **dict.fromkeys(("in", "inch", "inches"), 25_400.0),
-}
-NO_UNITS = ("", "pixel", "pixels", "px")
 UM_PER_TIFF_UNIT = {2: 25_400.0, 3: 10_000.0}  # inch, centimetre; 1 is "no absolute unit"
 TIFF_UNITS = {"inch": 2, "centimeter": 3}
 DICOM_SPACING = "dicom.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].PixelSpacing"
@@ -134,9 +127,10 @@ def find_ome_power(xml: str) -> Power | None:
     return Power("OME-XML's objective", power) if power and power > 0 else None
 
 
-def find_um(unit: str) -> float | None:
-    """Return how many um a unit of length is; None where it is unknown."""
-    return UM_PER_UNIT.get(unit.strip(), UM_PER_UNIT.get(unit.strip().lower()))
+def read_physical_size(attributes: Mapping[str, str], axis: str) -> float | None:
+    """Read PhysicalSizeX or PhysicalSizeY in um; None where there is none, or its unit is unknown."""
+    um = find_um(attributes.get(f"PhysicalSize{axis}Unit", "um"))
+    return None if um is None else scale(parse_number(attributes.get(f"PhysicalSize{axis}")), um)
 
 
 def state_in_unit(source: str, x: float, y: float, unit: str) -> Statement | None:
@@ -173,13 +167,3 @@ def keep_stated(*statements: Statement | None) -> list[Statement]:
 def scale(value: float | None, factor: float) -> float | None:
     """The value in another unit."""
     return None if value is None else value * factor
-
-
-def parse_number(text: str | None) -> float | None:
-    """The number in a text, with a decimal point or comma; None where there is none."""
-    stated = text or ""
-    try:
-        number = float(stated.replace(",", ".") if stated.count(",") == 1 and "." not in stated else stated)
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None

@@ -13,8 +13,9 @@ from glandseg.runtime.slide_facts import list_early_warnings
 from glandseg.runtime.slides.ledger import Ledger
 from glandseg.runtime.slides.reader import Slide, build_levels
 from glandseg.runtime.slides.resolution import Resolution
-from glandseg.runtime.tissue import survey as survey_module
-from glandseg.runtime.tissue.survey import build_survey, describe_reading, shrink, survey_slide
+from glandseg.runtime.tissue import thumbnail as thumbnail_module
+from glandseg.runtime.tissue.survey import build_survey, shrink, survey_slide
+from glandseg.runtime.tissue.thumbnail import describe_reading
 from glandseg.runtime.workers import StalledError
 
 Pixels = NDArray[np.uint8]
@@ -119,7 +120,7 @@ def test_blocks_and_threads_change_nothing(
     threads: int, block_px: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = survey_slide(DrawnSlide([(3000, 2000)], 4.0))
-    monkeypatch.setattr(survey_module, "BLOCK_PX", block_px)
+    monkeypatch.setattr(thumbnail_module, "BLOCK_PX", block_px)
     again = survey_slide(DrawnSlide([(3000, 2000)], 4.0), threads=threads)
     assert np.array_equal(again.thumbnail, whole.thumbnail)
     assert np.array_equal(again.tissue.mask, whole.tissue.mask)
