@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from glandseg.runtime.job import Job, Result, Say
+from glandseg.runtime.job import PATIENCE_S, Job, Result, Say
 from glandseg.runtime.memory import GIB, Budget
 from glandseg.runtime.model_file import ModelFile
 from glandseg.runtime.network.backend import ModelBackend
@@ -17,9 +17,12 @@ from glandseg.runtime.slides.slide import open_slide
 from glandseg.runtime.slides.slide_files import check_unchanged, hash_slide, list_slide_files, read_state
 from glandseg.runtime.slides.slide_plane import SlidePlane
 from glandseg.runtime.staging import move_into_place
+from glandseg.runtime.time_limit import call_in_time
 from glandseg.runtime.tissue.roi import read_roi
 from glandseg.runtime.trace import Trace
 from glandseg.runtime.work_folder import open_work_folder
+
+SLOWEST_BYTES_S = 1e6  # of a drive that still counts as answering
 
 
 def infer_slide(
@@ -58,14 +61,18 @@ def infer_slide(
     own = Trace(keeps_spans=trace is not None and trace.keeps_spans)
     folder, names = out or path.parent, name_outputs(path)
     budget = Budget(ceiling=int(settings.max_ram_gib * GIB))
-    with open_slide(path, settings.mpp, budget.decoder_cache) as slide:
+    opened = call_in_time(
+        "opening the slide", PATIENCE_S, open_slide, path, settings.mpp, budget.decoder_cache
+    )
+    with opened as slide:
         base = SlidePlane(slide, backend.card.um_per_px)
         say(describe_slide(slide, base))
         roi = read_roi(settings.roi, slide) if settings.roi else None
         files = list_slide_files(path)
         state = read_state(files)
         with own.span("hash"):
-            sha256 = hash_slide(files)
+            limit_s = PATIENCE_S + sum(size for _, size, _ in state) / SLOWEST_BYTES_S
+            sha256 = call_in_time("reading the slide", limit_s, hash_slide, files)
         grounds = list_grounds(sha256, model, backend, settings)
         with open_work_folder(folder, names[-1].removesuffix(SUFFIXES[-1]), grounds, say) as work:
             job = Job(

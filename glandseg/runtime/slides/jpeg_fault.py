@@ -44,7 +44,7 @@ def find_jpeg_fault(data: bytes, tables: bytes = b"") -> str:
         return ""
     except ValueError as error:
         said = str(error)
-        return said if said.lower().startswith(FAULTS) and not is_padding(said, whole) else ""
+        return said if is_damage(said) and not is_padding(said, whole) else ""
     return ""
 
 
@@ -55,6 +55,11 @@ def import_checker() -> ModuleType | None:
         return importlib.import_module("simplejpeg")
     except ImportError:
         return None
+
+
+def is_damage(said: str) -> bool:
+    """Return whether a complaint is of damaged px rather than of a header."""
+    return said.lower().startswith(FAULTS) and "icc" not in said.lower()
 
 
 def is_padding(said: str, data: bytes) -> bool:

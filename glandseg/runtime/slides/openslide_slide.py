@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import cv2
 import numpy as np
 import openslide
 from numpy.typing import NDArray
@@ -19,7 +18,7 @@ from glandseg.runtime.slides.plausible_size import check_plausible
 from glandseg.runtime.slides.reader import CACHE_BYTES, CELL_PX, Slide, build_levels, cut_side
 from glandseg.runtime.slides.resolution import describe_statements, settle
 from glandseg.runtime.slides.resolution_sources import find_openslide_power, list_openslide_statements
-from glandseg.runtime.slides.rgb import WHITE, lay_on_background
+from glandseg.runtime.slides.rgb import WHITE, drop_alpha, parse_colour
 from glandseg.runtime.slides.slide_files import list_slide_files
 from glandseg.runtime.slides.vendor_tiff import TIFF_VENDORS, check_tile_counts, list_jpeg_tiles
 
@@ -159,19 +158,6 @@ class OpenSlideSlide(Slide):
         for jpegs in self._jpegs:
             if jpegs is not None:
                 jpegs.close()
-
-
-def parse_colour(rrggbb: str) -> tuple[int, int, int]:
-    """A colour from six hexadecimal digits."""
-    red, green, blue = bytes.fromhex(rrggbb)
-    return red, green, blue
-
-
-def drop_alpha(rgba: NDArray[np.uint8], background: tuple[int, int, int]) -> NDArray[np.uint8]:
-    """(H, W, 4) uint8 RGBA as (H, W, 3) uint8 RGB, what is transparent on the background."""
-    if cv2.minMaxLoc(cv2.extractChannel(rgba, 3))[0] < 255:
-        return lay_on_background(rgba, background)
-    return np.asarray(cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB), np.uint8)
 
 
 def find_cell(properties: Mapping[str, str], level: int) -> tuple[int, int]:
