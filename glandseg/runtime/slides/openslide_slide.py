@@ -93,7 +93,7 @@ class OpenSlideSlide(Slide):
                 ]
             )
         self._jpegs = self._list_jpegs()
-        if self.format == "aperio":
+        if self.format == "aperio" and mpp is None:
             self.warnings = warn_of_size(properties.get("openslide.comment", ""), self._handle.dimensions)
         check_plausible(self.path, [(level.width, level.height) for level in self.levels])
         self._cells_wh = [find_cell(properties, level) for level in range(len(self.levels))]

@@ -77,7 +77,8 @@ class TiffSlide(Slide):
         self._readers = [TiffPageReader(page, cache, self._count) for page in pages]
         self.levels = build_levels([(page.imagewidth, page.imagelength) for page in pages])
         statements, power = self._list_statements(main)
-        self.warnings += warn_of_size(self._page.description, (self.width_l0, self.height_l0))
+        if mpp is None:
+            self.warnings += warn_of_size(self._page.description, (self.width_l0, self.height_l0))
         self.said = describe_statements(statements, power)
         self.resolution = settle(self.path, statements, power, mpp)
 
