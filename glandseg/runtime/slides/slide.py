@@ -15,6 +15,8 @@ __all__ = ["Level", "Slide", "open_slide"]
 
 KNOWN = "OpenSlide's formats (SVS, NDPI, MRXS, SCN, DICOM, ...), TIFF, OME-TIFF, PNG, JPEG, WebP and BMP"
 
+VENDOR_SUFFIXES = (".bif", ".ndpi", ".scn", ".svs", ".svslide")
+
 
 def open_slide(path: Path, mpp: float | None = None, cache_bytes: int = CACHE_BYTES) -> Slide:
     """Open a slide or picture for reading; close it, or use it as a context manager.
@@ -34,8 +36,20 @@ def open_slide(path: Path, mpp: float | None = None, cache_bytes: int = CACHE_BY
         return OpenSlideSlide(path, vendor, mpp, cache_bytes)
     check_stands_alone(path)
     if detect_tiff(head):
-        return TiffSlide(path, mpp, cache_bytes)
+        tiff = TiffSlide(path, mpp, cache_bytes)
+        tiff.warnings += warn_of_suffix(path)
+        return tiff
     picture = detect_picture(head)
     if picture:
         return PictureSlide(path, picture, mpp)
     raise BadInputError(describe_unknown(path, KNOWN))
+
+
+def warn_of_suffix(path: Path) -> tuple[str, ...]:
+    """Warn where a TIFF is named like a vendor's slide that OpenSlide does not recognise: it may be damaged."""
+    if path.suffix.lower() not in VENDOR_SUFFIXES:
+        return ()
+    return (
+        f"OpenSlide does not recognise this {path.suffix}, so it is read as a plain TIFF: it may be damaged or "
+        "written by another program, so look at the overview",
+    )

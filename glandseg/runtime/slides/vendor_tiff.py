@@ -43,7 +43,7 @@ def check_tile_counts(path: Path) -> None:
 def list_tiled_pages(path: Path) -> list[tifffile.TiffPage]:
     """Read a TIFF's tiled pages, px left out; none where tifffile cannot, which is left to OpenSlide."""
     try:
-        with tifffile.TiffFile(path, _useframes=False, _multifile=False) as tiff:
+        with tifffile.TiffFile(path, _useframes=False) as tiff:
             return [page for page in tiff.pages if page.is_tiled and page.tilewidth and page.tilelength]
     except Exception:  # whatever tifffile makes of damage
         return []
