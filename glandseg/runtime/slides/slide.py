@@ -46,10 +46,10 @@ def open_slide(path: Path, mpp: float | None = None, cache_bytes: int = CACHE_BY
 
 
 def warn_of_suffix(path: Path) -> tuple[str, ...]:
-    """Warn where a TIFF is named like a vendor's slide that OpenSlide does not recognise: it may be damaged."""
+    """Warn where a TIFF is named like a vendor's slide, and OpenSlide does not recognise it as one."""
     if path.suffix.lower() not in VENDOR_SUFFIXES:
         return ()
     return (
-        f"OpenSlide does not recognise this {path.suffix}, so it is read as a plain TIFF: it may be damaged or "
-        "written by another program, so look at the overview",
+        f"OpenSlide does not recognise this {path.suffix}, so it is read as a plain TIFF: it may be damaged "
+        "or written by another program, so look at the overview",
     )
