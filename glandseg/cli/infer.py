@@ -59,7 +59,10 @@ def infer(
     require_gpu: Annotated[
         bool, typer.Option("--require-gpu", help="Fail rather than run on the CPU.")
     ] = False,
-    batch: Annotated[int, typer.Option(help="Windows a call of the network, at most.")] = 8,
+    batch: Annotated[
+        int | None,
+        typer.Option(help="Maximum batch size, in windows; by default 8, or what the engine was built for."),
+    ] = None,
     threads: Annotated[int, typer.Option(help="CPU threads of the network; 0 takes all.")] = 0,
     max_ram: Annotated[float, typer.Option(help="GiB of memory to stay within.")] = 2.0,
     max_unread: Annotated[
@@ -68,6 +71,10 @@ def infer(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace outputs of another slide of the same name too.")
     ] = False,
+    csv_decimal: Annotated[
+        str,
+        typer.Option(help='Decimal mark of the table: "." or ","; with "," columns are separated by ";".'),
+    ] = ".",
     profile: Annotated[
         Path | None, typer.Option(help="Write a trace that ui.perfetto.dev opens, and print stage times.")
     ] = None,
@@ -77,7 +84,7 @@ def infer(
     A run that was cut off goes on where it was when the same command is given again.
     """
     from glandseg.runtime.model_file import find_model
-    from glandseg.runtime.network.devices import open_backend
+    from glandseg.runtime.network.devices import BATCH, open_backend
     from glandseg.runtime.settings import ADAPTIVE, InferSettings, parse_scales
     from glandseg.runtime.trace import Trace
 
@@ -91,9 +98,10 @@ def infer(
         min_lumen_um2=min_lumen_um2,
         tissue_mask=tissue_mask,
         roi=roi,
-        batch=batch,
+        batch=BATCH if batch is None else batch,
         max_ram_gib=max_ram,
         max_unread=max_unread,
+        csv_decimal=csv_decimal,
     )
     slides = list_slides(slides, out)
     if profile is not None:
@@ -161,6 +169,12 @@ def infer_one(
     from glandseg.runtime.infer import infer_slide
 
     start = time.monotonic()
+    warned: list[str] = []
+
+    def announce(warning: str) -> None:
+        warned.append(warning)
+        warn(f"warning: {path.name}: {warning}")
+
     with tell_how_to_go_on(path), show_progress("windows") as advance:
         result = infer_slide(
             path,
@@ -170,11 +184,13 @@ def infer_one(
             out=out,
             advance=lambda done, total: advance(done, total, ""),
             say=say,
+            warn=announce,
             trace=trace,
             overwrite=overwrite,
         )
     for warning in result.warnings:
-        warn(f"warning: {path.name}: {warning}")
+        if warning not in warned:
+            announce(warning)
     seconds = time.monotonic() - start
     say(
         f"{path.name}: {result.glands} glands, {result.gland_mm2:.3f} mm2 "

@@ -22,7 +22,7 @@ def list_slides(given: list[Path], out: Path | None) -> list[Path]:
     Raises:
         BadInputError: Only outputs of glandseg are left, or two slides would write the same files.
     """
-    return drop_repeats(leave_out_outputs(expand_patterns(given)), out)
+    return drop_repeats(leave_out_series(leave_out_outputs(expand_patterns(given))), out)
 
 
 def expand_patterns(slides: list[Path]) -> list[Path]:
@@ -49,6 +49,16 @@ def leave_out_outputs(slides: list[Path]) -> list[Path]:
     for output in outputs:
         warn(f"{output}: left out, for it has the name of an output that glandseg wrote")
     return [slide for slide in slides if slide not in outputs]
+
+
+def leave_out_series(slides: list[Path]) -> list[Path]:
+    """Leave out further files of a DICOM series, which `*.dcm` matches too: they are one slide."""
+    from glandseg.runtime.slides.slide_files import find_repeats
+
+    repeats = find_repeats(slides)
+    for repeat, kept in repeats.items():
+        warn(f"{repeat}: left out, of the same DICOM series as {kept.name}")
+    return [slide for slide in slides if slide not in repeats]
 
 
 def drop_repeats(slides: list[Path], out: Path | None) -> list[Path]:

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from glandseg.runtime.errors import BadInputError
-from glandseg.runtime.job import Job, Result, Say
+from glandseg.runtime.job import PATIENCE_S, Job, Result, Say
 from glandseg.runtime.memory import GIB, Budget
-from glandseg.runtime.model_file import ModelFile, hash_file
+from glandseg.runtime.model_file import ModelFile
 from glandseg.runtime.network.backend import ModelBackend
 from glandseg.runtime.older_outputs import check_older_outputs
 from glandseg.runtime.outlines.findings import SUFFIXES, name_outputs
@@ -18,11 +17,15 @@ from glandseg.runtime.segmentation.window_run import Advance
 from glandseg.runtime.settings import InferSettings
 from glandseg.runtime.slide_facts import describe_slide, list_grounds
 from glandseg.runtime.slides.slide import open_slide
+from glandseg.runtime.slides.slide_files import check_unchanged, hash_slide, list_slide_files, read_state
 from glandseg.runtime.slides.slide_plane import SlidePlane
 from glandseg.runtime.staging import explain_disk_errors, move_into_place, try_names
+from glandseg.runtime.time_limit import call_in_time
 from glandseg.runtime.tissue.roi import read_roi
 from glandseg.runtime.trace import Trace
 from glandseg.runtime.work_folder import open_work_folder
+
+SLOWEST_BYTES_S = 1e6  # of a drive that still counts as answering
 
 
 def infer_slide(
@@ -34,6 +37,7 @@ def infer_slide(
     out: Path | None = None,
     advance: Advance = lambda done, total: None,
     say: Say = lambda text: None,
+    warn: Say = lambda text: None,
     trace: Trace | None = None,
     overwrite: bool = False,
 ) -> Result:
@@ -49,6 +53,7 @@ def infer_slide(
         out: folder of the outputs; beside the slide by default.
         advance: is told how many windows are done, and of how many.
         say: is told what the slide is and what it will take, before the network runs.
+        warn: called with each of the result's warnings that is known before the windows run.
         trace: is added what the time was spent on, if the slide fails too.
         overwrite: Replace outputs that another slide has in this folder under the same names.
 
@@ -62,12 +67,20 @@ def infer_slide(
     own = Trace(keeps_spans=trace is not None and trace.keeps_spans)
     folder, names = out or path.parent, name_outputs(path)
     budget = Budget(ceiling=int(settings.max_ram_gib * GIB))
-    with _pass_on(own, trace), open_slide(path, settings.mpp, budget.decoder_cache) as slide:
+    with _pass_on(own, trace), contextlib.ExitStack() as opened:
+        slide = opened.enter_context(
+            call_in_time(
+                "opening the slide", PATIENCE_S, open_slide, path, settings.mpp, budget.decoder_cache
+            )
+        )
         base = SlidePlane(slide, backend.card.um_per_px)
         say(describe_slide(slide, base))
         roi = read_roi(settings.roi, slide) if settings.roi else None
+        files = list_slide_files(path)
+        state = read_state(files)
         with own.span("hash"):
-            state, sha256 = read_state(path), hash_file(path)
+            limit_s = PATIENCE_S + sum(size for _, size, _ in state) / SLOWEST_BYTES_S
+            sha256 = call_in_time("reading the slide", limit_s, hash_slide, files)
         with explain_disk_errors(folder):
             check_older_outputs(folder, names, sha256, overwrite, say)
         grounds = list_grounds(sha256, model, backend, settings)
@@ -84,7 +97,7 @@ def infer_slide(
                 work=work,
                 trace=own,
             )
-            result = job.run(names, say, advance)
+            result = job.run(names, say, advance, warn)
             check_unchanged(path, state, sha256)
             move_into_place(work, folder, names)
     return replace(result, outputs=tuple(folder / name for name in names))
@@ -97,25 +110,3 @@ def _pass_on(own: Trace, trace: Trace | None) -> Iterator[None]:
     finally:
         if trace is not None:
             trace.absorb(own)
-
-
-def read_state(path: Path) -> tuple[int, int] | None:
-    """Read a file's size in bytes and its time of change in ns; None where there is no file any more."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_size, status.st_mtime_ns
-
-
-def check_unchanged(path: Path, state: tuple[int, int] | None, sha256: str) -> None:
-    """Check that a slide's file is as it was when it was hashed, or has been removed since.
-
-    Raises:
-        BadInputError: Its content is another, so the result is of no one slide.
-    """
-    now = read_state(path)
-    if now not in (None, state) and hash_file(path) != sha256:
-        raise BadInputError(
-            f"{path}: was changed while it was read. Let what writes it end, and give the same command again."
-        )

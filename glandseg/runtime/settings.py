@@ -14,6 +14,7 @@ CHEAP_SCALES = (1.25, 1.75)  # run everywhere, where the others run only where t
 ADAPTIVE = "adaptive"
 LEAST_RAM_GIB, MOST_RAM_GIB = 0.5, 65536.0
 MOST_BATCH = 4096
+DECIMAL_MARKS = (".", ",")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,7 @@ class InferSettings:
         batch: windows a call of the network, at most.
         max_ram_gib: memory that the process may take, GiB.
         max_unread: share of the tissue that may be unreadable, 0..1, before the slide counts as failed.
+        csv_decimal: decimal mark of the table, "." or ",".
     """
 
     scales: tuple[float, ...] | None = None
@@ -48,6 +50,7 @@ class InferSettings:
     batch: int = 8
     max_ram_gib: float = 2.0
     max_unread: float = 0.01
+    csv_decimal: str = "."
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense."""
@@ -67,6 +70,8 @@ class InferSettings:
             raise BadInputError(f"--max-ram: at least {LEAST_RAM_GIB:g} GiB. Received: {self.max_ram_gib}")
         if self.max_ram_gib > MOST_RAM_GIB:
             raise BadInputError(f"--max-ram: at most {MOST_RAM_GIB:g} GiB. Received: {self.max_ram_gib:g}")
+        if self.csv_decimal not in DECIMAL_MARKS:
+            raise BadInputError(f'--csv-decimal: "." or ",". Received: {self.csv_decimal}')
         if not 0 <= self.max_unread <= 1:
             raise BadInputError(f"--max-unread: a share of 0..1. Received: {self.max_unread}")
 

@@ -37,6 +37,8 @@ def test_the_defaults_hold() -> None:
         ({"max_ram_gib": math.inf}, "--max-ram"),
         ({"max_ram_gib": math.nan}, "--max-ram"),
         ({"max_ram_gib": 1e300}, "--max-ram"),
+        ({"csv_decimal": ";"}, "--csv-decimal"),
+        ({"csv_decimal": ""}, "--csv-decimal"),
     ],
 )
 def test_what_makes_no_sense_is_refused(setting: dict[str, Any], option: str) -> None:
