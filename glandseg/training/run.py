@@ -150,7 +150,9 @@ class Run:
 
 
 def _build_record_error(path: Path, reason: str) -> BadInputError:
-    return BadInputError(f"{path}: is damaged ({reason}). Repeat `glandseg train` with another --out folder.")
+    return BadInputError(
+        f"{path}: damaged record of a run ({reason}). Repeat `glandseg train` with another --out folder."
+    )
 
 
 def name_run(folder: Path | None) -> Path:

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from glandseg.runtime.errors import BadInputError
-from glandseg.training.paths import refuse_irregular
+from glandseg.runtime.regular_file import check_regular_file
 
 MOST_ALIASES = 20
 MOST_BRACKETS = 50  # open at a time
@@ -22,7 +22,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     Raises:
         BadInputError: if it is missing, not YAML, or holds no names.
     """
-    refuse_irregular(path)
+    check_regular_file(path)
     try:
         values = parse_yaml(path.read_text(encoding="utf-8")) or {}
     except OSError as error:

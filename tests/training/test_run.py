@@ -134,7 +134,9 @@ def test_networks_are_what_the_settings_say() -> None:
 def test_a_damaged_record_is_told(tmp_path: Path, content: str) -> None:
     run = start_run(tmp_path, TrainSettings())
     (tmp_path / "run.json").write_text(content)
-    with pytest.raises(BadInputError, match=r"run\.json: is damaged .*Repeat `glandseg train`") as caught:
+    with pytest.raises(
+        BadInputError, match=r"run\.json: damaged record of a run .*Repeat `glandseg train`"
+    ) as caught:
         _ = run.um_per_px
     assert "\n" not in str(caught.value)
 
@@ -143,7 +145,7 @@ def test_a_damaged_record_is_told(tmp_path: Path, content: str) -> None:
 def test_a_damaged_split_is_told(tmp_path: Path, content: bytes) -> None:
     run = start_run(tmp_path, TrainSettings())
     (tmp_path / "split.csv").write_bytes(content)
-    with pytest.raises(BadInputError, match=r"split\.csv: is damaged"):
+    with pytest.raises(BadInputError, match=r"split\.csv: damaged record of a run"):
         run.read_parts()
 
 
@@ -152,3 +154,10 @@ def test_runs_of_one_second_have_folders_of_their_own(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert len({start_run(None, TrainSettings()).path for _ in range(3)}) == 3
+
+
+@pytest.mark.parametrize("text", ["", "[" * 100_000, "[]", "3"])
+def test_a_damaged_record_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "run.json").write_text(text, encoding="utf-8")
+    with pytest.raises(BadInputError, match=r"run\.json: damaged record of a run"):
+        _ = Run(tmp_path).record

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from glandseg.runtime.errors import BadInputError, EnvironmentLacksError, shorten
 from glandseg.runtime.outlines.raster import draw_window
+from glandseg.runtime.regular_file import check_regular_file
 from glandseg.runtime.slides.reader import Slide
 
 CURE = "Draw polygons in QuPath on this slide and export them as GeoJSON"
@@ -102,6 +103,7 @@ def list_geometries(path: Path) -> list[Any]:
         BadInputError: it is none.
         EnvironmentLacksError: it may not be read.
     """
+    check_regular_file(path)
     try:
         return list(unpack(path, json.loads(path.read_text(encoding="utf-8-sig"))))
     except FileNotFoundError as error:

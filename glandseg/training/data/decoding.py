@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError, WebPImagePlugin
 
 from glandseg.runtime.errors import BadInputError
+from glandseg.runtime.regular_file import check_regular_file
 from glandseg.runtime.slides.slide import Slide, open_slide
 from glandseg.runtime.slides.tiff_slide import detect_tiff
-from glandseg.training.paths import refuse_irregular
 
 MAX_PIXELS = 10**8  # of an image, which is held whole in memory with others
 FORMATS = ("PNG", "JPEG", "BMP", WebPImagePlugin.WebPImageFile.format)
@@ -70,9 +70,9 @@ def check_header(path: Path) -> None:
     """Refuse a file that is no image to learn from, by its header alone.
 
     Raises:
-        BadInputError: If it is not a regular file, has too many pixels, or has an orientation tag.
+        BadInputError: If it is a named pipe, has too many pixels, or has an orientation tag.
     """
-    refuse_irregular(path)
+    check_regular_file(path)
     try:
         data = path.read_bytes()
     except OSError:

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from glandseg.runtime.errors import BadInputError
+from glandseg.runtime.regular_file import check_regular_file
 from glandseg.training.data.image_file import normalize
-from glandseg.training.paths import refuse_irregular
 
 Row = dict[str, str]
 COLUMNS = {
@@ -44,7 +44,7 @@ def read_table(table: Path, columns: tuple[str, ...]) -> Iterator[tuple[str, Row
         BadInputError: If it is not a table, a column is missing or there twice, a column looks like the
             patient's and is not known, or the first column names something twice.
     """
-    refuse_irregular(table)
+    check_regular_file(table)
     if not table.is_file():
         return
     seen: set[str] = set()

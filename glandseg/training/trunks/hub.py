@@ -6,7 +6,8 @@ import importlib
 from pathlib import Path
 
 from glandseg.runtime.errors import BadInputError, EnvironmentLacksError, shorten
-from glandseg.training.paths import is_file, refuse_irregular
+from glandseg.runtime.regular_file import check_regular_file
+from glandseg.training.paths import is_file
 
 HUB = "hub"
 WEIGHTS_FILE = "model.safetensors"
@@ -32,7 +33,7 @@ def refuse_missing(asked: str, trunk: str) -> None:
     if _is_of_hub(asked):
         _refuse_other_trunk(asked, trunk)
         return
-    refuse_irregular(Path(asked))
+    check_regular_file(Path(asked))
     if not is_file(Path(asked)):
         raise BadInputError(f"{asked[:200]}: no such weights file. Check the path.")
 

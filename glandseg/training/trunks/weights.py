@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from glandseg.runtime.errors import BadInputError
-from glandseg.training.paths import refuse_irregular
+from glandseg.runtime.regular_file import check_regular_file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     Raises:
         BadInputError: if the file cannot be read as either.
     """
-    refuse_irregular(path)
+    check_regular_file(path)
     try:
         if path.suffix.lower() == ".safetensors":
             return load_file(path)
