@@ -124,5 +124,5 @@ def test_a_damaged_exif_block_is_no_orientation(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     Image.fromarray(PIXELS).save(path)
     data = path.read_bytes()
-    path.write_bytes(data[:2] + b"\xff\xe1\0\x10Exif\0\0MM\0*junk!!" + data[2:])
+    path.write_bytes(data[:2] + b"\xff\xe1\0\x12Exif\0\0MM\0*junk!!" + data[2:])
     assert read_rgb(path).shape == (40, 60, 3)
