@@ -156,8 +156,9 @@ class Job:
 
     def _prepare(self, run: WindowRun, say: Say) -> Pace:
         """Measure the network, say what the slide will take, and refuse if it does not fit."""
-        reserve = self.budget.reserve(len(run.planes))
-        pace = measure_pace(self._infer, self.settings.batch, self.budget.ceiling, reserve)
+        self.slide.forget()
+        reserve, held = self.budget.reserve(len(run.planes)), self.slide.held_bytes
+        pace = measure_pace(self._infer, self.settings.batch, self.budget.ceiling, reserve, held)
         pixels = run.base.lattice.height_px * run.base.lattice.width_px
         preflight = Preflight.weigh(run.windows, run.count_left(), pace.window_s, pace.peak, pixels)
         say(str(preflight))

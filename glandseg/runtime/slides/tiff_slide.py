@@ -24,9 +24,16 @@ from glandseg.runtime.slides.resolution_sources import (
     state_ome,
     state_tiff,
 )
-from glandseg.runtime.slides.tiff_colour import convert_samples, find_problem
+from glandseg.runtime.slides.tiff_layout import SegmentLayout, find_layout_problem
+from glandseg.runtime.slides.tiff_likeness import Picture, compare
 from glandseg.runtime.slides.tiff_page import ReadBytes, TiffPageReader
-from glandseg.runtime.slides.tiff_pyramid import check_chain, find_pyramid
+from glandseg.runtime.slides.tiff_pyramid import Candidate, check_chain, choose_slide
+from glandseg.runtime.slides.tiff_samples import convert_samples, find_problem, find_sample_warnings
+
+GIB, MIB = 1 << 30, 1 << 20
+SEGMENT_SHARE = 16  # times the cache's bound, for decoded tiles or strips: a quarter of --max-ram
+SMALL_BYTES = 64 * MIB  # which they may always take
+SAMPLE_PX = 1024  # side of what is looked at to judge the samples' range and opacity
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # its complaints become our errors
 
@@ -37,7 +44,7 @@ def detect_tiff(head: bytes) -> bool:
 
 
 class TiffSlide(Slide):
-    """The largest picture of a TIFF, with the smaller copies of it as levels."""
+    """The slide in a TIFF, with the smaller copies of it as levels; no other file and no label is read."""
 
     def __init__(self, path: Path, mpp: float | None = None, cache_bytes: int = CACHE_BYTES) -> None:
         self.path = path
@@ -45,7 +52,7 @@ class TiffSlide(Slide):
         self._counting = threading.Lock()
         self._file = PositionalFile(path)
         try:
-            self._tiff = tifffile.TiffFile(path, _useframes=False)
+            self._tiff = tifffile.TiffFile(path, _useframes=False, _multifile=False)
         except Exception as error:
             self._file.close()
             raise self._build_damage_error(error) from error
@@ -67,18 +74,76 @@ class TiffSlide(Slide):
     def _read_metadata(self, mpp: float | None, cache_bytes: int) -> None:
         check_chain(self._tiff)
         self.format = "ome-tiff" if self._tiff.is_ome else "tiff"
-        main, pages = find_pyramid(self.path, self._tiff)
-        for page in pages:
-            check_page(self.path, page)
-        self._page = pages[0]
-        cache = ArrayCache(cache_bytes)
-        self._readers = [TiffPageReader(page, cache, self._count) for page in pages]
-        self.levels = build_levels([(page.imagewidth, page.imagelength) for page in pages])
-        statements, power = self._list_statements(main)
+        choice = choose_slide(self.path, self._tiff)
+        self._page = choice.page
+        self._most_bytes = max(SEGMENT_SHARE * cache_bytes, SMALL_BYTES)
+        self._check_page(choice.page)
+        self._cache = ArrayCache(cache_bytes)
+        self._readers = [TiffPageReader(choice.page, self._cache, self._count)]
+        said = [self._add_level(candidate) for candidate in choice.candidates]
+        self.levels = build_levels([(r.layout.width, r.layout.height) for r in self._readers])
+        self.held_bytes = max(reader.layout.held_bytes for reader in self._readers)
+        statements, power = self._list_statements(choice.ome_index)
         self.said = describe_statements(statements, power)
         self.resolution = settle(self.path, statements, power, mpp)
+        self.warnings = (*choice.warnings, *filter(None, said), *self._judge_samples())
 
-    def _list_statements(self, image: int) -> tuple[list[Statement], Power | None]:
+    def _check_page(self, page: tifffile.TiffPage) -> None:
+        """Refuse a page that cannot be read, or shown as RGB, or takes too much memory.
+
+        Raises:
+            BadInputError: with what the page holds and what could be read.
+        """
+        problem = find_layout_problem(page)
+        if problem:
+            raise BadInputError(f"{self.path}: {problem}: damaged or cut short. Copy or export it again")
+        problem = find_problem(page)
+        if problem:
+            raise BadInputError(f"{self.path}: {problem}. Export it as 8-bit RGB with JPEG, LZW or deflate")
+        layout = SegmentLayout(page)
+        if layout.held_bytes > self._most_bytes:
+            raise BadInputError(
+                f"{self.path}: its tiles or strips are {layout.segment_width:,} x {layout.segment_height:,} "
+                f"px, which take {layout.held_bytes / GIB:.2g} GiB of memory when decoded; "
+                f"{self._most_bytes / GIB:.2g} GiB, a quarter of --max-ram, may go to that. "
+                f"Convert it to a tiled TIFF, or give --max-ram {-(-4 * layout.held_bytes // GIB)}"
+            )
+
+    def _add_level(self, candidate: Candidate) -> str | None:
+        """Take a page as the next level, if it is a smaller copy of the slide; else say why it is none."""
+        page = candidate.page
+        told = f"{candidate.number} ({page.imagewidth} x {page.imagelength} px)"
+        if find_problem(page) or find_layout_problem(page):
+            return f"{told} is no level that can be read: it is left out."
+        reader = TiffPageReader(page, self._cache, self._count)
+        if reader.layout.held_bytes > self._most_bytes:
+            return f"{told} is a level of tiles or strips too large for --max-ram: it is left out."
+        last = self._readers[-1]
+        if (reader.layout.width, reader.layout.height) == (last.layout.width, last.layout.height):
+            return None
+        likeness = compare(self._show(last), self._show(reader))
+        if likeness.is_refuted or not (likeness.is_proven or candidate.is_own):
+            return f"{told} has the slide's proportions but does not show the same: it is passed over."
+        self._readers.append(reader)
+        return None
+
+    def _show(self, reader: TiffPageReader) -> Picture:
+        def read(x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
+            return convert_samples(reader.page, reader.read(self._file.read, x, y, width, height))
+
+        return Picture(read, reader.layout.width, reader.layout.height)
+
+    def _judge_samples(self) -> tuple[str, ...]:
+        """Look at the middle of the smallest level for samples that cannot show what they should."""
+        layout = self._readers[-1].layout
+        width, height = min(layout.width, SAMPLE_PX), min(layout.height, SAMPLE_PX)
+        x, y = (layout.width - width) // 2, (layout.height - height) // 2
+        return find_sample_warnings(
+            self._readers[-1].page,
+            lambda: self._readers[-1].read(self._file.read, x, y, width, height),
+        )
+
+    def _list_statements(self, ome_index: int | None) -> tuple[list[Statement], Power | None]:
         """What OME-XML, ImageJ's or Aperio's description and the tags say of the scale."""
         xml, tags, text = self._tiff.ome_metadata, self._page.tags, self._page.description
         x_per_unit = divide(tags.valueof("XResolution", (0, 1)))
@@ -87,7 +152,7 @@ class TiffSlide(Slide):
         imagej = str((self._tiff.imagej_metadata or {}).get("unit", ""))
         power = find_ome_power(xml) if xml else None
         return keep_stated(
-            state_ome(xml, image) if xml else None,
+            state_ome(xml, ome_index) if xml and ome_index is not None else None,
             state_imagej(x_per_unit, y_per_unit, imagej),
             state_description(text),
             None if imagej else state_tiff(x_per_unit, y_per_unit, unit),
@@ -107,31 +172,24 @@ class TiffSlide(Slide):
         self, read_bytes: ReadBytes, level: int, place: tuple[int, int, int, int], *, last_try: bool = False
     ) -> NDArray[np.uint8]:
         samples = self._readers[level].read(read_bytes, *place, last_try=last_try)
-        return convert_samples(self._page, samples)
+        return convert_samples(self._readers[level].page, samples)
 
     def get_cell_wh(self, level: int) -> tuple[int, int]:
         """The level's tiles or strips, large ones cut up."""
-        reader = self._readers[level]
-        width, height = reader.segment_width, reader.segment_height
-        if reader.is_contiguous:  # any row can be read by itself
+        layout = self._readers[level].layout
+        width, height = layout.segment_width, layout.segment_height
+        if layout.is_contiguous:  # any row can be read by itself
             height = min(height, CELL_PX // 4)
         return cut_side(width), cut_side(height)
 
+    def forget(self) -> None:
+        """Drop the decoded tiles and strips that are kept."""
+        self._cache.clear()
+
     def close(self) -> None:
-        """Let go of the file; harmless when repeated."""
+        """Close the file; harmless when repeated."""
         self._tiff.close()
         self._file.close()
-
-
-def check_page(path: Path, page: tifffile.TiffPage) -> None:
-    """Refuse a page whose pixels cannot be shown as RGB.
-
-    Raises:
-        BadInputError: always with what the page holds and what could be read.
-    """
-    problem = find_problem(page)
-    if problem:
-        raise BadInputError(f"{path}: {problem}. Export it as 8-bit RGB with JPEG, LZW or deflate")
 
 
 def divide(rational: tuple[int, int]) -> float:
