@@ -24,7 +24,7 @@ PATCH_PX, LEAST_PATCH_PX = 32, 8  # side of a patch in px of the smaller picture
 MOST_SOURCE_PX = 512  # side of a patch in px of the larger one, where the patch is not at its least
 MOST_WHOLE_PX = 4_000_000  # a picture up to this size is searched for the places with most structure
 MOST_CONTRASTED = 16
-LEAST_DEVIATION = 1.5  # grey levels within patches; below is noise of a scanner or codec
+LEAST_DEVIATION = 3.0  # grey levels within a patch; below is noise of a scanner or codec
 LEAST_CORRELATION = 0.6  # other tissue reaches 0.2
 
 
@@ -140,10 +140,10 @@ def prepare(gray: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def correlate(pairs: list[tuple[NDArray[np.float32], list[NDArray[np.float32]]]]) -> float | None:
     """Correlate patches over all places, in the way of shrinking that agrees best; None without structure."""
+    if max(max(deviate(patch), deviate(ways[0])) for patch, ways in pairs) < LEAST_DEVIATION:
+        return None
     small = np.concatenate([patch for patch, _ in pairs])
     ways = [np.concatenate(way) for way in zip(*(ways for _, ways in pairs), strict=True)]
-    if max(deviate(small), deviate(ways[0])) < LEAST_DEVIATION:
-        return None
     lengths = [float(np.linalg.norm(small) * np.linalg.norm(way)) for way in ways]
     return max(float(small @ way) / max(length, 1e-6) for way, length in zip(ways, lengths, strict=True))
 

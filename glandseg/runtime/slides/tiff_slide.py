@@ -123,7 +123,9 @@ class TiffSlide(Slide):
             return None
         likeness = compare(self._show(last), self._show(reader))
         if likeness.is_refuted or not (likeness.is_proven or candidate.is_own):
-            return f"{told} has the slide's proportions but does not show the same: it is passed over."
+            return (
+                f"{told} has the slide's proportions, but its px do not prove it a copy: it is passed over."
+            )
         self._readers.append(reader)
         return None
 
