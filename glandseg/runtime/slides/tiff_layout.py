@@ -88,22 +88,38 @@ def find_layout_problem(page: tifffile.TiffPage) -> str | None:
             f"its {kind} are {layout.segment_width} x {layout.segment_height} px, "
             f"and with over {MANY_SEGMENTS:,} of them, {LEAST_SEGMENT_PX} px are the least"
         )
-    return find_lack_of_bytes(page, layout)
+    return find_raw_size_problem(page, layout) or find_lack_of_bytes(page, layout)
+
+
+def find_raw_size_problem(page: tifffile.TiffPage, layout: SegmentLayout) -> str | None:
+    """Find whether uncompressed tiles or strips have other bytes than their size needs."""
+    if page.compression != 1 or page.bitspersample not in (8, 16):
+        return None
+    counts, whole = list_numbers(page.databytecounts), layout.segment_bytes
+    last_rows = layout.height - (layout.rows - 1) * layout.segment_height
+    last = whole if page.is_tiled else whole // layout.segment_height * last_rows
+    is_last = np.arange(len(counts)) % layout.rows == layout.rows - 1
+    is_sound = np.isin(counts, (0, whole)) | (is_last & (counts == last) if not page.is_tiled else False)
+    if is_sound.all():
+        return None
+    return (
+        f"its tags say tiles or strips of {layout.segment_width:,} x {layout.segment_height:,} px, which "
+        f"take {whole:,} bytes each, but list {counts[~is_sound][0]:,.0f}"
+    )
 
 
 def find_lack_of_bytes(page: tifffile.TiffPage, layout: SegmentLayout) -> str | None:
     """Find whether the file holds next to nothing of what the tags list."""
     file_bytes = int(page.parent.filehandle.size)
     counts, offsets = list_numbers(page.databytecounts), list_numbers(page.dataoffsets)
-    stored, px = float(counts.sum()), layout.width * layout.height
+    px, stored = layout.width * layout.height, np.count_nonzero(counts)
     told = f"its tags say {layout.width:,} x {layout.height:,} px"
     if not stored and not offsets.any():
         return f"{told}, but the file stores none of them"
-    if layout.is_contiguous:
-        stored = max(stored, float(px * layout.samples * np.dtype(page.dtype).itemsize))
-    held = np.clip(file_bytes - offsets, 0, counts).sum()
-    if stored and held < LEAST_IN_FILE * stored:
-        return f"{told} and {stored:,.0f} bytes, but the file holds {held:,.0f} of these"
+    held = np.clip((file_bytes - offsets) / np.maximum(counts, 1), 0, 1)
+    share = held.sum() if layout.is_contiguous else np.count_nonzero(held == 1)
+    if share < LEAST_IN_FILE * stored:
+        return f"{told} and {counts.sum():,.0f} bytes, but the file has {file_bytes:,} bytes"
     if px > MOST_PX_PER_BYTE * file_bytes:
         return f"{told}, but the file has {file_bytes:,} bytes"
     return None

@@ -24,7 +24,7 @@ PATCH_PX, LEAST_PATCH_PX = 32, 8  # side of a patch in px of the smaller picture
 MOST_SOURCE_PX = 512  # side of a patch in px of the larger one, where the patch is not at its least
 MOST_WHOLE_PX = 4_000_000  # a picture up to this size is searched for the places with most structure
 MOST_CONTRASTED = 16
-LEAST_DEVIATION = 3.0  # grey levels within a patch; below is noise of a scanner or codec
+LEAST_DEVIATION = 1.5  # grey levels within a patch; below is noise of a scanner or codec
 LEAST_CORRELATION = 0.6  # other tissue reaches 0.2
 
 

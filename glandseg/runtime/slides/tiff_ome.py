@@ -73,16 +73,17 @@ def list_ome_images(xml: str, file_name: str) -> list[OmeImage]:
 def find_own_parts(root: ElementTree.Element, file_name: str) -> set[ElementTree.Element]:
     """Find the TiffData that lie in this file: without a UUID, or with this file's own UUID or name.
 
-    Where one file only is named, and not by this name, the file was renamed: all of it lies here.
+    Where one file only is named, for all of them and not by this name, the file was renamed: all lie here.
     """
     named = {part: uuid for part in root.iter() if (uuid := find_uuid(part)) is not None}
     own_uuid = normalise(root.get("UUID"))
     own = {part for part, uuid in named.items() if own_uuid and normalise(uuid.text) == own_uuid}
     own = own or {part for part, uuid in named.items() if get_file_name(uuid) == normalise(file_name)}
     files = {normalise(uuid.text) or get_file_name(uuid) for uuid in named.values()}
-    if not own and len(files) == 1:
+    unnamed = {part for part in root.iter() if get_name(part) == "TiffData" and part not in named}
+    if not own and not unnamed and len(files) == 1:
         own = set(named)
-    return own | {part for part in root.iter() if get_name(part) == "TiffData" and part not in named}
+    return own | unnamed
 
 
 def find_uuid(part: ElementTree.Element) -> ElementTree.Element | None:

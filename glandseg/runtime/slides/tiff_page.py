@@ -14,7 +14,12 @@ from numpy.typing import NDArray
 from glandseg.runtime.slides.cache import ArrayCache
 from glandseg.runtime.slides.codec_size import SIZE_READERS
 from glandseg.runtime.slides.tiff_layout import SegmentLayout
-from glandseg.runtime.slides.tiff_samples import JPEG_COMPRESSIONS, convert_stored_ycbcr, find_white
+from glandseg.runtime.slides.tiff_samples import (
+    APERIO_YCBCR,
+    JPEG_COMPRESSIONS,
+    convert_stored_ycbcr,
+    find_white,
+)
 
 JPEG = 7
 JPEG_END, JPEG_PADDING = b"\xff\xd9", 16  # a JPEG's last mark, and bytes that may follow it
@@ -45,6 +50,8 @@ class TiffPageReader:
         self._count = count
         self._bad: dict[int, str] = {}  # segments that failed with a new handle too
         self._white = find_white(page)
+        if page.compression == APERIO_YCBCR:
+            page.subsampling = (1, 1)  # the codec undoes it, and tifffile refuses any other
         self._turn: contextlib.AbstractContextManager[Any] = (
             threading.Lock() if self.layout.segment_bytes > cache.max_bytes // 2 else contextlib.nullcontext()
         )  # large segments are decoded one after the other, which bounds memory

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import tifffile
@@ -53,12 +53,14 @@ class Choice:
         candidates: for its levels, large to small.
         ome_index: of its Pixels in OME-XML; None where that does not say.
         warnings: what was passed over, and why.
+        doubtful: pages that store more bytes than the slide's, so their small size may be damage.
     """
 
     page: tifffile.TiffPage
     candidates: tuple[Candidate, ...]
     ome_index: int | None = None
     warnings: tuple[str, ...] = ()
+    doubtful: tuple[tifffile.TiffPage, ...] = ()
 
 
 def check_chain(tiff: tifffile.TiffFile) -> None:
@@ -94,7 +96,7 @@ def choose_slide(path: Path, tiff: tifffile.TiffFile) -> Choice:
     if not images:
         told = "The OME-XML describes no picture of this file, so its um/px is not used."
         choice = choose_largest(path, tiff, pages)
-        return Choice(page=choice.page, candidates=choice.candidates, warnings=(told, *choice.warnings))
+        return replace(choice, warnings=(told, *choice.warnings))
     return choose_ome_image(path, pages, images)
 
 
@@ -171,6 +173,9 @@ def choose_largest(path: Path, tiff: tifffile.TiffFile, pages: list[tifffile.Tif
             "another picture than the slide."
             for page in passed
             if measure_pixels(page) >= WORTH_TELLING * measure_pixels(full)
+        ),
+        doubtful=tuple(
+            page for page in shown if page is not full and sum(page.databytecounts) > sum(full.databytecounts)
         ),
     )
 

@@ -27,6 +27,7 @@ from glandseg.runtime.slides.resolution_sources import (
 from glandseg.runtime.slides.tiff_layout import SegmentLayout, find_layout_problem
 from glandseg.runtime.slides.tiff_likeness import Picture, compare
 from glandseg.runtime.slides.tiff_page import ReadBytes, TiffPageReader
+from glandseg.runtime.slides.tiff_probe import probe_page
 from glandseg.runtime.slides.tiff_pyramid import Candidate, check_chain, choose_slide
 from glandseg.runtime.slides.tiff_samples import convert_samples, find_problem, find_sample_warnings
 
@@ -78,6 +79,12 @@ class TiffSlide(Slide):
         self._page = choice.page
         self._most_bytes = max(SEGMENT_SHARE * cache_bytes, SMALL_BYTES)
         self._check_page(choice.page)
+        for page in (choice.page, *choice.doubtful):
+            problem = self._probe(page)
+            if problem:
+                raise BadInputError(
+                    f"{self.path}: page {page.index + 1}: {problem}: damaged. Copy or export it again"
+                )
         self._cache = ArrayCache(cache_bytes)
         self._readers = [TiffPageReader(choice.page, self._cache, self._count)]
         said = [self._add_level(candidate) for candidate in choice.candidates]
@@ -109,11 +116,18 @@ class TiffSlide(Slide):
                 f"Convert it to a tiled TIFF, or give --max-ram {-(-4 * layout.held_bytes // GIB)}"
             )
 
+    def _probe(self, page: tifffile.TiffPage) -> str | None:
+        """Find whether a page's first tile or strip contradicts its tags, where it can be decoded."""
+        if find_layout_problem(page) or find_problem(page):
+            return None
+        is_small = SegmentLayout(page).held_bytes <= self._most_bytes
+        return probe_page(page, self._file.read) if is_small else None
+
     def _add_level(self, candidate: Candidate) -> str | None:
         """Take a page as the next level, if it is a smaller copy of the slide; else say why it is none."""
         page = candidate.page
         told = f"{candidate.number} ({page.imagewidth} x {page.imagelength} px)"
-        if find_problem(page) or find_layout_problem(page):
+        if find_problem(page) or find_layout_problem(page) or self._probe(page):
             return f"{told} is no level that can be read: it is left out."
         reader = TiffPageReader(page, self._cache, self._count)
         if reader.layout.held_bytes > self._most_bytes:

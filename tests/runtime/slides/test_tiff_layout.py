@@ -57,7 +57,7 @@ def test_other_sizes_of_tiles(tmp_path: Path, code: int, value: int) -> None:
 
 def test_raw_px_must_lie_in_the_file(tmp_path: Path) -> None:
     path = write(tmp_path / "a.tif", tags={256: 2**31, 279: 2**32 - 1}, photometric="rgb", rowsperstrip=200)
-    assert "but the file holds" in str(find(path))
+    assert "bytes each, but list" in str(find(path))
 
 
 def write_sparse(path: Path, tiles: list[bytes], side: int, tile: int = 256) -> Path:
