@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import cv2
@@ -87,21 +87,22 @@ def convert_samples(page: tifffile.TiffPage, samples: NDArray[Any]) -> NDArray[n
     return np.ascontiguousarray(pixels[..., :3])
 
 
-def find_sample_warnings(page: tifffile.TiffPage, read: Callable[[], NDArray[Any]]) -> tuple[str, ...]:
+def find_sample_warnings(
+    page: tifffile.TiffPage, read: Callable[[], Iterable[NDArray[Any]]]
+) -> tuple[str, ...]:
     """Warn of 16-bit samples that hold fewer bits, and of a picture that is transparent.
 
     Args:
         page: of the TIFF.
-        read: called without arguments, returns (H, W, samples) of its samples, or raises where it is damaged.
+        read: called without arguments, returns (H, W, samples) patches, or raises where they are damaged.
     """
     has_alpha = bool(page.extrasamples) and page.extrasamples[0] in (PREMULTIPLIED, STRAIGHT)
     if page.dtype != np.uint16 and not has_alpha:
         return ()
     try:
-        samples = read()
+        stored = np.concatenate([patch.reshape(-1, patch.shape[-1]) for patch in read()])
     except Exception:  # damaged there: reading will say so
         return ()
-    stored = samples.reshape(-1, samples.shape[-1])
     if has_alpha and not stored[:, -1].any():
         return ("The picture is transparent throughout, so it is shown as white: export it without alpha.",)
     colours = (

@@ -34,7 +34,7 @@ from glandseg.runtime.slides.tiff_samples import convert_samples, find_problem, 
 GIB, MIB = 1 << 30, 1 << 20
 SEGMENT_SHARE = 16  # times the cache's bound, for decoded tiles or strips: a quarter of --max-ram
 SMALL_BYTES = 64 * MIB  # which they may always take
-SAMPLE_PX = 1024  # side of what is looked at to judge the samples' range and opacity
+PATCHES, PATCH_PX = 8, 128  # along each side, looked at to judge the samples' range and opacity
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # its complaints become our errors
 
@@ -150,13 +150,11 @@ class TiffSlide(Slide):
         return Picture(read, reader.layout.width, reader.layout.height)
 
     def _judge_samples(self) -> tuple[str, ...]:
-        """Look at the middle of the smallest level for samples that cannot show what they should."""
-        layout = self._readers[-1].layout
-        width, height = min(layout.width, SAMPLE_PX), min(layout.height, SAMPLE_PX)
-        x, y = (layout.width - width) // 2, (layout.height - height) // 2
+        """Look at places all over the smallest level for samples that cannot show what they should."""
+        reader = self._readers[-1]
         return find_sample_warnings(
-            self._readers[-1].page,
-            lambda: self._readers[-1].read(self._file.read, x, y, width, height),
+            reader.page,
+            lambda: (reader.read(self._file.read, *place) for place in list_patches(reader.layout)),
         )
 
     def _list_statements(self, ome_index: int | None) -> tuple[list[Statement], Power | None]:
@@ -206,6 +204,16 @@ class TiffSlide(Slide):
         """Close the file; harmless when repeated."""
         self._tiff.close()
         self._file.close()
+
+
+def list_patches(layout: SegmentLayout) -> list[tuple[int, int, int, int]]:
+    """List x, y, width and height of patches all over a page, which cover it where it is small."""
+    width, height = min(layout.width, PATCH_PX), min(layout.height, PATCH_PX)
+    lefts, tops = (
+        sorted({round(i * (side - length) / (PATCHES - 1)) for i in range(PATCHES)})
+        for side, length in ((layout.width, width), (layout.height, height))
+    )
+    return [(x, y, width, height) for y in tops for x in lefts]
 
 
 def divide(rational: tuple[int, int]) -> float:
