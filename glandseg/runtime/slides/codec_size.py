@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+
+from glandseg.runtime.slides.coded_parts import BitReader, CodedSize, find_box
 
 JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # SOF0..SOF15; the others define tables
 JPEG_ALONE = {0x01, *range(0xD0, 0xD9)}  # markers without a length
@@ -17,15 +18,6 @@ J2K_START = b"\xff\x4f\xff\x51"  # SOC, then SIZ
 JXL_START = b"\xff\x0a"
 JXL_RATIOS = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))  # width to height
 JXR_CODESTREAM = b"WMPHOTO\0"
-
-
-@dataclass(frozen=True)
-class CodedSize:
-    """Size in px of a coded picture, and its components where the header says them (0 where not)."""
-
-    width: int
-    height: int
-    components: int = 0
 
 
 def read_jpeg_size(data: bytes) -> CodedSize:
@@ -63,21 +55,6 @@ def read_jpeg2000_size(data: bytes) -> CodedSize:
     right, bottom, left, top = struct.unpack_from(">4I", stream, 8)
     (components,) = struct.unpack_from(">H", stream, 40)
     return CodedSize(right - left, bottom - top, components)
-
-
-def find_box(data: bytes, *kinds: bytes) -> bytes:
-    """Return the body of the first box of one of these kinds (JP2 and JPEG XL files), empty without one."""
-    at = 0
-    while at + 8 <= len(data):
-        (length,), kind, head = struct.unpack_from(">I", data, at), data[at + 4 : at + 8], 8
-        if length == 1 and at + 16 <= len(data):
-            (length,), head = struct.unpack_from(">Q", data, at + 8), 16
-        if kind in kinds:
-            return data[at + head :]
-        if length < head:
-            break
-        at += length
-    return b""
 
 
 def read_webp_size(data: bytes) -> CodedSize:
@@ -193,19 +170,6 @@ def read_lerc_size(data: bytes) -> CodedSize:
     (version,) = struct.unpack_from("<i", data, 6)
     height, width, depth = struct.unpack_from("<3i", data, 10 if version < 3 else 14)
     return CodedSize(width, height, depth if version >= 4 else 0)
-
-
-class BitReader:
-    """Reads numbers from bytes, the lowest bits first."""
-
-    def __init__(self, data: bytes) -> None:
-        self._bits = int.from_bytes(data, "little")
-
-    def take(self, count: int) -> int:
-        """Return the next `count` bits as a number."""
-        value = self._bits & ((1 << count) - 1)
-        self._bits >>= count
-        return value
 
 
 SIZE_READERS: dict[int, Callable[[bytes], CodedSize]] = {  # by the TIFF tag Compression

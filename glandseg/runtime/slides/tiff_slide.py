@@ -24,11 +24,12 @@ from glandseg.runtime.slides.resolution_sources import (
     state_ome,
     state_tiff,
 )
+from glandseg.runtime.slides.tiff_choice import check_chain, choose_slide
 from glandseg.runtime.slides.tiff_layout import SegmentLayout, find_layout_problem
 from glandseg.runtime.slides.tiff_likeness import Picture, compare
 from glandseg.runtime.slides.tiff_page import ReadBytes, TiffPageReader
 from glandseg.runtime.slides.tiff_probe import probe_page
-from glandseg.runtime.slides.tiff_pyramid import Candidate, check_chain, choose_slide
+from glandseg.runtime.slides.tiff_pyramid import Candidate
 from glandseg.runtime.slides.tiff_samples import convert_samples, find_problem, find_sample_warnings
 
 GIB, MIB = 1 << 30, 1 << 20
