@@ -11,10 +11,11 @@ import re
 import struct
 from dataclasses import dataclass, replace
 from pathlib import Path
+from xml.etree import ElementTree
 
 import tifffile
 
-from glandseg.runtime.errors import BadInputError
+from glandseg.runtime.errors import BadInputError, shorten
 from glandseg.runtime.slides.tiff_layout import find_layout_problem, measure_stored_pixels
 from glandseg.runtime.slides.tiff_ome import OmeImage, list_ome_images, rank_images
 from glandseg.runtime.slides.tiff_pyramid import (
@@ -82,13 +83,21 @@ def choose_slide(path: Path, tiff: tifffile.TiffFile) -> Choice:
         return choose_largest(path, tiff, pages)
     try:
         images = list_ome_images(pages[0].description, path.name)
+    except ElementTree.ParseError as error:
+        return choose_without_xml(path, tiff, pages, f"cannot be read ({shorten(error)})")
     except ValueError as error:
         raise BadInputError(f"{path}: {error}: damaged. Export it again") from error
     if not images:
-        told = "The OME-XML describes no picture of this file, so its um/px is not used."
-        choice = choose_largest(path, tiff, pages)
-        return replace(choice, warnings=(told, *choice.warnings))
+        return choose_without_xml(path, tiff, pages, "describes no picture of this file")
     return choose_ome_image(path, pages, images)
+
+
+def choose_without_xml(
+    path: Path, tiff: tifffile.TiffFile, pages: list[tifffile.TiffPage], reason: str
+) -> Choice:
+    """Choose as in a plain TIFF, and say why the OME-XML is not used."""
+    choice = choose_largest(path, tiff, pages)
+    return replace(choice, warnings=(f"The OME-XML {reason}: its um/px is not used.", *choice.warnings))
 
 
 def choose_ome_image(path: Path, pages: list[tifffile.TiffPage], images: list[OmeImage]) -> Choice:

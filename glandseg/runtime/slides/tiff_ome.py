@@ -53,12 +53,10 @@ def list_ome_images(xml: str, file_name: str) -> list[OmeImage]:
         file_name: name of the file, without its folder.
 
     Raises:
-        ValueError: the XML cannot be read, or a number in it is none.
+        ElementTree.ParseError: the XML cannot be read.
+        ValueError: a number in it is none.
     """
-    try:
-        root = ElementTree.fromstring(xml)
-    except ElementTree.ParseError as error:
-        raise ValueError(f"OME-XML: {error}") from error
+    root = ElementTree.fromstring(xml.strip())
     is_here = find_own_parts(root, file_name)
     images = [image for image in root if get_name(image) == "Image"]
     described = [(image, pixels) for image in images for pixels in list_children(image, "Pixels")]

@@ -40,7 +40,7 @@ def probe_page(page: tifffile.TiffPage, read_bytes: Callable[[int, int], bytes])
             return None
         decode = tifffile.TIFF.DECOMPRESSORS[compression]
         spare = min(SPARE_BYTES + 3 * layout.segment_bytes, MOST_SPARE_BYTES)
-        decoded = len(decode(data, out=layout.segment_bytes + spare))
+        decoded = len(decode(data, out=bytearray(layout.segment_bytes + spare)))
     except Exception:  # damaged: reading that part will say so
         return None
     return compare_bytes(page, layout, index, decoded)

@@ -25,16 +25,11 @@ from glandseg.runtime.slides.resolution_sources import (
     state_tiff,
 )
 from glandseg.runtime.slides.tiff_choice import check_chain, choose_slide
-from glandseg.runtime.slides.tiff_layout import SegmentLayout, find_layout_problem
-from glandseg.runtime.slides.tiff_likeness import Picture, compare
-from glandseg.runtime.slides.tiff_page import ReadBytes, TiffPageReader
-from glandseg.runtime.slides.tiff_probe import probe_page
-from glandseg.runtime.slides.tiff_pyramid import Candidate
-from glandseg.runtime.slides.tiff_samples import convert_samples, find_problem, find_sample_warnings
+from glandseg.runtime.slides.tiff_layout import SegmentLayout
+from glandseg.runtime.slides.tiff_levels import LevelBuilder
+from glandseg.runtime.slides.tiff_page import ReadBytes
+from glandseg.runtime.slides.tiff_samples import convert_samples, find_sample_warnings
 
-GIB, MIB = 1 << 30, 1 << 20
-SEGMENT_SHARE = 16  # times the cache's bound, for decoded tiles or strips: a quarter of --max-ram
-SMALL_BYTES = 64 * MIB  # which they may always take
 PATCHES, PATCH_PX = 8, 128  # along each side, looked at to judge the samples' range and opacity
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # its complaints become our errors
@@ -78,77 +73,15 @@ class TiffSlide(Slide):
         self.format = "ome-tiff" if self._tiff.is_ome else "tiff"
         choice = choose_slide(self.path, self._tiff)
         self._page = choice.page
-        self._most_bytes = max(SEGMENT_SHARE * cache_bytes, SMALL_BYTES)
-        self._check_page(choice.page)
-        for page in (choice.page, *choice.doubtful):
-            problem = self._probe(page)
-            if problem:
-                raise BadInputError(
-                    f"{self.path}: page {page.index + 1}: {problem}: damaged. Copy or export it again"
-                )
         self._cache = ArrayCache(cache_bytes)
-        self._readers = [TiffPageReader(choice.page, self._cache, self._count)]
-        said = [self._add_level(candidate) for candidate in choice.candidates]
+        builder = LevelBuilder(self.path, self._file.read, self._cache, self._count)
+        self._readers, told = builder.build(choice)
         self.levels = build_levels([(r.layout.width, r.layout.height) for r in self._readers])
         self.held_bytes = max(reader.layout.held_bytes for reader in self._readers)
         statements, power = self._list_statements(choice.ome_index)
         self.said = describe_statements(statements, power)
         self.resolution = settle(self.path, statements, power, mpp)
-        self.warnings = (*choice.warnings, *filter(None, said), *self._judge_samples())
-
-    def _check_page(self, page: tifffile.TiffPage) -> None:
-        """Refuse a page that cannot be read, or shown as RGB, or takes too much memory.
-
-        Raises:
-            BadInputError: with what the page holds and what could be read.
-        """
-        problem = find_layout_problem(page)
-        if problem:
-            raise BadInputError(f"{self.path}: {problem}: damaged or cut short. Copy or export it again")
-        problem = find_problem(page)
-        if problem:
-            raise BadInputError(f"{self.path}: {problem}. Export it as 8-bit RGB with JPEG, LZW or deflate")
-        layout = SegmentLayout(page)
-        if layout.held_bytes > self._most_bytes:
-            raise BadInputError(
-                f"{self.path}: its tiles or strips are {layout.segment_width:,} x {layout.segment_height:,} "
-                f"px, which take {layout.held_bytes / GIB:.2g} GiB of memory when decoded; "
-                f"{self._most_bytes / GIB:.2g} GiB, a quarter of --max-ram, may go to that. "
-                f"Convert it to a tiled TIFF, or give --max-ram {-(-4 * layout.held_bytes // GIB)}"
-            )
-
-    def _probe(self, page: tifffile.TiffPage) -> str | None:
-        """Find whether a page's first tile or strip contradicts its tags, where it can be decoded."""
-        if find_layout_problem(page) or find_problem(page):
-            return None
-        is_small = SegmentLayout(page).held_bytes <= self._most_bytes
-        return probe_page(page, self._file.read) if is_small else None
-
-    def _add_level(self, candidate: Candidate) -> str | None:
-        """Take a page as the next level, if it is a smaller copy of the slide; else say why it is none."""
-        page = candidate.page
-        told = f"{candidate.number} ({page.imagewidth} x {page.imagelength} px)"
-        if find_problem(page) or find_layout_problem(page) or self._probe(page):
-            return f"{told} is no level that can be read: it is left out."
-        reader = TiffPageReader(page, self._cache, self._count)
-        if reader.layout.held_bytes > self._most_bytes:
-            return f"{told} is a level of tiles or strips too large for --max-ram: it is left out."
-        last = self._readers[-1]
-        if (reader.layout.width, reader.layout.height) == (last.layout.width, last.layout.height):
-            return None
-        likeness = compare(self._show(last), self._show(reader))
-        if likeness.is_refuted or not (likeness.is_proven or candidate.is_own):
-            return (
-                f"{told} has the slide's proportions, but its px do not prove it a copy: it is passed over."
-            )
-        self._readers.append(reader)
-        return None
-
-    def _show(self, reader: TiffPageReader) -> Picture:
-        def read(x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
-            return convert_samples(reader.page, reader.read(self._file.read, x, y, width, height))
-
-        return Picture(read, reader.layout.width, reader.layout.height)
+        self.warnings = (*choice.warnings, *told, *self._judge_samples())
 
     def _judge_samples(self) -> tuple[str, ...]:
         """Look at places all over the smallest level for samples that cannot show what they should."""
@@ -160,7 +93,7 @@ class TiffSlide(Slide):
 
     def _list_statements(self, ome_index: int | None) -> tuple[list[Statement], Power | None]:
         """What OME-XML, ImageJ's or Aperio's description and the tags say of the scale."""
-        xml, tags, text = self._tiff.ome_metadata, self._page.tags, self._page.description
+        xml, tags, text = (self._tiff.ome_metadata or "").strip(), self._page.tags, self._page.description
         x_per_unit = divide(tags.valueof("XResolution", (0, 1)))
         y_per_unit = divide(tags.valueof("YResolution", (0, 1)))
         unit = int(tags.valueof("ResolutionUnit", 2))

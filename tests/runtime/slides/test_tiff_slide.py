@@ -187,6 +187,20 @@ def test_an_image_without_pixels_counts_for_nothing(tmp_path: Path) -> None:
             assert um(slide) == 0.5
 
 
+@pytest.mark.parametrize(
+    ("xml", "told"),
+    [
+        ("<OME><Image></OME>", "cannot be read"),
+        ('<OME><BinaryOnly MetadataFile="/dev/zero" UUID="u"/></OME>', "describes no picture of this file"),
+    ],
+)
+def test_ome_xml_that_says_nothing_is_told(tmp_path: Path, xml: str, told: str) -> None:
+    tifffile.imwrite(tmp_path / "a.ome.tif", draw(), description=xml, **{**TILED, **HALF_UM})
+    with open_slide(tmp_path / "a.ome.tif") as slide:
+        assert told in slide.warnings[0]
+        assert um(slide) == pytest.approx(0.5)
+
+
 def write_set(folder: Path, sibling: str) -> Path:
     def describe(i: int, size: float, file: str) -> str:
         return (
