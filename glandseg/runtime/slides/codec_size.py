@@ -21,10 +21,22 @@ JXR_CODESTREAM = b"WMPHOTO\0"
 
 
 def read_jpeg_size(data: bytes) -> CodedSize:
-    """Read the frame header of a JPEG; that of a picture within its metadata is skipped.
+    """Read the frame header of a JPEG.
 
     Raises:
-        ValueError: there is no frame before the first scan, or its height is left to a later marker.
+        ValueError: there is none, or its height is left to a later marker.
+    """
+    height, width, components = struct.unpack_from(">HHB", data, find_jpeg_frame(data) + 5)
+    if not height:
+        raise ValueError("a JPEG has no height in its frame header")
+    return CodedSize(width, height, components)
+
+
+def find_jpeg_frame(data: bytes) -> int:
+    """Find where the frame header of a JPEG begins; that of a picture within its metadata is skipped.
+
+    Raises:
+        ValueError: there is none before the first scan.
     """
     at = data.find(b"\xff\xd8") + 2
     while 2 <= at < len(data) - 9:
@@ -33,14 +45,25 @@ def read_jpeg_size(data: bytes) -> CodedSize:
             continue
         marker = data[at + 1]
         if marker in JPEG_FRAMES:
-            height, width, components = struct.unpack_from(">HHB", data, at + 5)
-            if not height:
-                break
-            return CodedSize(width, height, components)
+            return at
         if marker == JPEG_SCAN:
             break
         at += 2 if marker in JPEG_ALONE else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
     raise ValueError("a JPEG has no frame header")
+
+
+def is_jpeg_ycbcr(data: bytes) -> bool:
+    """Return whether a JPEG of three components says itself that they are YCbCr: JFIF, Adobe or subsampling.
+
+    Raises:
+        ValueError: it has no frame header.
+    """
+    frame = find_jpeg_frame(data)
+    adobe = data.find(b"Adobe", 0, frame)
+    if adobe >= 0:
+        return data[adobe + 11] == 1
+    sampling = data[frame + 11 : frame + 18 : 3]
+    return data[6:10] == b"JFIF" or len(set(sampling)) > 1
 
 
 def read_jpeg2000_size(data: bytes) -> CodedSize:

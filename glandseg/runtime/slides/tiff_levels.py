@@ -15,7 +15,7 @@ from glandseg.runtime.slides.tiff_choice import Choice
 from glandseg.runtime.slides.tiff_layout import SegmentLayout, find_layout_problem
 from glandseg.runtime.slides.tiff_likeness import Picture, compare
 from glandseg.runtime.slides.tiff_page import ReadBytes, TiffPageReader
-from glandseg.runtime.slides.tiff_probe import probe_page
+from glandseg.runtime.slides.tiff_probe import correct_colours, probe_page
 from glandseg.runtime.slides.tiff_pyramid import Candidate
 from glandseg.runtime.slides.tiff_samples import convert_samples, find_problem
 
@@ -56,6 +56,8 @@ class LevelBuilder:
                 raise BadInputError(
                     f"{self._path}: page {page.index + 1}: {problem}: damaged. Copy or export it again"
                 )
+        for page in (choice.page, *(candidate.page for candidate in choice.candidates)):
+            correct_colours(page, self._read_bytes)
         readers, told = [TiffPageReader(choice.page, self._cache, self._count)], []
         for candidate in choice.candidates:
             problem = self._find_fault(candidate, readers[-1])

@@ -1,7 +1,8 @@
 """Whether the first tile or strip of a page holds as much as the page's tags say.
 
 A damaged width leaves the number of strips as it was, and some decoders (LZW, LZMA) stop where they are told
-to: every row would begin at another place, and nothing would fail.
+to: every row would begin at another place, and nothing would fail. Nor does it where the tags name another
+colour model than the JPEGs themselves.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ from collections.abc import Callable
 
 import tifffile
 
-from glandseg.runtime.slides.codec_size import SIZE_READERS
-from glandseg.runtime.slides.tiff_layout import SegmentLayout
+from glandseg.runtime.slides.codec_size import SIZE_READERS, is_jpeg_ycbcr
+from glandseg.runtime.slides.tiff_layout import SEPARATE_PLANES, SegmentLayout
+from glandseg.runtime.slides.tiff_samples import JPEG_COMPRESSIONS, RGB, YCBCR
 
 BYTE_CODECS = {5, 8, 32773, 32946, 34925, 34926, 50000}  # LZW, deflate, PackBits, LZMA, Zstandard
 SPARE_BYTES, MOST_SPARE_BYTES = 4 << 20, 64 << 20  # that a segment may be decoded to beyond what its tags say
 SPARE_CODED_BYTES = 1 << 20
+HEADER_BYTES = 1 << 16  # of a JPEG, in which its frame header lies
 
 
 def probe_page(page: tifffile.TiffPage, read_bytes: Callable[[int, int], bytes]) -> str | None:
@@ -44,6 +47,21 @@ def probe_page(page: tifffile.TiffPage, read_bytes: Callable[[int, int], bytes])
     except Exception:  # damaged: reading that part will say so
         return None
     return compare_bytes(page, layout, index, decoded)
+
+
+def correct_colours(page: tifffile.TiffPage, read_bytes: Callable[[int, int], bytes]) -> None:
+    """Mark a page as YCbCr where its tags say RGB, but its JPEGs say themselves that they are YCbCr."""
+    index = next((i for i, count in enumerate(page.databytecounts) if count), None)
+    if index is None or page.compression not in JPEG_COMPRESSIONS or page.photometric != RGB:
+        return
+    if page.samplesperpixel != 3 or page.planarconfig == SEPARATE_PLANES:
+        return
+    try:
+        data = read_bytes(int(page.dataoffsets[index]), min(int(page.databytecounts[index]), HEADER_BYTES))
+        if is_jpeg_ycbcr(data):
+            page.photometric = YCBCR
+    except Exception:  # damaged: reading that part will say so
+        return
 
 
 def compare_width(layout: SegmentLayout, width: int) -> str | None:
