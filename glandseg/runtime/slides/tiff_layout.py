@@ -11,6 +11,9 @@ from typing import Any
 
 import numpy as np
 import tifffile
+from numpy.typing import NDArray
+
+from glandseg.runtime.slides.tiff_tags import find_tag_problem
 
 SEPARATE_PLANES = 2
 OFFSETS, BYTE_COUNTS = (324, 273, 513), (325, 279, 514)  # of tiles, strips, old JPEG
@@ -69,6 +72,9 @@ class SegmentLayout:
 
 def find_layout_problem(page: tifffile.TiffPage) -> str | None:
     """Find what in a page's tags cannot be true, in words; None if nothing."""
+    problem = find_tag_problem(page)
+    if problem:
+        return problem
     if page.imagewidth < 1 or page.imagelength < 1:
         return f"its tags say {page.imagewidth} x {page.imagelength} px"
     layout = SegmentLayout(page)
@@ -101,11 +107,25 @@ def find_raw_size_problem(page: tifffile.TiffPage, layout: SegmentLayout) -> str
     is_last = np.arange(len(counts)) % layout.rows == layout.rows - 1
     is_sound = np.isin(counts, (0, whole)) | (is_last & (counts == last) if not page.is_tiled else False)
     if is_sound.all():
-        return None
+        tags = [at for tag in page.tags.values() for at in (tag.offset, tag.valueoffset)]
+        return find_overlap(list_numbers(page.dataoffsets), counts, list_numbers(tags))
     return (
         f"its tags say tiles or strips of {layout.segment_width:,} x {layout.segment_height:,} px, which "
         f"take {whole:,} bytes each, but list {counts[~is_sound][0]:,.0f}"
     )
+
+
+def find_overlap(
+    offsets: NDArray[np.float64], counts: NDArray[np.float64], tags: NDArray[np.float64]
+) -> str | None:
+    """Find whether tiles or strips lie over others or over tags; the same bytes may be shared."""
+    starts, first = np.unique(offsets[counts > 0], return_index=True)
+    ends = starts + counts[counts > 0][first]
+    before = np.searchsorted(starts, tags, side="right") - 1
+    covers_tags = (before >= 0) & (tags < ends[before])
+    if (starts[1:] >= ends[:-1]).all() and not covers_tags.any():
+        return None
+    return "its tags let tiles or strips begin within others, or within the tags themselves"
 
 
 def find_lack_of_bytes(page: tifffile.TiffPage, layout: SegmentLayout) -> str | None:
@@ -125,7 +145,7 @@ def find_lack_of_bytes(page: tifffile.TiffPage, layout: SegmentLayout) -> str | 
     return None
 
 
-def list_numbers(values: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
+def list_numbers(values: Any) -> NDArray[np.float64]:
     """Return offsets or byte counts as floats, (N,) float64, which hold more than any file has."""
     return np.asarray(values, np.float64).reshape(-1)
 

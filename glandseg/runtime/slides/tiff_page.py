@@ -136,6 +136,8 @@ class TiffPageReader:
             data = read_bytes(offset, count)
             self._check_header(data)
             decoded: NDArray[Any] = page.decode(data, index, **self._tables)[0]
+        if decoded.dtype.newbyteorder("=") != page.dtype.newbyteorder("="):
+            raise ValueError(f"a tile or strip holds {decoded.dtype}, where its tags say {page.dtype}")
         self._count(decoded.shape[-3] * decoded.shape[-2] // self.layout.planes)
         return convert_stored_ycbcr(page, np.asarray(decoded[0]))
 

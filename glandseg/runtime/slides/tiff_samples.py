@@ -28,6 +28,8 @@ def find_problem(page: tifffile.TiffPage) -> str | None:
         return f"samples are {page.dtype}; uint8 and, for RGB, uint16 are read"
     if page.photometric != PALETTE and page.bitspersample not in (1, 8, 16):
         return f"samples have {page.bitspersample} bits; 8 and, for RGB, 16 are read"
+    if page.dtype == np.bool_ and (page.samplesperpixel != 1 or page.compression in SIZE_READERS):
+        return "samples of 1 bit are read where there is one per px, and no picture codec"
     if page.photometric in (WHITE_IS_ZERO, BLACK_IS_ZERO, PALETTE) and page.samplesperpixel == 1:
         if page.dtype == np.uint16:
             return "16-bit gray is taken for fluorescence; RGB, palette and 8-bit gray are read"

@@ -96,3 +96,17 @@ def test_what_reading_holds_in_memory(tmp_path: Path) -> None:
         with tifffile.TiffFile(write(tmp_path / f"{name}.tif", **how)) as tiff:
             held[name] = SegmentLayout(tiff.pages.first).held_bytes
     assert held == {"raw": 0, "strip": 300 * 200 * 3, "tiles": 2 * 64 * 64 * 3}
+
+
+def test_raw_strips_do_not_begin_within_others(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.tif", photometric="rgb", rowsperstrip=20)
+    with tifffile.TiffFile(path, mode="r+b") as tiff:
+        offsets = list(tiff.pages.first.dataoffsets)
+        tiff.pages.first.tags[273].overwrite([offsets[0], offsets[0], *offsets[2:]])
+    assert find(path) is None  # shared
+    with tifffile.TiffFile(path, mode="r+b") as tiff:
+        tiff.pages.first.tags[273].overwrite([offsets[0], offsets[0] + 9000, *offsets[2:]])
+    assert "within others" in str(find(path))
+    with tifffile.TiffFile(path, mode="r+b") as tiff:
+        tiff.pages.first.tags[273].overwrite([32, *offsets[1:]])
+    assert "within the tags" in str(find(path))
