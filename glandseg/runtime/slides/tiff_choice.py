@@ -151,7 +151,7 @@ def choose_largest(path: Path, tiff: tifffile.TiffFile, pages: list[tifffile.Tif
     full = max(shown, key=measure_pixels)
     for page in shown:
         problem = find_layout_problem(page)
-        if problem and (page is full or measure_stored_pixels(page) >= measure_pixels(full)):
+        if problem and (page is full or may_be_larger(page, full)):
             raise BadInputError(
                 f"{path}: page {page.index + 1}: {problem}: damaged or cut short. Copy or export it again"
             )
@@ -178,6 +178,13 @@ def choose_largest(path: Path, tiff: tifffile.TiffFile, pages: list[tifffile.Tif
             page for page in shown if page is not full and sum(page.databytecounts) > sum(full.databytecounts)
         ),
     )
+
+
+def may_be_larger(page: tifffile.TiffPage, full: tifffile.TiffPage) -> bool:
+    """Return whether a page whose tags are damaged may be the slide, by its segments or its bytes."""
+    has_size = page.imagewidth > 0 and page.imagelength > 0
+    has_more = sum(page.databytecounts) > sum(full.databytecounts)
+    return has_more or not has_size or measure_stored_pixels(page) >= measure_pixels(full)
 
 
 def raise_stack(path: Path, planes: int, kind: str) -> None:

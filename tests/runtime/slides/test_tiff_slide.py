@@ -340,6 +340,19 @@ def test_a_damaged_size_is_refused_and_no_level_takes_its_place(
             open_slide(overwrite(path, code, value), 0.5)
 
 
+@pytest.mark.parametrize("code", [256, 257])
+@pytest.mark.parametrize("tile", [None, (64, 64)])
+def test_a_size_whose_tag_is_lost_leaves_no_level_in_its_place(tmp_path: Path, code: int, tile: Any) -> None:
+    path = write_pages(tmp_path / "a.tif", draw(), shrink(draw(), 2), tile=tile)
+    with tifffile.TiffFile(path) as tiff:
+        offset = tiff.pages.first.tags[code].offset
+    data = bytearray(path.read_bytes())
+    data[offset : offset + 2] = b"\xfe\x00"  # NewSubfileType
+    path.write_bytes(data)
+    with pytest.raises(BadInputError, match="damaged"):
+        open_slide(path)
+
+
 @pytest.mark.parametrize("axis", ["SizeX", "SizeY"])
 def test_ome_xml_of_another_size_is_refused(tmp_path: Path, axis: str) -> None:
     path = write_ome(tmp_path / "a.ome.tif", (draw(), "", 0.5))
