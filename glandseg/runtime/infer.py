@@ -16,7 +16,7 @@ from glandseg.runtime.slide_facts import describe_slide, list_grounds
 from glandseg.runtime.slides.slide import open_slide
 from glandseg.runtime.slides.slide_plane import SlidePlane
 from glandseg.runtime.staging import move_into_place
-from glandseg.runtime.tissue.roi import read_roi
+from glandseg.runtime.tissue.roi_file import read_roi
 from glandseg.runtime.trace import Trace
 from glandseg.runtime.work_folder import open_work_folder
 
