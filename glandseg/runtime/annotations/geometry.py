@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 KINDS = ("Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon")
 MAX_COORDINATE = 1e9  # no slide is so large, and areas of such coordinates are still finite
-MAX_CROSSINGS = 10_000  # mending takes about a second per 10,000; scribbles have millions
+MAX_CROSSINGS = 10_000  # of all outlines of a file; mending 100,000 takes 10 s, and scribbles have millions
 FIRST_CHUNK = 32  # edges whose crossings are counted first; chunks double from there
 
 
 class GeometryError(ValueError):
-    """A geometry that cannot be used; the message continues "its outline"."""
+    """A geometry that cannot be used; the message continues a sentence on its outline."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -61,7 +61,7 @@ def mend_polygons(polygons: Sequence[shapely.Polygon]) -> list[shapely.Polygon]:
     for index in np.flatnonzero(~valid):
         crossings += count_crossings(array[index], MAX_CROSSINGS - crossings)
         if crossings > MAX_CROSSINGS:
-            raise GeometryError(f"crosses itself more than {MAX_CROSSINGS:,} times")
+            raise GeometryError(f"cross themselves more than {MAX_CROSSINGS:,} times")
     array[~valid] = shapely.make_valid(array[~valid], method="structure")
     parts = shapely.get_parts(array)
     solid = (shapely.get_type_id(parts) == shapely.GeometryType.POLYGON) & (shapely.area(parts) > 0)

@@ -66,7 +66,7 @@ def _collect(path: Path, annotations: Sequence[Annotation]) -> list[shapely.Poly
     try:
         return mend_polygons(polygons)
     except GeometryError as error:
-        raise BadInputError(f"{path}: an outline {error}. Draw it again without scribbling.") from None
+        raise BadInputError(f"{path}: its outlines {error}. Draw them again without crossings.") from None
 
 
 def _refuse_empty(path: Path, annotations: Sequence[Annotation], has_ignored: bool) -> None:

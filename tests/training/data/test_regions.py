@@ -84,16 +84,16 @@ CROSSED = [[0, 0], [9, 9], [9, 0], [0, 9], [0, 0]]
     [
         (make_feature("gland", [CROSSED]), r"feature 1 \(gland\) is not a valid polygon \(Self-intersection"),
         (make_feature("gland", [0, 0], "Point"), "is a Point, regions are polygons"),
-        (make_feature("gland", [[[0, 0], [1, 1]]]), "coordinates are no polygon"),
-        (make_feature("gland", "x"), "coordinates are no polygon"),
+        (make_feature("gland", [[[0, 0], [1, 1]]]), "is no polygon|no area"),
+        (make_feature("gland", "x"), "is no polygon|no area"),
         (make_feature("gland", []), "no area"),
         (make_feature("gland", [box(0, 0, float("nan"), 1)]), "not a valid polygon"),
         ({"type": "Feature", "properties": {"classification": {"name": "gland"}}}, "is a None"),
         (
             make_feature("Tumor", [box(0, 0, 1, 1)]),
-            r"no region is classified Gland or Non-gland \(found: Tumor\)",
+            r"no region is classified Gland or Non-gland \(found: 1 of class Tumor\)",
         ),
-        (make_feature(None, [box(0, 0, 1, 1)]), r"\(found: none\)"),
+        (make_feature(None, [box(0, 0, 1, 1)]), r"\(found: 1 without class\)"),
     ],
 )
 def test_what_is_no_region_is_told(tmp_path: Path, feature: dict[str, Any], message: str) -> None:
