@@ -50,8 +50,8 @@ class Result:
         outputs: the files written.
         glands: how many were found.
         gland_mm2: their area.
-        tissue_mm2: area of the tissue, its margin included.
-        unread_share: of the tissue, what could not be read and was left out, 0..1.
+        tissue_mm2: area of the tissue, its margin included; with regions of interest, of that inside them.
+        unread_share: of that tissue, what could not be read and was left out, 0..1.
         windows: that the network answered for.
         network_share: of the time between the survey and the outputs, while the network was busy, 0..1.
         seconds: in which each stage was busy; stages overlap.
@@ -209,6 +209,9 @@ class Job:
             UnreadError: if too much of the tissue could not be read.
         """
         um_per_l0 = run.base.plane.um_per_px / run.base.plane.l0_per_px
+        tissue_mm2 = tissue.area_mm2
+        if self.roi is not None:
+            tissue, tissue_mm2 = self.roi.restrict(tissue)
         unread = ledger.measure_share(tissue.mask, tissue.um_per_px / um_per_l0)
         if unread > self.settings.max_unread:
             raise UnreadError(
@@ -221,12 +224,16 @@ class Job:
         return Result(
             glands=len(findings.glands),
             gland_mm2=round(findings.area_mm2, 6),
-            tissue_mm2=round(tissue.area_mm2, 6),
+            tissue_mm2=round(tissue_mm2, 6),
             unread_share=round(unread, 6),
             windows=run.count_stored(),
             network_share=round(network_s / max(times["windows"].busy_s, 1e-9), 4),
             seconds={name: stage.busy_s for name, stage in times.items()},
-            warnings=list_warnings(findings, tissue, survey.is_dark, ledger, self.slide),
+            warnings=(
+                *list_warnings(findings, tissue, survey.is_dark, ledger, self.slide),
+                *survey.warnings,
+                *(self.roi.notes if self.roi is not None else ()),
+            ),
         )
 
     def _write_record(self, path: Path, result: Result, ledger: Ledger, run: WindowRun) -> None:

@@ -90,9 +90,9 @@ def list_edges(polygons: NDArray[np.object_]) -> NDArray[np.float64]:
 
 def _build_polygons(kind: str, coordinates: Any) -> tuple[shapely.Polygon, ...]:
     if kind == "Polygon":
-        return (_build_polygon(coordinates),) if coordinates else ()
+        return () if coordinates == [] else (_build_polygon(coordinates),)
     if kind == "MultiPolygon":
-        return tuple(_build_polygon(rings) for rings in coordinates if rings)
+        return tuple(_build_polygon(rings) for rings in coordinates if rings != [])
     return ()
 
 

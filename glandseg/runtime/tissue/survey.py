@@ -14,6 +14,7 @@ from glandseg.runtime.slides.ledger import Ledger
 from glandseg.runtime.slides.reader import Slide
 from glandseg.runtime.slides.slide_plane import SlidePlane
 from glandseg.runtime.tissue.glass import find_glass_colour, is_dark
+from glandseg.runtime.tissue.light_warnings import list_light_warnings
 from glandseg.runtime.tissue.lumen import estimate_light
 from glandseg.runtime.tissue.tissue_mask import MASK_UM_PER_PX, TissueMask, find_fill, mask_tissue
 
@@ -35,6 +36,7 @@ class Survey:
         tissue: where it is; what cannot be read counts as tissue.
         light: (3,) float32 RGB in 0..255 that passes where nothing is stained.
         is_dark: mostly black, as fluorescence is.
+        warnings: What the light makes doubtful.
     """
 
     thumbnail: NDArray[np.uint8]
@@ -43,6 +45,7 @@ class Survey:
     tissue: TissueMask
     light: NDArray[np.float32]
     is_dark: bool
+    warnings: tuple[str, ...] = ()
 
     @property
     def fill_rgb(self) -> tuple[int, int, int]:
@@ -122,9 +125,12 @@ def build_survey(thumbnail: NDArray[np.uint8], unread: NDArray[np.bool_], um_per
     small, lost = shrink(thumbnail, times), shrink(unread.view(np.uint8) * 255, times) > 0
     small[lost] = 255  # which counts as the scanner's fill
     area_mm2 = small.shape[0] * small.shape[1] * (um_per_px * times) ** 2 / 1e6
-    mask = np.ones_like(lost) if area_mm2 <= PICTURE_MM2 else mask_tissue(small, um_per_px * times) | lost
+    is_crop = area_mm2 <= PICTURE_MM2
+    mask = np.ones_like(lost) if is_crop else mask_tissue(small, um_per_px * times) | lost
     readable = small if not lost.any() or lost.all() else small[~lost][None]
-    light = estimate_light(readable, find_glass_colour(readable, find_fill(readable)))
+    fill, dark = find_fill(readable), is_dark(readable)
+    glass = find_glass_colour(readable, fill)
+    light = estimate_light(readable, glass)
     thumbnail[unread] = np.rint(light)
     return Survey(
         thumbnail=thumbnail,
@@ -132,7 +138,8 @@ def build_survey(thumbnail: NDArray[np.uint8], unread: NDArray[np.bool_], um_per
         um_per_px=um_per_px,
         tissue=TissueMask(mask, um_per_px * times),
         light=light,
-        is_dark=is_dark(readable),
+        is_dark=dark,
+        warnings=list_light_warnings(readable, fill, has_glass=dark or glass is not None, is_crop=is_crop),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -146,3 +147,113 @@ def test_exclude_is_what_lies_outside() -> None:
     assert outside is not None
     assert outside[:, :5].all()
     assert not outside[:, 5:].any()
+
+
+SQUARE = [[50, 50], [100, 50], [100, 100], [50, 100], [50, 50]]
+
+
+def classified(ring: Any, classification: Any) -> dict[str, Any]:
+    return {
+        **feature({"type": "Polygon", "coordinates": [ring]}),
+        "properties": {"classification": classification},
+    }
+
+
+def write(path: Path, content: Any) -> Path:
+    path.write_text(json.dumps(content), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-32", "gz", "named gz"])
+def test_encodings_are_read_as_cut_reads_them(encoding: str, slide: Slide, tmp_path: Path) -> None:
+    path = tmp_path / ("roi.geojson.gz" if encoding == "gz" else "roi.geojson")
+    text = json.dumps(feature(POLYGON))
+    path.write_bytes(gzip.compress(text.encode()) if "gz" in encoding else text.encode(encoding))
+    assert measure(read_roi(path, slide)) == pytest.approx(7600 * 0.25e-6)
+
+
+def test_an_open_ring_is_closed(slide: Slide, tmp_path: Path) -> None:
+    path = write(tmp_path / "roi.geojson", {"type": "Polygon", "coordinates": [SQUARE[:-1]]})
+    assert measure(read_roi(path, slide)) == pytest.approx(2500 * 0.25e-6)
+
+
+@pytest.mark.parametrize(
+    "classification",
+    [
+        {"name": "Ignore*"},
+        {"name": "ignore"},
+        {"names": ["Ignore*", "Fold"]},
+        {"name": "Ignore*: Fold"},
+        "Ignore*",
+    ],
+)
+def test_ignored_regions_are_left_out_and_told(classification: Any, slide: Slide, tmp_path: Path) -> None:
+    around = [[0, 0], [150, 0], [150, 150], [0, 150], [0, 0]]
+    content = [classified(SQUARE, classification), classified(around, {"name": "Region*"})]
+    roi = read_roi(write(tmp_path / "roi.geojson", content), slide)
+    assert not roi.mask(50, 50, 50, 50, 1.0).any()
+    assert measure(roi) == pytest.approx((150**2 - 2500) * 0.25e-6)
+    assert roi.notes == ("regions of interest: 1 of class Ignore* left out",)
+
+
+def test_ignored_regions_alone_are_refused(slide: Slide, tmp_path: Path) -> None:
+    path = write(tmp_path / "roi.geojson", [classified(SQUARE, {"name": "Ignore*"})])
+    with pytest.raises(BadInputError, match=r"Ignore\* only. Draw the region to look at as well"):
+        read_roi(path, slide)
+
+
+def test_classes_points_and_planes_are_told_without_their_names(slide: Slide, tmp_path: Path) -> None:
+    content = [classified(SQUARE, {"name": "Smith"}), classified(SHELL, None), feature(POINT)]
+    content[0]["geometry"]["plane"] = {"c": -1, "z": 3, "t": 0}
+    notes = read_roi(write(tmp_path / "roi.geojson", content), slide).notes
+    assert [("planes" in note, "points" in note, "2 classes" in note) for note in notes] == [
+        (True, False, False),
+        (False, True, False),
+        (False, False, True),
+    ]
+    assert "Smith" not in str(notes)
+
+
+def test_coordinates_that_are_fractions_are_refused(slide: Slide, tmp_path: Path) -> None:
+    ring = (np.array(SQUARE) / 300).tolist()
+    path = write(tmp_path / "roi.geojson", {"type": "Polygon", "coordinates": [ring]})
+    with pytest.raises(BadInputError, match="less than one px of slide.png"):
+        read_roi(path, slide)
+
+
+def test_scribbles_are_refused_before_they_are_mended(slide: Slide, tmp_path: Path) -> None:
+    ring = np.random.default_rng(0).uniform(0, 200, (3000, 2)).tolist()
+    path = write(tmp_path / "roi.geojson", {"type": "Polygon", "coordinates": [ring]})
+    with pytest.raises(BadInputError, match="cross themselves more than 10,000 times"):
+        read_roi(path, slide)
+
+
+def test_many_polygons_are_drawn_as_their_union(slide: Slide, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    corners, sizes = rng.integers(0, 180, (2000, 2)), rng.integers(2, 9, (2000, 2))
+    expected = np.zeros((200, 300), np.bool_)
+    features = []
+    for (x, y), (width, height) in zip(corners.tolist(), sizes.tolist(), strict=True):
+        expected[y : y + height, x : x + width] = True
+        box = shapely.box(x, y, x + width, y + height)
+        features.append(feature(json.loads(shapely.to_geojson(box))))
+    roi = read_roi(write(tmp_path / "roi.geojson", features), slide)
+    assert np.array_equal(roi.mask(0, 0, 300, 200, 1.0), expected)
+
+
+def test_polygons_that_cover_the_slide_many_times_are_united(slide: Slide, tmp_path: Path) -> None:
+    boxes = [feature(json.loads(shapely.to_geojson(shapely.box(0, 0, 300, 100 + y)))) for y in range(90)]
+    roi = read_roi(write(tmp_path / "roi.geojson", boxes), slide)
+    assert np.array_equal(np.flatnonzero(roi.mask(0, 0, 1, 200, 1.0)), np.arange(189))
+
+
+@pytest.mark.parametrize("um_per_px", [8.0, 2.5])
+def test_tissue_is_measured_inside_the_regions(um_per_px: float) -> None:
+    roi = Roi([shapely.box(100, 100, 130, 140), shapely.box(110, 100, 150, 140)], 0.5)
+    tissue = TissueMask.everything(400, 300, um_per_px)
+    inside, area_mm2 = roi.restrict(tissue)
+    assert area_mm2 == pytest.approx(50 * 40 * 0.25e-6, rel=0.05)
+    assert inside.mask.any() and not inside.mask.all()
+    tissue.mask[:] = False
+    assert roi.restrict(tissue)[1] == 0
+    assert Roi([shapely.box(5000, 5000, 6000, 6000)], 0.5).restrict(tissue)[1] == 0
