@@ -56,7 +56,7 @@ def list_warnings(
         parts = len(ledger.entries)
         warnings.append(f"{parts} part{'s' * (parts > 1)} of the slide cannot be read: left out and listed")
     if not tissue.mask.any():
-        warnings.append("no tissue found: an empty slide, or --no-tissue-mask is needed")
+        warnings.append("no tissue found: an empty slide or region, or --no-tissue-mask is needed")
     elif not findings.glands:
         warnings.append("no gland found")
     return tuple(warnings)

@@ -36,14 +36,13 @@ class Regions:
 
     def find_islands(self) -> tuple[BaseGeometry, ...]:
         """Give the separate areas that are annotated at all."""
-        return _list_polygons(shapely.union_all([*self.gland, *self.non_gland]))
+        return _list_polygons(shapely.union(_unite(self.gland), _unite(self.non_gland)))
 
     def crop(self, width: float, height: float) -> Regions:
         """Take what lies within a picture of this size."""
         frame = shapely.box(0, 0, width, height)
         gland, non_gland = (
-            _list_polygons(shapely.intersection(shapely.union_all(part), frame))
-            for part in (self.gland, self.non_gland)
+            _list_polygons(shapely.intersection(_unite(part), frame)) for part in (self.gland, self.non_gland)
         )
         return Regions(gland=gland, non_gland=non_gland)
 
@@ -146,17 +145,22 @@ def _settle_overlaps(
         if is_gland[one] != is_gland[other] and ranks[other] < ranks[one]:
             over.setdefault(one, []).append(polygons[other])
     seen = [
-        shapely.difference(polygon, shapely.union_all(over[index])) if index in over else polygon
+        shapely.difference(polygon, _unite(over[index])) if index in over else polygon
         for index, polygon in enumerate(polygons)
     ]
     gland, other_tissue = (
-        shapely.union_all([area for area, gland in zip(seen, is_gland, strict=True) if gland == wanted])
+        _unite([area for area, gland in zip(seen, is_gland, strict=True) if gland == wanted])
         for wanted in (True, False)
     )
     if left_out:
-        away = shapely.union_all(list(left_out))
+        away = _unite(left_out)
         gland, other_tissue = shapely.difference(gland, away), shapely.difference(other_tissue, away)
     return Regions(gland=_list_polygons(gland), non_gland=_list_polygons(other_tissue))
+
+
+def _unite(areas: Sequence[BaseGeometry]) -> BaseGeometry:
+    """Return the union of areas; for thousands that lie apart, many times as fast as a plain union."""
+    return shapely.disjoint_subset_union_all(np.array(areas, object))
 
 
 def _list_polygons(area: BaseGeometry) -> tuple[BaseGeometry, ...]:
