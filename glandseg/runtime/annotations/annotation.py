@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from glandseg.runtime.annotations.geometry import Geometry
-
-NAME_LETTERS = 40  # of a class in a message
+from glandseg.runtime.annotations.printable import show_name
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -58,12 +57,6 @@ def list_plane_notes(annotations: Iterable[Annotation]) -> list[str]:
         return []
     shown = ", ".join(f"z {z} t {t}" for z, t in sorted(planes)[:5])
     return [f"regions lie on several planes ({shown}): all of them count on the one plane that is read"]
-
-
-def show_name(text: str, letters: int = NAME_LETTERS) -> str:
-    """Return text from a file for a message: control characters become blanks, long text is cut."""
-    plain = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
-    return plain if len(plain) <= letters else f"{plain[:letters]}..."
 
 
 def read_names(classification: Any) -> tuple[str, ...]:

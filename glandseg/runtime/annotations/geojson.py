@@ -14,8 +14,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from glandseg.runtime.annotations.annotation import Annotation, read_names, show_name
+from glandseg.runtime.annotations.annotation import Annotation, read_names
 from glandseg.runtime.annotations.geometry import KINDS, Geometry, parse_geometry
+from glandseg.runtime.annotations.printable import show_name
 from glandseg.runtime.errors import BadInputError, EnvironmentLacksError, shorten
 
 CURE = "Draw polygons in QuPath on this slide and export them as GeoJSON"
@@ -89,7 +90,7 @@ def _unwrap(item: Any) -> Iterator[Any]:
             raise ValueError("its features are no list")
         yield from _unwrap(item["features"])
     elif isinstance(item, Geometry) and item.kind not in KINDS:
-        raise ValueError(f"unknown type {show_name(item.kind)}")
+        raise ValueError(f"unknown type {item.kind}")
     elif isinstance(item, Geometry) or (isinstance(item, Mapping) and ("geometry" in item or _holds(item))):
         yield item
     elif item is not None:

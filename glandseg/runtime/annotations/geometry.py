@@ -10,6 +10,8 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from glandseg.runtime.annotations.printable import show_name
+
 KINDS = ("Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon")
 MAX_COORDINATE = 1e9  # no slide is so large, and areas of such coordinates are still finite
 MAX_CROSSINGS = 10_000  # of all outlines of a file; mending 100,000 takes 10 s, and scribbles have millions
@@ -40,13 +42,13 @@ class Geometry:
 
 def parse_geometry(item: Mapping[str, Any]) -> Geometry:
     """Return the geometry of a GeoJSON object that has coordinates; faults are recorded, not raised."""
-    kind, plane = str(item.get("type")), _read_plane(item.get("plane"))
+    kind, plane = show_name(str(item.get("type"))), _read_plane(item.get("plane"))
     try:
         return Geometry(kind=kind, polygons=_build_polygons(kind, item["coordinates"]), plane=plane)
     except GeometryError as error:
         return Geometry(kind=kind, fault=str(error), plane=plane)
     except (ValueError, TypeError, KeyError, IndexError, OverflowError, shapely.errors.ShapelyError):
-        return Geometry(kind=kind, fault="is no polygon", plane=plane)
+        return Geometry(kind=kind, fault="has coordinates that make no polygon", plane=plane)
 
 
 def mend_polygons(polygons: Sequence[shapely.Polygon]) -> list[shapely.Polygon]:
@@ -105,7 +107,7 @@ def _build_ring(points: Any) -> NDArray[np.float64]:
     """Return the (N, 2) float64 x and y of a ring, closed; a third coordinate is dropped."""
     xy = np.asarray([point[:2] for point in points])
     if xy.ndim != 2 or xy.shape[1] != 2 or xy.dtype.kind not in "iuf":
-        raise GeometryError("is no polygon")
+        raise GeometryError("has coordinates that make no polygon")
     xy = xy.astype(np.float64)
     if not np.isfinite(xy).all():
         raise GeometryError("has coordinates that are not numbers")

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from glandseg.runtime.annotations import geojson
-from glandseg.runtime.annotations.annotation import show_name
 from glandseg.runtime.annotations.geojson import read_annotations
+from glandseg.runtime.annotations.printable import show_name
 from glandseg.runtime.errors import BadInputError
 
 SQUARE = {"type": "Polygon", "coordinates": [[[0, 0], [2, 0], [2, 2], [0, 2], [0, 0]]]}

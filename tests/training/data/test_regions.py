@@ -84,8 +84,8 @@ CROSSED = [[0, 0], [9, 9], [9, 0], [0, 9], [0, 0]]
     [
         (make_feature("gland", [CROSSED]), r"feature 1 \(gland\) is not a valid polygon \(Self-intersection"),
         (make_feature("gland", [0, 0], "Point"), "is a Point, regions are polygons"),
-        (make_feature("gland", [[[0, 0], [1, 1]]]), "is no polygon|no area"),
-        (make_feature("gland", "x"), "is no polygon|no area"),
+        (make_feature("gland", [[[0, 0], [1, 1]]]), "make no polygon|no area"),
+        (make_feature("gland", "x"), "make no polygon|no area"),
         (make_feature("gland", []), "no area"),
         (make_feature("gland", [box(0, 0, float("nan"), 1)]), "not a valid polygon"),
         ({"type": "Feature", "properties": {"classification": {"name": "gland"}}}, "is a None"),
