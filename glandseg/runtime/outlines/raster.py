@@ -13,7 +13,7 @@ from shapely import Polygon
 from glandseg.runtime.annotations.geometry import list_edges
 
 STRIP_PX = 1 << 20  # pixels drawn at once
-MOST_CROSSINGS = 1 << 22  # of rows and edges, worked on at once
+MOST_CROSSINGS = 1 << 22  # of rows and edges, in one part of the work
 
 
 def draw_strips(polygon: Polygon) -> Iterator[tuple[int, int, NDArray[np.bool_]]]:

@@ -13,9 +13,9 @@ from glandseg.runtime.outlines.raster import draw_union
 from glandseg.runtime.tissue.tissue_mask import TissueMask
 
 FEW = 64  # polygons that are compared with a rectangle first
-BAND_PX = 1 << 22  # px drawn at once to measure tissue
-MOST_FINER = 8  # times finer than a tissue mask that regions are measured
-MEASURED_PX = 1 << 25  # of a measured region, at most about so many
+BAND_PX = 1 << 22  # px drawn together to measure tissue
+MOST_FINER = 8  # maximum refinement of tissue mask px for that
+MEASURED_PX = 1 << 25  # maximum px drawn to measure a region, before MOST_FINER
 
 
 class Roi:

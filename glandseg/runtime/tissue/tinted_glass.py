@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 MIN_LEVEL = 80  # of glass in every channel; below, a slide is dark rather than dim
 MAX_TINT = 0.4  # share of its highest channel by which the lowest may fall short
-GREEN_SLACK = 3  # levels by which green may be below the weaker of red and blue
+GREEN_SLACK = 0.03  # share by which green may be below the weaker of red and blue: a tilted white balance
 MAX_DEVIATION = 3.0  # levels, of each channel within 3 x 3 px
 SAME_LEVELS = 6  # around glass's colour that belong to it, in each channel
 MIN_SHARE = 0.02  # of the slide that must be glass
@@ -38,7 +38,7 @@ def find_tinted_glass(thumbnail: NDArray[np.uint8], fill: NDArray[np.bool_]) -> 
         return None
     red, green, blue = colour
     low, high = min(red, green, blue), max(red, green, blue)
-    if low < MIN_LEVEL or high - low > MAX_TINT * high or green < min(red, blue) - GREEN_SLACK:
+    if low < MIN_LEVEL or high - low > MAX_TINT * high or green < (1 - GREEN_SLACK) * min(red, blue):
         return None
     brighter = cv2.inRange(thumbnail, tuple(colour + BRIGHTER_LEVELS), (255.0, 255.0, 255.0)) > 0
     if np.count_nonzero(brighter & ~fill) > MAX_BRIGHTER * seen:

@@ -257,3 +257,21 @@ def test_tissue_is_measured_inside_the_regions(um_per_px: float) -> None:
     tissue.mask[:] = False
     assert roi.restrict(tissue)[1] == 0
     assert Roi([shapely.box(5000, 5000, 6000, 6000)], 0.5).restrict(tissue)[1] == 0
+
+
+def test_what_a_crossing_outline_encloses_twice_is_inside(slide: Slide, tmp_path: Path) -> None:
+    turn = np.arange(5) * 4 * np.pi / 5
+    ring = np.column_stack([100 + 80 * np.sin(turn), 100 - 80 * np.cos(turn)]).tolist()  # a pentagram, open
+    path = write(tmp_path / "roi.geojson", {"type": "Polygon", "coordinates": [ring]})
+    roi = read_roi(path, slide)
+    assert roi.mask(90, 90, 20, 20, 1.0).all()
+    assert roi.touches(47, 47, 5, 5)
+
+
+def test_a_ring_of_very_many_corners(slide: Slide, tmp_path: Path) -> None:
+    turn = np.linspace(0, 2 * np.pi, 100_000, endpoint=False)
+    ring = np.column_stack([150 + 90 * np.cos(turn), 100 + 90 * np.sin(turn)]).round(3).tolist()
+    path = write(tmp_path / "roi.geojson", {"type": "Polygon", "coordinates": [ring]})
+    roi = read_roi(path, slide)
+    assert measure(roi) == pytest.approx(np.pi * 90**2 * 0.25e-6, rel=1e-3)
+    assert sum(roi.touches(x, y, 1, 1) for x in range(0, 150, 3) for y in range(0, 100, 3)) > 500
