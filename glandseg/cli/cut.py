@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from glandseg.cli.telling import say, tell, warn
 from glandseg.runtime.errors import GlandsegError
 
 if TYPE_CHECKING:
@@ -45,12 +46,12 @@ def cut(
     if len(failures) == len(found) == 1:
         raise failures[0]
     for error in failures:
-        typer.echo(f"error: {' '.join(str(error).split())}", err=True)
+        tell(error)
     if len(failures) < len(found):
-        typer.echo(f"{out}: {write_table(out)} patches")
-        typer.echo(f"next: glandseg train {out}")
+        say(f"{out}: {write_table(out)} patches")
+        say(f"next: glandseg train {out}")
     if failures:
-        typer.echo(f"{len(failures)} of {len(found)} slides failed", err=True)
+        warn(f"{len(failures)} of {len(found)} slides failed")
         raise typer.Exit(1)
 
 
@@ -65,9 +66,7 @@ def cut_one(slide: DrawnSlide, out: Path, settings: CutSettings) -> GlandsegErro
     gland = sum(row[1] == "1" for row in rows)
     non_gland = sum(row[2] == "1" for row in rows)
     note = ", cut before" if before else ""
-    typer.echo(
-        f"{slide.path.name}: {len(rows)} patches, {gland} with gland, {non_gland} with other tissue{note}"
-    )
+    say(f"{slide.path.name}: {len(rows)} patches, {gland} with gland, {non_gland} with other tissue{note}")
     return None
 
 

@@ -18,6 +18,7 @@ from typing import Any
 from glandseg import __version__
 from glandseg.runtime.errors import BadInputError
 from glandseg.runtime.model_file import hash_file
+from glandseg.runtime.slides.slide_files import hash_slide, list_slide_files
 from glandseg.runtime.staging import explain_disk_errors, write_whole
 from glandseg.training.cut_slides import CutSettings, cut_slide
 from glandseg.training.data.drawn_slides import DrawnSlide
@@ -51,7 +52,7 @@ def write_slide_patches(
     _refuse_other_settings(out, settings)
     wanted = {
         "glandseg": __version__,
-        "slide_sha256": hash_file(slide.path),
+        "slide_sha256": hash_slide(list_slide_files(slide.path)),
         "regions_sha256": hash_file(slide.regions_path),
         "patient": slide.patient,
         "settings": asdict(settings),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from glandseg.runtime.annotations.geometry import Geometry
-from glandseg.runtime.annotations.printable import show_name
+from glandseg.runtime.errors import show
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -36,7 +36,7 @@ class Annotation:
     @property
     def label(self) -> str:
         """The class as messages show it: printable and short."""
-        return show_name(": ".join(self.names)) or "none"
+        return show(": ".join(self.names)) or "none"
 
 
 def count_classes(annotations: Iterable[Annotation]) -> str:

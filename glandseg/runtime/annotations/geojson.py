@@ -16,8 +16,8 @@ from typing import Any
 
 from glandseg.runtime.annotations.annotation import Annotation, read_names
 from glandseg.runtime.annotations.geometry import KINDS, Geometry, parse_geometry
-from glandseg.runtime.annotations.printable import show_name
-from glandseg.runtime.errors import BadInputError, EnvironmentLacksError, shorten
+from glandseg.runtime.errors import BadInputError, EnvironmentLacksError, shorten, show
+from glandseg.runtime.regular_file import check_regular_file
 
 CURE = "Draw polygons in QuPath on this slide and export them as GeoJSON"
 MAX_BYTES = 128 << 20  # of text
@@ -39,7 +39,7 @@ def read_annotations(path: Path) -> list[Annotation]:
         items = list(_unwrap(_parse(_read_text(path))))
     except (ValueError, EOFError, zlib.error, gzip.BadGzipFile, RecursionError, MemoryError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else shorten(error, 120)
-        raise BadInputError(f"{path}: is not GeoJSON ({show_name(reason, 120)}). {CURE}.") from None
+        raise BadInputError(f"{path}: is not GeoJSON ({show(reason, 120)}). {CURE}.") from None
     except OSError as error:
         raise EnvironmentLacksError(
             f"{path}: cannot be read ({error.strerror}). Give this user read permission, or copy the file."
@@ -49,10 +49,11 @@ def read_annotations(path: Path) -> list[Annotation]:
 
 def _read_text(path: Path) -> bytes:
     """Return a file's bytes, unpacked."""
+    check_regular_file(path)
+    if path.is_dir():
+        raise BadInputError(f"{path}: is a folder. Give a GeoJSON file.")
     if not path.exists():
         raise BadInputError(f"{path}: there is no such file. Check the path.")
-    if not path.is_file():
-        raise BadInputError(f"{path}: is no regular file. Give a GeoJSON file.")
     with path.open("rb") as file:
         data = file.read(MAX_BYTES + 1)
     if data.startswith(GZIP):
@@ -95,7 +96,7 @@ def _unwrap(item: Any) -> Iterator[Any]:
         yield item
     elif item is not None:
         kind = item.get("type") if isinstance(item, Mapping) else None
-        known = f"unknown type {show_name(kind)}" if isinstance(kind, str) else "no Feature and no geometry"
+        known = f"unknown type {show(kind)}" if isinstance(kind, str) else "no Feature and no geometry"
         raise ValueError(known)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from glandseg.runtime.annotations.printable import show_name
+from glandseg.runtime.errors import show
 
 KINDS = ("Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon")
 MAX_COORDINATE = 1e9  # no slide is so large, and areas of such coordinates are still finite
@@ -42,7 +42,7 @@ class Geometry:
 
 def parse_geometry(item: Mapping[str, Any]) -> Geometry:
     """Return the geometry of a GeoJSON object that has coordinates; faults are recorded, not raised."""
-    kind, plane = show_name(str(item.get("type"))), _read_plane(item.get("plane"))
+    kind, plane = show(str(item.get("type"))), _read_plane(item.get("plane"))
     try:
         return Geometry(kind=kind, polygons=_build_polygons(kind, item["coordinates"]), plane=plane)
     except GeometryError as error:

@@ -69,6 +69,7 @@ class Slide(ABC):
         said: what each source in the file says of the resolution, in words.
         frame: what level-0 coordinates count from: "full image" or "openslide bounds".
         decoded_px: how many px of any level were decoded, again and again counted; None where unknown.
+        warnings: full sentences, without the path, that a reader of the outputs should know.
     """
 
     path: Path
@@ -78,6 +79,7 @@ class Slide(ABC):
     said: tuple[str, ...] = ()
     frame: str = "full image"
     decoded_px: int | None = None
+    warnings: tuple[str, ...] = ()
 
     @cached_property
     def patience(self) -> Patience:

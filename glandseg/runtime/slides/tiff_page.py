@@ -10,6 +10,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from glandseg.runtime.slides.cache import ArrayCache
+from glandseg.runtime.slides.jpeg_fault import find_jpeg_fault
 
 JPEG = 7
 JPEG_COMPRESSIONS = {6, JPEG, 34892, 33007}
@@ -125,6 +126,8 @@ class TiffPageReader:
         data = read_bytes(offset, count)
         if page.compression == JPEG and JPEG_END not in data[-JPEG_PADDING:]:
             raise ValueError("a JPEG's end is missing")  # which its decoder would fill with gray
+        if page.compression == JPEG and (fault := find_jpeg_fault(data, page.jpegtables or b"")):
+            raise ValueError(fault)
         decoded: NDArray[Any] = page.decode(data, index, **self._tables)[0]
         self._count(decoded.shape[-3] * decoded.shape[-2] // self._planes)
         return np.asarray(decoded[0])
