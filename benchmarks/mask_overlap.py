@@ -31,7 +31,8 @@ class Overlap:
 def compare_masks(first: Path, second: Path) -> Overlap:
     """Count the pixels of two masks of one slide; memory holds a band of rows.
 
-    Masks of other sizes are stretched over each other, by the nearest pixel.
+    Masks of other sizes are stretched over each other, by the nearest pixel; those that differ by the last
+    row or column alone, which may lie partly off the slide, are laid corner on corner.
     """
     counts = np.zeros(3, np.int64)
     with openslide.open_slide(first) as a, openslide.open_slide(second) as b:
@@ -54,8 +55,11 @@ def read_stretched(mask: openslide.AbstractSlide, rows: range, onto_wh: tuple[in
     width, height = mask.dimensions
     if (width, height) == onto_wh:
         return read_rows(mask, rows.start, rows.stop)
-    y = ((np.array(rows) + 0.5) * height / onto_wh[1]).astype(np.int64)
-    x = ((np.arange(onto_wh[0]) + 0.5) * width / onto_wh[0]).astype(np.int64)
+    y, x = np.array(rows), np.arange(onto_wh[0])
+    if max(abs(width - onto_wh[0]), abs(height - onto_wh[1])) > 1:
+        y = ((y + 0.5) * height / onto_wh[1]).astype(np.int64)
+        x = ((x + 0.5) * width / onto_wh[0]).astype(np.int64)
+    y, x = np.minimum(y, height - 1), np.minimum(x, width - 1)
     return read_rows(mask, int(y[0]), int(y[-1]) + 1)[np.ix_(y - y[0], x)]
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from glandseg.cli.telling import say, tell, warn
 from glandseg.runtime.errors import GlandsegError
 
 if TYPE_CHECKING:
@@ -44,12 +46,12 @@ def cut(
     if len(failures) == len(found) == 1:
         raise failures[0]
     for error in failures:
-        typer.echo(f"error: {' '.join(str(error).split())}", err=True)
+        tell(error)
     if len(failures) < len(found):
-        typer.echo(f"{out}: {write_table(out)} patches")
-        typer.echo(f"next: glandseg train {out}")
+        say(f"{out}: {write_table(out)} patches")
+        say(f"next: glandseg train {out}")
     if failures:
-        typer.echo(f"{len(failures)} of {len(found)} slides failed", err=True)
+        warn(f"{len(failures)} of {len(found)} slides failed")
         raise typer.Exit(1)
 
 
@@ -58,13 +60,15 @@ def cut_one(slide: DrawnSlide, out: Path, settings: CutSettings) -> GlandsegErro
     from glandseg.training.cut_folder import write_slide_patches
 
     try:
-        rows, before = write_slide_patches(slide, out, settings)
+        rows, before = write_slide_patches(slide, out, settings, partial(_warn, slide.regions_path.name))
     except GlandsegError as error:
         return error
     gland = sum(row[1] == "1" for row in rows)
     non_gland = sum(row[2] == "1" for row in rows)
     note = ", cut before" if before else ""
-    typer.echo(
-        f"{slide.path.name}: {len(rows)} patches, {gland} with gland, {non_gland} with other tissue{note}"
-    )
+    say(f"{slide.path.name}: {len(rows)} patches, {gland} with gland, {non_gland} with other tissue{note}")
     return None
+
+
+def _warn(name: str, text: str) -> None:
+    typer.echo(f"warning: {name}: {text}", err=True)

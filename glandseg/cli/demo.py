@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from glandseg.cli.telling import say
+
 SIDE_PX, UM_PER_PX, SEED = 5120, 0.5, 7
 
 
@@ -24,18 +26,18 @@ def demo(
     from glandseg.runtime.staging import explain_disk_errors
     from glandseg.runtime.synthetic import draw_slide, write_slide
 
-    typer.echo(f"drawing a slide of {SIDE_PX} x {SIDE_PX} px at {UM_PER_PX:g} um/px ...")
+    say(f"drawing a slide of {SIDE_PX} x {SIDE_PX} px at {UM_PER_PX:g} um/px ...")
     image, truth = draw_slide(SIDE_PX, SIDE_PX, UM_PER_PX, SEED)
     slide = out / "demo.tif"
     with explain_disk_errors(out):
         out.mkdir(parents=True, exist_ok=True)
         write_slide(slide, image, UM_PER_PX)
     file = find_bundled()
-    with open_backend(file.path, say=typer.echo) as backend:
-        typer.echo(f"model: {backend.card.name} ({file.origin}); {backend.name}")
+    with open_backend(file.path, say=say) as backend:
+        say(f"model: {backend.card.name} ({file.origin}); {backend.name}")
         l0_per_px = backend.card.um_per_px / UM_PER_PX
-        infer_one(slide, backend, file, InferSettings(), out)
+        infer_one(slide, backend, file, InferSettings(), out, overwrite=True)
     dice = compare_with_truth(out / "demo.mask.ome.tif", truth, l0_per_px)
-    typer.echo(f"Dice against the drawn glands: {dice:.3f}")
-    typer.echo(f"look at {out / 'demo.overview.png'}; in QuPath, open {slide}")
-    typer.echo(f"and drop {out / 'demo.glands.geojson'} on it")
+    say(f"Dice against the drawn glands: {dice:.3f}")
+    say(f"look at {out / 'demo.overview.png'}; in QuPath, open {slide}")
+    say(f"and drop {out / 'demo.glands.geojson'} on it")

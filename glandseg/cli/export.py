@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from glandseg.cli.telling import say
+
 
 def export(
     run: Annotated[Path | None, typer.Argument(help="Run folder; by default the newest below runs/.")] = None,
@@ -55,7 +57,7 @@ def export(
         targets=tuple(target.split(",")) if target else (),
     )
     chosen = open_run(run) if run else find_newest_run()
-    typer.echo(f"run: {chosen.path}{'' if run else ' (newest)'}")
+    say(f"run: {chosen.path}{'' if run else ' (newest)'}")
     facts = read_yaml(card) if card else None
-    result = export_run(chosen, out, settings, name=name, facts=facts, say=typer.echo)
-    typer.echo(f"next: glandseg infer slide.tif --model {result.artefacts[0].path}")
+    result = export_run(chosen, out, settings, name=name, facts=facts, say=say)
+    say(f"next: glandseg infer slide.tif --model {result.artefacts[0].path}")

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from glandseg.cli.profile_file import check_profile, write_profile
 from glandseg.cli.progress import show_progress
-from glandseg.cli.telling import tell
-from glandseg.runtime.errors import BadInputError
+from glandseg.cli.slide_list import list_slides
+from glandseg.cli.telling import say, tell, warn
+from glandseg.runtime.errors import EnvironmentLacksError
 
 if TYPE_CHECKING:
     from glandseg.runtime.model_file import ModelFile
@@ -57,12 +59,22 @@ def infer(
     require_gpu: Annotated[
         bool, typer.Option("--require-gpu", help="Fail rather than run on the CPU.")
     ] = False,
-    batch: Annotated[int, typer.Option(help="Windows a call of the network, at most.")] = 8,
+    batch: Annotated[
+        int | None,
+        typer.Option(help="Maximum batch size, in windows; by default 8, or what the engine was built for."),
+    ] = None,
     threads: Annotated[int, typer.Option(help="CPU threads of the network; 0 takes all.")] = 0,
     max_ram: Annotated[float, typer.Option(help="GiB of memory to stay within.")] = 2.0,
     max_unread: Annotated[
         float, typer.Option(help="Share of the tissue that may be unreadable before the slide fails.")
     ] = 0.01,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace outputs of another slide of the same name too.")
+    ] = False,
+    csv_decimal: Annotated[
+        str,
+        typer.Option(help='Decimal mark of the table: "." or ","; with "," columns are separated by ";".'),
+    ] = ".",
     profile: Annotated[
         Path | None, typer.Option(help="Write a trace that ui.perfetto.dev opens, and print stage times.")
     ] = None,
@@ -72,7 +84,7 @@ def infer(
     A run that was cut off goes on where it was when the same command is given again.
     """
     from glandseg.runtime.model_file import find_model
-    from glandseg.runtime.network.devices import open_backend
+    from glandseg.runtime.network.devices import BATCH, open_backend
     from glandseg.runtime.settings import ADAPTIVE, InferSettings, parse_scales
     from glandseg.runtime.trace import Trace
 
@@ -86,27 +98,27 @@ def infer(
         min_lumen_um2=min_lumen_um2,
         tissue_mask=tissue_mask,
         roi=roi,
-        batch=batch,
+        batch=BATCH if batch is None else batch,
         max_ram_gib=max_ram,
         max_unread=max_unread,
+        csv_decimal=csv_decimal,
     )
-    slides = leave_out_masks(expand_patterns(slides))
-    check_names(slides, out)
+    slides = list_slides(slides, out)
+    if profile is not None:
+        check_profile(profile)
     file = find_model(model, int8=int8)
     trace = Trace(keeps_spans=profile is not None)
     with open_backend(
-        file.path, device=device, threads=threads, batch=batch, require_gpu=require_gpu, say=typer.echo
+        file.path, device=device, threads=threads, batch=batch, require_gpu=require_gpu, say=say
     ) as backend:
-        typer.echo(
-            f"model: {backend.card.name} ({file.origin}), learned on {backend.card.tissue}; {backend.name}"
-        )
+        say(f"model: {backend.card.name} ({file.origin}), learned on {backend.card.tissue}; {backend.name}")
         try:
-            failed = infer_all(slides, backend, file, settings, out, trace)
+            failed = infer_all(slides, backend, file, settings, out, trace, overwrite)
         finally:
             if profile is not None:
                 write_profile(trace, profile)
     if failed:
-        typer.echo(f"{failed} of {len(slides)} slides failed", err=True)
+        warn(f"{failed} of {len(slides)} slides failed")
         raise typer.Exit(1)
 
 
@@ -117,24 +129,13 @@ def infer_all(
     settings: InferSettings,
     out: Path | None,
     trace: Trace,
+    overwrite: bool = False,
 ) -> int:
     """Run slides and count those that failed; one alone fails with its own exit code."""
     if len(slides) == 1:
-        infer_one(slides[0], backend, file, settings, out, trace)
+        infer_one(slides[0], backend, file, settings, out, trace, overwrite)
         return 0
-    return sum(not attempt(slide, backend, file, settings, out, trace) for slide in slides)
-
-
-def write_profile(trace: Trace, path: Path) -> None:
-    """Write the trace, and print what each stage took."""
-    from glandseg.runtime.staging import explain_disk_errors
-    from glandseg.runtime.trace import tabulate
-
-    with explain_disk_errors(path.parent):
-        trace.write(path)
-    for line in tabulate(trace):
-        typer.echo(line)
-    typer.echo(f"trace: {path}; open it at ui.perfetto.dev, which keeps it on this machine")
+    return sum(not attempt(slide, backend, file, settings, out, trace, overwrite) for slide in slides)
 
 
 def attempt(
@@ -144,10 +145,11 @@ def attempt(
     settings: InferSettings,
     out: Path | None,
     trace: Trace | None = None,
+    overwrite: bool = False,
 ) -> bool:
     """Run one slide of several; whatever goes wrong with it is told, and the others go on."""
     try:
-        infer_one(path, backend, file, settings, out, trace)
+        infer_one(path, backend, file, settings, out, trace, overwrite)
     except Exception as error:
         tell(error)
         return False
@@ -161,11 +163,18 @@ def infer_one(
     settings: InferSettings,
     out: Path | None,
     trace: Trace | None = None,
+    overwrite: bool = False,
 ) -> None:
     """Run one slide and print what came of it."""
     from glandseg.runtime.infer import infer_slide
 
     start = time.monotonic()
+    warned: list[str] = []
+
+    def announce(warning: str) -> None:
+        warned.append(warning)
+        warn(f"warning: {path.name}: {warning}")
+
     with tell_how_to_go_on(path), show_progress("windows") as advance:
         result = infer_slide(
             path,
@@ -174,59 +183,37 @@ def infer_one(
             settings,
             out=out,
             advance=lambda done, total: advance(done, total, ""),
-            say=typer.echo,
+            say=say,
+            warn=announce,
             trace=trace,
+            overwrite=overwrite,
         )
     for warning in result.warnings:
-        typer.echo(f"warning: {path.name}: {warning}", err=True)
+        if warning not in warned:
+            announce(warning)
     seconds = time.monotonic() - start
-    typer.echo(
+    say(
         f"{path.name}: {result.glands} glands, {result.gland_mm2:.3f} mm2 "
         f"of {result.tissue_mm2:.3f} mm2 tissue, in {seconds:.1f} s; "
         f"the network was busy {result.network_share:.0%} of the time"
     )
     for output in result.outputs:
-        typer.echo(f"  {output}")
+        say(f"  {output}")
 
 
 @contextlib.contextmanager
 def tell_how_to_go_on(path: Path) -> Iterator[None]:
-    """Say, when Ctrl-C stops a slide, that its finished windows are kept."""
+    """Say, when Ctrl-C or a signal stops a slide, that its finished windows are kept.
+
+    Raises:
+        EnvironmentLacksError: There was not enough memory for the slide.
+    """
     try:
         yield
+    except MemoryError as error:
+        raise EnvironmentLacksError(
+            f"{path}: not enough memory. Free some, or give a smaller --batch or --max-ram."
+        ) from error
     except KeyboardInterrupt:
-        typer.echo(f"{path.name}: finished windows are kept; the same command goes on from there", err=True)
+        warn(f"{path.name}: finished windows are kept; the same command goes on from there")
         raise
-
-
-def expand_patterns(slides: list[Path]) -> list[Path]:
-    """Replace patterns such as `*.svs`, which shells of Windows hand on as they are, by what they match."""
-    found = [sorted(slide.parent.glob(slide.name)) if "*" in slide.name else [] for slide in slides]
-    return [match for slide, matches in zip(slides, found, strict=True) for match in matches or [slide]]
-
-
-def leave_out_masks(slides: list[Path]) -> list[Path]:
-    """Leave out the masks that glandseg wrote, which `*.tif` matches too."""
-    from glandseg.runtime.outlines.findings import MASK_SUFFIX
-
-    masks = [slide for slide in slides if slide.name.endswith(MASK_SUFFIX)]
-    if len(masks) == len(slides):
-        raise BadInputError(f"{masks[0]}: is a mask that glandseg wrote. Give the slide.")
-    for mask in masks:
-        typer.echo(f"{mask}: left out, a mask that glandseg wrote", err=True)
-    return [slide for slide in slides if slide not in masks]
-
-
-def check_names(slides: list[Path], out: Path | None) -> None:
-    """Refuse slides whose outputs would overwrite each other's."""
-    from glandseg.runtime.outlines.findings import name_outputs
-
-    seen: dict[Path, Path] = {}
-    for slide in slides:
-        first = (out or slide.parent).resolve() / name_outputs(slide)[0]
-        if first in seen:
-            raise BadInputError(
-                f"{slide}: its outputs would overwrite those of {seen[first]}. "
-                "Run them into two --out folders."
-            )
-        seen[first] = slide

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
+from glandseg.cli.telling import say
 from glandseg.runtime.errors import BadInputError
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ def inspect(
     if as_json:
         typer.echo(json.dumps(facts, indent=1))
     else:
-        typer.echo("\n".join(f"{label:<{LABEL_WIDTH}}{text}" for label, text in rows))
+        for label, text in rows:
+            say(f"{label:<{LABEL_WIDTH}}{text}")
     if not whole:
         raise typer.Exit(BadInputError.exit_code)
 

@@ -17,11 +17,15 @@ from glandseg.cli.evaluate import evaluate
 from glandseg.cli.export import export
 from glandseg.cli.infer import infer
 from glandseg.cli.inspect import inspect
-from glandseg.cli.telling import tell
+from glandseg.cli.stopping import take_signals
+from glandseg.cli.streams import guard_streams
+from glandseg.cli.telling import tell, warn
 from glandseg.cli.train import train
 from glandseg.cli.verify import verify
+from glandseg.runtime.errors import EnvironmentLacksError
 
 INTERRUPTED = 130  # what typer makes of Ctrl-C
+SIGNALLED = 128  # to which shells add the number of the signal that ended a process
 
 app = typer.Typer(
     name="glandseg",
@@ -63,17 +67,36 @@ def set_up(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit: 0 done, 1 some slides failed, 2 bad input, 3 environment, 4 internal."""
+    """Run the command line and exit: 0 done, 1 some slides failed, 2 bad input, 3 environment, 4 internal.
+
+    A process that a signal ends exits as shells report it: 130 for Ctrl-C, 143 for SIGTERM.
+    """
     given = list(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in given
-    try:
-        code = app(args=[word for word in given if word != "--debug"], standalone_mode=False)
-    except Exception as error:
-        if debug:
-            raise
-        code = tell(error)
-    except KeyboardInterrupt:
-        code = INTERRUPTED
+    with guard_streams() as out:
+        code = run(given)
+        out.flush()
+        if out.loss is not None:
+            warn(
+                f"error: stdout: cannot be written ({out.loss}); what was printed is lost, the files are not."
+            )
+            code = code or EnvironmentLacksError.exit_code
+    sys.exit(code)
+
+
+def run(given: list[str]) -> int:
+    """Run the command line and return its exit code."""
+    options = given[: given.index("--")] if "--" in given else given
+    debug = "--debug" in options
+    words = [word for word in options if word != "--debug"] + given[len(options) :]
+    with take_signals() as stop:
+        try:
+            code = app(args=words, standalone_mode=False) or 0
+        except Exception as error:
+            if debug:
+                raise
+            code = tell(error, words)
+        except KeyboardInterrupt:
+            code = INTERRUPTED
     if code == INTERRUPTED:
-        typer.echo("stopped", err=True)
-    sys.exit(code or 0)
+        warn("stopped")
+    return int(code if stop.number is None else SIGNALLED + stop.number)

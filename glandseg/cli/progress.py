@@ -6,6 +6,10 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterator
+from typing import IO, cast
+
+from glandseg.cli.streams import SafeStream
+from glandseg.cli.telling import escape
 
 Advance = Callable[[int, int, str], None]  # done, total, what else to say
 LINE_SECONDS = 15.0
@@ -41,13 +45,14 @@ def show_progress(unit: str) -> Iterator[Advance]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"))
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}", markup=False))
+    stream = sys.stderr.steer() if isinstance(sys.stderr, SafeStream) else sys.stderr
+    with Progress(*columns, console=Console(file=cast(IO[str], stream)), transient=True) as bar:
         task, pace = bar.add_task("", total=None, note=""), Pace()
 
         def advance(done: int, total: int, note: str = "") -> None:
             said = f"{describe_pace(pace.measure(done), done, total, unit)} {note}"
-            bar.update(task, completed=done, total=total, note=said)
+            bar.update(task, completed=done, total=total, note=escape(said))
 
         yield advance
 
@@ -66,7 +71,7 @@ def _print_lines(unit: str) -> Advance:
         rate, now = pace.measure(done), time.monotonic()
         if now - last >= LINE_SECONDS and done:
             said = f"{done}/{total} {unit}, {describe_pace(rate, done, total, unit)} {note}"
-            print(said.rstrip(), file=sys.stderr, flush=True)  # noqa: T201
+            print(escape(said.rstrip()), file=sys.stderr, flush=True)  # noqa: T201
             last = now
 
     return advance

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from glandseg.cli.telling import say
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -54,7 +56,7 @@ def tell_each(verdicts: Iterator[Verdict], silent: bool) -> Iterator[Verdict]:
     """Print each verdict as it comes, unless silent, and hand it on."""
     for verdict in verdicts:
         if not silent:
-            typer.echo(str(verdict))
+            say(str(verdict))
         yield verdict
 
 

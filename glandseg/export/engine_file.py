@@ -12,8 +12,8 @@ from glandseg.runtime.engine.find import EngineFile, find_engine
 from glandseg.runtime.engine.sidecar import find_sidecar
 from glandseg.runtime.errors import EnvironmentLacksError
 from glandseg.runtime.network.backend import Network
+from glandseg.runtime.network.engine_check import open_engine
 from glandseg.runtime.network.parity import ParityError, check_parity, measure_parity
-from glandseg.runtime.network.verification import open_engine
 
 Say = Callable[[str], None]
 

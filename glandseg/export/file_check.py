@@ -7,16 +7,18 @@ from pathlib import Path
 import onnx
 
 from glandseg.runtime.errors import BadInputError, shorten
+from glandseg.runtime.one_file import check_one_file
 
 
 def check_file(path: Path) -> None:
     """Check every node and every shape of a model file.
 
     Raises:
-        BadInputError: if the file is no ONNX file or its graph is not valid.
+        BadInputError: if the file is no ONNX file, not all of the model, or its graph is not valid.
     """
+    check_one_file(path)
     try:
-        onnx.checker.check_model(onnx.load(path), full_check=True)
+        onnx.checker.check_model(onnx.load(path, load_external_data=False), full_check=True)
     except Exception as error:  # protobuf and ONNX share no base
         raise BadInputError(
             f"{path}: not valid ONNX ({shorten(error)}). Export or install the model again."

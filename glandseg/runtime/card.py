@@ -8,17 +8,14 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from glandseg import RESEARCH_USE
-from glandseg.runtime.settings import SCALE_MAX, SCALE_MIN
-from glandseg.runtime.slides.resolution import is_believable
+from glandseg.runtime.card_check import CLASSES, KIND, CardError, check_card
+from glandseg.runtime.errors import shorten
+from glandseg.runtime.json_text import parse_json
 from glandseg.runtime.windows import STRIDE_PX, WINDOW_PX
 
+__all__ = ["CLASSES", "KIND", "METADATA_KEY", "CardError", "ModelCard", "read_card"]
+
 METADATA_KEY = "glandseg.card"
-KIND = "gland segmenter"
-CLASSES = ("non-gland", "gland")
-
-
-class CardError(ValueError):
-    """The metadata hold no card, or not one of a gland segmenter."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +29,7 @@ class ModelCard:
         stain: of that tissue.
         um_per_px: at which windows must be cut.
         scales: enlargements that are averaged unless others are asked for.
-        training: of each data set or pretrained weights: name, licence, attribution.
+        training: of each data set or pretrained weights: name, licence, attribution; or its name alone.
         scores: by name of the test: mIoU and F1 in percent, and the command that measured them.
         weights_sha256: of the trained weights that the graph holds.
         precision: "float32", "float16" or "int8", of the graph.
@@ -80,31 +77,14 @@ def read_card(metadata: Mapping[str, str]) -> ModelCard:
     if METADATA_KEY not in metadata:
         raise CardError(f"its metadata lack {METADATA_KEY}")
     try:
-        values = json.loads(metadata[METADATA_KEY])
+        values = parse_json(metadata[METADATA_KEY])
         known = {field.name for field in fields(ModelCard)}
         values = {key: _freeze(value) for key, value in values.items() if key in known}
         card = ModelCard(**values)
     except (TypeError, ValueError, AttributeError) as error:
-        raise CardError(f"its card cannot be read ({error})") from None
-    _check(card)
+        raise CardError(f"its card cannot be read ({shorten(error)})") from None
+    check_card(card)
     return card
-
-
-def _check(card: ModelCard) -> None:
-    if card.kind != KIND:
-        raise CardError(f"it is a {card.kind}")
-    if (card.window_px, card.stride_px) != (WINDOW_PX, STRIDE_PX):
-        raise CardError(f"it wants windows of {card.window_px} px every {card.stride_px} px")
-    if card.classes != CLASSES:
-        raise CardError(f"its classes are {', '.join(map(str, card.classes))}")
-    if not (isinstance(card.um_per_px, int | float) and is_believable(card.um_per_px)):
-        raise CardError(f"its card asks for {card.um_per_px} um/px")
-    if not (isinstance(card.scales, tuple) and card.scales and all(map(_is_scale, card.scales))):
-        raise CardError(f"its card's scales are {card.scales}")
-
-
-def _is_scale(value: Any) -> bool:
-    return isinstance(value, int | float) and SCALE_MIN <= value <= SCALE_MAX
 
 
 def _freeze(value: Any) -> Any:

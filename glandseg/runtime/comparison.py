@@ -21,6 +21,7 @@ def compare_with_truth(mask_path: Path, truth: NDArray[np.bool_], l0_per_px: flo
         Dice in 0..1; the mask is looked up at the centre of every pixel of the truth.
     """
     mask = tifffile.imread(mask_path, level=0) > 0
-    rows, columns = (((np.arange(size) + 0.5) / l0_per_px).astype(np.intp) for size in truth.shape)
+    centres = (((np.arange(size) + 0.5) / l0_per_px).astype(np.intp) for size in truth.shape)
+    rows, columns = (np.minimum(i, size - 1) for i, size in zip(centres, mask.shape, strict=True))
     found = mask[np.ix_(rows, columns)]
     return float(2 * (found & truth).sum() / max(found.sum() + truth.sum(), 1))

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from glandseg.runtime.job import Job, Result, Say
+from glandseg.runtime.job import PATIENCE_S, Job, Result, Say
 from glandseg.runtime.memory import GIB, Budget
-from glandseg.runtime.model_file import ModelFile, hash_file
+from glandseg.runtime.model_file import ModelFile
 from glandseg.runtime.network.backend import ModelBackend
+from glandseg.runtime.older_outputs import check_older_outputs
 from glandseg.runtime.outlines.findings import SUFFIXES, name_outputs
 from glandseg.runtime.segmentation.window_run import Advance
 from glandseg.runtime.settings import InferSettings
 from glandseg.runtime.slide_facts import describe_slide, list_grounds
 from glandseg.runtime.slides.slide import open_slide
+from glandseg.runtime.slides.slide_files import check_unchanged, hash_slide, list_slide_files, read_state
 from glandseg.runtime.slides.slide_plane import SlidePlane
-from glandseg.runtime.staging import move_into_place
-from glandseg.runtime.tissue.roi import read_roi
+from glandseg.runtime.staging import explain_disk_errors, move_into_place, try_names
+from glandseg.runtime.time_limit import call_in_time
+from glandseg.runtime.tissue.roi_file import read_roi
 from glandseg.runtime.trace import Trace
 from glandseg.runtime.work_folder import open_work_folder
+
+SLOWEST_BYTES_S = 1e6  # of a drive that still counts as answering
 
 
 def infer_slide(
@@ -30,7 +37,9 @@ def infer_slide(
     out: Path | None = None,
     advance: Advance = lambda done, total: None,
     say: Say = lambda text: None,
+    warn: Say = lambda text: None,
     trace: Trace | None = None,
+    overwrite: bool = False,
 ) -> Result:
     """Find the glands of a slide and write what QuPath opens, all of it or nothing.
 
@@ -44,10 +53,13 @@ def infer_slide(
         out: folder of the outputs; beside the slide by default.
         advance: is told how many windows are done, and of how many.
         say: is told what the slide is and what it will take, before the network runs.
-        trace: is added what the time was spent on.
+        warn: called with each of the result's warnings that is known before the windows run.
+        trace: is added what the time was spent on, if the slide fails too.
+        overwrite: Replace outputs that another slide has in this folder under the same names.
 
     Raises:
-        BadInputError: if the slide cannot be read, or its um/px is neither in the file nor given.
+        BadInputError: if the slide cannot be read or changes meanwhile, its um/px is neither in the file
+            nor given, or outputs of another slide are in the way.
         EnvironmentLacksError: if the outputs cannot be written, or memory or disk do not suffice.
         StalledError: if the disk or the network does not answer.
         UnreadError: if too much of the tissue cannot be read.
@@ -55,14 +67,25 @@ def infer_slide(
     own = Trace(keeps_spans=trace is not None and trace.keeps_spans)
     folder, names = out or path.parent, name_outputs(path)
     budget = Budget(ceiling=int(settings.max_ram_gib * GIB))
-    with open_slide(path, settings.mpp, budget.decoder_cache) as slide:
+    with _pass_on(own, trace), contextlib.ExitStack() as opened:
+        slide = opened.enter_context(
+            call_in_time(
+                "opening the slide", PATIENCE_S, open_slide, path, settings.mpp, budget.decoder_cache
+            )
+        )
         base = SlidePlane(slide, backend.card.um_per_px)
         say(describe_slide(slide, base))
         roi = read_roi(settings.roi, slide) if settings.roi else None
+        files = list_slide_files(path)
+        state = read_state(files)
         with own.span("hash"):
-            sha256 = hash_file(path)
+            limit_s = PATIENCE_S + sum(size for _, size, _ in state) / SLOWEST_BYTES_S
+            sha256 = call_in_time("reading the slide", limit_s, hash_slide, files)
+        with explain_disk_errors(folder):
+            check_older_outputs(folder, names, sha256, overwrite, say)
         grounds = list_grounds(sha256, model, backend, settings)
         with open_work_folder(folder, names[-1].removesuffix(SUFFIXES[-1]), grounds, say) as work:
+            try_names(work, names)
             job = Job(
                 slide=slide,
                 sha256=sha256,
@@ -74,8 +97,16 @@ def infer_slide(
                 work=work,
                 trace=own,
             )
-            result = job.run(names, say, advance)
+            result = job.run(names, say, advance, warn)
+            check_unchanged(path, state, sha256)
             move_into_place(work, folder, names)
-    if trace is not None:
-        trace.absorb(own)
     return replace(result, outputs=tuple(folder / name for name in names))
+
+
+@contextlib.contextmanager
+def _pass_on(own: Trace, trace: Trace | None) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        if trace is not None:
+            trace.absorb(own)

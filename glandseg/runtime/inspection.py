@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +9,10 @@ from typing import Any
 
 from glandseg.runtime.card import CardError, ModelCard, read_card
 from glandseg.runtime.diagnosis.finding import hide_home
-from glandseg.runtime.errors import BadInputError, shorten
-from glandseg.runtime.model_file import check_model, find_record, hash_file
+from glandseg.runtime.errors import BadInputError, shorten, show
+from glandseg.runtime.model_file import check_model, find_record, hash_file, list_recorded
 from glandseg.runtime.network.model_opening import import_onnxruntime
+from glandseg.runtime.one_file import check_one_file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ class Port:
 
     def __str__(self) -> str:
         """Write it as "windows, (batch, 320, 320, 3) uint8"."""
-        return f"{self.name}, ({', '.join(map(str, self.shape))}) {self.kind}"
+        return show(f"{self.name}, ({', '.join(map(str, self.shape))}) {self.kind}", 160)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +81,14 @@ def inspect_model(path: Path) -> ModelReport:
     sha256 = hash_file(path)
     record, whole = judge_record(path)
     session = _open(path)
-    card, flaw = _judge_card(session.get_modelmeta().custom_metadata_map)
+    try:
+        metadata = session.get_modelmeta().custom_metadata_map
+        inputs, outputs = (
+            tuple(map(_describe_port, ports)) for ports in (session.get_inputs(), session.get_outputs())
+        )
+    except UnicodeError as error:
+        raise BadInputError(f"{path}: holds text that is not UTF-8 ({error}). Export it again.") from None
+    card, flaw = _judge_card(metadata)
     return ModelReport(
         name=path.name,
         size=path.stat().st_size,
@@ -90,8 +97,8 @@ def inspect_model(path: Path) -> ModelReport:
         whole=whole,
         card=card,
         flaw=flaw,
-        inputs=tuple(map(_describe_port, session.get_inputs())),
-        outputs=tuple(map(_describe_port, session.get_outputs())),
+        inputs=inputs,
+        outputs=outputs,
     )
 
 
@@ -102,21 +109,25 @@ def judge_record(path: Path) -> tuple[str, bool]:
         return f"no {record.name} beside it", True
     try:
         check_model(path, "")
+        listed = path.name in list_recorded(record)
     except BadInputError as error:
         return hide_home(str(error)), False
-    listed = path.name in json.loads(record.read_text(encoding="utf-8"))["files"]
     return f"{record.name} {'agrees' if listed else 'does not list it'}", True
 
 
 def _open(path: Path) -> Any:
+    check_one_file(path)
     runtime = import_onnxruntime()
     options = runtime.SessionOptions()
     options.log_severity_level = 4
     options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
-        return runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return runtime.InferenceSession(
+            str(path), options, providers=["CPUExecutionProvider"], enable_fallback=0
+        )
     except Exception as error:  # ONNX Runtime raises classes of its own that share no base
-        raise BadInputError(f"{path}: ONNX Runtime cannot load it ({shorten(error)}).") from None
+        reason = shorten(error)
+        raise BadInputError(f"{path}: ONNX Runtime cannot load it ({reason}). Give an ONNX file.") from None
 
 
 def _judge_card(metadata: Mapping[str, str]) -> tuple[ModelCard | None, str]:
@@ -128,4 +139,4 @@ def _judge_card(metadata: Mapping[str, str]) -> tuple[ModelCard | None, str]:
 
 def _describe_port(port: Any) -> Port:
     kind = str(port.type).removeprefix("tensor(").removesuffix(")")
-    return Port(name=port.name, shape=tuple(port.shape), kind=kind)
+    return Port(name=port.name, shape=tuple("?" if axis is None else axis for axis in port.shape), kind=kind)

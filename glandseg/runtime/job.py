@@ -22,13 +22,15 @@ from glandseg.runtime.segmentation.row_finisher import Exclude
 from glandseg.runtime.segmentation.scales import ScalePlane
 from glandseg.runtime.segmentation.window_run import Advance, NetworkCalls, WindowRun
 from glandseg.runtime.settings import CHEAP_SCALES, PAPER_SCALES, InferSettings
-from glandseg.runtime.slide_facts import describe_frame, list_warnings
+from glandseg.runtime.slide_facts import describe_frame, list_early_warnings, list_late_warnings
 from glandseg.runtime.slides.ledger import Ledger
 from glandseg.runtime.slides.reader import Slide
 from glandseg.runtime.slides.rescaled_plane import lay_scale
 from glandseg.runtime.slides.slide_plane import SlidePlane
+from glandseg.runtime.survey_progress import tell_survey
 from glandseg.runtime.tissue.roi import Roi
 from glandseg.runtime.tissue.survey import Survey, survey_slide
+from glandseg.runtime.tissue.thumbnail import describe_reading
 from glandseg.runtime.tissue.tissue_mask import TissueMask
 from glandseg.runtime.trace import Trace
 
@@ -50,8 +52,8 @@ class Result:
         outputs: the files written.
         glands: how many were found.
         gland_mm2: their area.
-        tissue_mm2: area of the tissue, its margin included.
-        unread_share: of the tissue, what could not be read and was left out, 0..1.
+        tissue_mm2: area of the tissue, its margin included; with regions of interest, of that inside them.
+        unread_share: of that tissue, what could not be read and was left out, 0..1.
         windows: that the network answered for.
         network_share: of the time between the survey and the outputs, while the network was busy, 0..1.
         seconds: in which each stage was busy; stages overlap.
@@ -95,34 +97,50 @@ class Job:
     work: Path
     trace: Trace
 
-    def run(self, names: list[str], say: Say, advance: Advance) -> Result:
+    def run(self, names: list[str], say: Say, advance: Advance, warn: Say = lambda text: None) -> Result:
         """Do it, and leave the outputs in the work folder under their names, the record last."""
         ledger = Ledger(self.work / "unread.jsonl")
+        if reading := describe_reading(self.slide):
+            say(reading)
         with self.trace.span("survey"):
-            survey = survey_slide(self.slide, ledger, threads=self._count_readers())
+            survey = survey_slide(
+                self.slide,
+                ledger,
+                threads=self._count_readers(),
+                patience_s=PATIENCE_S,
+                advance=tell_survey(say),
+            )
             release_memory()
         tissue = survey.tissue if self.settings.tissue_mask else self._cover_everything()
+        looked_at, tissue_mm2 = (tissue, tissue.area_mm2) if self.roi is None else self.roi.restrict(tissue)
+        warnings = list_early_warnings(self.slide, self.backend.card.um_per_px, looked_at, survey, self.roi)
+        for warning in warnings:
+            warn(warning)
         with self._lay_windows(survey, tissue, ledger) as run:
             pace = self._prepare(run, say)
             with self.trace.span("windows"):
                 glands = self._find_glands(run, pace, survey, ledger, advance)
+            unread = self._measure_unread(looked_at, ledger, run)
             findings = Findings(
                 glands=glands,
                 plane=run.base.plane,
+                extent_px=self._measure_extent_px(run),
                 slide_sha256=self.sha256,
                 model_sha256=self.model.sha256,
                 unread=ledger.list_features(self.sha256),
             )
             with self.trace.span("write"):
-                write_findings(
+                notes = write_findings(
                     findings,
                     self.work,
                     names,
                     self._describe(run),
                     thumbnail=survey.thumbnail,
                     thumbnail_px_per_px=run.base.plane.um_per_px / survey.um_per_px,
+                    csv_decimal=self.settings.csv_decimal,
                 )
-            result = self._sum_up(findings, tissue, survey, ledger, run)
+            warnings += (*list_late_warnings(findings, looked_at, ledger), *notes)
+            result = self._sum_up(findings, tissue_mm2, run, unread, warnings)
         self._write_record(self.work / names[-1], result, ledger, run)
         return result
 
@@ -192,7 +210,13 @@ class Job:
             min_lumen_um2=self.settings.min_lumen_um2,
             threshold=self.settings.threshold,
             tolerance_px=TOLERANCE_PX,
+            extent_px=self._measure_extent_px(run),
         )
+
+    def _measure_extent_px(self, run: WindowRun) -> tuple[float, float]:
+        """Return the slide's width and height in px of the base plane."""
+        l0_per_px = run.base.plane.l0_per_px
+        return self.slide.width_l0 / l0_per_px, self.slide.height_l0 / l0_per_px
 
     @cached_property
     def _infer(self) -> Infer:
@@ -201,13 +225,11 @@ class Job:
     def _describe(self, run: WindowRun) -> dict[str, str]:
         return describe_frame(self.slide, run.base.plane)
 
-    def _sum_up(
-        self, findings: Findings, tissue: TissueMask, survey: Survey, ledger: Ledger, run: WindowRun
-    ) -> Result:
-        """Sum up what was found.
+    def _measure_unread(self, tissue: TissueMask, ledger: Ledger, run: WindowRun) -> float:
+        """Measure the share of the tissue that could not be read, 0..1.
 
         Raises:
-            UnreadError: if too much of the tissue could not be read.
+            UnreadError: if it is too much.
         """
         um_per_l0 = run.base.plane.um_per_px / run.base.plane.l0_per_px
         unread = ledger.measure_share(tissue.mask, tissue.um_per_px / um_per_l0)
@@ -215,19 +237,31 @@ class Job:
             raise UnreadError(
                 f"{self.slide.path}: {unread:.1%} of the tissue cannot be read, more than --max-unread "
                 f"{self.settings.max_unread:g} allows ({ledger.entries[0].reason}). "
-                "Copy or export the slide again, or allow more."
+                "Copy or export the slide again, or allow more: finished windows are kept in "
+                f"{self.work.name}."
             )
+        return unread
+
+    def _sum_up(
+        self,
+        findings: Findings,
+        tissue_mm2: float,
+        run: WindowRun,
+        unread: float,
+        warnings: tuple[str, ...],
+    ) -> Result:
+        """Sum up what was found."""
         times = self.trace.get_times()
         network_s = times["network"].busy_s if "network" in times else 0.0
         return Result(
             glands=len(findings.glands),
             gland_mm2=round(findings.area_mm2, 6),
-            tissue_mm2=round(tissue.area_mm2, 6),
+            tissue_mm2=round(tissue_mm2, 6),
             unread_share=round(unread, 6),
             windows=run.count_stored(),
             network_share=round(network_s / max(times["windows"].busy_s, 1e-9), 4),
             seconds={name: stage.busy_s for name, stage in times.items()},
-            warnings=list_warnings(findings, tissue, survey.is_dark, ledger, self.slide),
+            warnings=warnings,
         )
 
     def _write_record(self, path: Path, result: Result, ledger: Ledger, run: WindowRun) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from glandseg.runtime.errors import BadInputError, EnvironmentLacksError
+from glandseg.runtime.json_text import parse_json
 
 BUNDLED = Path(__file__).parents[1] / "models" / "glandseg-colon.onnx"
 RECORD_SUFFIX = ".json"
@@ -17,6 +18,7 @@ INT8_SUFFIX = ".int8"
 INT8_TENSORRT_SUFFIX = ".int8.trt"
 SUFFIXES = (HALF_SUFFIX, INT8_SUFFIX, INT8_TENSORRT_SUFFIX)
 ENGINE_SUFFIX = ".engine"  # of a TensorRT engine's file
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +88,7 @@ def check_model(path: Path, origin: str) -> ModelFile:
         ) from error
     record = find_record(path)
     if record.is_file():
-        recorded = _read_hash(record, path.name)
+        recorded = list_recorded(record).get(path.name)
         if recorded is not None and recorded != sha256:
             raise BadInputError(
                 f"{path}: its sha256 is {sha256[:12]}, {record.name} says {recorded[:12]}. "
@@ -115,11 +117,24 @@ def hash_file(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _read_hash(record: Path, name: str) -> str | None:
+def list_recorded(record: Path) -> dict[str, str]:
+    """Read the sha256 that a model's record states of each of its files.
+
+    Raises:
+        BadInputError: if the record is damaged.
+        EnvironmentLacksError: if it cannot be read.
+    """
     try:
-        files = json.loads(record.read_text(encoding="utf-8"))["files"]
-        return str(files[name]["sha256"]) if name in files else None
-    except (ValueError, KeyError, TypeError):
+        files = parse_json(record.read_bytes())["files"]
+        stated = {name: facts["sha256"] for name, facts in files.items()}
+        if not all(isinstance(sha256, str) and _SHA256.fullmatch(sha256) for sha256 in stated.values()):
+            raise ValueError("a sha256 is none")
+    except OSError as error:
+        raise EnvironmentLacksError(
+            f"{record}: cannot be read ({error.strerror}). Give this user read permission."
+        ) from None
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise BadInputError(
             f"{record}: damaged record of a model. Export or install the model again."
         ) from None
+    return stated

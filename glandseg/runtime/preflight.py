@@ -8,9 +8,15 @@ from pathlib import Path
 
 from glandseg.runtime.errors import EnvironmentLacksError
 from glandseg.runtime.memory import GIB
+from glandseg.runtime.outlines.overview import OVERVIEW_PX
 
 _WINDOW_BYTES = 45_000  # of a kept window, packed; measured at most 35 kB on tissue full of glands
+_OUTLINE_BYTES = 40_000  # of the glands of a window full of them: spool, GeoJSON and table
 _MAPS = 3  # probability, unstained px, mask: a byte a px each where there is gland, at most
+_L0_PER_PX = (
+    64  # level-0 px of a px of the base plane, at most as slides are scanned: the overview shows these
+)
+_FIXED_BYTES = 2 << 20  # record, facts, folders, and the unfilled tiles at the maps' edges
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +28,7 @@ class Preflight:
         left: that are not kept from an earlier, unfinished run.
         seconds: of the network, for those left.
         memory: bytes of the process, at its peak.
-        disk: bytes, while it runs.
+        disk: bytes, while it runs, the outputs included.
     """
 
     windows: int
@@ -33,8 +39,9 @@ class Preflight:
 
     @classmethod
     def weigh(cls, windows: int, left: int, window_s: float, memory: int, pixels: int) -> Preflight:
-        """Weigh what `windows` windows over a base plane of `pixels` px will take."""
-        disk = windows * _WINDOW_BYTES + _MAPS * pixels
+        """Weigh what `windows` windows over a base plane of `pixels` px will take, the outputs included."""
+        overview = 3 * min(_L0_PER_PX * pixels, OVERVIEW_PX**2)  # as if nothing could be packed
+        disk = windows * (_WINDOW_BYTES + _OUTLINE_BYTES) + _MAPS * pixels + overview + _FIXED_BYTES
         return cls(windows=windows, left=left, seconds=left * window_s, memory=memory, disk=disk)
 
     def __str__(self) -> str:

@@ -12,7 +12,9 @@ SCALE_MIN, SCALE_MAX = 0.25, 4.0
 PAPER_SCALES = (0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)  # Li et al. 2022, whose cost is 27.7 times one
 CHEAP_SCALES = (1.25, 1.75)  # run everywhere, where the others run only where these are unsure
 ADAPTIVE = "adaptive"
-LEAST_RAM_GIB = 0.5
+LEAST_RAM_GIB, MOST_RAM_GIB = 0.5, 65536.0
+MOST_BATCH = 4096
+DECIMAL_MARKS = (".", ",")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +35,7 @@ class InferSettings:
         batch: windows a call of the network, at most.
         max_ram_gib: memory that the process may take, GiB.
         max_unread: share of the tissue that may be unreadable, 0..1, before the slide counts as failed.
+        csv_decimal: decimal mark of the table, "." or ",".
     """
 
     scales: tuple[float, ...] | None = None
@@ -47,6 +50,7 @@ class InferSettings:
     batch: int = 8
     max_ram_gib: float = 2.0
     max_unread: float = 0.01
+    csv_decimal: str = "."
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense."""
@@ -60,8 +64,14 @@ class InferSettings:
                 raise BadInputError(f"--{name.replace('_', '-')}: 0 or more um2. Received: {value}")
         if self.batch < 1:
             raise BadInputError(f"--batch: at least 1. Received: {self.batch}")
+        if self.batch > MOST_BATCH:
+            raise BadInputError(f"--batch: at most {MOST_BATCH}. Received: {self.batch}")
         if not self.max_ram_gib >= LEAST_RAM_GIB:
             raise BadInputError(f"--max-ram: at least {LEAST_RAM_GIB:g} GiB. Received: {self.max_ram_gib}")
+        if self.max_ram_gib > MOST_RAM_GIB:
+            raise BadInputError(f"--max-ram: at most {MOST_RAM_GIB:g} GiB. Received: {self.max_ram_gib:g}")
+        if self.csv_decimal not in DECIMAL_MARKS:
+            raise BadInputError(f'--csv-decimal: "." or ",". Received: {self.csv_decimal}')
         if not 0 <= self.max_unread <= 1:
             raise BadInputError(f"--max-unread: a share of 0..1. Received: {self.max_unread}")
 

@@ -14,9 +14,20 @@ from glandseg.runtime.slides.ledger import Ledger
 from glandseg.runtime.slides.plane import TiledPlane
 from glandseg.runtime.slides.reader import Slide
 from glandseg.runtime.slides.resolution import warn_of_scale
+from glandseg.runtime.tissue.roi import Roi
+from glandseg.runtime.tissue.survey import Survey
 from glandseg.runtime.tissue.tissue_mask import TissueMask
 
-_AFTERWARDS = ("threshold", "min_gland_um2", "min_lumen_um2", "batch", "max_ram_gib", "max_unread", "roi")
+_AFTERWARDS = (
+    "threshold",
+    "min_gland_um2",
+    "min_lumen_um2",
+    "batch",
+    "max_ram_gib",
+    "max_unread",
+    "csv_decimal",
+    "roi",
+)
 
 
 def describe_slide(slide: Slide, plane: TiledPlane) -> str:
@@ -42,22 +53,37 @@ def describe_frame(slide: Slide, plane: TiledPlane) -> dict[str, str]:
     }
 
 
-def list_warnings(
-    findings: Findings, tissue: TissueMask, dark: bool, ledger: Ledger, slide: Slide
+def list_early_warnings(
+    slide: Slide, model_um_per_px: float, tissue: TissueMask, survey: Survey, roi: Roi | None
 ) -> tuple[str, ...]:
-    """List what a reader of the outputs should know."""
-    warnings: list[str] = []
+    """List what a reader of the outputs should know and what is known before the windows run.
+
+    Args:
+        slide: Open.
+        model_um_per_px: Size of the model's px.
+        tissue: Where the tissue is that is looked at.
+        survey: What the thumbnail of the slide tells.
+        roi: Regions to look at; None for all.
+    """
+    warnings: list[str] = [*slide.warnings]
     if slide.resolution is not None:
         warnings += slide.resolution.warnings
-        warnings += warn_of_scale(slide.resolution.um_per_px, findings.plane.um_per_px)
-    if dark:
+        warnings += warn_of_scale(slide.resolution.um_per_px, model_um_per_px)
+    warnings += survey.warnings
+    if survey.is_dark:
         warnings.append("dark background: not a bright-field slide, so not what the model knows")
+    if not tissue.mask.any():
+        warnings.append("no tissue found: an empty slide or region, or --no-tissue-mask is needed")
+    return (*warnings, *(roi.notes if roi is not None else ()))
+
+
+def list_late_warnings(findings: Findings, tissue: TissueMask, ledger: Ledger) -> tuple[str, ...]:
+    """List what a reader of the outputs should know and what the windows alone tell."""
+    warnings = []
     if ledger.entries:
         parts = len(ledger.entries)
         warnings.append(f"{parts} part{'s' * (parts > 1)} of the slide cannot be read: left out and listed")
-    if not tissue.mask.any():
-        warnings.append("no tissue found: an empty slide, or --no-tissue-mask is needed")
-    elif not findings.glands:
+    if tissue.mask.any() and not findings.glands:
         warnings.append("no gland found")
     return tuple(warnings)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import shutil
 import traceback
 import uuid
@@ -11,6 +12,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from glandseg.runtime.errors import EnvironmentLacksError
+from glandseg.runtime.moves import move, remove
+from glandseg.runtime.own_files import is_link, open_own
 
 OLDER = "older"  # where files wait that are being replaced
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -24,7 +27,14 @@ REFUSED = (
     errno.ENAMETOOLONG,
     errno.EFBIG,
     errno.EIO,
+    errno.ELOOP,
+    errno.ESTALE,
+    errno.ENOTCONN,
+    errno.ENODEV,
+    errno.ENXIO,
 )
+_ON_WINDOWS = os.name == "nt"
+_LONGEST_WINDOWS_PATH = 259  # where long paths are not switched on
 
 
 @contextlib.contextmanager
@@ -49,6 +59,10 @@ def stage_outputs(folder: Path, names: Sequence[str]) -> Iterator[Path]:
             move_into_place(scratch, folder, names)
         except BaseException as error:
             traceback.clear_frames(error.__traceback__)  # they hold maps, which Windows cannot remove
+            if isinstance(error, FileNotFoundError) and not scratch.is_dir():
+                raise EnvironmentLacksError(
+                    f"{folder}: was moved or removed while it was worked on. Give the same command again."
+                ) from error
             raise
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
@@ -56,10 +70,12 @@ def stage_outputs(folder: Path, names: Sequence[str]) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def write_whole(path: Path) -> Iterator[Path]:
-    """Give a file beside `path` to write; when the block ends well, it takes its place."""
+    """Yield a file beside `path` to write; when the block ends well, it takes its place."""
     part = path.with_name(f".{path.name}.part")
+    if is_link(part):  # planted there, or it would be written through
+        part.unlink()
     yield part
-    part.replace(path)
+    move(part, path)
 
 
 @contextlib.contextmanager
@@ -85,12 +101,24 @@ def move_into_place(scratch: Path, folder: Path, names: Sequence[str]) -> None:
     with contextlib.ExitStack() as undo:
         for name in reversed(names):
             if (folder / name).is_file():
-                (folder / name).replace(older / name)
-                undo.callback((older / name).replace, folder / name)
+                move(folder / name, older / name)
+                undo.callback(move, older / name, folder / name)
         for name in names:
-            (scratch / name).replace(folder / name)
-            undo.callback((folder / name).unlink)
+            move(scratch / name, folder / name)
+            undo.callback(remove, folder / name)
         undo.pop_all()
+
+
+def try_names(scratch: Path, names: Sequence[str]) -> None:
+    """Make and remove a file of the longest name, so that a name too long is told before the work.
+
+    Raises:
+        OSError: The file system takes no such name.
+    """
+    longest = scratch / max(names, key=lambda name: len(os.fsencode(name)))
+    if not longest.exists():
+        open_own(longest, "xb").close()
+        remove(longest)
 
 
 def put_back(scratch: Path, folder: Path) -> None:
@@ -101,7 +129,7 @@ def put_back(scratch: Path, folder: Path) -> None:
     older = list((scratch / OLDER).glob("*"))
     if not any((folder / path.name).exists() for path in older):
         for path in older:
-            path.replace(folder / path.name)
+            move(path, folder / path.name)
     shutil.rmtree(scratch / OLDER, ignore_errors=True)
 
 
@@ -123,6 +151,17 @@ def explain_disk_errors(folder: Path) -> Iterator[None]:
             what = Path(str(error.filename or folder)).name
             raise EnvironmentLacksError(
                 f"{folder}: cannot be written ({what}: {error.strerror}). "
-                "Put that right, or give another --out."
+                f"{_name_cure(error)}, or give another --out."
+            ) from error
+        if _ON_WINDOWS and len(str(error.filename or "")) > _LONGEST_WINDOWS_PATH:
+            raise EnvironmentLacksError(
+                f"{folder}: Windows takes no path of more than {_LONGEST_WINDOWS_PATH} characters. "
+                "Switch on long paths, or give a shorter --out."
             ) from error
         raise
+
+
+def _name_cure(error: OSError) -> str:
+    if error.errno == errno.ENAMETOOLONG:
+        return "Rename the slide: its outputs' names are longer than its own"
+    return "Put that right"

@@ -10,7 +10,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
+
+BEGINNING = '{"displayTimeUnit": "ms", "traceEvents": ['  # of a trace file
+
+
+# Identity and name: the system gives an ended thread's identity to another.
+_Thread: TypeAlias = tuple[int, str]
 
 
 @dataclass
@@ -47,8 +53,7 @@ class Trace:
 
     keeps_spans: bool = False
     _stages: defaultdict[str, _Stage] = field(default_factory=lambda: defaultdict(_Stage))
-    _spans: list[tuple[str, int, float, float]] = field(default_factory=list)
-    _threads: dict[int, str] = field(default_factory=dict)
+    _spans: list[tuple[str, _Thread, float, float]] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _start: float = field(default_factory=time.perf_counter)
 
@@ -72,14 +77,14 @@ class Trace:
             }
 
     def absorb(self, other: Trace) -> None:
-        """Add what another trace counted and kept, none of its spans running any more."""
-        for name, stage in other._stages.items():
-            own = self._stages[name]
-            own.calls += stage.calls
-            own.spent_s += stage.spent_s
-            own.busy_s += stage.busy_s
-        self._spans += other._spans
-        self._threads |= other._threads
+        """Add what another trace counted and kept; spans of it that still run are left out."""
+        with self._lock, other._lock:
+            for name, stage in other._stages.items():
+                own = self._stages[name]
+                own.calls += stage.calls
+                own.spent_s += stage.spent_s
+                own.busy_s += stage.busy_s
+            self._spans += other._spans
 
     @property
     def elapsed_s(self) -> float:
@@ -88,9 +93,13 @@ class Trace:
 
     def write(self, path: Path) -> None:
         """Write the spans as a JSON trace that Perfetto and chrome://tracing open; times in microseconds."""
+        numbers = {
+            thread: number
+            for number, thread in enumerate(dict.fromkeys(thread for _, thread, _, _ in self._spans), 1)
+        }
         threads = [
-            {"ph": "M", "name": "thread_name", "pid": 1, "tid": ident, "args": {"name": name}}
-            for ident, name in self._threads.items()
+            {"ph": "M", "name": "thread_name", "pid": 1, "tid": number, "args": {"name": name}}
+            for (_, name), number in numbers.items()
         ]
         spans = [
             {
@@ -98,11 +107,11 @@ class Trace:
                 "name": stage,
                 "cat": "glandseg",
                 "pid": 1,
-                "tid": ident,
+                "tid": numbers[thread],
                 "ts": round(1e6 * (start - self._start), 1),
                 "dur": round(1e6 * (end - start), 1),
             }
-            for stage, ident, start, end in self._spans
+            for stage, thread, start, end in self._spans
         ]
         events: list[dict[str, Any]] = [*threads, *spans]
         path.write_text(json.dumps({"displayTimeUnit": "ms", "traceEvents": events}), encoding="utf-8")
@@ -125,8 +134,7 @@ class Trace:
                 stage.busy_s += now - stage.since
             if self.keeps_spans:
                 thread = threading.current_thread()
-                self._threads[thread.ident or 0] = thread.name
-                self._spans.append((stage_name, thread.ident or 0, start, now))
+                self._spans.append((stage_name, (thread.ident or 0, thread.name), start, now))
 
 
 def tabulate(trace: Trace) -> list[str]:

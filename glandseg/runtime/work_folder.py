@@ -9,20 +9,21 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from glandseg.runtime.errors import EnvironmentLacksError
+from glandseg.runtime.folder_lock import LOCK, PID_LOCK, lock_folder
+from glandseg.runtime.moves import move, remove
+from glandseg.runtime.own_files import check_own_folder, is_link
 from glandseg.runtime.staging import explain_disk_errors, made_folder, put_back
 
 FACTS = "job.json"
-LOCK = "lock"
+_PROGRESS = (".windows", ".jsonl")  # of files that a later run continues with, besides the facts
 
 
 @contextlib.contextmanager
 def open_work_folder(
     folder: Path, stem: str, facts: Mapping[str, Any], say: Callable[[str], None]
 ) -> Iterator[Path]:
-    """Give a hidden folder in `folder`; it outlives a process cut off, and goes when the block ends well.
+    """Make a hidden folder in `folder`; it outlives a process cut off, and goes when the block ends well.
 
     What an earlier process left there stays if it worked on the same facts, and is removed if not.
 
@@ -30,41 +31,36 @@ def open_work_folder(
         folder: of the outputs; it is made.
         stem: of the slide's outputs.
         facts: all that the kept work depends on, as JSON can tell it.
-        say: is told when older work is dropped.
+        say: called with a line when older work is dropped.
 
     Raises:
-        EnvironmentLacksError: if another process works there, or the folder cannot be written.
+        EnvironmentLacksError: if another process works there, the folder cannot be written, is not this
+            user's or holds links, or vanishes.
     """
     work = folder / f".{stem}.glandseg"
-    with explain_disk_errors(folder), made_folder(folder), _lock(work):
+    with explain_disk_errors(folder), made_folder(folder), lock_folder(work), _explain_loss(work):
         try:
+            check_own_folder(work)
             put_back(work, folder)
             _settle_facts(work, facts, say)
             yield work
         except BaseException:
-            if not _is_worth_keeping(work):
-                _remove(work)
+            _drop(_list_content(work, progress=not _is_worth_keeping(work)))
             raise
         _remove(work)
 
 
 @contextlib.contextmanager
-def _lock(work: Path) -> Iterator[None]:
-    work.mkdir(exist_ok=True)
-    lock = FileLock(work / LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise EnvironmentLacksError(
-            f"{work.parent}: another glandseg is at work on this slide. Let it end, or give another --out."
-        ) from None
+def _explain_loss(work: Path) -> Iterator[None]:
     try:
         yield
-    finally:
-        lock.release()
-        with contextlib.suppress(OSError):
-            (work / LOCK).unlink(missing_ok=True)
-            work.rmdir()  # refuses unless empty
+    except FileNotFoundError as error:
+        if work.is_dir():
+            raise
+        raise EnvironmentLacksError(
+            f"{work.parent}: was moved or removed while the slide was worked on; nothing was written there. "
+            "Give the same command again."
+        ) from error
 
 
 def _settle_facts(work: Path, facts: Mapping[str, Any], say: Callable[[str], None]) -> None:
@@ -75,19 +71,47 @@ def _settle_facts(work: Path, facts: Mapping[str, Any], say: Callable[[str], Non
     if _is_worth_keeping(work):
         say("unfinished work with other settings, model or slide is dropped")
     _remove(work)
+    if left := _list_content(work):
+        raise EnvironmentLacksError(
+            f"{left[0]}: is of other work and cannot be removed. Close what holds it open, and remove it."
+        )
     part = work / f"{FACTS}.part"
     part.write_text(wanted, encoding="utf-8")
-    part.replace(work / FACTS)
+    move(part, work / FACTS)
 
 
 def _is_worth_keeping(work: Path) -> bool:
-    return any(path.suffix == ".windows" and path.stat().st_size for path in work.glob("*"))
+    return any(path.suffix == ".windows" and path.lstat().st_size for path in _list_content(work))
+
+
+def _list_content(work: Path, *, progress: bool = True) -> list[Path]:
+    """List all but the locks; nothing where the folder is gone.
+
+    Args:
+        work: The folder.
+        progress: List what a later run continues with too.
+    """
+    kept = (LOCK, PID_LOCK) if progress else (LOCK, PID_LOCK, FACTS)
+    with contextlib.suppress(FileNotFoundError):
+        found = sorted(path for path in work.iterdir() if path.name not in kept)
+        return [path for path in found if progress or path.suffix not in _PROGRESS]
+    return []
 
 
 def _remove(work: Path) -> None:
-    """Remove all but the lock, which is held."""
-    for path in work.glob("*"):
-        if path.is_dir():
+    """Remove all but the locks, as far as that can be done, waiting for other programs that hold a file."""
+    for path in _list_content(work):
+        if path.is_file() or is_link(path):
+            with contextlib.suppress(OSError):
+                remove(path)
+    _drop(_list_content(work))
+
+
+def _drop(paths: list[Path]) -> None:
+    """Remove files and folders that can be removed now."""
+    for path in paths:
+        if path.is_dir() and not is_link(path):
             shutil.rmtree(path, ignore_errors=True)
-        elif path.name != LOCK:
-            path.unlink(missing_ok=True)
+            continue
+        with contextlib.suppress(OSError):
+            path.unlink()

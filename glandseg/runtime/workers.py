@@ -17,6 +17,7 @@ from glandseg.runtime.errors import EnvironmentLacksError
 T = TypeVar("T")
 _PATIENCE_S = 5.0  # that calls in progress are given to end when the workers are dismissed
 _TICK_S = 0.5  # between looks at the clock; Ctrl-C is heard between them on Windows too
+_LONGEST_TICK_S = 4 * _TICK_S
 
 
 class StalledError(EnvironmentLacksError):
@@ -76,12 +77,17 @@ class Workers:
 def await_result(future: Future[T], what: str, limit_s: float) -> T:
     """Wait for a call's result, but not forever.
 
+    Time in which the computer slept does not count, for nothing could answer then: some clocks go on in it,
+    so each look at the clock counts for little more than the time between two looks.
+
     Raises:
         StalledError: it has not come after `limit_s` seconds.
     """
-    end = time.monotonic() + limit_s
+    waited_s, last = 0.0, time.monotonic()
     while not wait([future], _TICK_S).done:
-        if time.monotonic() > end:
+        now = time.monotonic()
+        waited_s, last = waited_s + min(now - last, _LONGEST_TICK_S), now
+        if waited_s > limit_s:
             raise StalledError(
                 f"{what} has not answered for {limit_s:.0f} s. Look whether the device or the disk hangs, "
                 "then give the same command again: finished windows are kept."

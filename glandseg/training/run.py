@@ -51,7 +51,13 @@ class Run:
     @property
     def record(self) -> dict[str, Any]:
         """What the run says of itself: data set, um/px, scores."""
-        record: dict[str, Any] = json.loads((self.path / RECORD).read_text(encoding="utf-8"))
+        path = self.path / RECORD
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
+            record = None
+        if not isinstance(record, dict):
+            raise BadInputError(f"{path}: damaged record of a run. Repeat its `glandseg train`.")
         return record
 
     @property

@@ -164,6 +164,16 @@ def test_masks_of_other_size_are_stretched(tmp_path: Path) -> None:
     assert compare_masks(tmp_path / "a.tif", tmp_path / "b.tif").dice == pytest.approx(1, abs=0.005)
 
 
+@pytest.mark.parametrize(("first", "second"), [(1200, 1201), (1201, 1200)])
+def test_masks_that_differ_by_the_last_pixel_are_laid_corner_on_corner(
+    first: int, second: int, tmp_path: Path
+) -> None:
+    write_rectangle(tmp_path / "a.tif", first, slice(900, 1100))
+    write_rectangle(tmp_path / "b.tif", second, slice(900, 1100))
+    found = compare_masks(tmp_path / "a.tif", tmp_path / "b.tif")
+    assert (found.first, found.second, found.both) == (200 * first,) * 3
+
+
 def test_empty_masks_agree(tmp_path: Path) -> None:
     write_rectangle(tmp_path / "a.tif", 300, slice(0, 0))
     assert compare_masks(tmp_path / "a.tif", tmp_path / "a.tif").dice == 1

@@ -70,6 +70,7 @@ def test_every_option_is_taken(slide: Path, tmp_path: Path, red_model: Path, run
         "--threads": 1,
         "--max-ram": 1.5,
         "--max-unread": 0.5,
+        "--csv-decimal": ",",
         "--profile": tmp_path / "trace.json",
     }
     words = [word for pair in options.items() for word in pair]
@@ -78,6 +79,7 @@ def test_every_option_is_taken(slide: Path, tmp_path: Path, red_model: Path, run
     events = json.loads((tmp_path / "trace.json").read_text(encoding="utf-8"))["traceEvents"]
     assert {event["ph"] for event in events} == {"M", "X"}
     assert any(line.startswith("network ") for line in outcome.out)
+    assert (tmp_path / "out" / "one.glands.csv").read_text(encoding="utf-8").startswith("slide;id;number;")
     record = (tmp_path / "out" / "one.run.json").read_text(encoding="utf-8")
     for fact in (
         '"threshold": 0.4',
@@ -86,6 +88,7 @@ def test_every_option_is_taken(slide: Path, tmp_path: Path, red_model: Path, run
         '"flips": true',
         '"max_ram_gib": 1.5',
         '"max_unread": 0.5',
+        '"csv_decimal": ","',
         '"tissue_mask": false',
         '"min_gland_um2": 10.0',
     ):
@@ -143,6 +146,17 @@ def test_patterns_are_expanded(slide: Path, tmp_path: Path, red_model: Path, run
     out = tmp_path / "out"
     assert run_command("infer", tmp_path / "*.tif", "--model", red_model, "--out", out).code == 0
     assert sorted(out.iterdir()) == sorted(list_outputs(slide, out) + list_outputs(other, out))
+
+
+def test_a_dicom_series_is_one_slide(
+    slide: Path, tmp_path: Path, red_model: Path, run_command: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    label = tmp_path / "label.dcm"
+    monkeypatch.setattr("glandseg.runtime.slides.slide_files.find_repeats", lambda paths: {label: slide})
+    done = run_command("infer", label, slide, "--mpp", "0.5", "--model", red_model, "--out", tmp_path / "out")
+    assert done.code == 0
+    assert f"{label}: left out, of the same DICOM series as {slide.name}" in done.err
+    assert list_outputs(slide, tmp_path / "out")
 
 
 def test_a_slide_may_be_named_with_brackets(slide: Path, red_model: Path, run_command: Run) -> None:

@@ -119,3 +119,13 @@ def test_an_engine(run_command: Run, tmp_path: Path) -> None:
     assert rows["runs here"]
     facts = json.loads("\n".join(run_command("inspect", plan, "--json").out))
     assert facts["fingerprint"]["gpu"] == "T4"
+
+
+def test_a_card_forges_no_line(run_command: Run, tmp_path: Path, write_model: Callable[..., Path]) -> None:
+    card = ModelCard(
+        name="x\nerror: forged", network="\x1b[2J", tissue="a\x9bb", um_per_px=1.4, weights_sha256=""
+    )
+    outcome = run_command("inspect", write_model(tmp_path / "odd.onnx", card.to_metadata()))
+    assert "error: forged" not in outcome.out
+    assert not any(sign in line for line in outcome.out for sign in ("\x1b", "\x9b"))
+    assert any(line.endswith(r"x\nerror: forged") for line in outcome.out)

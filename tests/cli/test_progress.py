@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import sys
+
 import pytest
 
 from glandseg.cli import progress as module
 from glandseg.cli.progress import Pace, describe_pace, show_progress
+from glandseg.cli.streams import guard_streams
 
 
 class Clock:
@@ -15,6 +19,13 @@ class Clock:
 
     def monotonic(self) -> float:
         return self.now
+
+
+class Terminal(io.StringIO):
+    """A stream that takes itself for a terminal."""
+
+    def isatty(self) -> bool:
+        return True
 
 
 @pytest.fixture
@@ -45,3 +56,24 @@ def test_lines_come_now_and_then(clock: Clock, capsys: pytest.CaptureFixture[str
             advance(second, 100, "")
     lines = capsys.readouterr().err.splitlines()
     assert lines == ["15/100 windows, 1.0 windows/s, 85 s left", "30/100 windows, 1.0 windows/s, 70 s left"]
+
+
+def test_no_name_steers_the_lines_or_the_bar(
+    clock: Clock, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note = "[/red]\x1b[2J\nerror: forged"
+    with show_progress("images") as advance:
+        clock.now = 20.0
+        advance(1, 2, note)
+    lines = capsys.readouterr().err
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    terminal = sys.stderr
+    with guard_streams(), show_progress("images") as advance:
+        advance(1, 2, note)
+    assert isinstance(terminal, Terminal)
+    bar = terminal.getvalue()
+    for said in (lines, bar):
+        assert r"[/red]\x1b[2J\nerror: forged" in said
+        assert "\x1b[2J" not in said

@@ -152,6 +152,8 @@ class PrimaryContext:
         self.cuda.stack().append(self)
 
     def detach(self) -> None:
+        if self.cuda.stack() and self.cuda.stack()[-1] is self:  # as PyCUDA does where a pop failed
+            self.cuda.stack().pop()
         if self.cuda.memory:
             self.cuda.violate("the context is let go of while memory is in use")
         self.cuda.retained -= 1
@@ -167,6 +169,7 @@ class FakeCuda:
         used: bytes in use.
         failure: raised by what waits for the GPU; CUDA's own for good, others once.
         hung: is set once something waits.
+        lost: the GPU is gone; contexts cannot be popped.
     """
 
     def __init__(self, free_bytes: int = 1 << 30) -> None:
@@ -180,6 +183,7 @@ class FakeCuda:
         self.go_on.set()
         self.hung = threading.Event()
         self.failure: BaseException | None = None
+        self.lost = False
         self._next = 0x10000
 
     def module(self) -> Any:
@@ -235,6 +239,8 @@ class FakeCuda:
     def pop(self) -> None:
         if not self.stack():
             raise self.violate("the context stack is empty already")
+        if self.lost:
+            raise CudaError("cuCtxPopCurrent failed: device unavailable")
         self.stack().pop()
 
     def allocate(self, size: int) -> Allocation:
@@ -328,7 +334,7 @@ class FakeTensorRt:
     Attributes:
         accepts: whether batches are taken; False as TensorRT does when it refuses to enqueue.
         batches: that were computed.
-        workspace: bytes that an execution context takes.
+        contexts: whether execution contexts are made; False as TensorRT does, with `complaint` in the log.
     """
 
     __name__ = "tensorrt"
@@ -343,6 +349,7 @@ class FakeTensorRt:
     def __init__(self, cuda: FakeCuda, answer: Answer = answer_red, *, most: int = 8) -> None:
         self.cuda, self.answer, self.most = cuda, answer, most
         self.accepts, self.dtype, self.complaint = True, 5, "magic tag\ndoes not match"
+        self.contexts = True
         self.batches: list[int] = []
         self.logger: Any = None
 
@@ -364,8 +371,14 @@ class FakeTensorRt:
             get_tensor_mode=lambda name: 1 + names.index(name),
             get_tensor_dtype=lambda name: self.dtype,
             get_tensor_shape=shapes.__getitem__,
-            create_execution_context=lambda: ExecutionContext(self),
+            create_execution_context=self.make_context,
         )
+
+    def make_context(self) -> ExecutionContext | None:
+        if self.contexts:
+            return ExecutionContext(self)
+        self.logger.log(1, self.complaint)
+        return None
 
 
 class ExecutionContext:

@@ -53,8 +53,38 @@ def test_the_same_card_gives_the_same_text() -> None:
         (change(scales=[0]), "scales are"),
         (change(scales=["1"]), "scales are"),
         (change(scales=1), "scales are"),
+        (change(scales=[1, 1.0]), "not each once"),
+        (change(scales=[3] * 200), "not each once"),
+        (change(scales=[True]), "scales are"),
+        (change(scales=[1 + k / 100 for k in range(17)]), "at most 16"),
+        (change(um_per_px=True), "asks for True um/px"),
+        (change(um_per_px=10**400), "asks for"),
+        (change(window_px="320"), "windows of 320 px"),
+        (change(precision="float64"), "precision is float64"),
+        (change(precision=[]), "precision is"),
+        (change(name=7), "name is 7, not a text"),
+        (change(name=None), "name is None, not a text"),
+        (change(weights_sha256=["a"]), "weights_sha256 is"),
+        (change(tissue={"a": 1}), "tissue is"),
+        (change(calibration=3), "calibration is 3"),
+        (change(training="a set"), "training is a set"),
+        (change(training=[3]), "training is"),
+        (change(scores=["a"]), "scores are"),
+        (change(scores=90.1), "scores are 90.1"),
+        (change(scores={"test": 90.1}), "scores are"),
+        ({METADATA_KEY: "[" * 100_000}, "nested too deep"),
+        ({METADATA_KEY: CARD.to_metadata()[METADATA_KEY].replace("colon", "\\ud800")}, "half a character"),
+        ({METADATA_KEY: CARD.to_metadata()[METADATA_KEY].replace("1.4", "NaN")}, "no number"),
     ],
 )
 def test_what_is_no_card_of_a_segmenter(metadata: dict[str, str], says: str) -> None:
     with pytest.raises(CardError, match=says):
         read_card(metadata)
+
+
+def test_what_a_card_says_cannot_write_to_the_terminal() -> None:
+    for field in ("kind", "precision", "scales", "classes", "um_per_px"):
+        with pytest.raises(CardError) as raised:
+            read_card(change(**{field: "x\n\x1b[2Jerror: fake \u202e" + "y" * 5000}))
+        assert str(raised.value).isprintable()
+        assert len(str(raised.value)) < 300

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import getpass
 import json
+import os
 import platform
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -77,8 +78,8 @@ def session(red_model: Path) -> Iterator[Session]:
 
 @pytest.fixture
 def run(session: Session, model: ModelFile) -> Callable[..., Result]:
-    def infer(path: Path, out: Path | None = None, **settings: Any) -> Result:
-        return infer_slide(path, session, model, InferSettings(**settings), out=out)
+    def infer(path: Path, out: Path | None = None, overwrite: bool = False, **settings: Any) -> Result:
+        return infer_slide(path, session, model, InferSettings(**settings), out=out, overwrite=overwrite)
 
     return infer
 
@@ -128,13 +129,15 @@ def check_agreement(result: Result, out: Path) -> Outputs:
     assert len(outputs.features) == len(outputs.rows) == outputs.record["result"]["glands"] == result.glands
     assert [feature["id"] for feature in outputs.features] == [row["id"] for row in outputs.rows]
     width_l0, height_l0 = map(int, outputs.record["slide"]["size_l0"].split(" x "))
-    frame = shapely.box(0, 0, width_l0, height_l0).buffer(float(outputs.record["slide"]["l0_per_model_px"]))
+    frame = shapely.box(-0.01, -0.01, width_l0 + 0.01, height_l0 + 0.01)
     for feature in outputs.features:
         outline = shape(feature["geometry"])
         assert outline.is_valid
         assert outline.within(frame)
-    mask_mm2 = np.count_nonzero(outputs.mask) * UM_PER_PX**2 / 1e6
-    assert mask_mm2 == pytest.approx(result.gland_mm2, rel=0.03, abs=1e-3)
+    l0_per_px = float(outputs.record["slide"]["l0_per_model_px"])
+    canvas = shapely.box(0, 0, *(side * l0_per_px for side in outputs.mask.shape[::-1]))
+    covered_px2 = sum(shape(feature["geometry"]).intersection(canvas).area for feature in outputs.features)
+    assert np.count_nonzero(outputs.mask) == pytest.approx(covered_px2 / l0_per_px**2, rel=0.03, abs=500)
     assert not list(out.glob(".glandseg-*"))
     return outputs
 
@@ -186,7 +189,7 @@ def test_the_mask_is_the_plane_and_agrees_with_the_outlines(
     write_slide(tmp_path / "disks.tif", picture, um_per_px)
     outputs = Outputs.read(run(tmp_path / "disks.tif"))
     l0_per_px = UM_PER_PX / um_per_px
-    assert outputs.mask.shape == (np.ceil(HEIGHT / l0_per_px), np.ceil(WIDTH / l0_per_px))
+    assert outputs.mask.shape == (HEIGHT // l0_per_px, WIDTH // l0_per_px)
     y_l0, x_l0 = ((np.argwhere(np.ones_like(outputs.mask)) + 0.5) * l0_per_px).T
     inside = np.zeros(len(x_l0), bool)
     for feature in outputs.features:
@@ -205,7 +208,7 @@ def test_the_mask_of_a_wide_slide_is_a_pyramid(tmp_path: Path, run: Callable[...
             (40, 2100),
             (20, 1050),
             (10, 525),
-            (5, 263),
+            (5, 262),
         ]
 
 
@@ -271,6 +274,40 @@ def test_small_glands_and_lumina_go(
 
 
 # The same result, and nothing in it that tells who made it
+
+
+def test_a_gland_has_the_same_id_when_only_a_region_is_run(
+    draw_disks: DrawDisks, tmp_path: Path, run: Callable[..., Result]
+) -> None:
+    disks = [(x, y, 40.0 + y / 50) for y in (150.0, 700.0, 1500.0) for x in (200.0, 900.0, 1700.0)]
+    write_slide(tmp_path / "disks.tif", draw_disks(2000, 1700, disks, []), 0.5)
+    region = shapely.box(600, 500, 2000, 1700)  # holds four disks
+    (tmp_path / "roi.geojson").write_text(shapely.to_geojson(region), encoding="utf-8")
+    everything = Outputs.read(run(tmp_path / "disks.tif", tmp_path / "all"))
+    part = Outputs.read(run(tmp_path / "disks.tif", tmp_path / "part", roi=tmp_path / "roi.geojson"))
+    assert (len(everything.features), len(part.features)) == (9, 4)
+    geometries = {feature["id"]: feature["geometry"] for feature in everything.features}
+    assert len(geometries) == 9
+    for feature in part.features:
+        assert geometries[feature["id"]] == feature["geometry"]
+
+
+def test_the_decimal_mark_changes_the_table_alone(
+    picture: Pixels, tmp_path: Path, run: Callable[..., Result]
+) -> None:
+    write_slide(tmp_path / "disks.tif", picture, 0.5)
+    point, comma = (
+        [path.read_bytes() for path in run(tmp_path / "disks.tif", tmp_path / name, csv_decimal=mark).outputs]
+        for name, mark in (("point", "."), ("comma", ","))
+    )
+    assert [one == other for one, other in zip(point[:4], comma[:4], strict=True)] == [
+        True,
+        True,
+        False,
+        True,
+    ]
+    swapped = point[2].replace(b",", b";").replace(b".", b",")
+    assert comma[2] == swapped
 
 
 def test_batch_and_threads_change_no_byte(
@@ -363,6 +400,33 @@ def test_a_failing_network_leaves_older_outputs(
     assert list_folder(tmp_path / "out") == older
 
 
+def test_a_slide_that_changes_while_it_is_read_is_refused(
+    picture: Pixels, tmp_path: Path, session: Session, model: ModelFile
+) -> None:
+    path, out = write_png(tmp_path / "disks.png", picture), tmp_path / "out"
+
+    def rewrite(done: int, total: int) -> None:
+        write_png(path, np.full_like(picture, 90))
+
+    with pytest.raises(BadInputError, match=r"disks\.png was written to while it was read"):
+        infer_slide(path, session, model, InferSettings(mpp=0.5), out=out, advance=rewrite)
+    assert list_folder(out) == {}
+
+
+def test_a_slide_that_is_touched_or_removed_meanwhile_is_fine(
+    picture: Pixels, tmp_path: Path, session: Session, model: ModelFile
+) -> None:
+    for number, disturb in enumerate((lambda path: os.utime(path, (1, 1)), Path.unlink)):
+        path = write_png(tmp_path / "disks.png", picture)
+
+        def advance(done: int, total: int, path: Path = path, disturb: Any = disturb) -> None:
+            if path.exists():
+                disturb(path)
+
+        out = tmp_path / str(number)
+        assert infer_slide(path, session, model, InferSettings(mpp=0.5), out=out, advance=advance).glands
+
+
 @pytest.fixture
 def damaged(picture: Pixels, tmp_path: Path) -> Path:
     """Write a slide whose last tile, of each level, is lost."""
@@ -380,10 +444,12 @@ def damaged(picture: Pixels, tmp_path: Path) -> Path:
 def test_too_much_unread_tissue_fails_the_slide_and_leaves_older_outputs(
     damaged: Path, tmp_path: Path, run: Callable[..., Result], older: dict[str, bytes]
 ) -> None:
-    told = r"disks\.tif: [\d.]+% of the tissue cannot be read.*--max-unread 0.01"
+    told = r"disks\.tif: [\d.]+% of the tissue cannot be read.*--max-unread 0.01.*kept in \.disks\.glandseg"
     with pytest.raises(UnreadError, match=told):
         run(damaged, tmp_path / "out")
     assert list_folder(tmp_path / "out") == older
+    kept = {path.name for path in (tmp_path / "out" / ".disks.glandseg").iterdir()}
+    assert kept == {"finished.windows", "unread.jsonl", "job.json"}
 
 
 def test_unread_tissue_is_left_out_and_recorded(
@@ -401,14 +467,46 @@ def test_unread_tissue_is_left_out_and_recorded(
     assert result.glands == len(outputs.rows) == len(outputs.features) - len(marks)
 
 
+def test_tissue_and_unread_share_are_those_inside_the_regions(
+    damaged: Path, tmp_path: Path, run: Callable[..., Result]
+) -> None:
+    ring = [[0, 0], [400, 0], [400, 300], [0, 300], [0, 0]]
+    square = [[0, 0], [100, 0], [100, 100], [0, 100], [0, 0]]
+    wanted, ignored = (
+        {
+            "type": "Feature",
+            "geometry": {"type": "Polygon", "coordinates": [coordinates]},
+            "properties": {"classification": {"name": name}},
+        }
+        for coordinates, name in ((ring, "Region*"), (square, "Ignore*"))
+    )
+    (tmp_path / "roi.geojson").write_text(json.dumps([wanted, ignored]))
+    result = run(damaged, tmp_path / "out", roi=tmp_path / "roi.geojson")  # the damage is elsewhere
+    assert result.tissue_mm2 == pytest.approx((400 * 300 - 100**2) * 0.25e-6, rel=1e-3)
+    assert result.unread_share == 0
+    assert "regions of interest: 1 of class Ignore* left out" in result.warnings
+
+
 def test_a_repeated_run_replaces_its_outputs(
     picture: Pixels, tmp_path: Path, run: Callable[..., Result], older: dict[str, bytes]
 ) -> None:
     path = write_png(tmp_path / "disks.png", picture)
     assert check_agreement(run(path, tmp_path / "out", mpp=0.5), tmp_path / "out").rows
-    write_png(path, np.full_like(picture, 90))
-    assert not check_agreement(run(path, tmp_path / "out", mpp=0.5), tmp_path / "out").rows
+    assert run(path, tmp_path / "out", mpp=0.5, min_gland_um2=1e6).glands == 0
     assert set(list_folder(tmp_path / "out")) == set(older)
+
+
+def test_outputs_of_another_slide_are_replaced_when_asked_alone(
+    picture: Pixels, tmp_path: Path, run: Callable[..., Result]
+) -> None:
+    path, out = write_png(tmp_path / "disks.png", picture), tmp_path / "out"
+    run(path, out, mpp=0.5)
+    before = list_folder(out)
+    write_png(path, np.full_like(picture, 90))
+    with pytest.raises(BadInputError, match=r"is of another slide.*disks\.run\.json.*--overwrite"):
+        run(path, out, mpp=0.5)
+    assert list_folder(out) == before
+    assert not check_agreement(run(path, out, mpp=0.5, overwrite=True), out).rows
 
 
 def test_an_output_that_cannot_be_replaced_leaves_the_others(
@@ -469,7 +567,8 @@ def test_the_tissue_mask_can_be_left_out(tmp_path: Path, run: Callable[..., Resu
 
 def test_a_slide_without_glands_says_so(tmp_path: Path, run: Callable[..., Result]) -> None:
     path = write_png(tmp_path / "dull.png", np.full((300, 300, 3), 90, np.uint8))
-    assert run(path, mpp=0.5).warnings == ("no gland found",)
+    one_colour = "the whole slide is of one colour, RGB (90, 90, 90): empty, transparent or damaged"
+    assert run(path, mpp=0.5).warnings == (one_colour, "no gland found")
 
 
 @pytest.mark.parametrize("size", [(1, 1), (7, 3000), (3000, 7)])
@@ -478,9 +577,17 @@ def test_tiny_slides(size: tuple[int, int], red: int, tmp_path: Path, run: Calla
     picture = np.full((*size, 3), (red, 90, 90), np.uint8)
     result = run(write_png(tmp_path / "tiny.png", picture), mpp=0.5)
     outputs = check_agreement(result, tmp_path)
-    assert outputs.mask.shape == tuple(np.ceil(np.array(size) * 0.5 / UM_PER_PX))
+    assert outputs.mask.shape == tuple(np.maximum(np.array(size) * 0.5 // UM_PER_PX, 1))
     large = size[0] * size[1] * 0.25 > 400
     assert result.glands == (1 if red and large else 0)
+
+
+def test_outlines_that_are_large_for_qupath_are_warned_about(
+    picture: Pixels, tmp_path: Path, run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("glandseg.runtime.outlines.geojson._LARGE_BYTES", 1000)
+    (warning,) = run(write_png(tmp_path / "disks.png", picture), mpp=0.5).warnings
+    assert "QuPath needs 1 GiB of memory" in warning
 
 
 def test_a_slide_coarser_than_the_model_is_warned_about(
@@ -489,7 +596,7 @@ def test_a_slide_coarser_than_the_model_is_warned_about(
     path = write_png(tmp_path / "coarse.png", draw_disks(300, 300, [(150.0, 140.0, 60.0)], []))
     result = run(path, mpp=2.8)
     outputs = check_agreement(result, tmp_path)
-    assert result.warnings == ("the slide's px are 2.0 times the model's: details are missing",)
+    assert result.warnings[0] == "the slide's px are 2.0 times the model's: details are missing"
     assert float(outputs.rows[0]["centroid_x_l0"]) == pytest.approx(150, abs=0.5)
     assert float(outputs.rows[0]["area_um2"]) == pytest.approx(np.pi * 60**2 * 2.8**2, rel=0.02)
 
@@ -589,3 +696,49 @@ def test_real_slides(
     sure = np.abs(small.astype(int) - level) > 20
     agreement = ((small >= level) == (outputs.mask > 0))[sure].mean()
     assert agreement > least
+
+
+# What is told before, and what changes meanwhile
+
+
+def test_warnings_of_the_whole_run_come_before_the_windows(
+    session: Session, model: ModelFile, picture: Pixels, tmp_path: Path
+) -> None:
+    path = write_png(tmp_path / "a.png", picture)
+    told: list[str] = []
+    result = infer_slide(
+        path,
+        session,
+        model,
+        InferSettings(mpp=4.0),
+        warn=told.append,
+        advance=lambda done, total: told.append(f"{done} windows"),
+    )
+    before = told[: told.index("0 windows")]
+    assert "the slide's px are 2.9 times the model's: details are missing" in before
+    assert set(before) <= set(result.warnings)
+
+
+def test_warnings_of_the_reader_are_told_and_recorded(
+    run: Callable[..., Result], picture: Pixels, tmp_path: Path
+) -> None:
+    rgba = np.dstack([picture, np.zeros(picture.shape[:2], np.uint8)])
+    cv2.imwrite(str(tmp_path / "a.png"), rgba)
+    result = run(tmp_path / "a.png", mpp=0.5)
+    assert any("100% of the picture is transparent" in warning for warning in result.warnings)
+    record = json.loads(result.outputs[-1].read_text(encoding="utf-8"))
+    assert record["result"]["warnings"] == list(result.warnings)
+
+
+def test_slide_overwritten_in_the_run_fails(
+    session: Session, model: ModelFile, picture: Pixels, tmp_path: Path
+) -> None:
+    path = write_png(tmp_path / "a.png", picture)
+
+    def overwrite(done: int, total: int) -> None:
+        if done:
+            write_png(path, picture[::-1])
+
+    with pytest.raises(BadInputError, match="was written to while it was read"):
+        infer_slide(path, session, model, InferSettings(mpp=0.5), advance=overwrite)
+    assert list(list_folder(tmp_path)) == ["a.png"]

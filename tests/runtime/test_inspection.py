@@ -66,5 +66,15 @@ def test_what_is_no_model(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="no such model file"):
         inspect_model(tmp_path / "none.onnx")
     (tmp_path / "text.onnx").write_text("text", encoding="utf-8")
-    with pytest.raises(BadInputError, match=r"text\.onnx: ONNX Runtime cannot load it"):
+    with pytest.raises(BadInputError, match=r"text\.onnx: not a model of glandseg, it"):
         inspect_model(tmp_path / "text.onnx")
+
+
+@pytest.mark.parametrize(
+    "text", ['{"files": ["red.onnx"]}', "[" * 100_000, '{"files": {"red.onnx": {"sha256": 3}}}']
+)
+def test_a_record_that_cannot_be_read_contradicts(model: Path, text: str) -> None:
+    model.with_suffix(".json").write_text(text, encoding="utf-8")
+    report = inspect_model(model)
+    assert not report.whole
+    assert "damaged record" in report.record

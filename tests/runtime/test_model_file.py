@@ -31,6 +31,20 @@ def test_a_hash_is_that_of_all_bytes(tmp_path: Path) -> None:
     assert hash_file(write(tmp_path / "m", data)) == hashlib.sha256(data).hexdigest()
 
 
+ODD_RECORDS = [
+    '{"files": ["x"]}',
+    '{"files": ["m.onnx"]}',
+    '{"files": "m.onnx"}',
+    '{"files": null}',
+    '{"files": {"other.onnx": 3}}',
+    '{"files": {"m.onnx": {"sha256": null}}}',
+    '{"files": {"m.onnx": {"sha256": ["0"]}}}',
+    '{"files": {"m.onnx": {"sha256": "abc"}}}',
+    '{"files": {"m.onnx": {"sha256": "\\ud800"}}}',
+    "[" * 100_000,
+]
+
+
 def test_the_given_model_is_taken(tmp_path: Path) -> None:
     write(tmp_path / "models" / "a" / "a.onnx")
     given = write(tmp_path / "mine.onnx", b"mine")
@@ -106,7 +120,7 @@ def test_a_record_that_disagrees(name: str, tmp_path: Path) -> None:
         check_model(model, "--model")
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"files": {"m.onnx": {}}}', '{"files": 3}'])
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"files": {"m.onnx": {}}}', '{"files": 3}', *ODD_RECORDS])
 def test_a_damaged_record(text: str, tmp_path: Path) -> None:
     model = write(tmp_path / "m.onnx")
     (tmp_path / "m.json").write_text(text, encoding="utf-8")

@@ -32,6 +32,13 @@ def test_the_defaults_hold() -> None:
         ({"min_gland_um2": math.nan}, "--min-gland-um2"),
         ({"min_lumen_um2": math.inf}, "--min-lumen-um2"),
         ({"batch": 0}, "--batch"),
+        ({"batch": 10**9}, "--batch"),
+        ({"max_ram_gib": 0.1}, "--max-ram"),
+        ({"max_ram_gib": math.inf}, "--max-ram"),
+        ({"max_ram_gib": math.nan}, "--max-ram"),
+        ({"max_ram_gib": 1e300}, "--max-ram"),
+        ({"csv_decimal": ";"}, "--csv-decimal"),
+        ({"csv_decimal": ""}, "--csv-decimal"),
     ],
 )
 def test_what_makes_no_sense_is_refused(setting: dict[str, Any], option: str) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from glandseg.runtime import staging
 from glandseg.runtime.errors import EnvironmentLacksError
-from glandseg.runtime.staging import explain_disk_errors, stage_outputs
+from glandseg.runtime.staging import explain_disk_errors, stage_outputs, try_names, write_whole
 
 NAMES = ["a", "b", "record"]
 
@@ -106,3 +107,36 @@ def test_the_file_that_is_refused_is_named() -> None:
 def test_other_errors_pass() -> None:
     with pytest.raises(FileNotFoundError), explain_disk_errors(Path("out")):
         raise FileNotFoundError(errno.ENOENT, "missing")
+
+
+def test_a_folder_that_vanishes_is_told(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(EnvironmentLacksError, match="out: was moved or removed"), stage_outputs(out, ["a"]):
+        out.rename(tmp_path / "elsewhere")
+
+
+def test_a_path_too_long_for_windows_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(staging, "_ON_WINDOWS", True)
+    long = "out/" + "n" * 300
+    with (
+        pytest.raises(EnvironmentLacksError, match="no path of more than 259"),
+        explain_disk_errors(Path("out")),
+    ):
+        raise FileNotFoundError(errno.ENOENT, "missing", long)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a right there")
+def test_a_part_is_not_written_through_a_link(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (tmp_path / ".a.part").symlink_to(victim)
+    with write_whole(tmp_path / "a") as part:
+        part.write_text("new")
+    assert (victim.read_text(), (tmp_path / "a").read_text()) == ("precious", "new")
+
+
+def test_a_name_too_long_is_refused_and_one_that_fits_leaves_nothing(tmp_path: Path) -> None:
+    try_names(tmp_path, NAMES)
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(OSError):
+        try_names(tmp_path, ["a", "n" * 300])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from glandseg.runtime.trace import Trace, tabulate
+from glandseg.runtime.trace import BEGINNING, Trace, tabulate
 
 
 @pytest.fixture
@@ -54,3 +54,26 @@ def test_the_table_has_a_line_a_stage(trace: Trace) -> None:
     heading, *lines = tabulate(trace)
     assert heading.split()[0] == "stage"
     assert [line.split()[0] for line in lines] == ["network", "read"]
+
+
+def test_threads_of_several_slides_keep_their_names(tmp_path: Path) -> None:
+    """The system gives the identity of a thread that ended to the next one."""
+    whole = Trace(keeps_spans=True)
+    for names in (("network", "read"), ("read", "network")):
+        own = Trace(keeps_spans=True)
+        for name in names:
+            with own.span(name):
+                pass
+            own._spans[-1] = (name, (1, name), *own._spans[-1][2:])  # one identity for all
+        whole.absorb(own)
+    whole.write(tmp_path / "trace.json")
+    text = (tmp_path / "trace.json").read_text(encoding="utf-8")
+    assert text.startswith(BEGINNING)
+    events = json.loads(text)["traceEvents"]
+    names_of = {event["tid"]: event["args"]["name"] for event in events if event["ph"] == "M"}
+    assert [names_of[event["tid"]] for event in events if event["ph"] == "X"] == [
+        "network",
+        "read",
+        "read",
+        "network",
+    ]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import Future
+from types import SimpleNamespace
 
 import pytest
 
+from glandseg.runtime import workers
 from glandseg.runtime.workers import StalledError, Workers, await_result
 
 
@@ -53,3 +55,19 @@ def test_calls_that_have_not_begun_are_dropped() -> None:
 def test_what_does_not_answer_has_stalled() -> None:
     with pytest.raises(StalledError, match=r"the network has not answered for 0 s.*same command again"):
         await_result(Future(), "the network", 0.1)
+
+
+def test_sleep_of_the_computer_is_no_stall(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock jumps by an hour between two looks, as Windows' does over a laptop's sleep."""
+    future: Future[int] = Future()
+    times = iter([0.0, 0.5, 3600.0, 3600.5])
+
+    def look() -> float:
+        now = next(times)
+        if now > 3600.0:
+            future.set_result(7)
+        return now
+
+    monkeypatch.setattr(workers, "_TICK_S", 0.001)
+    monkeypatch.setattr(workers, "time", SimpleNamespace(monotonic=look))
+    assert await_result(future, "the network", 600) == 7

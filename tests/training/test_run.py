@@ -126,3 +126,10 @@ def test_networks_are_what_the_settings_say() -> None:
     assert any(name.startswith("attentions.2.position") for name in names)
     assert any(name.startswith("pooling.fusions.2") for name in names)
     assert segmenter.get_parameter("head.0.0.weight").shape[0] == 24 and segmenter.pyramid.bins == (1, 2)
+
+
+@pytest.mark.parametrize("text", ["", "[" * 100_000, "[]", "3"])
+def test_a_damaged_record_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "run.json").write_text(text, encoding="utf-8")
+    with pytest.raises(BadInputError, match=r"run\.json: damaged record of a run"):
+        _ = Run(tmp_path).record

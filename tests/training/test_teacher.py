@@ -78,7 +78,7 @@ def test_what_cannot_teach_is_told(run: Run, tmp_path: Path) -> None:
     expect_refusal(tmp_path / "empty", None, "not a run folder")
     expect_refusal(run.path, tmp_path / "." / "big", "cannot be teacher and pupil. Give another --out")
     (tmp_path / "text.onnx").write_text("text", encoding="utf-8")
-    expect_refusal(tmp_path / "text.onnx", None, "ONNX Runtime cannot load it")
+    expect_refusal(tmp_path / "text.onnx", None, "it is no ONNX file")
     run.segmenter_path.write_bytes(b"damaged")
     expect_refusal(run.path, None, "not the weights of this run")
     run.segmenter_path.unlink()

@@ -20,7 +20,7 @@ def load_driver() -> Any:
     """
     try:
         driver = importlib.import_module("pycuda.driver")
-    except ImportError as error:
+    except Exception as error:  # on Windows it opens the folder that CUDA_PATH names, which may be gone
         raise EnvironmentLacksError(_explain(error)) from None
     try:
         driver.init()
@@ -55,7 +55,7 @@ def check_first_kind(driver: Any, ordinal: int) -> None:
 def held_context(driver: Any, ordinal: int) -> Iterator[Any]:
     """Make a GPU's primary context, the one that all libraries share, this thread's until the block ends.
 
-    Everything made inside must be let go of inside, by the same thread: a context that is still on a
+    Everything made inside must be freed inside, by the same thread: a context that is still on a
     thread's stack when the thread ends aborts the process.
 
     Args:
@@ -67,18 +67,25 @@ def held_context(driver: Any, ordinal: int) -> Iterator[Any]:
     """
     device = driver.Device(ordinal)
     context = device.retain_primary_context()
-    context.push()
     try:
-        yield device
+        context.push()
+        try:
+            yield device
+        finally:
+            driver.Context.pop()
     finally:
-        driver.Context.pop()
-        context.detach()
+        context.detach()  # also takes it off the stack where a lost GPU refuses the pop
 
 
-def _explain(error: ImportError) -> str:
+def _explain(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return (
+            f"PyCUDA: cannot be imported ({shorten(error)}). "
+            "Let CUDA_PATH name the CUDA that is installed, or unset it."
+        )
     if any(sign in str(error) for sign in _MISSING):
         return f"PyCUDA: no NVIDIA driver ({shorten(error)}). Install NVIDIA's driver, r535 or newer."
     return (
         f"PyCUDA: cannot be imported ({shorten(error)}). "
-        "Build its wheel with `make pycuda`, then pip install dist/pycuda-*.whl."
+        "Build its wheel with `make pycuda` in a clone of glandseg, then pip install dist/pycuda-*.whl."
     )

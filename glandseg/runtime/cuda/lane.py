@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from glandseg.runtime.engine.log import find_reason, open_log
 from glandseg.runtime.errors import GlandsegError
 from glandseg.runtime.windows import WINDOW_PX
 
+_MEMORY_SIGNS = ("outofmemory", "insufficientmemory", "notenoughmemory", "memoryallocation", "allocatememory")
 _REBUILD = "Delete the file; it is built again."
 
 
@@ -97,7 +99,7 @@ class Lane:
         except BaseException as error:
             self.close()
             error.__traceback__ = None  # its frames hold streams, which must go while the context is here
-            if _tells_of_memory(error):
+            if _tells_of_memory(str(error)):
                 raise MemoryError(str(error)) from None
             raise error
 
@@ -111,7 +113,10 @@ class Lane:
         self.classes = int(self._engine.get_tensor_shape(self._output)[1])
         self._context = self._engine.create_execution_context()
         if self._context is None:
-            raise MemoryError(f"{plan}: {find_reason(self._log)}")
+            reason = find_reason(self._log)
+            if _tells_of_memory(reason):
+                raise MemoryError(f"{plan}: {reason}")
+            raise EngineError(f"{plan}: TensorRT cannot run it ({reason}). {_REBUILD}")
         if not self._context.set_input_shape(self._input, (batch, WINDOW_PX, WINDOW_PX, 3)):
             raise EngineError(f"{plan}: was not built for batches of {batch}. {_REBUILD}")
 
@@ -170,6 +175,7 @@ def _name_tensors(trt: Any, engine: Any, plan: Path) -> tuple[str, str]:
     return inputs[0], outputs[0]
 
 
-def _tells_of_memory(error: BaseException) -> bool:
-    """Whether an error, of PyCUDA's or TensorRT's wording, is for lack of memory."""
-    return "outofmemory" in str(error).lower().replace(" ", "")
+def _tells_of_memory(text: str) -> bool:
+    """Whether an error, in the words of PyCUDA or TensorRT, is for lack of memory."""
+    squeezed = re.sub(r"[\s_]", "", text.lower())
+    return any(sign in squeezed for sign in _MEMORY_SIGNS)

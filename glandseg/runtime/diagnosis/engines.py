@@ -15,13 +15,9 @@ from glandseg.runtime.engine.flavour import FULL, RTX, find_flavour
 from glandseg.runtime.errors import EnvironmentLacksError, shorten
 from glandseg.runtime.model_file import BUNDLED
 
-OLDEST_GPU = (7, 5)  # of TensorRT 10 and 11
-RTX_GPUS = ((7, 5), (8, 6), (8, 9), (12, 0), (12, 1))  # of TensorRT for RTX
-_RULES = {
-    FULL: "compute capability 7.5 and newer",
-    RTX: "compute capability 7.5, 8.6, 8.9 and 12.x",
-}
-BUILD_PYCUDA = "Build its wheel with `make pycuda`, then pip install dist/pycuda-*.whl."
+BUILD_PYCUDA = (
+    "Build its wheel with `make pycuda` in a clone of glandseg, then pip install dist/pycuda-*.whl."
+)
 CUDA_LIBRARIES = 'pip install "onnxruntime-gpu[cuda,cudnn]"'
 
 
@@ -64,11 +60,6 @@ def list_flavours() -> list[str]:
     return [package for package in (FULL, RTX) if importlib.util.find_spec(package)]
 
 
-def serves(package: str, gpu: Gpu) -> bool:
-    """Whether a flavour of TensorRT, by its package, runs on a GPU."""
-    return gpu.capability in RTX_GPUS if package == RTX else gpu.capability >= OLDEST_GPU
-
-
 def look_at_cuda_libraries(runtime: Any) -> list[Finding]:
     """Load the CUDA libraries as a session does; ONNX Runtime prints what is missing, and raises nothing."""
     if "CUDAExecutionProvider" not in runtime.get_available_providers():
@@ -95,11 +86,11 @@ def _look_at_flavour(package: str) -> Finding:
         return note("TensorRT", str(error))
     if objections:
         return note("TensorRT", f"{flavour} refuses the bundled model ({objections[0]})", "Report this line.")
-    barred = [gpu for gpu in _find_gpus() if not serves(package, gpu)]
+    barred = [gpu for gpu in _find_gpus() if not flavour.serves(gpu.target)]
     if barred:
-        cure = 'pip install "glandseg[trt]".' if package == RTX else 'Give glandseg infer "--device cuda".'
-        return note("TensorRT", f"{flavour} does not serve {barred[0]}, but {_RULES[package]}", cure)
-    return ok("TensorRT", f"{flavour}, for {_RULES[package]}")
+        cure = 'pip install "glandseg[trt]".' if flavour.is_rtx else "Give glandseg infer --device cuda."
+        return note("TensorRT", f"{flavour} does not run on {barred[0]}, but {flavour.rule}", cure)
+    return ok("TensorRT", f"{flavour}; runs {flavour.rule}")
 
 
 def _find_gpus() -> list[Gpu]:

@@ -18,7 +18,7 @@ from glandseg.runtime.diagnosis.graphics import look_at_gpus, sees_gpu
 from glandseg.runtime.diagnosis.isolation import look, look_apart
 from glandseg.runtime.diagnosis.libraries import look_at_imaging, look_at_openslide, look_at_training
 from glandseg.runtime.diagnosis.models import look_at_models
-from glandseg.runtime.diagnosis.offline import look_offline
+from glandseg.runtime.diagnosis.offline import look_at_telemetry, look_offline
 from glandseg.runtime.network.device_choice import parse_device
 
 LOOKS = {
@@ -34,9 +34,10 @@ LOOKS = {
     "ONNX Runtime": look_at_onnxruntime,
     "TensorRT": look_at_tensorrt,
     "PyCUDA": look_at_pycuda,
+    "telemetry": look_at_telemetry,
 }
 # These load no native libraries; the others run in a process of their own.
-HARMLESS = ("Python", "system", "disk", "models", "training")
+HARMLESS = ("Python", "system", "disk", "models", "training", "telemetry")
 
 
 def examine(device: str = "auto", *, offline: bool = False) -> Iterator[Finding]:

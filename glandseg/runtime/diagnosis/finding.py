@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from glandseg.runtime.errors import hide_host, show
+
+_LONGEST = 2000  # characters of a finding
 Level: TypeAlias = Literal["ok", "note", "problem"]
 
 
@@ -30,7 +33,8 @@ class Finding:
     def __post_init__(self) -> None:
         """Bring what libraries said onto one line that may be shown to strangers."""
         for name in ("text", "cure"):
-            object.__setattr__(self, name, " ".join(hide_home(getattr(self, name)).split()))
+            text = hide_host(hide_home(getattr(self, name)))
+            object.__setattr__(self, name, show(text, most=_LONGEST))
 
 
 def ok(topic: str, text: str) -> Finding:

@@ -37,6 +37,11 @@ class Gpu:
     capability: tuple[int, int]
     memory: int
 
+    @property
+    def target(self) -> str:
+        """Return the compute capability as TensorRT's targets are spelled, "sm89"."""
+        return f"sm{self.capability[0]}{self.capability[1]}"
+
     def __str__(self) -> str:
         major, minor = self.capability
         return f"{self.name}, compute capability {major}.{minor}, {self.memory / GIB:.0f} GiB"

@@ -7,6 +7,7 @@ from pathlib import Path
 from glandseg.runtime.diagnosis.finding import Finding, note, ok, problem
 from glandseg.runtime.errors import GlandsegError
 from glandseg.runtime.model_file import BUNDLED, check_model, find_record
+from glandseg.runtime.one_file import check_one_file
 
 EXPORTS = Path("models")
 
@@ -24,6 +25,7 @@ def look_at_models(bundled: Path = BUNDLED, exports: Path = EXPORTS) -> list[Fin
 def _check(path: Path, needed: bool) -> Finding:
     try:
         sha256 = check_model(path, "").sha256
+        check_one_file(path)
     except GlandsegError as error:
         return problem("models", str(error)) if needed else note("models", str(error))
     if not find_record(path).is_file() and needed:

@@ -1,4 +1,8 @@
-"""The proof that nothing needs the network: a slide is searched while every socket refuses."""
+"""The proof that nothing needs the network and nothing is kept about this machine.
+
+A slide is segmented in a process of its own, where every socket refuses and the home folder is a new one:
+what a library writes there unasked, such as the device id of ONNX Runtime's telemetry, is found and told.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +11,17 @@ import os
 import socket
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from glandseg.runtime.diagnosis.finding import Finding, ok, problem
 from glandseg.runtime.diagnosis.isolation import look_apart
+from glandseg.telemetry import REFUSALS
 
 TOPIC = "offline"
 PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
+HOMES = ("HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA")
 TIMEOUT_SECONDS = 300.0
 _SIDE_PX, _UM_PER_PX, _SEED = 1536, 0.5, 7
 _UNIX = getattr(socket, "AF_UNIX", None)
@@ -45,16 +52,44 @@ class Watch:
             raise NetworkError(f"{event}: refused, as glandseg must not need the network")
 
 
+def look_at_telemetry() -> list[Finding]:
+    """Say whether the telemetry of other people's software is off in this process."""
+    wrong = [name for name, value in REFUSALS.items() if os.environ.get(name) != value]
+    if wrong:
+        return [problem("telemetry", f"on in this process ({', '.join(wrong)} not set)", "Report this line.")]
+    off = ", ".join(f"{name}={value}" for name, value in REFUSALS.items())
+    return [ok("telemetry", f"off: glandseg sets {off} for itself and what it starts")]
+
+
 def look_offline(device: str) -> list[Finding]:
-    """Take the look in a process without network and proxies, on a device as users write it."""
+    """Run the proof in a process without network and proxies, on a device as users write it.
+
+    On the CPU its home folder is a new one too; on a GPU it stays, for it holds the engines.
+    """
     kept = {name: value for name, value in os.environ.items() if name.lower() not in PROXIES}
-    return look_apart(TOPIC, run_offline, device, timeout_s=TIMEOUT_SECONDS, environment=kept)
+    if device != "cpu":
+        return look_apart(TOPIC, run_offline, device, timeout_s=TIMEOUT_SECONDS, environment=kept)
+    with tempfile.TemporaryDirectory(prefix="glandseg-home-", ignore_cleanup_errors=True) as home:
+        environment = replace_home(kept, home)
+        return look_apart(
+            TOPIC, run_offline, device, home, timeout_s=TIMEOUT_SECONDS, environment=environment
+        )
 
 
-def run_offline(device: str) -> list[Finding]:
+def replace_home(environment: Mapping[str, str], home: str) -> dict[str, str]:
+    """Return an environment with another home folder, which holds every folder of settings and caches."""
+    kept = {name: value for name, value in environment.items() if not name.startswith("XDG_")}
+    return kept | dict.fromkeys(HOMES, home)
+
+
+def run_offline(device: str, home: str = "") -> list[Finding]:
     """Find the glands of a drawn slide while the network refuses, and say what was asked of it.
 
     It cuts this process off for good; call it in one of its own.
+
+    Args:
+        device: as users write it.
+        home: The new home folder, in which nothing may appear; empty where the user's own is kept.
     """
     cut_off = leave_network()
     watch = Watch()
@@ -62,8 +97,24 @@ def run_offline(device: str) -> list[Finding]:
     if watch.attempts:
         asked = ", ".join(sorted(set(watch.attempts)))
         return [problem(TOPIC, f"the network was asked for ({asked})", "Report this line.")]
+    if home and (written := list_files(Path(home))):
+        return [
+            problem(TOPIC, f"files were left in the home folder ({', '.join(written)})", "Report this line.")
+        ]
     how = "no network device" if cut_off else "all of Python's sockets refusing"
-    return [ok(TOPIC, f"with {how} and no proxy: slide drawn, {glands} glands found, {files} files written")]
+    clean = ", nothing left in the home folder" if home else ""
+    return [
+        ok(
+            TOPIC,
+            f"with {how} and no proxy: slide drawn, {glands} glands found, {files} files written{clean}",
+        )
+    ]
+
+
+def list_files(folder: Path, most: int = 5) -> list[str]:
+    """List files below a folder, the first `most` of them, by their paths in it."""
+    found = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
+    return found[:most]
 
 
 def leave_network() -> bool:

@@ -6,14 +6,22 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from glandseg.runtime.engine.flavour import Flavour
-from glandseg.runtime.engine.inspector import LayerCount, check_share, count_engine, count_network
+from glandseg.runtime.engine.inspector import (
+    LayerCount,
+    check_share,
+    count_engine,
+    count_network,
+    describe_doubt,
+)
 from glandseg.runtime.engine.log import find_reason
 from glandseg.runtime.engine.network import Parsed, parse_network
 from glandseg.runtime.engine.progress import PERCENT, Advance, interrupts_noted, open_progress
 from glandseg.runtime.errors import BadInputError, GlandsegError
+from glandseg.runtime.ports import check_ports
 from glandseg.runtime.staging import write_whole
 from glandseg.runtime.windows import WINDOW_PX
 
@@ -49,10 +57,17 @@ class BuildSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Built:
-    """A plan that was built, and what its layers compute in."""
+    """A plan that was built, and what its layers compute in.
+
+    Attributes:
+        plan: TensorRT's own bytes.
+        count: of its layers.
+        doubt: what a user should know of the count; empty where it is as expected.
+    """
 
     plan: bytes
     count: LayerCount
+    doubt: str = ""
 
 
 def build_engine(onnx: Path, settings: BuildSettings, flavour: Flavour, advance: Advance) -> Built:
@@ -67,20 +82,21 @@ def build_engine(onnx: Path, settings: BuildSettings, flavour: Flavour, advance:
     Raises:
         BadInputError: if TensorRT cannot read the model, or cannot build for the targets.
         EnvironmentLacksError: if TensorRT cannot start here.
-        GlandsegError: if it cannot build the engine, or built one that falls short of the precision.
+        GlandsegError: if it cannot build the engine, or the network falls short of the precision.
         KeyboardInterrupt: if the user stopped it.
     """
     flavour.check_targets(settings.targets)
     parsed = parse_network(onnx, flavour)
     _check_parsed(parsed, onnx)
+    inputs, outputs = _list_ports(parsed.network)
+    check_ports(onnx, inputs, outputs)
     count = count_network(parsed.network)
     check_share(count, settings.precision, onnx.name)
     config = _configure(parsed, settings)
     with _kept_timings(config, flavour, settings.timings):
         plan = _run_builder(parsed, config, onnx, advance)
-    count = count_engine(plan, flavour, parsed.log) or count
-    check_share(count, settings.precision, onnx.name)
-    return Built(plan=plan, count=count)
+    built = count_engine(plan, flavour, parsed.log) or count
+    return Built(plan=plan, count=built, doubt=describe_doubt(built, settings.precision))
 
 
 def _check_parsed(parsed: Parsed, onnx: Path) -> None:
@@ -91,20 +107,43 @@ def _check_parsed(parsed: Parsed, onnx: Path) -> None:
         )
 
 
+def _list_ports(network: Any) -> tuple[list[Any], list[Any]]:
+    """List what goes into a network and comes out, as ONNX Runtime spells it."""
+
+    def spell(tensor: Any) -> Any:
+        shape = [None if side < 0 else side for side in tensor.shape]
+        return SimpleNamespace(name=tensor.name, shape=shape, type=f"tensor({tensor.dtype.name.lower()})")
+
+    inputs = [spell(network.get_input(i)) for i in range(network.num_inputs)]
+    return inputs, [spell(network.get_output(i)) for i in range(network.num_outputs)]
+
+
 def _configure(parsed: Parsed, settings: BuildSettings) -> Any:
     module, config = parsed.flavour.module, parsed.builder.create_builder_config()
     config.set_memory_pool_limit(module.MemoryPoolType.WORKSPACE, settings.workspace_bytes)
     config.clear_flag(module.BuilderFlag.TF32)  # float32 means float32
     config.profiling_verbosity = module.ProfilingVerbosity.DETAILED  # the inspector lists types only then
-    profile = parsed.builder.create_optimization_profile()
-    name = parsed.network.get_input(0).name
-    profile.set_shape(name, *[settings.profile] * 3)  # least, best and most are one
-    config.add_optimization_profile(profile)
+    _fix_shape(parsed, config, settings.profile)
     if settings.targets:
         config.num_compute_capabilities = len(settings.targets)
         for i, target in enumerate(settings.targets):
             config.set_compute_capability(getattr(module.ComputeCapability, target.upper()), i)
     return config
+
+
+def _fix_shape(parsed: Parsed, config: Any, shape: tuple[int, ...]) -> None:
+    """Let the engine take one shape alone.
+
+    TensorRT for RTX compiles kernels for free shapes while it runs, which may turn last bits in mid-slide:
+    it takes a shape that is fixed in the network.
+    """
+    windows = parsed.network.get_input(0)
+    if parsed.flavour.is_rtx:
+        windows.shape = shape
+        return
+    profile = parsed.builder.create_optimization_profile()
+    profile.set_shape(windows.name, *[shape] * 3)  # least, best and most are one
+    config.add_optimization_profile(profile)
 
 
 def _run_builder(parsed: Parsed, config: Any, onnx: Path, advance: Advance) -> bytes:

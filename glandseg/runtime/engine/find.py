@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-from glandseg.runtime.card import METADATA_KEY, CardError, ModelCard, read_card
 from glandseg.runtime.engine.build import build_engine
-from glandseg.runtime.engine.fingerprint import (
-    Fingerprint,
-    StaleEngineError,
-    check_fingerprint,
-)
-from glandseg.runtime.engine.flavour import RTX, Flavour, find_flavour
-from glandseg.runtime.engine.machine import read_machine
+from glandseg.runtime.engine.fingerprint import StaleEngineError
+from glandseg.runtime.engine.flavour import RTX, find_flavour
+from glandseg.runtime.engine.kept import EngineFile, open_alone, open_plan
 from glandseg.runtime.engine.order import Order, make_order
 from glandseg.runtime.engine.places import (
     PLAN_SUFFIX,
@@ -24,30 +18,15 @@ from glandseg.runtime.engine.places import (
     find_cache,
     keep_plan,
     list_places,
+    place_aside,
 )
 from glandseg.runtime.engine.progress import Advance
 from glandseg.runtime.engine.sidecar import read_sidecar, write_sidecar
-from glandseg.runtime.errors import BadInputError
-from glandseg.runtime.model_file import hash_file
+from glandseg.runtime.errors import BadInputError, EnvironmentLacksError
 
+__all__ = ["EngineFile", "find_engine", "make_engine"]
 
-@dataclass(frozen=True, kw_only=True)
-class EngineFile:
-    """A plan that may be loaded.
-
-    Attributes:
-        path: of the plan.
-        facts: what it was built from, with and for; `facts.batch` windows go in at once.
-        card: of the model.
-        flavour: the TensorRT that loads it.
-        built: whether it was built just now.
-    """
-
-    path: Path
-    facts: Fingerprint
-    card: ModelCard
-    flavour: Flavour
-    built: bool
+STALE_CURE = "`glandseg infer --device trt` builds it again."
 
 
 def find_engine(
@@ -57,7 +36,8 @@ def find_engine(
     precision: str = "auto",
     targets: Sequence[str] = (),
     package: str | None = None,
-    trust: bool = False,
+    aside: bool = False,
+    rebuild: bool = True,
     cache: Path | None = None,
     say: Say = lambda line: None,
     advance: Advance = lambda done, total, note: None,
@@ -69,8 +49,10 @@ def find_engine(
         batch: windows that go in at once; none takes those of the plan that is there, or 8.
         precision: "float32", "float16", "int8", or "auto" for float16 where its file lies beside NAME.onnx.
         targets: GPUs to build for, "sm89"; TensorRT for RTX alone can.
-        package: the TensorRT to use, "tensorrt" or "tensorrt_rtx"; none takes the one installed.
-        trust: load a plan that has no sidecar of its own.
+        package: the TensorRT to use, "tensorrt" or "tensorrt_rtx"; none takes that of the plan that is there,
+            else the one installed.
+        aside: keep the plan in the cache under a name of its batch, and look for it there alone.
+        rebuild: build an engine where none fits; else that is an error.
         cache: folder for what cannot be kept beside the model; none takes the user's.
         say: is told why an engine is built, and what came of it.
         advance: is told the percent of a build, 100, and its phase.
@@ -78,19 +60,38 @@ def find_engine(
     Raises:
         BadInputError: if the model or the plan cannot be used.
         EnvironmentLacksError: if there is no TensorRT, no GPU that it needs, or no place to write.
+        StaleEngineError: if no plan fits and none may be built.
         GlandsegError: if no engine can be built in that precision.
     """
     cache = cache or find_cache()
     given = model if model.suffix == PLAN_SUFFIX else None
     onnx = given.with_suffix(".onnx") if given else choose_onnx(model, precision, say)
     if given and not onnx.is_file():
-        return _open_alone(given)
-    flavour = find_flavour(package or (RTX if targets else None))
+        return open_alone(given)
+    beside = given or onnx.with_suffix(PLAN_SUFFIX)
+    flavour = find_flavour(package or (RTX if targets else _find_package(beside)))
     order = make_order(onnx, batch, tuple(targets), flavour, cache)
     places = [given] if given else list_places(onnx, order.sha256, cache)
-    found = (_open_plan(plan, order, batch, trust, say) for plan in places if plan.is_file())
+    if aside:
+        places = [place_aside(onnx, order.sha256, order.settings.batch, cache)]
+    refused: list[str] = []
+    found = (open_plan(plan, order, batch, refused.append) for plan in places if plan.is_file())
     engine = next(filter(None, found), None)
+    if engine is None and not rebuild:
+        raise StaleEngineError(f"{refused[0] if refused else f'{beside}: no such plan.'}")
+    for reason in refused:
+        say(f"{reason} It is not used.")
     return engine or make_engine(order, places, say, advance)
+
+
+def _find_package(plan: Path) -> str | None:
+    """Return the TensorRT that built a plan, where it can be imported; None lets any be taken."""
+    try:
+        package = read_sidecar(plan).package
+        find_flavour(package)
+    except (BadInputError, EnvironmentLacksError):
+        return None
+    return package
 
 
 def make_engine(order: Order, places: Sequence[Path], say: Say, advance: Advance) -> EngineFile:
@@ -105,6 +106,8 @@ def make_engine(order: Order, places: Sequence[Path], say: Say, advance: Advance
     say(f"{order.onnx.name}: building an engine with {order.flavour}")
     built = build_engine(order.onnx, order.settings, order.flavour, advance)
     share = built.count.share(order.settings.precision)
+    if built.doubt:
+        say(f"{order.onnx.name}: {built.doubt}")
     facts = replace(
         order.describe(),
         share=round(share, 4),
@@ -122,46 +125,3 @@ def make_engine(order: Order, places: Sequence[Path], say: Say, advance: Advance
         f"in {facts.precision}, {len(built.plan) / 1e6:.1f} MB"
     )
     return EngineFile(path=path, facts=read_sidecar(path), card=order.card, flavour=order.flavour, built=True)
-
-
-def _open_plan(plan: Path, order: Order, batch: int | None, trust: bool, say: Say) -> EngineFile | None:
-    try:
-        facts = _check_plan(plan, order, batch, trust)
-    except StaleEngineError as error:
-        say(f"{error} It is not used.")
-        return None
-    return EngineFile(path=plan, facts=facts, card=order.card, flavour=order.flavour, built=False)
-
-
-def _check_plan(plan: Path, order: Order, batch: int | None, trust: bool) -> Fingerprint:
-    needed = order.describe()
-    try:
-        found = read_sidecar(plan)
-    except BadInputError as error:
-        if not trust:
-            raise BadInputError(
-                f"{error} Remove {plan.name} to have it built again, or say that you trust it."
-            ) from None
-        return replace(needed, plan_sha256=hash_file(plan))
-    if batch is None:
-        needed = replace(needed, profile=found.profile)
-    if not needed.targets and order.machine.target:
-        needed = replace(needed, targets=(order.machine.target,))
-    check_fingerprint(plan, found, needed)
-    return found
-
-
-def _open_alone(plan: Path) -> EngineFile:
-    """Open a plan whose ONNX file is not beside it: nothing can be rebuilt."""
-    if not plan.is_file():
-        raise BadInputError(f"{plan}: no such plan. Check the path.")
-    try:
-        found = read_sidecar(plan)
-        flavour, machine = find_flavour(found.package), read_machine()
-        here = asdict(machine) | {"version": flavour.version}
-        targets = (machine.target,) if machine.target else ()
-        check_fingerprint(plan, found, replace(found, **here, targets=targets))
-        card = read_card({METADATA_KEY: json.dumps(found.card)})
-    except (BadInputError, StaleEngineError, CardError) as error:
-        raise BadInputError(f"{error} Put {plan.stem}.onnx beside it, and it is built again.") from None
-    return EngineFile(path=plan, facts=found, card=card, flavour=flavour, built=False)

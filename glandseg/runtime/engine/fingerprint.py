@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from glandseg.runtime.engine.flavour import RTX, TURING
-from glandseg.runtime.errors import GlandsegError
+from glandseg.runtime.errors import GlandsegError, show
 from glandseg.runtime.model_file import hash_file
 
 _ANYWHERE = ("onnx_sha256", "weights_sha256", "package", "version", "precision", "profile")
@@ -108,4 +108,4 @@ def _serves(found: Fingerprint, target: str) -> bool:
 
 def _show(value: Any) -> str:
     text = "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
-    return text[:12] if len(text) == 64 else text
+    return text[:12] if len(text) == 64 else show(text)

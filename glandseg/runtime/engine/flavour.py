@@ -13,6 +13,7 @@ _NAMES = {FULL: "TensorRT", RTX: "TensorRT for RTX"}
 TURING = "sm75"  # TensorRT for RTX builds for it only when asked, and then with a library of kernels
 _OLDEST = 10
 _NEWEST_KNOWN = 120  # GPUs from here on run what was built for those before
+_NOT_RTX = {"sm80"}  # TensorRT for RTX builds for it, as for all from Ampere on, but does not run on it
 _KNOWN_BAD = ("10.2.0",)
 _INSTALL = 'pip install "glandseg[rtx]" for an RTX card, or "glandseg[trt]" for any NVIDIA GPU'
 
@@ -54,27 +55,47 @@ class Flavour:
         return 0 if typed is None else 1 << int(typed)
 
     def choose_targets(self, local: str | None) -> tuple[str, ...]:
-        """Give the targets when the user names none: empty for the default, which leaves out Turing.
+        """Return the targets when the user names none: the local GPU where TensorRT for RTX knows it.
+
+        Without any it builds for every GPU from Ampere on, which costs speed, and leaves out Turing.
 
         Args:
-            local: the GPU of this machine, "sm89"; none without a GPU.
+            local: the GPU of this machine, "sm89"; None without a GPU.
         """
-        return (TURING,) if self.is_rtx and local == TURING else ()
+        return (local,) if self.is_rtx and local in self.targets else ()
+
+    def serves(self, target: str) -> bool:
+        """Whether it runs on a GPU, "sm89": one that it builds for, or one newer than it knows."""
+        number = int(target[2:])
+        if self.is_rtx:
+            return target in self._served or number >= _NEWEST_KNOWN
+        return number >= int(TURING[2:])
+
+    @property
+    def _served(self) -> tuple[str, ...]:
+        return tuple(target for target in self.targets if target not in _NOT_RTX)
+
+    @property
+    def rule(self) -> str:
+        """Name the GPUs that it runs on."""
+        if self.is_rtx:
+            return f"on {', '.join(self._served)} and newer RTX cards"
+        return "on compute capability 7.5 and newer"
 
     def check_gpu(self, name: str, local: str | None) -> None:
-        """Refuse a GPU that TensorRT for RTX does not run on.
+        """Refuse a GPU that it does not run on.
 
         Args:
             name: of the GPU.
-            local: its compute capability as a target, "sm89"; none without a GPU.
+            local: its compute capability as a target, "sm89"; None without a GPU.
 
         Raises:
-            EnvironmentLacksError: if it is older than RTX cards, or no RTX card.
+            EnvironmentLacksError: if it is too old, or for TensorRT for RTX no RTX card.
         """
-        if self.is_rtx and local and local not in self.targets and int(local[2:]) < _NEWEST_KNOWN:
+        if local and not self.serves(local):
+            cure = 'pip install "glandseg[trt]", or give' if self.is_rtx else "Give"
             raise EnvironmentLacksError(
-                f"{self}: does not run on {name} ({local}), but on {', '.join(self.targets)}. "
-                'pip install "glandseg[trt]".'
+                f"{self}: does not run on {name} ({local}), but {self.rule}. {cure} --device cuda."
             )
 
     def check_targets(self, targets: tuple[str, ...]) -> None:
@@ -85,12 +106,12 @@ class Flavour:
         """
         if targets and not self.targets:
             raise BadInputError(
-                f"--targets {','.join(targets)}: {self} builds for this machine's GPU alone. Leave --targets "
+                f"--target {','.join(targets)}: {self} builds for this machine's GPU alone. Leave --target "
                 'out, or pip install "glandseg[rtx]".'
             )
         if unknown := [target for target in targets if target not in self.targets]:
             raise BadInputError(
-                f"--targets: {self} knows {', '.join(self.targets)}. Received: {', '.join(unknown)}"
+                f"--target: {self} knows {', '.join(self.targets)}. Received: {', '.join(unknown)}"
             )
 
 

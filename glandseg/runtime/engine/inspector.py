@@ -45,7 +45,7 @@ class LayerCount:
 
 
 def check_share(count: LayerCount, precision: str, name: str) -> None:
-    """Refuse an engine that does not compute in the number type that was asked for.
+    """Refuse a network that does not compute in the number type that was asked for.
 
     Raises:
         GlandsegError: if next to no layer does.
@@ -56,6 +56,20 @@ def check_share(count: LayerCount, precision: str, name: str) -> None:
             f"{name}: {precision} was asked for, but {share:.0%} of the layers of its {count.measured_on} "
             f"compute so; at least {least:.0%} must. Not kept. Export the model again."
         )
+
+
+def describe_doubt(count: LayerCount, precision: str) -> str:
+    """Return a warning where the inspector counts few layers in a precision, else nothing.
+
+    Inspectors differ in what they call a type, so their count alone refuses no engine: parity decides.
+    """
+    share, least = count.share(precision), LEAST_SHARE.get(precision, 0.0)
+    if share >= least:
+        return ""
+    return (
+        f"warning: {share:.0%} of the layers of its {count.measured_on} are counted in {precision}, below "
+        f"{least:.0%}; the comparison with the CPU decides"
+    )
 
 
 def count_network(network: Any) -> LayerCount:

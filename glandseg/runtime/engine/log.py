@@ -6,7 +6,7 @@ from collections import deque
 from typing import Any
 
 _LINES = 200
-_ERROR = 1  # its severities: 0 internal error, 1 error, 2 warning, ...
+_ERROR = 1  # its severities: 0 internal error, such as a driver too old, 1 error, 2 warning, ...
 
 
 def open_log(module: Any) -> Any:
@@ -32,6 +32,6 @@ def open_log(module: Any) -> Any:
 
 
 def find_reason(log: Any, most: int = 200) -> str:
-    """Give the first error that a log kept, else its last line, at most `most` characters."""
-    error = next((text for severity, text in log.lines if severity == _ERROR), None)
+    """Return the first error that a log kept, else its last line, at most `most` characters."""
+    error = next((text for severity, text in log.lines if severity <= _ERROR), None)
     return (error or (log.lines[-1][1] if log.lines else "it does not say why"))[:most]

@@ -12,6 +12,7 @@ from glandseg.runtime.engine.flavour import Flavour
 from glandseg.runtime.engine.machine import Machine, read_machine
 from glandseg.runtime.engine.onnx_card import read_onnx_card
 from glandseg.runtime.model_file import check_model
+from glandseg.runtime.one_file import check_one_file
 
 BATCH = 8
 
@@ -67,6 +68,7 @@ def make_order(
         BadInputError: if the file is no model of glandseg, or differs from its record.
         EnvironmentLacksError: if the flavour does not run on this machine's GPU.
     """
+    check_one_file(onnx)
     sha256, card, machine = check_model(onnx, "--model").sha256, read_onnx_card(onnx), read_machine()
     flavour.check_gpu(machine.gpu, machine.target)
     timings = cache / f"timings-{flavour.version}-{machine.gpu.replace(' ', '-')}"

@@ -33,7 +33,8 @@ def choose_onnx(model: Path, precision: str, say: Say) -> Path:
         BadInputError: if there is no such precision, or no such file.
     """
     if precision not in (*PRECISIONS, "auto"):
-        raise BadInputError(f"--precision: one of auto, {', '.join(PRECISIONS)}. Received: {precision}")
+        known = ", ".join(PRECISIONS)
+        raise BadInputError(f"precision of an engine: one of auto, {known}. Received: {precision}")
     if precision == "auto":
         precision = _choose_precision(model, say)
     chosen = model.with_name(f"{find_name(model)}{PRECISIONS[precision]}.onnx")
@@ -69,6 +70,11 @@ def list_places(onnx: Path, sha256: str, cache: Path) -> list[Path]:
     """
     cached = cache / f"{onnx.stem}-{sha256[:12]}{PLAN_SUFFIX}"
     return [cached] if onnx.resolve().parent == BUNDLED.parent else [onnx.with_suffix(PLAN_SUFFIX), cached]
+
+
+def place_aside(onnx: Path, sha256: str, batch: int, cache: Path) -> Path:
+    """Return where the plan of a halved batch lies, apart from the model's own."""
+    return cache / f"{onnx.stem}-{sha256[:12]}-batch{batch}{PLAN_SUFFIX}"
 
 
 def keep_plan(places: Sequence[Path], write: Callable[[Path], None]) -> Path:

@@ -9,8 +9,10 @@ from typing import Any
 
 import glandseg
 from glandseg.runtime.engine.fingerprint import Fingerprint
-from glandseg.runtime.errors import BadInputError
+from glandseg.runtime.errors import BadInputError, show
+from glandseg.runtime.json_text import parse_json
 from glandseg.runtime.model_file import hash_file
+from glandseg.runtime.windows import WINDOW_PX
 
 KIND = "TensorRT engine of glandseg"
 SIDECAR_SUFFIX = ".json"  # after the plan's own
@@ -38,17 +40,25 @@ def read_sidecar(plan: Path) -> Fingerprint:
     if not path.is_file():
         raise BadInputError(f"{plan}: nothing tells what it holds, for {path.name} is not there.")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_bytes())
         if content["kind"] != KIND:
-            raise BadInputError(f"{path}: says that {plan.name} is of another kind ({content['kind']}).")
+            kind = show(content["kind"])
+            raise BadInputError(f"{path}: says that {plan.name} is of another kind ({kind}).")
         return _thaw({field.name: content[field.name] for field in fields(Fingerprint)})
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise BadInputError(f"{path}: damaged, or not the sidecar of {plan.name}.") from None
 
 
 def _thaw(values: dict[str, Any]) -> Fingerprint:
-    profile = tuple(int(side) for side in values["profile"])
+    profile, targets = tuple(values["profile"]), tuple(values["targets"])
+    card, share = values["card"], values["share"]
     texts = [values[field.name] for field in fields(Fingerprint) if field.type == "str"]
-    if len(profile) != 4 or not all(isinstance(text, str) for text in texts):
-        raise ValueError("a field is of another type")
-    return Fingerprint(**values | {"profile": profile, "targets": tuple(map(str, values["targets"]))})
+    if not all(isinstance(text, str) for text in (*texts, *targets)):
+        raise ValueError("a text is none")
+    if profile[1:] != (WINDOW_PX, WINDOW_PX, 3) or type(profile[0]) is not int or profile[0] < 1:
+        raise ValueError("the profile is not one of windows")
+    if not (isinstance(card, dict) and isinstance(share, int | float) and 0 <= share <= 1):
+        raise ValueError("the card or the share is none")
+    if not all(type(count) is int for kinds in values["layers"].values() for count in kinds.values()):
+        raise ValueError("the layers are not counted")
+    return Fingerprint(**values | {"profile": profile, "targets": targets})

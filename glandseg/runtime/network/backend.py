@@ -50,12 +50,17 @@ class ModelBackend(Backend, Protocol):
     Attributes:
         card: the model's own.
         slots: how many calls of `infer` may overlap, each from its own thread; more of them wait.
-        identity: what the last bits of the answers depend on, "onnxruntime 1.31.1 cpu float32": work that was
-            begun under one identity must not be finished under another.
     """
 
     card: ModelCard
     slots: int
-    identity: str
+
+    @property
+    def identity(self) -> str:
+        """What the last bits of the answers depend on, "onnxruntime 1.31.1 cpu float32".
+
+        Work that was begun under one identity must not be finished under another.
+        """
+        ...
 
     def __enter__(self) -> ModelBackend: ...

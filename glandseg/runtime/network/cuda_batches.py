@@ -13,17 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glandseg.runtime.card import ModelCard
-from glandseg.runtime.errors import BadInputError, EnvironmentLacksError
-from glandseg.runtime.network.model_opening import lacks_memory, make_options, open_session, read_session_card
+from glandseg.runtime.engine.machine import read_cudnn_version, read_machine
+from glandseg.runtime.errors import EnvironmentLacksError, GlandsegError
+from glandseg.runtime.network.cuda_session import open_cuda_session, preload_libraries
+from glandseg.runtime.network.model_opening import describe_gpu_failure, lacks_memory, read_session_card
 from glandseg.runtime.windows import WINDOW_PX
 
 SLOTS = 2  # one batch is copied while another is computed
-_BATCH_NAMES = ("batch", "N")  # the free dimension of exported models
 _NO_CUDA = (
     "cuda: this ONNX Runtime has no CUDA. pip uninstall -y onnxruntime, then pip install "
     '"glandseg[gpu]", or leave --device out to run on the CPU.'
 )
-_CPU_NODES = "assigned to the default CPU EP"
 
 
 def has_cuda(runtime: Any, device: str) -> bool:
@@ -52,7 +52,6 @@ class CudaBatches:
 
     Attributes:
         card: the model's own.
-        identity: of the device and the batch, which decide the kernels.
 
     Raises:
         BadInputError: if the file is no gland segmenter.
@@ -62,14 +61,18 @@ class CudaBatches:
     def __init__(
         self, runtime: Any, path: Path, *, ordinal: int, batch: int, say: Callable[[str], None]
     ) -> None:
-        if hasattr(runtime, "preload_dlls"):
-            runtime.preload_dlls()
+        preload_libraries(runtime)
         self._runtime, self._path, self._ordinal, self._say = runtime, path, ordinal, say
         self._changing = threading.Lock()
         self._lanes: queue.SimpleQueue[_Lane | None] = queue.SimpleQueue()
         self._batch = batch
+        self._gpu = _describe_gpu(ordinal)
         self.card = self._fill()
-        self.identity = f"cuda:{ordinal} batch {self._batch}"
+
+    @property
+    def identity(self) -> str:
+        """What the answers' last bits depend on: the GPU, its libraries, and the batch as it is now."""
+        return f"cuda:{self._ordinal} {self._gpu} batch {self._batch}"
 
     def infer(self, windows: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Give (N, classes, 320, 320) uint8 probabilities of (N, 320, 320, 3) uint8 RGB windows."""
@@ -87,7 +90,7 @@ class CudaBatches:
             return count
         except Exception as error:  # ONNX Runtime raises classes of its own that share no base
             if not lacks_memory(error):
-                raise
+                raise describe_gpu_failure(self._runtime, error) from error
             failed = lane.batch
         finally:
             self._lanes.put(lane)
@@ -131,13 +134,13 @@ class CudaBatches:
     def _fill(self) -> ModelCard:
         """Open the model for the present batch, or the largest that fits, and make its lanes."""
         while True:
-            with contextlib.suppress(MemoryError), _memory_errors():
+            with contextlib.suppress(MemoryError), self._translated():
                 return self._make_lanes()
             self._halve()
 
     def _make_lanes(self) -> ModelCard:
-        session = _open(self._runtime, self._path, self._ordinal, self._batch)
-        card = read_session_card(self._path, session)
+        session = open_cuda_session(self._runtime, self._path, self._ordinal, self._batch)
+        card = read_session_card(self._path, session, self._batch)
         lanes = [
             _Lane(self._runtime, session, self._batch, len(card.classes), self._ordinal) for _ in range(SLOTS)
         ]
@@ -146,6 +149,18 @@ class CudaBatches:
         for lane in lanes:
             self._lanes.put(lane)
         return card
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Turn ONNX Runtime's errors into MemoryError for lack of memory, else into the environment's."""
+        try:
+            yield
+        except GlandsegError:
+            raise
+        except Exception as error:  # ONNX Runtime raises classes of its own that share no base
+            if lacks_memory(error):
+                raise MemoryError(str(error)) from error
+            raise describe_gpu_failure(self._runtime, error) from error
 
 
 class _Lane:
@@ -172,45 +187,7 @@ class _Lane:
         return answers
 
 
-def _open(runtime: Any, path: Path, ordinal: int, batch: int) -> Any:
-    """Open a session all of whose nodes run on the GPU, or at least all that can."""
-    try:
-        return _open_for_batch(runtime, path, ordinal, batch, strict=True)
-    except BadInputError as error:
-        if _CPU_NODES not in str(error):
-            raise
-    session = _open_for_batch(runtime, path, ordinal, batch, strict=False)
-    running = session.get_providers()[0].removesuffix("ExecutionProvider")
-    if running != "CUDA":
-        raise EnvironmentLacksError(
-            f"cuda: ONNX Runtime fell back to {running}. Check the NVIDIA driver, CUDA 13 and cuDNN 9, "
-            "or leave --device out to run on the CPU."
-        )
-    return session
-
-
-def _open_for_batch(runtime: Any, path: Path, ordinal: int, batch: int, *, strict: bool) -> Any:
-    options = make_options(runtime)
-    for name in _BATCH_NAMES:
-        options.add_free_dimension_override_by_name(name, batch)
-    if strict:
-        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
-        options.log_severity_level = 4  # what is refused is raised, so need not be printed too
-    cuda = {
-        "device_id": ordinal,
-        "cudnn_conv_algo_search": "HEURISTIC",
-        "arena_extend_strategy": "kSameAsRequested",
-        "use_tf32": "0",  # float32 stays float32; who wants speed takes the float16 model
-    }
-    return open_session(runtime, path, options, [("CUDAExecutionProvider", cuda)])
-
-
-@contextlib.contextmanager
-def _memory_errors() -> Iterator[None]:
-    """Turn ONNX Runtime's errors for lack of memory into MemoryError."""
-    try:
-        yield
-    except Exception as error:  # ONNX Runtime raises classes of its own that share no base
-        if lacks_memory(error) and not isinstance(error, MemoryError):
-            raise MemoryError(str(error)) from error
-        raise
+def _describe_gpu(ordinal: int) -> str:
+    """Return what decides CUDA's kernels beside ONNX Runtime: GPU, driver and cuDNN."""
+    machine = read_machine(ordinal)
+    return f"{machine.gpu} driver {machine.driver} cuDNN {read_cudnn_version()}"

@@ -12,6 +12,7 @@ from typing import Any
 
 import platformdirs
 
+from glandseg.runtime.json_text import parse_json
 from glandseg.runtime.model_file import ENGINE_SUFFIX, find_name
 from glandseg.runtime.network.backend import ModelBackend
 from glandseg.runtime.network.parity import check_parity, draw_golden_tiles, measure_parity
@@ -79,7 +80,7 @@ def _sign(facts: dict[str, str]) -> str:
 
 def _recall(memory: Path) -> dict[str, Any]:
     try:
-        passed = json.loads(memory.read_text(encoding="utf-8"))
+        passed = parse_json(memory.read_bytes())
     except (OSError, ValueError):
         return {}
     return passed if isinstance(passed, dict) else {}

@@ -8,8 +8,12 @@ from typing import Any
 
 from glandseg.runtime.card import CardError, ModelCard, read_card
 from glandseg.runtime.errors import BadInputError, EnvironmentLacksError, shorten
+from glandseg.runtime.one_file import check_one_file
+from glandseg.runtime.ports import check_ports
 
 _INSTALL = 'pip install "glandseg[cpu]" (or "glandseg[gpu]" with an NVIDIA GPU)'
+_CPU = ["CPUExecutionProvider"]
+CPU_NODES = "assigned to the default CPU EP"  # of the refusal of nodes that a GPU cannot run
 _ERRORS = 3  # among ONNX Runtime's levels of logging
 _MEMORY_SIGNS = ("Failed to allocate memory", "out of memory", "bad_alloc", "bad allocation", "ALLOC_FAILED")
 
@@ -30,6 +34,7 @@ def import_onnxruntime() -> Any:
         import onnxruntime
     except ImportError as error:
         raise EnvironmentLacksError(f"onnxruntime: cannot be imported ({error}). {_INSTALL}.") from None
+    onnxruntime.disable_telemetry_events()  # Windows' own tracing, which no variable switches off
     return onnxruntime
 
 
@@ -49,7 +54,7 @@ def open_on_cpu(runtime: Any, path: Path, threads: int) -> Any:
     options = make_options(runtime)
     options.intra_op_num_threads = threads
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return open_session(runtime, path, options, ["CPUExecutionProvider"])
+    return open_session(runtime, path, options, _CPU)
 
 
 def make_options(runtime: Any) -> Any:
@@ -64,34 +69,57 @@ def open_session(runtime: Any, path: Path, options: Any, providers: list[Any]) -
     """Open a session on a model file.
 
     Raises:
-        BadInputError: if the file cannot be loaded.
+        BadInputError: if the file cannot be loaded, or is not all of the model.
+        EnvironmentLacksError: if the GPU that the providers name fails.
         MemoryError: if the device has too little memory for it.
     """
     if not path.is_file():
         raise BadInputError(f"{path}: no such model file. Check the path, or leave --model out.")
+    check_one_file(path)
     try:
-        return runtime.InferenceSession(str(path), options, providers=providers)
+        # Its fallback would open the model on the CPU, print to the terminal and hide the first error.
+        return runtime.InferenceSession(str(path), options, providers=providers, enable_fallback=0)
     except Exception as error:  # ONNX Runtime raises classes of its own that share no base
         if lacks_memory(error):
             raise MemoryError(shorten(error)) from error
-        reason = str(error).partition("\n")[0][:160]
+        if providers != _CPU and CPU_NODES not in str(error):
+            open_on_cpu(runtime, path, 1)  # raises where the file is at fault
+            raise describe_gpu_failure(runtime, error) from None
         raise BadInputError(
-            f"{path}: ONNX Runtime cannot load it ({reason}). Give a model that `glandseg export` made."
+            f"{path}: ONNX Runtime cannot load it ({shorten(error, 300 if providers != _CPU else 160)}). "
+            "Give a model that `glandseg export` made."
         ) from None
 
 
-def read_session_card(path: Path, session: Any) -> ModelCard:
-    """Read the card of the model that a session holds.
+def describe_gpu_failure(runtime: Any, error: Exception) -> EnvironmentLacksError:
+    """Return the error to raise where CUDA does not start, or fails, for a reason that is not the model."""
+    cuda = str(getattr(runtime, "cuda_version", "") or "")
+    libraries = f"CUDA {cuda.partition('.')[0]} and cuDNN 9" if cuda else "the CUDA libraries and cuDNN"
+    return EnvironmentLacksError(
+        f"cuda: the GPU does not run the model ({shorten(error)}). Check the NVIDIA driver with nvidia-smi, "
+        f"{libraries} with `glandseg doctor`, or give --device cpu."
+    )
+
+
+def read_session_card(path: Path, session: Any, batch: int | None = None) -> ModelCard:
+    """Read the card of the model that a session holds, and check what goes in and comes out.
+
+    Args:
+        path: of the model, for messages.
+        session: on it.
+        batch: that the session was fixed to; None where the batch is free.
 
     Raises:
         BadInputError: if it is no gland segmenter.
     """
     try:
-        return read_card(session.get_modelmeta().custom_metadata_map)
-    except CardError as error:
+        card = read_card(session.get_modelmeta().custom_metadata_map)
+        check_ports(path, session.get_inputs(), session.get_outputs(), batch)
+    except (CardError, UnicodeError) as error:
         raise BadInputError(
-            f"{path}: not a model of glandseg, {error}. Give one that `glandseg export` made."
+            f"{path}: not a model of glandseg, {shorten(error)}. Give one that `glandseg export` made."
         ) from None
+    return card
 
 
 def lacks_memory(error: Exception) -> bool:

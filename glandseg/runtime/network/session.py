@@ -11,16 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glandseg.runtime.card import ModelCard
-from glandseg.runtime.errors import BadInputError, EnvironmentLacksError
-from glandseg.runtime.network.backend import Network
+from glandseg.runtime.errors import BadInputError, GlandsegError
 from glandseg.runtime.network.cpu_runs import CpuRuns
 from glandseg.runtime.network.cuda_batches import SLOTS, CudaBatches, has_cuda
 from glandseg.runtime.network.device_choice import DeviceChoice, parse_device
-from glandseg.runtime.network.model_opening import import_onnxruntime
+from glandseg.runtime.network.model_opening import describe_gpu_failure, import_onnxruntime
 
 __all__ = ["DEVICES", "Session", "count_cpus", "import_onnxruntime"]
 
 DEVICES = ("auto", "cpu", "cuda")
+MOST_THREADS = 1024
 
 
 class Session:
@@ -32,7 +32,7 @@ class Session:
         path: of the .onnx file.
         device: "cpu", "cuda", "cuda:N", or "auto" for CUDA where it works and the CPU elsewhere.
         threads: of the CPU; 0 takes all that this process may use.
-        batch: windows that the GPU runs at once; the CPU runs those of a call.
+        batch: windows that the GPU runs in one call; the CPU runs those of a call, at most as many.
         say: is told, in a line, of what was not as asked for.
 
     Attributes:
@@ -40,7 +40,6 @@ class Session:
         name: what runs where.
         classes: number of classes.
         slots: calls of `infer` that may overlap.
-        identity: what the answers' last bits depend on.
 
     Raises:
         BadInputError: if the file is no gland segmenter.
@@ -58,6 +57,8 @@ class Session:
     ) -> None:
         if threads < 0:
             raise BadInputError(f"--threads: 0 or more. Received: {threads}")
+        if threads > MOST_THREADS:
+            raise BadInputError(f"--threads: at most {MOST_THREADS}; 0 takes all CPUs. Received: {threads}")
         if batch < 1:
             raise BadInputError(f"--batch: at least 1. Received: {batch}")
         choice = parse_device(device)
@@ -66,30 +67,36 @@ class Session:
         self._runtime = import_onnxruntime()
         gpu = has_cuda(self._runtime, device) and self._try_cuda(path, choice, batch, say)
         if not gpu:
-            self._run_on_cpu(path, threads or count_cpus())
+            self._run_on_cpu(path, threads or count_cpus(), batch)
         self.classes = len(self.card.classes)
 
     def _try_cuda(self, path: Path, choice: DeviceChoice, batch: int, say: Callable[[str], None]) -> bool:
         try:
             network = CudaBatches(self._runtime, path, ordinal=choice.ordinal, batch=batch, say=say)
-        except EnvironmentLacksError as error:
-            if choice.kind == "cuda":
-                raise
-            say(str(error))
+        except Exception as error:  # what CUDA's libraries raise shares no base
+            told = error if isinstance(error, GlandsegError) else describe_gpu_failure(self._runtime, error)
+            if choice.kind == "cuda" or isinstance(told, BadInputError):
+                raise told from None
+            say(str(told))
             return False
-        self._take(network, network.card, SLOTS, f"CUDA, GPU {choice.ordinal}", network.identity)
+        self._take(network, network.card, SLOTS, f"CUDA, GPU {choice.ordinal}")
         return True
 
-    def _run_on_cpu(self, path: Path, threads: int) -> None:
-        network = CpuRuns(self._runtime, path, threads)
-        self._take(network, network.card, 1, "CPU", "cpu")
+    def _run_on_cpu(self, path: Path, threads: int, batch: int) -> None:
+        network = CpuRuns(self._runtime, path, threads, batch)
+        self._take(network, network.card, 1, "CPU")
 
-    def _take(self, network: Network, card: ModelCard, slots: int, where: str, details: str) -> None:
-        version = self._runtime.__version__
-        self._network: Network | None = network
+    def _take(self, network: CpuRuns | CudaBatches, card: ModelCard, slots: int, where: str) -> None:
+        self._network: CpuRuns | CudaBatches | None = network
         self.card, self.slots = card, slots
-        self.name = f"ONNX Runtime {version}, {where}"
-        self.identity = f"onnxruntime {version} {details} {card.precision}"
+        self.name = f"ONNX Runtime {self._runtime.__version__}, {where}"
+        self._details = network.identity  # for those who ask once it is closed
+
+    @property
+    def identity(self) -> str:
+        """What the answers' last bits depend on; a batch that was halved meanwhile counts."""
+        details = self._network.identity if self._network else self._details
+        return f"onnxruntime {self._runtime.__version__} {details} {self.card.precision}"
 
     def infer(self, windows: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Give (N, classes, 320, 320) uint8 probabilities of (N, 320, 320, 3) uint8 RGB windows.
@@ -109,6 +116,7 @@ class Session:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Free the model."""
+        self._details = self._network.identity if self._network else self._details
         self._network = None
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glandseg.runtime.card import ModelCard
+from glandseg.runtime.engine.find import STALE_CURE
+from glandseg.runtime.engine.fingerprint import StaleEngineError
 from glandseg.runtime.errors import BadInputError, EnvironmentLacksError, GlandsegError
 from glandseg.runtime.model_file import (
     BUNDLED,
@@ -22,8 +22,10 @@ from glandseg.runtime.model_file import (
     check_model,
     find_name,
     find_record,
+    list_recorded,
 )
 from glandseg.runtime.network.backend import ModelBackend, Network
+from glandseg.runtime.network.engine_check import open_engine
 from glandseg.runtime.network.parity import Parity, check_parity, measure_parity
 from glandseg.runtime.network.session import Session
 
@@ -124,18 +126,6 @@ def list_others(model: Path) -> list[Path]:
     return [path for path in map(model.with_name, names) if path.is_file()]
 
 
-def open_engine(path: Path) -> AbstractContextManager[ModelBackend]:
-    """Open a TensorRT engine to run it.
-
-    Raises:
-        EnvironmentLacksError: if it cannot run on this machine.
-        GlandsegError: if it is damaged or does not fit what is here.
-    """
-    from glandseg.runtime.network.devices import open_backend
-
-    return open_backend(path, device="trt")
-
-
 def _verify_other(
     path: Path, reference: Reference, check_graph: CheckGraph | None, tiles: NDArray[np.uint8]
 ) -> Verdict:
@@ -145,6 +135,8 @@ def _verify_other(
             return _compare(path, backend, reference, tiles)
     except EnvironmentLacksError as error:
         return Verdict(file=path.name, state=UNCHECKED, text=_drop_folder(error, path))
+    except StaleEngineError as error:
+        return Verdict(file=path.name, state=FAILED, text=f"stale, {_drop_folder(error, path)} {STALE_CURE}")
     except GlandsegError as error:
         return Verdict(file=path.name, state=FAILED, text=_drop_folder(error, path))
 
@@ -162,11 +154,7 @@ def _open_whole(path: Path, check_graph: CheckGraph | None) -> Session:
 
 def _check_record(path: Path) -> None:
     record = find_record(path)
-    try:
-        recorded = path.name in json.loads(record.read_text(encoding="utf-8"))["files"]
-    except (OSError, ValueError, KeyError, TypeError):
-        recorded = False
-    if not recorded:
+    if not (record.is_file() and path.name in list_recorded(record)):
         raise BadInputError(
             f"{path}: no record {record.name} beside it tells its hash: renamed, or copied without it. "
             "Put both back under the names they had, or export again."

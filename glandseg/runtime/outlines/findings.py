@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,14 +11,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glandseg.runtime.outlines.geojson import write_geojson
+from glandseg.runtime.outlines.geojson import warn_of_size, write_geojson
 from glandseg.runtime.outlines.gland_spool import Glands
 from glandseg.runtime.outlines.glands import draw_gland
 from glandseg.runtime.outlines.mask_tiff import write_mask
-from glandseg.runtime.outlines.measurements import Measurements, measure_gland, write_csv
+from glandseg.runtime.outlines.measurements import Measurements, measure_gland
 from glandseg.runtime.outlines.overview import write_overview
+from glandseg.runtime.outlines.table import write_csv
 from glandseg.runtime.segmentation.tile_map import TileMap
 from glandseg.runtime.slides.plane import TiledPlane
+from glandseg.runtime.slides.slide_plane import ROUNDING
 
 MASK_SUFFIX = ".mask.ome.tif"
 SUFFIXES = (".glands.geojson", MASK_SUFFIX, ".glands.csv", ".overview.png", ".run.json")
@@ -30,6 +33,7 @@ class Findings:
     Attributes:
         glands: on disk, with outlines in px of the plane.
         plane: of the slide at the model's um/px.
+        extent_px: width and height of the slide in px of the plane, whose last px may lie partly outside.
         slide_sha256: of the slide's file.
         model_sha256: of the model's file.
         unread: GeoJSON features of what could not be read.
@@ -37,6 +41,7 @@ class Findings:
 
     glands: Glands
     plane: TiledPlane
+    extent_px: tuple[float, float]
     slide_sha256: str
     model_sha256: str
     unread: Sequence[Mapping[str, Any]] = ()
@@ -45,6 +50,12 @@ class Findings:
     def area_mm2(self) -> float:
         """Area of all glands, lumina left out."""
         return self.glands.area_px2 * self.plane.um_per_px**2 / 1e6
+
+    @property
+    def mask_shape(self) -> tuple[int, int]:
+        """Height and width of the mask: px that lie on the slide as a whole, 1 at least."""
+        width, height = (max(1, math.floor(side + ROUNDING)) for side in self.extent_px)
+        return min(height, self.plane.height_px), min(width, self.plane.width_px)
 
     def measure(self) -> Iterator[Measurements]:
         """Measure every gland, one at a time."""
@@ -75,7 +86,8 @@ def write_findings(
     *,
     thumbnail: NDArray[np.uint8],
     thumbnail_px_per_px: float,
-) -> None:
+    csv_decimal: str = ".",
+) -> list[str]:
     """Write outlines, mask, table and overview under the first four names; one gland at a time is held.
 
     Args:
@@ -85,15 +97,19 @@ def write_findings(
         metadata: of the outlines.
         thumbnail: (h, w, 3) uint8 RGB of the whole plane.
         thumbnail_px_per_px: px of the thumbnail per px of the plane.
+        csv_decimal: decimal mark of the table, "." or ",".
+
+    Returns:
+        What a reader of the files should know.
     """
     outlines, mask, table, overview = (folder / name for name in names[:4])
     plane, glands = findings.plane, findings.glands
-    with write_csv(table) as write_row:
+    with write_csv(table, table.name.removesuffix(SUFFIXES[2]), csv_decimal) as write_row:
         rows = _pass_on(findings.measure(), write_row)
         write_geojson(
             outlines, glands, rows, l0_per_px=plane.l0_per_px, metadata=metadata, others=findings.unread
         )
-    with TileMap(folder / "mask.map", plane.height_px, plane.width_px) as drawn:
+    with TileMap(folder / "mask.map", *findings.mask_shape) as drawn:
         for gland in glands:
             draw_gland(gland, drawn)
         write_mask(mask, drawn, plane.um_per_px)
@@ -105,6 +121,7 @@ def write_findings(
         um_per_px=plane.um_per_px,
         area_mm2=findings.area_mm2,
     )
+    return warn_of_size(len(glands), outlines.stat().st_size)
 
 
 def _pass_on(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import TextIOWrapper
@@ -22,9 +23,13 @@ from shapely import LinearRing, MultiPolygon, Polygon
 from glandseg import RESEARCH_USE
 from glandseg.runtime.outlines.gland_spool import Gland
 from glandseg.runtime.outlines.measurements import QUANTITIES, Measurements
+from glandseg.runtime.outlines.outline_edits import simplify_outline
 
 GLAND_RGB = (0, 200, 83)
 MAX_ANNOTATIONS = 20_000
+COARSE_TOLERANCE_PX = 0.25  # above that number: a third less text; no gland's area changes by 1.5 %
+_LARGE_BYTES = 100_000_000
+_HEAP_BYTES = 15  # that QuPath takes for each byte of outlines while it opens them
 _GRID_L0 = 0.01
 _CHUNK = 1 << 14  # points of an outline turned into text at once
 _SLIVER_L0 = 1.0  # parts below this area, in square level-0 pixels, are dropped
@@ -40,7 +45,7 @@ def write_geojson(
     others: Iterable[Mapping[str, Any]] = (),
     max_annotations: int = MAX_ANNOTATIONS,
 ) -> None:
-    """Writes a FeatureCollection, one feature at a time; the same glands give the same bytes.
+    """Write a FeatureCollection, one feature at a time; the same glands give the same bytes.
 
     Args:
         path: The file; gzip-compressed when its name ends in ".gz".
@@ -49,24 +54,44 @@ def write_geojson(
         l0_per_px: Level-0 pixels per map pixel.
         metadata: Kept in the collection's "metadata", which QuPath ignores; the research-use line is added.
         others: Features in level-0 pixels that follow the glands, such as what could not be read.
-        max_annotations: More glands than this become detections, which QuPath handles in larger numbers.
+        max_annotations: More glands than this become detections, which QuPath handles in larger numbers,
+            with outlines simplified by COARSE_TOLERANCE_PX.
 
     Raises:
         ValueError: The glands and measurements differ in number.
     """
-    kind = "annotation" if len(glands) <= max_annotations else "detection"
+    few = len(glands) <= max_annotations
+    kind, tolerance_px = ("annotation", 0.0) if few else ("detection", COARSE_TOLERANCE_PX)
     header = {"Research use": RESEARCH_USE, **metadata}
     with _open_text(path) as file:
         file.write(f'{{"type":"FeatureCollection","metadata":{_encode(header)},"features":[')
         start = "\n"
         for gland, measured in zip(glands, measurements, strict=True):
             file.write(start)
-            file.writelines(_encode_feature(_place(gland.polygon_px, l0_per_px), measured, kind))
+            outline_px = simplify_outline(gland.polygon_px, tolerance_px)
+            file.writelines(_encode_feature(_place(outline_px, l0_per_px), measured, kind))
             start = ",\n"
         for feature in others:
             file.write(start + _encode(feature))
             start = ",\n"
         file.write("\n]}\n")
+
+
+def warn_of_size(glands: int, size_bytes: int) -> list[str]:
+    """List what a QuPath user should know of a GeoJSON with many glands or of a large one."""
+    warnings = []
+    if glands > MAX_ANNOTATIONS:
+        warnings.append(
+            f"more than {MAX_ANNOTATIONS:,} glands: the outlines are detections in QuPath and simplified by "
+            f"{COARSE_TOLERANCE_PX:g} px of the model; mask and table are not"
+        )
+    if size_bytes > _LARGE_BYTES:
+        heap_gib = math.ceil(size_bytes * _HEAP_BYTES / (1 << 30))
+        warnings.append(
+            f"the outlines take {size_bytes / 1e6:.0f} MB: QuPath needs {heap_gib} GiB of memory to open "
+            "them. Set its maximum memory in Edit > Preferences and restart it"
+        )
+    return warnings
 
 
 @contextmanager
@@ -109,8 +134,11 @@ def _place(polygon_px: Polygon, l0_per_px: float) -> Polygon | MultiPolygon:
 
 
 def _drop_slivers(geometry: shapely.Geometry) -> Polygon | MultiPolygon:
-    """Keeps the largest polygon and every other that is no sliver; lines and points go."""
-    parts = [part for part in shapely.get_parts(geometry) if isinstance(part, Polygon)]
+    """Keeps the largest polygon and every other that is no sliver; lines and points go.
+
+    A collection of lines and polygons may hold the polygons as a MultiPolygon, hence parts of parts.
+    """
+    parts = [part for part in shapely.get_parts(shapely.get_parts(geometry)) if isinstance(part, Polygon)]
     largest = max(parts, key=lambda part: part.area)
     kept = [part for part in parts if part is largest or part.area >= _SLIVER_L0]
     whole = kept[0] if len(kept) == 1 else MultiPolygon(kept)

@@ -15,6 +15,8 @@ import shapely
 from numpy.typing import NDArray
 from shapely import Polygon
 
+from glandseg.runtime.own_files import open_own
+
 _HEAD = struct.Struct("<dd")  # mean probability, lumen fraction; the outline follows as WKB
 
 
@@ -81,7 +83,7 @@ class GlandSpool:
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("w+b")
+        self._file = open_own(path, "w+b")
         self._keys = array("q")  # top, left, row and column of the first pixel, offset, bytes: of each gland
         self._areas = array("d")
         self._fillings = array("q")  # offset, bytes: of each filled hole

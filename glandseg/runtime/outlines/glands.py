@@ -17,12 +17,12 @@ from pathlib import Path
 from types import TracebackType
 
 import numpy as np
-import shapely
 from shapely import Polygon
 
 from glandseg.runtime.errors import BadInputError
 from glandseg.runtime.outlines.gland_spool import Gland, Glands, GlandSpool
 from glandseg.runtime.outlines.outline import trace_outline
+from glandseg.runtime.outlines.outline_edits import clip_outline, close_holes, simplify_outline
 from glandseg.runtime.outlines.raster import draw_strips
 from glandseg.runtime.outlines.regions import Region, RegionFinder
 from glandseg.runtime.segmentation.tile_map import TileMap
@@ -45,6 +45,8 @@ class GlandTracer:
         min_lumen_um2: Smaller holes are filled; a gland inside one becomes part of the outer gland.
         threshold: Least p(gland) of a gland's pixel, above 0 and up to 1.
         tolerance_px: Greatest distance by which outlines are simplified; 0 keeps every vertex.
+        extent_px: Width and height of the slide in map pixels, at which outlines end: the map's last pixels
+            may lie partly outside. The map's size by default.
 
     Raises:
         BadInputError: The threshold or the pixel size is out of range.
@@ -62,6 +64,7 @@ class GlandTracer:
         min_lumen_um2: float,
         threshold: float = 0.5,
         tolerance_px: float = 0.0,
+        extent_px: tuple[float, float] | None = None,
     ) -> None:
         if unstained.shape != probability.shape:
             raise ValueError(
@@ -72,6 +75,7 @@ class GlandTracer:
         self._probability, self._unstained, self._cut = probability, unstained, _find_cut(threshold)
         self._least_px2 = max(min_gland_um2 / um_per_px**2, _MIN_OUTLINE_PX2)
         self._tolerance_px = tolerance_px
+        self._extent_px = extent_px or probability.shape[::-1]
         self._least_hole_px2 = min_lumen_um2 / um_per_px**2
         self._finder = RegionFinder(probability, self._cut, self._least_px2)
         self._spool = GlandSpool(scratch / "glands.spool")
@@ -102,12 +106,15 @@ class GlandTracer:
 
     def _trace(self, region: Region) -> None:
         outline = trace_outline(self._probability, region, self._cut, self._finder.band_rows)
-        polygon, filled = _close_holes(outline, self._least_hole_px2)
+        polygon, filled = close_holes(outline, self._least_hole_px2)
         if polygon.area < self._least_px2:
             return
         polygon = simplify_outline(polygon, self._tolerance_px)
         seed_yx = divmod(int(region.seeds[0]), self._probability.shape[1])
-        self._spool.add(region.box[:2], seed_yx, polygon, self._measure_shares(polygon))
+        shares = self._measure_shares(polygon)
+        for part in clip_outline(polygon, self._extent_px):
+            if part is polygon or part.area >= self._least_px2:
+                self._spool.add(_find_corner(part, region), seed_yx, part, shares)
         for hole in filled:
             if hole.area >= self._least_px2:  # it can hold a gland
                 self._spool.add_filling(hole)
@@ -126,20 +133,13 @@ class GlandTracer:
         return grey / pixels / 255, 1 - stained / whole
 
 
-def simplify_outline(polygon: Polygon, tolerance_px: float) -> Polygon:
-    """Drops the vertices that are not needed to stay within a distance of the outline; it remains valid."""
-    if tolerance_px == 0:
-        return polygon
-    for keeps_topology in (False, True):  # the first is ten times faster, and hardly ever fails
-        simpler = shapely.simplify(polygon, tolerance_px, preserve_topology=keeps_topology)
-        if isinstance(simpler, Polygon) and simpler.is_valid and not simpler.is_empty:
-            return simpler
-    return polygon
-
-
 def draw_gland(gland: Gland, mask: TileMap) -> None:
-    """Draws a gland's pixels as 255, lumina left out: the mask that agrees with the outlines."""
-    for top, left, body in draw_strips(gland.polygon_px):
+    """Draw a gland's pixels as 255, lumina left out; those beyond the mask, which may be cropped, are not."""
+    height, width = mask.shape
+    for top, left, strip in draw_strips(gland.polygon_px):
+        body = strip[: max(0, height - top), : max(0, width - left)]
+        if body.size == 0:
+            continue
         part = mask.read(top, left, top + body.shape[0], left + body.shape[1])
         part[body] = 255
         mask.write(top, left, part)
@@ -152,8 +152,7 @@ def _find_cut(threshold: float) -> int:
     return max(1, math.ceil(threshold * 255 - 1e-9))
 
 
-def _close_holes(outline: Polygon, least_px2: float) -> tuple[Polygon, list[Polygon]]:
-    """Returns the outline with its large holes only, and the holes that were filled."""
-    holes = [Polygon(ring) for ring in outline.interiors]
-    kept = [hole.exterior for hole in holes if hole.area >= least_px2]
-    return Polygon(outline.exterior, kept), [hole for hole in holes if hole.area < least_px2]
+def _find_corner(outline: Polygon, region: Region) -> tuple[int, int]:
+    """Return the top and left of a region's part, which are the region's where it is all of it."""
+    left, top = (math.floor(side) for side in outline.bounds[:2])
+    return max(top, region.box[0]), max(left, region.box[1])

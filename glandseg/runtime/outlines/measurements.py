@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import csv
+import hashlib
 import math
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 import shapely
@@ -20,14 +17,16 @@ from glandseg.runtime.outlines.gland_spool import Gland
 
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:glandseg:gland")
 
-# Field: name in QuPath, decimals in both files.
+# Field: name in QuPath, decimals in both files. QuPath's own "Perimeter" and "Solidity" count the edges of
+# lumina and leave out their area; those here look at the outer outline alone, so their names say so. None has
+# three decimals, as a spreadsheet that separates thousands by points would take 0.997 for 997.
 QUANTITIES: dict[str, tuple[str, int]] = {
     "area_um2": ("Area um^2", 2),
     "area_px_l0": ("Area px", 1),
-    "perimeter_um": ("Perimeter um", 2),
+    "outer_perimeter_um": ("Outer perimeter um", 2),
     "equivalent_diameter_um": ("Equivalent diameter um", 2),
     "eccentricity": ("Eccentricity", 4),
-    "solidity": ("Solidity", 4),
+    "filled_solidity": ("Filled solidity", 4),
     "lumen_fraction": ("Lumen fraction", 4),
     "mean_probability": ("Mean probability", 4),
     "centroid_x_um": ("Centroid X um", 2),
@@ -46,10 +45,10 @@ class Measurements:
         number: The gland's number on its slide, from 1.
         area_um2: Area, lumina left out.
         area_px_l0: The same area in level-0 pixels.
-        perimeter_um: Length of the outer outline.
+        outer_perimeter_um: Length of the outer outline; those of lumina are not counted.
         equivalent_diameter_um: Diameter of the circle of area `area_um2`.
         eccentricity: Of the ellipse with the second moments of the filled outline: 0 circle, 1 line.
-        solidity: Filled area / area of the convex hull, 0..1.
+        filled_solidity: Area with lumina / area of the convex hull, 0..1.
         lumen_fraction: Share of the filled outline that is unstained or a hole, 0..1.
         mean_probability: Mean p(gland), 0..1.
         centroid_x_um: Centroid, lumina left out; may lie in a lumen.
@@ -62,10 +61,10 @@ class Measurements:
     number: int
     area_um2: float
     area_px_l0: float
-    perimeter_um: float
+    outer_perimeter_um: float
     equivalent_diameter_um: float
     eccentricity: float
-    solidity: float
+    filled_solidity: float
     lumen_fraction: float
     mean_probability: float
     centroid_x_um: float
@@ -100,14 +99,14 @@ def measure_gland(
             raise BadInputError(f"{name}: must be a number above 0, got {value}")
     polygon, filled = gland.polygon_px, Polygon(gland.polygon_px.exterior)
     return Measurements(
-        id=identify_gland(slide_hash, model_hash, gland.number),
+        id=identify_gland(slide_hash, model_hash, polygon, l0_per_px),
         number=gland.number,
         area_um2=polygon.area * um_per_px**2,
         area_px_l0=polygon.area * l0_per_px**2,
-        perimeter_um=polygon.exterior.length * um_per_px,
+        outer_perimeter_um=polygon.exterior.length * um_per_px,
         equivalent_diameter_um=2 * math.sqrt(polygon.area / math.pi) * um_per_px,
         eccentricity=_find_eccentricity(shapely.get_coordinates(filled)),
-        solidity=filled.area / filled.convex_hull.area,
+        filled_solidity=filled.area / filled.convex_hull.area,
         lumen_fraction=gland.lumen_fraction,
         mean_probability=gland.mean_probability,
         centroid_x_um=polygon.centroid.x * um_per_px,
@@ -117,21 +116,13 @@ def measure_gland(
     )
 
 
-def identify_gland(slide_hash: str, model_hash: str, number: int) -> str:
-    """Returns the UUID (version 5) of a gland: same slide, model and number, same UUID."""
-    return str(uuid.uuid5(_NAMESPACE, f"{slide_hash}/{model_hash}/{number}"))
+def identify_gland(slide_hash: str, model_hash: str, polygon_px: Polygon, l0_per_px: float) -> str:
+    """Return the UUID (version 5) of a gland, derived from its slide, model and outline.
 
-
-@contextmanager
-def write_csv(path: Path) -> Iterator[Callable[[Measurements], None]]:
-    r"""Gives what writes a gland's row; UTF-8, "." decimals, "\n" line ends, units named in the header.
-
-    A measurement that is not finite is left empty. No gland, header only.
+    So a gland has the same UUID whatever part of the slide was run, and no other gland has it.
     """
-    with path.open("w", encoding="utf-8", newline="") as file:
-        table = csv.DictWriter(file, ["id", "number", *QUANTITIES], restval="", lineterminator="\n")
-        table.writeheader()
-        yield lambda row: table.writerow({"id": row.id, "number": row.number, **row.list_quantities()})
+    outline = hashlib.sha256(shapely.to_wkb(polygon_px, byte_order=1)).hexdigest()
+    return str(uuid.uuid5(_NAMESPACE, f"{slide_hash}/{model_hash}/{l0_per_px!r}/{outline}"))
 
 
 def _find_eccentricity(ring: NDArray[np.float64]) -> float:

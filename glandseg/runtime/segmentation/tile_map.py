@@ -9,6 +9,8 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
+from glandseg.runtime.own_files import open_own
+
 TILE_PX = 256
 
 
@@ -33,7 +35,7 @@ class TileMap:
             raise ValueError(f"a map of {height_px} x {width_px} px: both sides must be at least 1")
         self.shape = (height_px, width_px)
         self._columns = -(-width_px // TILE_PX)
-        self._file = path.open("w+b", buffering=0)
+        self._file = open_own(path, "w+b", buffering=0)
         self._file.truncate(-(-height_px // TILE_PX) * self._columns * TILE_PX**2)
         self._lock = threading.Lock()
 

@@ -20,6 +20,8 @@ import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
+from glandseg.runtime.own_files import open_own
+
 _HEADER = struct.Struct("<4sBIIIHHI")  # mark, plane, row, column, length, rows, columns, checksum
 _MARK = b"glW1"
 _LEVEL = 1  # of zstd: ten times faster than the network is even on a GPU, and a tenth of the space
@@ -50,11 +52,11 @@ class WindowStore:
         path: of the file; made where there is none.
 
     Raises:
-        OSError: the file cannot be opened.
+        OSError: the file cannot be opened, or is a link.
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("r+b" if path.exists() else "w+b", buffering=0)
+        self._file = open_own(path, "r+b" if path.exists() else "x+b", buffering=0)
         self._lock = threading.Lock()
         self._places: dict[Key, _Place] = dict(self._scan(path.stat().st_size))
         self._end = max((place.offset + place.length for place in self._places.values()), default=0)

@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import cv2
 import numpy as np
 import openslide
 from numpy.typing import NDArray
 
-from glandseg.runtime.errors import BadInputError, GlandsegError, shorten
+from glandseg.runtime.errors import BadInputError, GlandsegError
+from glandseg.runtime.slides.described_size import warn_of_size
+from glandseg.runtime.slides.dicom_frames import list_frame_tiles
+from glandseg.runtime.slides.jpeg_tiles import JpegTiles
+from glandseg.runtime.slides.openslide_failure import build_failure
+from glandseg.runtime.slides.plausible_size import check_plausible
 from glandseg.runtime.slides.reader import CACHE_BYTES, CELL_PX, Slide, build_levels, cut_side
 from glandseg.runtime.slides.resolution import describe_statements, settle
 from glandseg.runtime.slides.resolution_sources import find_openslide_power, list_openslide_statements
-from glandseg.runtime.slides.rgb import WHITE, lay_on_background
+from glandseg.runtime.slides.rgb import WHITE, drop_alpha, parse_colour
+from glandseg.runtime.slides.slide_files import list_slide_files
+from glandseg.runtime.slides.vendor_tiff import TIFF_VENDORS, check_tile_counts, list_jpeg_tiles
 
 
 def detect_vendor(path: Path) -> str | None:
@@ -42,6 +48,9 @@ class OpenSlideSlide(Slide):
     ) -> None:
         self.path = path
         self.format = vendor
+        if vendor in TIFF_VENDORS:
+            check_tile_counts(path)
+        self._jpegs: list[JpegTiles | None] = []
         self._cache = openslide.OpenSlideCache(cache_bytes)
         try:
             self._handle = self._open()
@@ -62,10 +71,7 @@ class OpenSlideSlide(Slide):
         return handle
 
     def _build_damage_error(self, error: Exception) -> BadInputError:
-        return BadInputError(
-            f"{self.path}: recognised as {self.format}, but OpenSlide cannot open it ({shorten(error)}): "
-            f"damaged, or files beside it are missing. Copy the slide again, with its folder"
-        )
+        return build_failure(self.path, self.format, self._tell_reason(error))
 
     def _read_metadata(self, mpp: float | None) -> None:
         properties = self._handle.properties
@@ -86,7 +92,20 @@ class OpenSlideSlide(Slide):
                     for factor in self._downsamples
                 ]
             )
+        self._jpegs = self._list_jpegs()
+        if self.format == "aperio" and mpp is None:
+            self.warnings = warn_of_size(properties.get("openslide.comment", ""), self._handle.dimensions)
+        check_plausible(self.path, [(level.width, level.height) for level in self.levels])
         self._cells_wh = [find_cell(properties, level) for level in range(len(self.levels))]
+
+    def _list_jpegs(self) -> list[JpegTiles | None]:
+        """Find the JPEG tiles of each level, where OpenSlide's px are the file's."""
+        sizes = list(self._handle.level_dimensions)
+        if self.format == "aperio":
+            return list_jpeg_tiles(self.path, sizes)
+        if self.format == "dicom":
+            return list_frame_tiles(list_slide_files(self.path), sizes)
+        return [None] * len(sizes)
 
     def _find_bounds(self) -> tuple[tuple[int, int], tuple[int, int]]:
         """Origin and size of the scanned rectangle in px of OpenSlide's whole image."""
@@ -118,6 +137,9 @@ class OpenSlideSlide(Slide):
     def _read_through(
         self, handle: openslide.OpenSlide, level: int, xy: tuple[int, int], wh: tuple[int, int]
     ) -> NDArray[np.uint8]:
+        jpegs = self._jpegs[level]
+        if jpegs is not None:
+            jpegs.check(*xy, *wh)
         factor = self._downsamples[level]
         corner = (
             self._origin_l0_xy[0] + round(xy[0] * factor),
@@ -133,19 +155,9 @@ class OpenSlideSlide(Slide):
     def close(self) -> None:
         """Let go of the file; harmless when repeated."""
         self._handle.close()
-
-
-def parse_colour(rrggbb: str) -> tuple[int, int, int]:
-    """A colour from six hexadecimal digits."""
-    red, green, blue = bytes.fromhex(rrggbb)
-    return red, green, blue
-
-
-def drop_alpha(rgba: NDArray[np.uint8], background: tuple[int, int, int]) -> NDArray[np.uint8]:
-    """(H, W, 4) uint8 RGBA as (H, W, 3) uint8 RGB, what is transparent on the background."""
-    if cv2.minMaxLoc(cv2.extractChannel(rgba, 3))[0] < 255:
-        return lay_on_background(rgba, background)
-    return np.asarray(cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB), np.uint8)
+        for jpegs in self._jpegs:
+            if jpegs is not None:
+                jpegs.close()
 
 
 def find_cell(properties: Mapping[str, str], level: int) -> tuple[int, int]:

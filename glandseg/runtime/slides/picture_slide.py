@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -10,11 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glandseg.runtime.errors import BadInputError, shorten
+from glandseg.runtime.slides.jpeg_fault import find_jpeg_fault
+from glandseg.runtime.slides.picture_header import PictureHeader, read_header
 from glandseg.runtime.slides.reader import Slide, build_levels
 from glandseg.runtime.slides.resolution import settle
 from glandseg.runtime.slides.rgb import convert_bgr
 
-MAX_PIXELS = 10**9
+MAX_PIXELS = 1 << 28  # held in memory, and twice while they are decoded; WebP can have no more
+TRANSPARENT_WARNS = 0.9  # share of the px
 
 
 def detect_picture(head: bytes) -> str | None:
@@ -35,7 +39,7 @@ class PictureSlide(Slide):
         self.path = path
         self.format = kind
         self.resolution = settle(path, [], given=mpp)
-        self._rgb = decode_picture(path, kind)
+        self._rgb, self.warnings = decode_picture(path, kind)
         height, width = self._rgb.shape[:2]
         self.levels = build_levels([(width, height)])
 
@@ -46,19 +50,54 @@ class PictureSlide(Slide):
         """Nothing to let go of: the file was closed once read."""
 
 
-def decode_picture(path: Path, kind: str) -> NDArray[np.uint8]:
-    """A picture file as (H, W, 3) uint8 RGB, alpha on white.
+def decode_picture(path: Path, kind: str) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+    """Decode a picture file to (H, W, 3) uint8 RGB, alpha on white; return it with warnings.
 
     Raises:
-        BadInputError: damaged, cut short, or larger than a gigapixel.
+        BadInputError: The picture is damaged, cut short, or larger than `MAX_PIXELS`.
     """
     data = np.fromfile(path, np.uint8)
-    if is_cut_short(data.tobytes(), kind):
-        raise_undecodable(path, kind, "its end is missing")
+    header = check_file(path, kind, data.tobytes())
     samples = decode_samples(path, kind, data)
+    if samples.ndim == 3 and samples.shape[2] == 4 and not header.has_alpha:
+        samples = samples[..., :3]
     if samples.shape[0] * samples.shape[1] > MAX_PIXELS:
         raise_too_large(path, kind)
-    return convert_bgr(samples)
+    return convert_bgr(samples), tuple(list_warnings(header, samples))
+
+
+def check_file(path: Path, kind: str, data: bytes) -> PictureHeader:
+    """Read the header, and refuse what the file's bytes cannot be, before any px are decoded.
+
+    Raises:
+        BadInputError: The size is beyond the file's or too large, or the data are damaged.
+    """
+    header = read_header(data, kind) or PictureHeader(1, 1)
+    if header.width * header.height > MAX_PIXELS and not header.fault:
+        raise_too_large(path, kind)
+    fault = header.fault or ("its end is missing" if is_cut_short(data, kind) else "")
+    fault = fault or (find_jpeg_fault(data) if kind == "jpeg" else "")
+    if fault:
+        raise_undecodable(path, kind, fault)
+    return header
+
+
+def list_warnings(header: PictureHeader, samples: NDArray[Any]) -> Iterator[str]:
+    """List what the file lets suspect.
+
+    Args:
+        header: What it states.
+        samples: (H, W) or (H, W, channels), uint8 or uint16, as decoded.
+    """
+    if header.extra_bytes:
+        yield (
+            f"the file is longer than the picture's header states, by {header.extra_bytes:,} "
+            f"byte{'s' * (header.extra_bytes > 1)}: it may be damaged, so look at the overview"
+        )
+    if samples.ndim == 3 and samples.shape[2] == 4:
+        share = np.count_nonzero(samples[..., 3] == 0) / samples[..., 3].size
+        if share >= TRANSPARENT_WARNS:
+            yield f"{share:.0%} of the picture is transparent and read as white: export it without opacity"
 
 
 def decode_samples(path: Path, kind: str, data: NDArray[np.uint8]) -> NDArray[Any]:

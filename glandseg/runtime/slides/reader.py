@@ -69,8 +69,8 @@ class Slide(ABC):
         said: what each source in the file says of the resolution, in words.
         frame: what level-0 coordinates count from: "full image" or "openslide bounds".
         decoded_px: how many px of any level were decoded, again and again counted; None where unknown.
-        warnings: what a user should know of the file, a full sentence each, without its path.
-        held_bytes: of memory that reading takes beyond the cache's bound, at most.
+        warnings: What a user should know of the file, a full sentence each, without its path.
+        held_bytes: Most memory that reading takes beyond the cache's bound.
     """
 
     path: Path

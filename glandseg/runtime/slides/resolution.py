@@ -47,11 +47,19 @@ class Resolution:
 
 @dataclass(frozen=True)
 class Statement:
-    """What one source says: um per px along both axes, as it stands there."""
+    """What one source says: um per px along both axes, as it stands there.
+
+    Attributes:
+        source: name of it.
+        x: um per px along x.
+        y: um per px along y.
+        unknown_unit: unit that both are in where it is not known, in place of um.
+    """
 
     source: str
     x: float
     y: float
+    unknown_unit: str = ""
 
     @property
     def um_per_px(self) -> float:
@@ -60,12 +68,14 @@ class Statement:
 
     @property
     def is_believable(self) -> bool:
-        """Whether both axes are."""
-        return is_believable(self.x) and is_believable(self.y)
+        """Whether both axes are, and are in um."""
+        return not self.unknown_unit and is_believable(self.x) and is_believable(self.y)
 
     def describe(self) -> str:
         """Say it in words."""
         size = f"{self.x:g}" if self.x == self.y else f"{self.x:g} x {self.y:g}"
+        if self.unknown_unit:
+            return f"{self.source}: {size} {self.unknown_unit!r} per px, an unknown unit"
         return f"{self.source}: {size} um/px{'' if self.is_believable else ', absurd'}"
 
 

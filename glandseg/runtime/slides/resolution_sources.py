@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from xml.etree import ElementTree
 
+from glandseg.runtime.slides.described_size import state_by_size
+from glandseg.runtime.slides.lengths import NO_UNITS, find_um, parse_number
 from glandseg.runtime.slides.resolution import Power, Statement
 
-UM_PER_OME_UNIT = {"nm": 1e-3, "um": 1.0, "µm": 1.0, "μm": 1.0, "mm": 1e3}
-UM_PER_IMAGEJ_UNIT = UM_PER_OME_UNIT | {"micron": 1.0, "microns": 1.0, "\\u00B5m": 1.0, "cm": 1e4}
 UM_PER_TIFF_UNIT = {2: 25_400.0, 3: 10_000.0}  # inch, centimetre; 1 is "no absolute unit"
 TIFF_UNITS = {"inch": 2, "centimeter": 3}
 DICOM_SPACING = "dicom.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].PixelSpacing"
-APERIO_MPP, APERIO_POWER = re.compile(r"\bMPP\s*=\s*([\d.]+)"), re.compile(r"\bAppMag\s*=\s*([\d.]+)")
+NUMBER = r"([\d.,]*\d)"
+APERIO_MPP, APERIO_POWER = (re.compile(rf"\b{name}\s*=\s*{NUMBER}") for name in ("MPP", "AppMag"))
+FILLER_DPI = (1, 2.54, 72, 75, 96, 100, 120, 150, 180, 200, 240, 254, 300, 350, 360, 400, 600, 720, 1200)
 
 
 def list_openslide_statements(properties: Mapping[str, str]) -> list[Statement]:
@@ -27,9 +28,20 @@ def list_openslide_statements(properties: Mapping[str, str]) -> list[Statement]:
     return keep_stated(
         state("openslide.mpp", x, y),
         state("aperio.MPP", aperio, aperio),
+        state_openslide_size(properties, aperio),
         state("DICOM PixelSpacing", across, down),
         state_tiff(x_per_unit, y_per_unit, unit),
     )
+
+
+def state_openslide_size(properties: Mapping[str, str], um_per_px: float | None) -> Statement | None:
+    """State what Aperio's um/px comes to where its description is of a picture of another size."""
+    width, height = (
+        parse_number(properties.get(f"openslide.level[0].{side}")) for side in ("width", "height")
+    )
+    if not (um_per_px and width and height):
+        return None
+    return state_by_size(properties.get("openslide.comment", ""), um_per_px, (int(width), int(height)))
 
 
 def find_openslide_power(properties: Mapping[str, str]) -> Power | None:
@@ -42,21 +54,26 @@ def find_openslide_power(properties: Mapping[str, str]) -> Power | None:
 def state_tiff(x_per_unit: float, y_per_unit: float, unit: int) -> Statement | None:
     """What the tags XResolution, YResolution and ResolutionUnit say.
 
-    Printers' values, such as 72 or 300 per inch, are filler and no statement.
+    Printers' values, such as 1, 72 or 300 per inch, are filler and no statement.
     """
     um = UM_PER_TIFF_UNIT.get(unit)
     if um is None or x_per_unit <= 0 or y_per_unit <= 0:
         return None
     stated = Statement("TIFF resolution tags", um / x_per_unit, um / y_per_unit)
-    return stated if stated.is_believable else None
+    return None if is_filler(stated) else stated
+
+
+def is_filler(stated: Statement) -> bool:
+    """Return whether tags hold a default value: one px per unit, or a printer's number per inch."""
+    dpi = (UM_PER_TIFF_UNIT[2] / stated.x, UM_PER_TIFF_UNIT[2] / stated.y)
+    return all(any(abs(value - usual) <= 0.01 * usual for usual in FILLER_DPI) for value in dpi)
 
 
 def state_imagej(x_per_unit: float, y_per_unit: float, unit: str) -> Statement | None:
     """What ImageJ writes: px per unit in the tags, the unit in the description."""
-    um = UM_PER_IMAGEJ_UNIT.get(unit)
-    if um is None or x_per_unit <= 0 or y_per_unit <= 0:
+    if x_per_unit <= 0 or y_per_unit <= 0:
         return None
-    return Statement("ImageJ's description", um / x_per_unit, um / y_per_unit)
+    return state_in_unit("ImageJ's description", 1 / x_per_unit, 1 / y_per_unit, unit)
 
 
 def state_description(text: str) -> Statement | None:
@@ -64,6 +81,12 @@ def state_description(text: str) -> Statement | None:
     found = APERIO_MPP.search(text)
     um = parse_number(found[1]) if found else None
     return state("MPP in the description", um, um)
+
+
+def state_description_size(text: str, picture_wh: tuple[int, int]) -> Statement | None:
+    """State what a copied description's um/px comes to where it is of a picture of another size."""
+    stated = state_description(text)
+    return state_by_size(text, stated.um_per_px, picture_wh) if stated else None
 
 
 def find_description_power(text: str) -> Power | None:
@@ -78,8 +101,19 @@ def state_ome(xml: str, image: int) -> Statement | None:
     pixels = [element for element in list_elements(xml) if get_name(element) == "Pixels"]
     if image >= len(pixels):
         return None
-    x, y = (read_physical_size(pixels[image].attrib, axis) for axis in "XY")
-    return state("OME-XML", x, y)
+    return state_physical_sizes(pixels[image].attrib)
+
+
+def state_physical_sizes(attributes: Mapping[str, str]) -> Statement | None:
+    """State what a Pixels element's PhysicalSizeX and PhysicalSizeY say, in um where no unit is named."""
+    x, y = (parse_number(attributes.get(f"PhysicalSize{axis}")) for axis in "XY")
+    units = [attributes.get(f"PhysicalSize{axis}Unit", "um") for axis in "XY"]
+    if not (x and y and x > 0 and y > 0):
+        return None
+    x_um, y_um = (find_um(unit) for unit in units)
+    if x_um and y_um:
+        return Statement("OME-XML", x * x_um, y * y_um)
+    return state_in_unit("OME-XML", x, y, next(unit for unit in units if not find_um(unit)))
 
 
 def find_ome_power(xml: str) -> Power | None:
@@ -94,9 +128,17 @@ def find_ome_power(xml: str) -> Power | None:
 
 
 def read_physical_size(attributes: Mapping[str, str], axis: str) -> float | None:
-    """PhysicalSizeX or PhysicalSizeY in um; the unit is um where none is named."""
-    um = UM_PER_OME_UNIT.get(attributes.get(f"PhysicalSize{axis}Unit", "um"))
+    """Read PhysicalSizeX or PhysicalSizeY in um; None where there is none, or its unit is unknown."""
+    um = find_um(attributes.get(f"PhysicalSize{axis}Unit", "um"))
     return None if um is None else scale(parse_number(attributes.get(f"PhysicalSize{axis}")), um)
+
+
+def state_in_unit(source: str, x: float, y: float, unit: str) -> Statement | None:
+    """State sizes of a px in any unit; an unknown unit is quoted, and px as a unit say nothing."""
+    if unit.strip().lower() in NO_UNITS:
+        return None
+    um = find_um(unit)
+    return Statement(source, x, y, unit) if um is None else Statement(source, x * um, y * um)
 
 
 def list_elements(xml: str) -> list[ElementTree.Element]:
@@ -125,12 +167,3 @@ def keep_stated(*statements: Statement | None) -> list[Statement]:
 def scale(value: float | None, factor: float) -> float | None:
     """The value in another unit."""
     return None if value is None else value * factor
-
-
-def parse_number(text: str | None) -> float | None:
-    """The number in a text; None where there is none."""
-    try:
-        number = float(text or "")
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None

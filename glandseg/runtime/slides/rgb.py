@@ -53,3 +53,16 @@ def convert_bgr(samples: NDArray[Any]) -> NDArray[np.uint8]:
     if samples.shape[2] == 4:
         return lay_on_background(cv2.cvtColor(samples, cv2.COLOR_BGRA2RGBA))
     return np.asarray(cv2.cvtColor(samples, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def parse_colour(rrggbb: str) -> tuple[int, int, int]:
+    """A colour from six hexadecimal digits."""
+    red, green, blue = bytes.fromhex(rrggbb)
+    return red, green, blue
+
+
+def drop_alpha(rgba: NDArray[np.uint8], background: tuple[int, int, int]) -> NDArray[np.uint8]:
+    """(H, W, 4) uint8 RGBA as (H, W, 3) uint8 RGB, what is transparent on the background."""
+    if cv2.minMaxLoc(cv2.extractChannel(rgba, 3))[0] < 255:
+        return lay_on_background(rgba, background)
+    return np.asarray(cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB), np.uint8)

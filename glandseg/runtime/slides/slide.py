@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from glandseg.runtime.errors import BadInputError, EnvironmentLacksError
+from glandseg.runtime.errors import BadInputError
+from glandseg.runtime.slides.entry import check_stands_alone, describe_unknown, read_head
 from glandseg.runtime.slides.openslide_slide import OpenSlideSlide, detect_vendor
 from glandseg.runtime.slides.picture_slide import PictureSlide, detect_picture
 from glandseg.runtime.slides.reader import CACHE_BYTES, Level, Slide
@@ -13,6 +14,8 @@ from glandseg.runtime.slides.tiff_slide import TiffSlide, detect_tiff
 __all__ = ["Level", "Slide", "open_slide"]
 
 KNOWN = "OpenSlide's formats (SVS, NDPI, MRXS, SCN, DICOM, ...), TIFF, OME-TIFF, PNG, JPEG, WebP and BMP"
+
+VENDOR_SUFFIXES = (".bif", ".ndpi", ".scn", ".svs", ".svslide")
 
 
 def open_slide(path: Path, mpp: float | None = None, cache_bytes: int = CACHE_BYTES) -> Slide:
@@ -31,34 +34,22 @@ def open_slide(path: Path, mpp: float | None = None, cache_bytes: int = CACHE_BY
     vendor = detect_vendor(path)
     if vendor:
         return OpenSlideSlide(path, vendor, mpp, cache_bytes)
+    check_stands_alone(path)
     if detect_tiff(head):
-        return TiffSlide(path, mpp, cache_bytes)
+        tiff = TiffSlide(path, mpp, cache_bytes)
+        tiff.warnings += warn_of_suffix(path)
+        return tiff
     picture = detect_picture(head)
     if picture:
         return PictureSlide(path, picture, mpp)
-    raise BadInputError(
-        f"{path}: holds no slide or picture that is known; known are {KNOWN}. Export it as one of these"
+    raise BadInputError(describe_unknown(path, KNOWN))
+
+
+def warn_of_suffix(path: Path) -> tuple[str, ...]:
+    """Warn where a TIFF is named like a vendor's slide, and OpenSlide does not recognise it as one."""
+    if path.suffix.lower() not in VENDOR_SUFFIXES:
+        return ()
+    return (
+        f"OpenSlide does not recognise this {path.suffix}, so it is read as a plain TIFF: it may be damaged "
+        "or written by another program, so look at the overview",
     )
-
-
-def read_head(path: Path) -> bytes:
-    """The first 12 bytes of a file.
-
-    Raises:
-        BadInputError: missing, a folder, or empty.
-        EnvironmentLacksError: the file may not be read.
-    """
-    try:
-        if path.is_dir():
-            raise BadInputError(f"{path}: is a folder; a slide is a file. Give one file in it")
-        with path.open("rb") as file:
-            head = file.read(12)
-    except FileNotFoundError as error:
-        raise BadInputError(f"{path}: there is no such file. Check the path") from error
-    except OSError as error:
-        raise EnvironmentLacksError(
-            f"{path}: may not or cannot be read ({error.strerror}). Give this user read permission"
-        ) from error
-    if not head:
-        raise BadInputError(f"{path}: is empty (0 bytes). Copy it again")
-    return head

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from glandseg.runtime.slides.cache import ArrayCache
 from glandseg.runtime.slides.codec_size import SIZE_READERS
+from glandseg.runtime.slides.jpeg_fault import find_jpeg_fault
 from glandseg.runtime.slides.tiff_layout import SegmentLayout
 from glandseg.runtime.slides.tiff_samples import (
     APERIO_YCBCR,
@@ -32,8 +33,8 @@ class TiffPageReader:
     """Reads samples of a page: contiguous data row by row, others segment by segment.
 
     A segment is TIFF's tile or strip; `cache` keeps decoded ones for the next rectangle. Several threads may
-    read at once. A JPEG damaged inside, its marks in place, is not noticed by its decoder. Segments that a
-    sparse TIFF does not store are white; one with a place but no bytes, or bytes but no place, is damaged.
+    read at once. Damage inside a JPEG shows where its codes no longer fit. Segments that a sparse TIFF
+    does not store are white; one with a place but no bytes, or bytes but no place, is damaged.
 
     Args:
         page: of the TIFF.
@@ -167,6 +168,8 @@ class TiffPageReader:
                 f"a tile or strip holds {size.width:,} x {size.height:,} px, "
                 f"where its tags say {most[0]:,} x {most[1]:,} px"
             )
+        if page.compression == JPEG and (fault := find_jpeg_fault(data, page.jpegtables or b"")):
+            raise ValueError(fault)
 
 
 def paste(region: NDArray[Any], segment: NDArray[Any], left: int, top: int) -> None:

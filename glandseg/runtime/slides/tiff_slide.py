@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from glandseg.runtime.errors import BadInputError, GlandsegError, shorten
 from glandseg.runtime.slides.cache import ArrayCache
+from glandseg.runtime.slides.described_size import warn_of_size
 from glandseg.runtime.slides.positional_file import PositionalFile
 from glandseg.runtime.slides.reader import CACHE_BYTES, CELL_PX, Slide, build_levels, cut_side
 from glandseg.runtime.slides.resolution import Power, Statement, describe_statements, settle
@@ -20,6 +21,7 @@ from glandseg.runtime.slides.resolution_sources import (
     find_ome_power,
     keep_stated,
     state_description,
+    state_description_size,
     state_imagej,
     state_ome,
     state_tiff,
@@ -82,6 +84,8 @@ class TiffSlide(Slide):
         self.said = describe_statements(statements, power)
         self.resolution = settle(self.path, statements, power, mpp)
         self.warnings = (*choice.warnings, *told, *self._judge_samples())
+        if mpp is None:
+            self.warnings += warn_of_size(self._page.description, (self.width_l0, self.height_l0))
 
     def _judge_samples(self) -> tuple[str, ...]:
         """Look at places all over the smallest level for samples that cannot show what they should."""
@@ -103,6 +107,7 @@ class TiffSlide(Slide):
             state_ome(xml, ome_index) if xml and ome_index is not None else None,
             state_imagej(x_per_unit, y_per_unit, imagej),
             state_description(text),
+            state_description_size(text, (self._page.imagewidth, self._page.imagelength)),
             None if imagej else state_tiff(x_per_unit, y_per_unit, unit),
         ), power or find_description_power(text)
 

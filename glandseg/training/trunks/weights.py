@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from glandseg.runtime.errors import BadInputError
+from glandseg.runtime.regular_file import check_regular_file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +40,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     Raises:
         BadInputError: if the file cannot be read as either.
     """
+    check_regular_file(path)
     try:
         if path.suffix.lower() == ".safetensors":
             return load_file(path)

@@ -87,3 +87,20 @@ def test_gpus_must_be_of_the_first_kind(cuda: FakeCuda) -> None:
     driver.Device = Device
     with pytest.raises(EnvironmentLacksError, match="trt:2: is B, .* GPU, A. Set CUDA_VISIBLE_DEVICES=2"):
         check_first_kind(driver, 2)
+
+
+def test_a_stale_cuda_path_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(name: str) -> Any:
+        raise FileNotFoundError(2, "The system cannot find the path specified", "C:/CUDA/v11/bin")
+
+    monkeypatch.setattr(importlib, "import_module", load)
+    with pytest.raises(EnvironmentLacksError, match="C:/CUDA/v11/bin.* Let CUDA_PATH name the CUDA that is"):
+        load_driver()
+
+
+def test_a_lost_gpu_leaves_no_context_on_the_stack(cuda: FakeCuda) -> None:
+    driver = cuda.module()
+    with pytest.raises(driver.Error, match="device unavailable"), held_context(driver, 0):
+        cuda.lost = True
+    assert not cuda.stack()  # a context left there aborts the process when the thread ends
+    assert cuda.retained == 0

@@ -15,7 +15,7 @@ from glandseg.runtime.cuda.engine_backend import EngineBackend
 from glandseg.runtime.engine.find import EngineFile
 from glandseg.runtime.engine.fingerprint import Fingerprint
 from glandseg.runtime.engine.flavour import Flavour
-from glandseg.runtime.errors import EnvironmentLacksError
+from glandseg.runtime.errors import EnvironmentLacksError, GlandsegError
 
 if TYPE_CHECKING:
     from tests.runtime.fake_cuda import FakeCuda, FakeTensorRt
@@ -97,3 +97,24 @@ def test_a_gpu_too_small_for_one_window(open_backend: Open, cuda: FakeCuda) -> N
     cuda.free_bytes = 2 * SLOT_BYTES
     with pytest.raises(EnvironmentLacksError, match="Fake GPU: its memory does not suffice for one window"):
         open_backend(3)
+
+
+def test_an_engine_that_does_not_start_is_not_called_lack_of_memory(
+    open_backend: Open, trt: FakeTensorRt, asked: list[int | None]
+) -> None:
+    trt.contexts, trt.complaint = False, "the driver is older than this library needs"
+    with pytest.raises(GlandsegError, match="red.engine: .*the driver is older than this library needs"):
+        open_backend(8)
+    assert asked == [8]  # no engines of smaller batches are built
+
+
+@pytest.mark.parametrize(
+    "says", ["CUDA error 2: out of memory", "OutOfMemory: requested 99", "[resizingAllocator] OUT_OF_MEMORY"]
+)
+def test_a_context_for_which_memory_lacks_is_tried_smaller(
+    says: str, open_backend: Open, trt: FakeTensorRt, asked: list[int | None]
+) -> None:
+    trt.contexts, trt.complaint = False, says
+    with pytest.raises(EnvironmentLacksError, match="memory"):
+        open_backend(4)
+    assert asked == [4, 2, 1]

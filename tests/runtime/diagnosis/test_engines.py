@@ -17,12 +17,11 @@ from glandseg.runtime.diagnosis.engines import (
     look_at_onnxruntime,
     look_at_pycuda,
     look_at_tensorrt,
-    serves,
 )
 from glandseg.runtime.diagnosis.graphics import Gpu
 from glandseg.runtime.diagnosis.isolation import look
 from glandseg.runtime.engine import network
-from glandseg.runtime.engine.flavour import FULL, RTX
+from glandseg.runtime.engine.flavour import FULL, RTX, Flavour
 from glandseg.runtime.errors import EnvironmentLacksError
 
 
@@ -81,12 +80,18 @@ def test_cuda_libraries_are_of_no_interest_without_the_provider() -> None:
     assert look_at_cuda_libraries(SimpleNamespace(get_available_providers=lambda: ["CPU"])) == []
 
 
+def make_flavour(package: str) -> Flavour:
+    known = dict.fromkeys(("SM75", "SM80", "SM86", "SM89", "SM120"))
+    module = SimpleNamespace(ComputeCapability=SimpleNamespace(__members__=known if package == RTX else {}))
+    return Flavour(module=module, package=package, version="11.4")
+
+
 @pytest.fixture
 def set_packages(monkeypatch: pytest.MonkeyPatch) -> Any:
     def put(*packages: str, gpus: tuple[Gpu, ...] = ()) -> None:
         monkeypatch.setattr(engines, "list_flavours", lambda: list(packages))
         monkeypatch.setattr(engines, "_find_gpus", lambda: list(gpus))
-        monkeypatch.setattr(engines, "find_flavour", lambda package: f"{package} 11.4")
+        monkeypatch.setattr(engines, "find_flavour", make_flavour)
         monkeypatch.setattr(network, "parse_onnx", lambda path, flavour: [])
 
     return put
@@ -101,8 +106,8 @@ def test_tensorrt_is_optional(set_packages: Any) -> None:
 def test_each_flavour_is_told(set_packages: Any) -> None:
     set_packages(FULL, RTX, gpus=(make_gpu(8, 9),))
     assert [one.text for one in look_at_tensorrt()] == [
-        "tensorrt 11.4, for compute capability 7.5 and newer",
-        "tensorrt_rtx 11.4, for compute capability 7.5, 8.6, 8.9 and 12.x",
+        "TensorRT 11.4; runs on compute capability 7.5 and newer",
+        "TensorRT for RTX 11.4; runs on sm75, sm86, sm89, sm120 and newer RTX cards",
     ]
 
 
@@ -115,20 +120,19 @@ def test_a_gpu_that_a_flavour_does_not_serve(set_packages: Any) -> None:
     assert look_at_tensorrt()[0].level == "note"
 
 
-@pytest.mark.parametrize(
-    ("package", "capability", "served"),
-    [
-        (FULL, (7, 5), True),
-        (FULL, (7, 0), False),
-        (FULL, (9, 0), True),
-        (RTX, (7, 5), True),
-        (RTX, (8, 0), False),
-        (RTX, (9, 0), False),
-        (RTX, (12, 1), True),
-    ],
-)
-def test_which_flavour_serves_which_gpu(package: str, capability: tuple[int, int], served: bool) -> None:
-    assert serves(package, make_gpu(*capability)) is served
+@pytest.mark.parametrize("package", [FULL, RTX])
+def test_doctor_and_infer_agree_on_every_gpu(set_packages: Any, package: str) -> None:
+    flavour = make_flavour(package)
+    for capability in ((7, 0), (7, 5), (8, 0), (8, 6), (8, 9), (9, 0), (12, 0), (12, 1), (13, 0)):
+        gpu = make_gpu(*capability)
+        set_packages(package, gpus=(gpu,))
+        (finding,) = look_at_tensorrt()
+        try:
+            flavour.check_gpu(gpu.name, gpu.target)
+        except EnvironmentLacksError:
+            assert finding.level == "note"
+        else:
+            assert finding.level == "ok"
 
 
 def test_a_tensorrt_that_does_not_load(set_packages: Any, monkeypatch: pytest.MonkeyPatch) -> None:

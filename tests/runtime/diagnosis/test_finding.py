@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from glandseg.runtime.diagnosis.finding import hide_home, note, ok, problem
+from glandseg.runtime.errors import shorten
 
 
 @pytest.fixture(autouse=True)
@@ -32,3 +33,9 @@ def test_a_home_that_is_no_ones_stays(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_lines_are_joined() -> None:
     assert ok("x", "first\n  second").text == "first second"
+
+
+def test_the_machines_name_and_what_a_terminal_would_obey_are_left_out() -> None:
+    error = "CUDA failure 35 ; GPU=0 ; hostname=ward7-pc ; file=a.cc\x1b[2J"
+    assert note("CUDA", error).text == "CUDA failure 35 ; GPU=0 ; file=a.cc [2J"
+    assert "ward7-pc" not in shorten(RuntimeError(error))

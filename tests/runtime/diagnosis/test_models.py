@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from glandseg.runtime.diagnosis.models import look_at_models
-from glandseg.runtime.model_file import hash_file
+from glandseg.runtime.model_file import BUNDLED, hash_file
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def bundled(tmp_path: Path) -> Path:
 
 def write_model(path: Path) -> Path:
     path.parent.mkdir(parents=True)
-    path.write_bytes(path.name.encode())
+    path.write_bytes(b"\x12" + bytes([len(path.name)]) + path.name.encode())  # as a protobuf message
     record = {"files": {path.name: {"sha256": hash_file(path)}}}
     path.with_suffix(".json").write_text(json.dumps(record), encoding="utf-8")
     return path
@@ -45,6 +45,17 @@ def test_damage_is_told(bundled: Path, tmp_path: Path) -> None:
     assert "damaged or was replaced" in findings[1].text
     bundled.write_bytes(b"damaged")
     assert look_at_models(bundled, tmp_path / "none")[0].level == "problem"
+
+
+def test_a_model_in_several_files_is_told(bundled: Path, tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    path = write_model(tmp_path / "models" / "a" / "a.onnx")
+    model = onnx.load(BUNDLED)
+    onnx.save(model, path, save_as_external_data=True, location="a.data", size_threshold=100)
+    path.with_suffix(".json").unlink()
+    findings = look_at_models(bundled, tmp_path / "models")
+    assert [one.level for one in findings] == ["ok", "note"]
+    assert "a.onnx: its weights lie outside this file" in findings[1].text
 
 
 def test_a_bundled_model_without_record_is_not_whole(bundled: Path, tmp_path: Path) -> None:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from glandseg.runtime.engine import build
 from glandseg.runtime.engine.build import BuildSettings, build_engine
 from glandseg.runtime.engine.flavour import FULL, Flavour
+from glandseg.runtime.engine.inspector import LayerCount
 from glandseg.runtime.errors import BadInputError, GlandsegError
 from glandseg.runtime.model_file import BUNDLED
 
@@ -94,3 +98,41 @@ def test_rtx_times_nothing(rtx: Flavour, write_network: WriteNetwork, tmp_path: 
     path, timings = write_network(tmp_path / "small.onnx"), tmp_path / "timings"
     build_engine(path, BuildSettings(batch=1, timings=timings), rtx, ignore)
     assert not timings.exists()
+
+
+def test_rtx_takes_one_shape_that_is_fixed_in_the_network(
+    rtx: Flavour, write_network: WriteNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shapes = []
+    run = build._run_builder
+
+    def look(parsed: Any, *arguments: Any) -> bytes:
+        shapes.append(tuple(parsed.network.get_input(0).shape))
+        return run(parsed, *arguments)
+
+    monkeypatch.setattr(build, "_run_builder", look)
+    build_engine(write_network(tmp_path / "small.onnx"), BuildSettings(batch=3), rtx, ignore)
+    assert shapes == [(3, 320, 320, 3)]
+
+
+def test_the_full_tensorrt_takes_one_shape_by_its_profile() -> None:
+    calls: list[Any] = []
+    profile = SimpleNamespace(set_shape=lambda *asked: calls.append(asked))
+    parsed: Any = SimpleNamespace(
+        flavour=Flavour(module=None, package=FULL, version="11.4"),
+        network=SimpleNamespace(get_input=lambda i: SimpleNamespace(name="windows")),
+        builder=SimpleNamespace(create_optimization_profile=lambda: profile),
+    )
+    build._fix_shape(parsed, SimpleNamespace(add_optimization_profile=calls.append), (3, 320, 320, 3))
+    assert calls == [("windows", *[(3, 320, 320, 3)] * 3), profile]
+
+
+def test_what_the_inspector_counts_warns_and_refuses_nothing(
+    rtx: Flavour, write_network: WriteNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = LayerCount(layers={"CONVOLUTION": {"float32": 9}}, measured_on="engine")
+    monkeypatch.setattr(build, "count_engine", lambda plan, flavour, log: counted)
+    path = write_network(tmp_path / "small.onnx", "float16")
+    built = build_engine(path, BuildSettings(batch=1, precision="float16"), rtx, ignore)
+    assert built.count is counted
+    assert built.doubt.startswith("warning: 0% of the layers of its engine are counted in float16, below 25%")

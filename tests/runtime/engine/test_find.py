@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from glandseg.runtime.engine import find, order
+from glandseg.runtime.engine import kept, order
 from glandseg.runtime.engine.find import EngineFile, find_engine
+from glandseg.runtime.engine.fingerprint import StaleEngineError
 from glandseg.runtime.engine.flavour import RTX, Flavour
 from glandseg.runtime.engine.machine import Machine, read_machine
 from glandseg.runtime.engine.places import find_cache
@@ -54,7 +57,7 @@ def find_one(rtx: Flavour, tmp_path: Path, said: list[str]) -> Find:
 
 def set_machine(monkeypatch: pytest.MonkeyPatch, **facts: str) -> None:
     here = Machine(system=read_machine().system, **facts)
-    for module in (find, order):
+    for module in (kept, order):
         monkeypatch.setattr(module, "read_machine", lambda: here)
 
 
@@ -160,14 +163,12 @@ def test_a_renamed_plan_is_built_again(
     assert "other.fp16.engine: onnx_sha256: built with" in said[2]
 
 
-def test_a_plan_without_sidecar_is_refused_unless_trusted(model: Path, find_one: Find) -> None:
+def test_a_plan_without_sidecar_is_refused(model: Path, find_one: Find) -> None:
     plan = find_one(model).path
     find_sidecar(plan).unlink()
     content = plan.read_bytes()
     with pytest.raises(BadInputError, match=r"nothing tells what it holds.* Remove small\.fp16\.engine"):
         find_one(model)
-    trusted = find_one(model, trust=True)
-    assert not trusted.built and trusted.path == plan and trusted.facts.layers == {}
     assert plan.read_bytes() == content and not find_sidecar(plan).exists()
 
 
@@ -175,7 +176,9 @@ def test_a_plan_without_sidecar_is_refused_unless_trusted(model: Path, find_one:
 def test_a_foreign_sidecar_is_refused(model: Path, find_one: Find, content: str) -> None:
     plan = find_one(model).path
     find_sidecar(plan).write_text(content)
-    with pytest.raises(BadInputError, match=r"small\.fp16\.engine\.json: .* or say that you trust it"):
+    with pytest.raises(
+        BadInputError, match=r"small\.fp16\.engine\.json: .* Remove small.fp16.engine to have it"
+    ):
         find_one(model)
 
 
@@ -201,7 +204,7 @@ def test_a_plan_alone_is_opened_if_it_fits(model: Path, find_one: Find, tmp_path
         find_one(alone)
     find_sidecar(alone).unlink()
     with pytest.raises(BadInputError, match=r"nothing tells what it holds.* Put alone\.onnx beside it"):
-        find_one(alone, trust=True)
+        find_one(alone)
     with pytest.raises(BadInputError, match=r"absent\.engine: no such plan"):
         find_one(tmp_path / "absent.engine")
 
@@ -245,7 +248,7 @@ def test_an_rtx_plan_must_serve_the_gpu(
     assert not find_one(model).built
     set_machine(monkeypatch, gpu="RTX 4090", compute_capability="8.9", driver="590.2", cuda="13.1")
     engine = find_one(model)
-    assert engine.built and engine.facts.targets == () and engine.facts.gpu == "RTX 4090"
+    assert engine.built and engine.facts.targets == ("sm89",) and engine.facts.gpu == "RTX 4090"
     assert "targets: built for sm86, here sm89." in said[2]
 
 
@@ -267,3 +270,65 @@ def test_a_damaged_model_is_refused(model: Path, find_one: Find) -> None:
 def test_the_cache_is_the_users() -> None:
     assert Path.home() in find_cache().parents
     assert "glandseg" in find_cache().parts
+
+
+def test_where_nothing_may_be_built_a_stale_plan_is_told_and_left(model: Path, find_one: Find) -> None:
+    plan = find_one(model).path
+    edit_sidecar(plan, version="1.0.0.21")
+    before = plan.read_bytes(), find_sidecar(plan).read_bytes()
+    for given in (plan, model):
+        with pytest.raises(StaleEngineError, match=r"small\.fp16\.engine: version: built with 1\.0\.0\.21"):
+            find_one(given, rebuild=False)
+    assert (plan.read_bytes(), find_sidecar(plan).read_bytes()) == before
+    plan.unlink()
+    with pytest.raises(StaleEngineError, match=r"small\.fp16\.engine: no such plan"):
+        find_one(model, rebuild=False)
+    assert not plan.exists()
+
+
+def test_an_engine_of_a_halved_batch_does_not_replace_the_good_one(
+    model: Path, find_one: Find, tmp_path: Path
+) -> None:
+    good = find_one(model, batch=2)
+    halved = find_one(model, batch=1, aside=True)
+    assert (halved.facts.batch, halved.path.parent) == (1, tmp_path / "cache")
+    assert not find_one(model, batch=1, aside=True).built
+    again = find_one(model, batch=None)
+    assert (again.path, again.facts, again.built) == (good.path, good.facts, False)
+
+
+def test_of_two_tensorrts_the_one_that_built_the_plan_is_taken(
+    model: Path, find_one: Find, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = find_one(model, targets=["sm86"]).path
+    full = SimpleNamespace(
+        __version__="11.4.0", NetworkDefinitionCreationFlag=SimpleNamespace(STRONGLY_TYPED=1)
+    )
+    monkeypatch.setitem(sys.modules, "tensorrt", full)
+    for given in (model, plan):
+        engine = find_one(given, package=None)
+        assert (engine.built, engine.path, engine.facts.targets) == (False, plan, ("sm86",))
+
+
+def test_a_graph_of_something_else_is_refused_before_it_is_built(
+    model: Path, find_one: Find, write_network: WriteNetwork
+) -> None:
+    onnx = pytest.importorskip("onnx")
+    half = model.with_name("small.fp16.onnx")
+    changed = onnx.load(half)
+    for node in changed.graph.node:
+        node.output[:] = ["output" if name == "probabilities" else name for name in node.output]
+    changed.graph.output[0].name = "output"
+    half.write_bytes(changed.SerializeToString())
+    with pytest.raises(
+        BadInputError, match=r"small\.fp16\.onnx: .* answers with 'output', not 'probabilities'"
+    ):
+        find_one(model)
+
+
+def test_weights_in_another_file_are_refused(model: Path, find_one: Find) -> None:
+    onnx = pytest.importorskip("onnx")
+    half = model.with_name("small.fp16.onnx")
+    onnx.save(onnx.load(half), half, save_as_external_data=True, location="w.bin", size_threshold=0)
+    with pytest.raises(BadInputError, match=r"small\.fp16\.onnx: its weights lie outside this file"):
+        find_one(model)

@@ -68,14 +68,24 @@ def test_unknown_gpus_are_refused_with_those_known(rtx: Flavour) -> None:
         rtx.check_targets(("sm86", "sm90", "8.9"))
 
 
-def test_turing_is_built_for_where_it_is(rtx: Flavour) -> None:
+def test_the_local_gpu_is_built_for(rtx: Flavour) -> None:
     assert rtx.choose_targets("sm75") == ("sm75",)
-    assert rtx.choose_targets("sm89") == rtx.choose_targets(None) == ()
+    assert rtx.choose_targets("sm89") == ("sm89",)
+    assert rtx.choose_targets("sm130") == rtx.choose_targets(None) == ()
 
 
 def test_a_gpu_that_is_no_rtx_card_is_refused(rtx: Flavour) -> None:
     for fit in ("sm75", "sm89", "sm121", "sm130", None):
         rtx.check_gpu("a card", fit)
-    for unfit in ("sm70", "sm90"):
+    for unfit in ("sm70", "sm80", "sm90"):
         with pytest.raises(EnvironmentLacksError, match=rf"does not run on NVIDIA H100 \({unfit}\)"):
             rtx.check_gpu("NVIDIA H100", unfit)
+
+
+def test_the_full_tensorrt_is_refused_on_gpus_before_turing(install: Install) -> None:
+    install("tensorrt", "11.4.0")
+    full = find_flavour()
+    for fit in ("sm75", "sm80", "sm90", "sm130", None):
+        full.check_gpu("a card", fit)
+    with pytest.raises(EnvironmentLacksError, match=r"does not run on Tesla V100 \(sm70\).*--device cuda"):
+        full.check_gpu("Tesla V100", "sm70")

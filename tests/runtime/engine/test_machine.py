@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 from glandseg.runtime.engine import machine
-from glandseg.runtime.engine.machine import Machine, read_machine
+from glandseg.runtime.engine.machine import Machine, read_cudnn_version, read_machine
 
 
 class Driver:
     """Answers as the driver of an RTX 4090 does."""
 
     failing = ""
+    ordinal = 0
 
     def __getattr__(self, name: str) -> Any:
         def call(*arguments: Any) -> int:
@@ -25,8 +26,12 @@ class Driver:
                 arguments[0]._obj.value = 13010
             elif name == "cuDeviceGetAttribute":
                 arguments[0]._obj.value = {75: 8, 76: 9}[arguments[1]]
+            elif name == "cuDeviceGet":
+                self.ordinal = arguments[1]
             elif name == "cuDeviceGetName":
-                arguments[0].value = b"NVIDIA GeForce RTX 4090"
+                arguments[0].value = (b"NVIDIA GeForce RTX 4090", b"NVIDIA T4")[self.ordinal]
+            elif name == "cudnnGetVersion":
+                return 91002
             elif name == "nvmlSystemGetDriverVersion":
                 arguments[0].value = b"580.95.05"
             return 0
@@ -64,3 +69,17 @@ def test_no_driver_leaves_all_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "_DRIVER", "no-such-library.so")
     monkeypatch.setattr(machine, "_MANAGEMENT", "no-such-library.so")
     assert read_machine() == Machine(system=f"{platform.system()} {platform.machine()}")
+
+
+def test_the_gpu_that_is_asked_for_is_told(driver: Driver) -> None:
+    assert read_machine(1).gpu == "NVIDIA T4"
+
+
+def test_the_version_of_cudnn_is_told(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read_cudnn_version() == "9.10.2"
+
+    def fail(name: str) -> Any:
+        raise OSError(name)
+
+    monkeypatch.setattr(ctypes, "CDLL", fail)
+    assert read_cudnn_version() == "none"

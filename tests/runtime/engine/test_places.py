@@ -68,5 +68,5 @@ def test_a_missing_file_is_refused_with_its_cure(
 
 
 def test_another_precision_is_refused(folder: Path) -> None:
-    with pytest.raises(BadInputError, match="--precision: one of auto, .* Received: fp16"):
+    with pytest.raises(BadInputError, match="precision of an engine: one of auto, .* Received: fp16"):
         choose_onnx(folder / FLOAT, "fp16", silent)

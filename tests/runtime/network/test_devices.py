@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,7 @@ def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def with_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(devices, "read_machine", lambda: GPU)
+    monkeypatch.setattr(devices, "read_machine", lambda ordinal=0: GPU)
 
 
 def fail(error: Exception) -> Callable[..., Any]:
@@ -107,7 +108,7 @@ def test_the_best_that_works_is_taken(red_model: Path, monkeypatch: pytest.Monke
         assert backend.name == "red on a GPU"
     assert taken[0][:3] == (red_model, 0, 4)
     open_backend(red_model, device="trt:2")
-    assert taken[1][:3] == (red_model, 2, 8)
+    assert taken[1][:3] == (red_model, 2, None)
 
 
 def test_a_device_asked_for_is_not_replaced(red_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,3 +147,79 @@ def test_a_gpu_that_computes_something_else_is_refused(
     monkeypatch.setattr(devices, "Session", lambda *args, **kwargs: right)
     assert open_backend(red_model, device="cuda") is right
     assert not right.closed
+
+
+class OddError(Exception):
+    """As ONNX Runtime's, TensorRT's and PyCUDA's own, which share no base but Exception."""
+
+
+@pytest.mark.usefixtures("with_gpu")
+@pytest.mark.parametrize(
+    "error", [OddError("no kernel image"), RuntimeError("no kernel image"), OSError("no kernel image")]
+)
+def test_whatever_a_gpu_raises_it_is_left_out(
+    error: Exception, red_model: Path, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for opener in ("open_on_tensorrt", "open_on_cuda"):
+        monkeypatch.setattr(devices, opener, fail(error))
+    with open_backend(red_model, say=said.append) as backend:
+        assert backend.name.endswith(", CPU")
+    assert said == [
+        f"{kind} is not used: {type(error).__name__}: no kernel image" for kind in ("trt", "cuda")
+    ]
+    with pytest.raises(EnvironmentLacksError, match=r"no kernel image \| .*no kernel image"):
+        open_backend(red_model, require_gpu=True)
+    for device in ("trt", "cuda", "cuda:1"):
+        with pytest.raises(
+            EnvironmentLacksError, match=r"--device (trt|cuda): the GPU cannot be used .*no kernel"
+        ):
+            open_backend(red_model, device=device)
+
+
+def test_the_facts_are_those_of_the_gpu_that_runs(red_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[dict[str, str]] = []
+    monkeypatch.setattr(devices, "read_machine", lambda ordinal=0: replace(GPU, gpu=f"GPU {ordinal}"))
+    monkeypatch.setattr(devices, "Session", lambda *args, **kwargs: RedBackend())
+    monkeypatch.setattr(devices, "pass_first_use", lambda backend, path, facts, **options: kept.append(facts))
+    open_backend(red_model, device="cuda:2")
+    assert kept[0]["gpu"] == "GPU 2"
+
+
+@pytest.fixture
+def engines(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What engines were asked for; the GPU takes at most 2 windows at once."""
+    asked: list[dict[str, Any]] = []
+
+    def find_engine(path: Path, **options: Any) -> SimpleNamespace:
+        asked.append(options)
+        return SimpleNamespace(facts=SimpleNamespace(batch=options["batch"] or 8))
+
+    def open_engine(driver: Any, find: Any, *, batch: int | None, **options: Any) -> RedBackend:
+        while (batch := find(batch).facts.batch) > 2:
+            batch //= 2
+        return RedBackend()
+
+    monkeypatch.setattr("glandseg.runtime.cuda.driver.load_driver", lambda: None)
+    monkeypatch.setattr("glandseg.runtime.cuda.driver.check_first_kind", lambda driver, ordinal: None)
+    monkeypatch.setattr("glandseg.runtime.cuda.engine_backend.EngineBackend", open_engine)
+    monkeypatch.setattr("glandseg.runtime.engine.find.find_engine", find_engine)
+    return asked
+
+
+def test_engines_of_halved_batches_are_kept_aside(red_model: Path, engines: list[dict[str, Any]]) -> None:
+    open_backend(red_model, device="trt")
+    assert [(one["batch"], one["aside"]) for one in engines] == [(None, False), (4, True), (2, True)]
+
+
+@pytest.mark.parametrize("batch", [8, 2])
+def test_a_batch_that_was_asked_for_is_not_the_default(
+    red_model: Path, engines: list[dict[str, Any]], batch: int
+) -> None:
+    open_backend(red_model, device="trt", batch=batch)
+    assert (engines[0]["batch"], engines[0]["aside"], engines[0]["rebuild"]) == (batch, False, True)
+
+
+def test_an_engine_that_is_judged_is_never_built(red_model: Path, engines: list[dict[str, Any]]) -> None:
+    with pytest.raises(EnvironmentLacksError, match="not enough memory"):
+        devices.open_engine_only(red_model)
+    assert [one["rebuild"] for one in engines] == [False]

@@ -19,6 +19,7 @@ from glandseg.runtime.network.session import Session, count_cpus, import_onnxrun
 from glandseg.runtime.synthetic import draw_tile
 
 Pixels = NDArray[np.uint8]
+SHRINK = "memory.enable_memory_arena_shrinkage"
 
 
 @pytest.fixture
@@ -118,6 +119,8 @@ def test_what_cannot_be_asked(red_model: Path, tmp_path: Path, write_model: Call
         Session(red_model, device="tpu")
     with pytest.raises(BadInputError, match=r"--threads: 0 or more\. Received: -1"):
         Session(red_model, threads=-1)
+    with pytest.raises(BadInputError, match=r"--threads: at most 1024; 0 takes all CPUs\. Received: 1000000"):
+        Session(red_model, threads=1_000_000)
     with pytest.raises(BadInputError, match=r"--batch: at least 1\. Received: 0"):
         Session(red_model, batch=0)
     with pytest.raises(BadInputError, match="--device: ONNX Runtime runs on auto, cpu, cuda.*: trt"):
@@ -159,7 +162,7 @@ def test_either_wheel_will_do(wheel: str, monkeypatch: pytest.MonkeyPatch) -> No
     [
         ("BFCArena: Failed to allocate memory for requested buffer of size 99", EnvironmentLacksError),
         ("CUDA failure 2: out of memory", EnvironmentLacksError),
-        ("shapes differ", RuntimeError),
+        ("shapes differ", BadInputError),
     ],
 )
 def test_too_large_a_batch_is_told(
@@ -171,9 +174,24 @@ def test_too_large_a_batch_is_told(
 
     with Session(red_model, device="cpu") as session:
         monkeypatch.setattr(session._network, "_session", Full())
-        with pytest.raises(kind, match=says if kind is RuntimeError else "5 windows at once.*--batch"):
+        with pytest.raises(kind, match=says if kind is BadInputError else "5 windows in one batch.*--batch"):
             session.infer(windows)
 
 
 def test_at_least_one_cpu_is_counted() -> None:
     assert count_cpus() >= 1
+
+
+def test_the_trial_at_opening_keeps_no_memory() -> None:
+    trial: list[tuple[int, Any]] = []
+    real = onnxruntime.InferenceSession.run
+
+    def run(self: Any, names: Any, feed: Any, options: Any = None) -> Any:
+        trial.append((len(feed["windows"]), options.get_run_config_entry(SHRINK) if options else None))
+        return real(self, names, feed, options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(onnxruntime.InferenceSession, "run", run)
+        session = Session(BUNDLED, device="cpu", batch=1)
+        session.infer(np.zeros((1, 320, 320, 3), np.uint8))
+    assert trial == [(1, "cpu:0"), (1, None)]

@@ -12,9 +12,13 @@ import pytest
 from numpy.typing import NDArray
 
 from glandseg.runtime.card import ModelCard
+from glandseg.runtime.engine.fingerprint import Fingerprint, StaleEngineError
+from glandseg.runtime.engine.machine import Machine
+from glandseg.runtime.engine.sidecar import read_sidecar, write_sidecar
 from glandseg.runtime.errors import BadInputError, EnvironmentLacksError
 from glandseg.runtime.model_file import BUNDLED, hash_file
-from glandseg.runtime.network import verification
+from glandseg.runtime.network import devices, engine_check, verification
+from glandseg.runtime.network.session import Session
 from glandseg.runtime.network.verification import (
     FAILED,
     FINE,
@@ -118,7 +122,7 @@ def test_truncated_file_with_a_record_of_its_own(model: Path) -> None:
     record(model.parent)
     first, second = verify(model)
     assert (first.state, second.state) == (FAILED, UNCHECKED)
-    assert "ONNX Runtime cannot load it" in first.text and second.text == "red.onnx is not fine"
+    assert "it ends too early" in first.text and second.text == "red.onnx is not fine"
 
 
 @pytest.mark.parametrize("content", [b"", b"not a model", os.urandom(3000)])
@@ -176,6 +180,80 @@ def test_engine_that_cannot_run_here(model: Path, monkeypatch: pytest.MonkeyPatc
     model.with_name("red.fp16.engine").write_bytes(b"plan")
     last = verify(model)[-1]
     assert str(last) == "red.fp16.engine: not checked here: no GPU here."
+
+
+@pytest.fixture
+def engine(model: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An engine of the float16 file with its sidecar; it runs as that file does."""
+    half = model.with_name("red.fp16.onnx")
+    plan = half.with_suffix(".engine")
+    plan.write_bytes(b"plan")
+    facts = Fingerprint(
+        onnx_sha256=hash_file(half),
+        weights_sha256="ab",
+        package="tensorrt",
+        version="11.4.0",
+        system="",
+        gpu="",
+        compute_capability="",
+        driver="",
+        cuda="",
+        profile=(8, 320, 320, 3),
+        precision="float16",
+        card={},
+    )
+    write_sidecar(plan, facts)
+    monkeypatch.setattr(devices, "open_engine_only", lambda path: Session(half, device="cpu"))
+    return plan
+
+
+def test_engine_that_is_whole(model: Path, engine: Path) -> None:
+    last = verify(model)[-1]
+    assert str(last).startswith("red.fp16.engine: float16, whole, within 0.0000 of red.onnx")
+
+
+def test_engine_of_another_export(model: Path, engine: Path) -> None:
+    change(model.with_name("red.fp16.onnx"), lambda changed: setattr(changed, "producer_name", "another"))
+    last = verify(model)[-1]
+    assert last.state == FAILED
+    assert str(last).startswith("red.fp16.engine: FAILED: stale, onnx_sha256: built with")
+    assert last.text.endswith("`glandseg infer --device trt` builds it again.")
+    assert engine.read_bytes() == b"plan"
+
+
+def test_engine_that_is_damaged(model: Path, engine: Path) -> None:
+    engine.write_bytes(b"plam")
+    last = verify(model)[-1]
+    assert last.state == FAILED and "damaged, cut short or replaced" in last.text
+
+
+def test_engine_without_a_sidecar(model: Path, engine: Path) -> None:
+    engine.with_name("red.fp16.engine.json").unlink()
+    last = verify(model)[-1]
+    assert last.state == FAILED and "nothing tells what it holds" in last.text
+
+
+def test_engine_that_is_stale_on_this_machine(
+    model: Path, engine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> None:
+        raise StaleEngineError(f"{path}: driver: built with 570.1, here 580.1.")
+
+    monkeypatch.setattr(devices, "open_engine_only", refuse)
+    last = verify(model)[-1]
+    assert str(last).startswith(
+        "red.fp16.engine: FAILED: stale, driver: built with 570.1, here 580.1. `glandseg"
+    )
+
+
+def test_engine_for_other_gpus_is_not_called_stale(
+    model: Path, engine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_sidecar(engine, replace(read_sidecar(engine), targets=("sm86", "sm89")))
+    here = Machine(system="", gpu="RTX 5090", compute_capability="12.0")
+    monkeypatch.setattr(engine_check, "read_machine", lambda: here)
+    last = verify(model)[-1]
+    assert str(last) == "red.fp16.engine: not checked here: was built for sm86, sm89, here is sm120."
 
 
 def test_any_of_a_model_s_files_leads_to_the_float32_one(model: Path) -> None:

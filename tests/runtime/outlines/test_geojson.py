@@ -18,10 +18,11 @@ from shapely import Polygon, box
 from shapely.geometry import shape
 
 from glandseg import RESEARCH_USE
-from glandseg.runtime.outlines.geojson import write_geojson
+from glandseg.runtime.outlines.geojson import MAX_ANNOTATIONS, warn_of_size, write_geojson
 from glandseg.runtime.outlines.gland_spool import Gland, Glands
 from glandseg.runtime.outlines.glands import draw_gland
-from glandseg.runtime.outlines.measurements import Measurements, measure_gland, write_csv
+from glandseg.runtime.outlines.measurements import Measurements, measure_gland
+from glandseg.runtime.outlines.table import write_csv
 from glandseg.runtime.segmentation.tile_map import TileMap
 
 Trace = Callable[..., Glands]
@@ -93,6 +94,7 @@ def test_every_polygon_of_noise_is_valid_on_the_grid(tmp_path: Path, trace: Trac
     ("polygon", "kind"),
     [
         (Polygon([(0, 0), (10, 10), (10, 0), (0, 10)]), "MultiPolygon"),  # crosses itself
+        (Polygon([(0, 0), (10, 10), (10, 0), (0, 12), (-5, 12), (0, 12)]), "MultiPolygon"),  # and has a spike
         (Polygon([(0, 0), (9, 0), (9, 9), (4, 0.001), (0, 9)]), "MultiPolygon"),  # pinched by the snap
         (Polygon([(0, 0), (9, 0), (9, 9), (9, 0), (20, 0), (20, -5), (0, -5)]), "Polygon"),  # a spike
         (Polygon(box(0, 0, 9, 9).exterior, [[(0.001, 3), (4, 3), (4, 6)]]), "Polygon"),  # hole meets shell
@@ -132,6 +134,34 @@ def test_many_glands_become_detections(tmp_path: Path) -> None:
     ] == ["annotation", "annotation", "detection", "detection"]
 
 
+def test_many_outlines_are_coarser_and_keep_their_ids_and_measurements(tmp_path: Path) -> None:
+    turn = np.linspace(0, 2 * np.pi, 300, endpoint=False)
+    disk = Polygon(np.column_stack([20 * np.cos(turn), 20 * np.sin(turn)]) + 40)
+    (fine,), (coarse,) = (
+        write(tmp_path / "a.geojson", wrap(disk), max_annotations=limit)["features"] for limit in (1, 0)
+    )
+    assert fine["id"] == coarse["id"]
+    assert fine["properties"]["measurements"] == coarse["properties"]["measurements"]
+    outlines = [shape(feature["geometry"]) for feature in (fine, coarse)]
+    assert shapely.hausdorff_distance(outlines[0].boundary, outlines[1].boundary) <= 2 * 0.26
+    assert shapely.get_num_coordinates(outlines[1]) < shapely.get_num_coordinates(outlines[0]) / 5
+    assert outlines[1].area == pytest.approx(outlines[0].area, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "heap"), [(100_000_001, "2 GiB"), (271_000_000, "4 GiB"), (415_000_000, "6 GiB")]
+)
+def test_the_memory_that_qupath_needs_is_told(size_bytes: int, heap: str) -> None:
+    (told,) = warn_of_size(MAX_ANNOTATIONS, size_bytes)
+    assert f"QuPath needs {heap}" in told
+
+
+def test_coarse_outlines_are_told() -> None:
+    assert warn_of_size(MAX_ANNOTATIONS, 100_000_000) == []
+    (told,) = warn_of_size(MAX_ANNOTATIONS + 1, 100_000_000)
+    assert "detections in QuPath and simplified by 0.25 px" in told
+
+
 @pytest.mark.parametrize("squares", [[], [box(0, 0, 5, 5)]])
 def test_other_features_follow_the_glands(tmp_path: Path, squares: list[Polygon]) -> None:
     others = [{"type": "Feature", "id": str(index), "geometry": None} for index in range(2)]
@@ -160,13 +190,13 @@ def test_not_a_number_is_never_written(tmp_path: Path) -> None:
     write_geojson(
         tmp_path / "a.geojson",
         [gland],
-        [replace(measure(gland), solidity=math.nan)],
+        [replace(measure(gland), filled_solidity=math.nan)],
         l0_per_px=2.0,
         metadata={},
     )
     text = (tmp_path / "a.geojson").read_text(encoding="utf-8")
     assert "NaN" not in text
-    assert "Solidity" not in text
+    assert "solidity" not in text
 
 
 def test_outlines_mask_and_table_agree(tmp_path: Path, trace: Trace) -> None:
@@ -175,11 +205,11 @@ def test_outlines_mask_and_table_agree(tmp_path: Path, trace: Trace) -> None:
     glands = trace(waves, um_per_px=0.5, min_gland_um2=20, min_lumen_um2=5)
     features = write(tmp_path / "a.geojson", glands)["features"]
     rows = [measure(gland) for gland in glands]
-    with write_csv(tmp_path / "a.csv") as write_row:
+    with write_csv(tmp_path / "a.csv", "a") as write_row:
         for row in rows:
             write_row(row)
     lines = (tmp_path / "a.csv").read_text(encoding="utf-8").splitlines()[1:]
-    assert [line.split(",")[0] for line in lines] == [feature["id"] for feature in features]
+    assert [line.split(",")[1] for line in lines] == [feature["id"] for feature in features]
     with TileMap(tmp_path / "mask", 200, 200) as mask:
         for gland in glands:
             draw_gland(gland, mask)

@@ -19,7 +19,8 @@ from shapely import Polygon
 from glandseg.runtime.errors import BadInputError
 from glandseg.runtime.outlines import outline, raster, regions
 from glandseg.runtime.outlines.gland_spool import Gland, Glands
-from glandseg.runtime.outlines.glands import GlandTracer, draw_gland, simplify_outline
+from glandseg.runtime.outlines.glands import GlandTracer, draw_gland
+from glandseg.runtime.outlines.outline_edits import simplify_outline
 from glandseg.runtime.segmentation.tile_map import TileMap
 
 Grey = NDArray[np.uint8]
@@ -289,7 +290,8 @@ MEASURE = """
 import resource, sys
 import numpy as np
 from pathlib import Path
-from glandseg.runtime.outlines.glands import GlandTracer, draw_gland, simplify_outline
+from glandseg.runtime.outlines.glands import GlandTracer, draw_gland
+from glandseg.runtime.outlines.outline_edits import simplify_outline
 from glandseg.runtime.outlines.mask_tiff import write_mask
 from glandseg.runtime.segmentation.tile_map import TileMap
 

@@ -1,12 +1,10 @@
-"""Measurements against shapes whose values are known, and the table that holds them."""
+"""Measurements against shapes whose values are known."""
 
 from __future__ import annotations
 
-import csv
 import math
 import uuid
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,18 +12,12 @@ from shapely import Polygon, affinity, box
 
 from glandseg.runtime.errors import BadInputError
 from glandseg.runtime.outlines.gland_spool import Gland
-from glandseg.runtime.outlines.measurements import Measurements, identify_gland, measure_gland, write_csv
+from glandseg.runtime.outlines.measurements import QUANTITIES, Measurements, identify_gland, measure_gland
 
 
 def measure(polygon: Polygon, um_per_px: float = 0.5, l0_per_px: float = 2.0) -> Measurements:
     gland = Gland(number=3, polygon_px=polygon, mean_probability=0.9, lumen_fraction=0.25)
     return measure_gland(gland, um_per_px=um_per_px, l0_per_px=l0_per_px, slide_hash="s", model_hash="m")
-
-
-def write(path: Path, rows: list[Measurements]) -> None:
-    with write_csv(path) as write_row:
-        for row in rows:
-            write_row(row)
 
 
 def draw_ellipse(a: float, b: float, angle: float = 0.0) -> Polygon:
@@ -37,9 +29,9 @@ def draw_ellipse(a: float, b: float, angle: float = 0.0) -> Polygon:
 def test_circle() -> None:
     circle = measure(draw_ellipse(40, 40))
     assert circle.eccentricity == pytest.approx(0, abs=1e-3)
-    assert circle.solidity == pytest.approx(1)
+    assert circle.filled_solidity == pytest.approx(1)
     assert circle.equivalent_diameter_um == pytest.approx(40, rel=1e-4)
-    assert circle.perimeter_um == pytest.approx(40 * math.pi, rel=1e-4)
+    assert circle.outer_perimeter_um == pytest.approx(40 * math.pi, rel=1e-4)
     assert circle.area_um2 == pytest.approx(400 * math.pi, rel=1e-4)
     assert circle.area_px_l0 == pytest.approx(6400 * math.pi, rel=1e-4)
 
@@ -56,8 +48,8 @@ def test_ellipse(angle: float) -> None:
 def test_square(reverse: bool) -> None:
     square = box(10, 20, 30, 40).reverse() if reverse else box(10, 20, 30, 40)
     measured = measure(square)
-    assert (measured.eccentricity, measured.solidity) == pytest.approx((0, 1), abs=1e-6)
-    assert (measured.area_um2, measured.perimeter_um) == pytest.approx((100, 40))
+    assert (measured.eccentricity, measured.filled_solidity) == pytest.approx((0, 1), abs=1e-6)
+    assert (measured.area_um2, measured.outer_perimeter_um) == pytest.approx((100, 40))
 
 
 def test_rectangle_has_the_moments_of_a_rectangle() -> None:
@@ -68,46 +60,50 @@ def test_hole_lessens_the_area_only() -> None:
     ring = Polygon(box(0, 0, 20, 20).exterior, [box(5, 5, 15, 15).exterior])
     measured = measure(ring)
     assert measured.area_um2 == pytest.approx(75)
-    assert (measured.perimeter_um, measured.solidity) == pytest.approx((40, 1))
+    assert (measured.outer_perimeter_um, measured.filled_solidity) == pytest.approx((40, 1))
 
 
 def test_notch_lessens_solidity() -> None:
     notched = Polygon([(0, 0), (5, 0), (5, 10), (15, 10), (15, 0), (20, 0), (20, 20), (0, 20)])
-    assert measure(notched).solidity == pytest.approx(0.75)
+    assert measure(notched).filled_solidity == pytest.approx(0.75)
 
 
-def test_id_is_a_uuid_of_slide_model_and_number() -> None:
-    ids = {identify_gland(slide, model, n) for slide in "ab" for model in "cd" for n in (1, 2)}
-    assert len(ids) == 8
+def test_id_is_a_uuid_of_slide_model_and_outline() -> None:
+    outlines = [box(0, 0, 9, 9), box(0, 0, 9, 9.0001)]
+    ids = {
+        identify_gland(slide, model, outline, scale)
+        for slide in "ab"
+        for model in "cd"
+        for outline in outlines
+        for scale in (1.0, 2.0)
+    }
+    assert len(ids) == 16
     assert all(uuid.UUID(one).version == 5 for one in ids)
-    assert measure(box(0, 0, 9, 9)).id == identify_gland("s", "m", 3)
+    assert measure(outlines[0]).id == identify_gland("s", "m", outlines[0], 2.0)
 
 
-def test_table_holds_units_and_the_same_bytes_twice(tmp_path: Path) -> None:
-    rows = [measure(draw_ellipse(40, 30)), measure(box(0, 0, 9, 9))]
-    write(tmp_path / "a.csv", rows)
-    write(tmp_path / "b.csv", rows)
-    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
-    first, second = csv.DictReader((tmp_path / "a.csv").read_text(encoding="utf-8").splitlines())
-    assert float(first["area_um2"]) == pytest.approx(rows[0].area_um2, abs=0.005)
-    assert second["id"] == rows[1].id
-    assert b"\r" not in (tmp_path / "a.csv").read_bytes()
+def test_id_does_not_follow_the_number() -> None:
+    gland = Gland(number=3, polygon_px=box(0, 0, 9, 9), mean_probability=0.9, lumen_fraction=0.25)
+    first, second = (
+        measure_gland(item, um_per_px=0.5, l0_per_px=2.0, slide_hash="s", model_hash="m")
+        for item in (gland, replace(gland, number=4))
+    )
+    assert first.id == second.id
 
 
-def test_table_without_glands_is_its_header(tmp_path: Path) -> None:
-    write(tmp_path / "a.csv", [])
-    text = (tmp_path / "a.csv").read_text(encoding="utf-8")
-    assert text.startswith("id,number,area_um2,")
-    assert text.count("\n") == 1
+def test_names_in_qupath_are_not_those_of_its_own_measurements() -> None:
+    names = {name for name, _ in QUANTITIES.values()}
+    assert {"Filled solidity", "Outer perimeter um"} <= names
+    assert names.isdisjoint({"Solidity", "Perimeter um", "Perimeter µm"})
 
 
-def test_not_a_number_is_never_written(tmp_path: Path) -> None:
-    broken = replace(measure(box(0, 0, 9, 9)), mean_probability=math.nan, solidity=math.inf)
-    assert {"mean_probability", "solidity"}.isdisjoint(broken.list_quantities())
-    write(tmp_path / "a.csv", [broken])
-    text = (tmp_path / "a.csv").read_text(encoding="utf-8").lower()
-    assert "nan" not in text.split("\n")[1]
-    assert "inf" not in text.split("\n")[1]
+def test_no_quantity_has_three_decimals() -> None:
+    assert 3 not in {decimals for _, decimals in QUANTITIES.values()}
+
+
+def test_not_a_number_is_left_out() -> None:
+    broken = replace(measure(box(0, 0, 9, 9)), mean_probability=math.nan, filled_solidity=math.inf)
+    assert {"mean_probability", "filled_solidity"}.isdisjoint(broken.list_quantities())
 
 
 @pytest.mark.parametrize(("um_per_px", "l0_per_px"), [(0, 1), (math.nan, 1), (1, -1), (1, math.inf)])

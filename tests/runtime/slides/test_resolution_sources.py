@@ -126,3 +126,54 @@ def test_ome_power_only_where_one_objective_is_named() -> None:
     two = objective.format(40) + objective.format(5)
     assert find_ome_power(describe_pixels("", two)) is None
     assert find_ome_power("<broken") is None
+
+
+@pytest.mark.parametrize("um", [0.025, 30.0])
+def test_absurd_tags_are_stated(um: float) -> None:
+    found = state_tiff(10_000 / um, 10_000 / um, 3)
+    assert found is not None
+    assert not found.is_believable
+    assert found.describe() == f"TIFF resolution tags: {um:g} um/px, absurd"
+
+
+@pytest.mark.parametrize("mpp", ["0,5", "0,5000", "0.50", ".5"])
+def test_decimal_comma(mpp: str) -> None:
+    found = state_description(f"Aperio Image Library|AppMag = 20|MPP = {mpp}|Left = 3")
+    assert found == Statement("MPP in the description", 0.5, 0.5)
+    (said,) = list_openslide_statements({"aperio.MPP": mpp})
+    assert said.um_per_px == 0.5
+
+
+@pytest.mark.parametrize("text", ["1,234.5", "1,2,3", ","])
+def test_commas_that_are_not_decimal(text: str) -> None:
+    assert list_openslide_statements({"aperio.MPP": text}) == []
+
+
+@pytest.mark.parametrize(
+    ("size", "unit"), [(0.5, "micron"), (5e-5, "cm"), (0.5 / 25_400, "inch"), (0.5, "Âµm"), (5e-7, "m")]
+)
+def test_further_units(size: float, unit: str) -> None:
+    sizes = " ".join(f'PhysicalSize{axis}="{size}" PhysicalSize{axis}Unit="{unit}"' for axis in "XY")
+    for found in (state_ome(describe_pixels(sizes), 0), state_imagej(1 / size, 1 / size, unit)):
+        assert found is not None
+        assert found.um_per_px == pytest.approx(0.5)
+
+
+def test_unknown_units_are_quoted() -> None:
+    sizes = " ".join(f'PhysicalSize{axis}="0.5" PhysicalSize{axis}Unit="cubit"' for axis in "XY")
+    for found in (state_ome(describe_pixels(sizes), 0), state_imagej(2.0, 2.0, "cubit")):
+        assert found is not None
+        assert not found.is_believable
+        assert found.describe().endswith(": 0.5 'cubit' per px, an unknown unit")
+
+
+def test_openslide_compares_the_described_size() -> None:
+    properties = {
+        "aperio.MPP": "0.5",
+        "openslide.comment": APERIO,
+        "openslide.level[0].width": "23000",
+        "openslide.level[0].height": "16457",
+    }
+    first, second = list_openslide_statements(properties)
+    assert first.um_per_px == 0.5
+    assert second.um_per_px == pytest.approx(1.0)

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import struct
-import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar
@@ -360,15 +358,10 @@ def test_fluorescence_and_other_samples(tmp_path: Path, image: NDArray[Any], tol
         open_slide(path)
 
 
-def test_picture_over_a_gigapixel(tmp_path: Path) -> None:
-    def pack(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    size = pack(b"IHDR", struct.pack(">IIBBBBB", 40_000, 40_000, 8, 2, 0, 0, 0))
-    path = tmp_path / "a.png"
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + size + pack(b"IDAT", zlib.compress(b"0")) + pack(b"IEND", b""))
-    with pytest.raises(BadInputError, match="larger than a picture may be"):
-        open_slide(path)
+@pytest.mark.parametrize(("name", "warns"), [("a.svs", True), ("a.SCN", True), ("a.tif", False)])
+def test_a_plain_tiff_named_like_a_vendors_slide_is_told(tmp_path: Path, name: str, warns: bool) -> None:
+    with open_slide(write_tiff(tmp_path / name, draw()), 0.5) as slide:
+        assert any("does not recognise this" in warning for warning in slide.warnings) == warns
 
 
 # Real slides

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from glandseg.runtime.slide_facts import list_early_warnings
 from glandseg.runtime.slides.ledger import Ledger
 from glandseg.runtime.slides.reader import Slide, build_levels
 from glandseg.runtime.slides.resolution import Resolution
-from glandseg.runtime.tissue import survey as survey_module
+from glandseg.runtime.tissue import thumbnail as thumbnail_module
 from glandseg.runtime.tissue.survey import build_survey, shrink, survey_slide
+from glandseg.runtime.tissue.thumbnail import describe_reading
+from glandseg.runtime.workers import StalledError
 
 Pixels = NDArray[np.uint8]
 GLASS, EOSIN = (242, 240, 243), (214, 140, 180)
@@ -116,7 +120,7 @@ def test_blocks_and_threads_change_nothing(
     threads: int, block_px: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = survey_slide(DrawnSlide([(3000, 2000)], 4.0))
-    monkeypatch.setattr(survey_module, "BLOCK_PX", block_px)
+    monkeypatch.setattr(thumbnail_module, "BLOCK_PX", block_px)
     again = survey_slide(DrawnSlide([(3000, 2000)], 4.0), threads=threads)
     assert np.array_equal(again.thumbnail, whole.thumbnail)
     assert np.array_equal(again.tissue.mask, whole.tissue.mask)
@@ -129,3 +133,38 @@ def test_shrink_repeats_the_edge() -> None:
     assert small.shape == (3, 3)
     assert small[0, 0] == 3
     assert small[2, 2] == 24
+
+
+class HungSlide(DrawnSlide):
+    """As `DrawnSlide`, but on a drive that never answers."""
+
+    def _read(self, level: int, x: int, y: int, width: int, height: int) -> Pixels:
+        threading.Event().wait()
+        return super()._read(level, x, y, width, height)
+
+
+def test_a_drive_that_hangs_ends_the_survey(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("glandseg.runtime.workers._PATIENCE_S", 0.0)
+    with pytest.raises(StalledError, match="reading the slide has not answered"):
+        survey_slide(HungSlide([(1500, 1000)], 8.0), threads=2, patience_s=0.1)
+
+
+def test_the_survey_tells_how_far_it_is() -> None:
+    told: list[tuple[int, int]] = []
+    survey_slide(DrawnSlide([(1500, 1000)], 8.0), advance=lambda done, total: told.append((done, total)))
+    assert told == [(done, 6) for done in range(1, 7)]
+
+
+@pytest.mark.parametrize(("one_colour", "told"), [(True, True), (False, False)])
+def test_a_slide_of_one_colour_is_told(one_colour: bool, told: bool) -> None:
+    pixels = np.full((60, 80, 3), 255, np.uint8)
+    if not one_colour:
+        pixels[10:20, 10:20] = EOSIN
+    survey = build_survey(pixels, np.zeros((60, 80), np.bool_), 8.0)
+    warnings = list_early_warnings(DrawnSlide([(80, 60)], 8.0), 8.0, survey.tissue, survey, None)
+    assert any("of one colour, RGB (255, 255, 255)" in warning for warning in warnings) == told
+
+
+def test_long_surveys_are_announced() -> None:
+    assert describe_reading(DrawnSlide([(100_000, 80_000), (12_500, 10_000)], 0.25)) == ""
+    assert "8.0 gigapixels to look over" in describe_reading(DrawnSlide([(100_000, 80_000)], 0.25))

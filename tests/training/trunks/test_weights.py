@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from pathlib import Path
 
@@ -108,6 +109,14 @@ def test_a_file_of_something_else(tmp_path: Path, suffix: str, content: bytes) -
 def test_no_file(tmp_path: Path) -> None:
     expect_one_line(tmp_path / "w.pth", "no such weights file")
     expect_one_line(tmp_path / "w.safetensors", "no such weights file")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+@pytest.mark.parametrize("name", ["a.pth", "a.safetensors"])
+def test_no_pipe_is_waited_for(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(BadInputError, match="is a named pipe"):
+        read_weights(tmp_path / name)
 
 
 @pytest.mark.parametrize("legacy", [False, True])

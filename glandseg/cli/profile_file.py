@@ -1,0 +1,44 @@
+"""The trace file of `--profile`, which replaces an older trace and nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from glandseg.cli.telling import say
+from glandseg.runtime.errors import BadInputError
+
+if TYPE_CHECKING:
+    from glandseg.runtime.trace import Trace
+
+
+def check_profile(path: Path) -> None:
+    """Check before the work that a trace can be written to a path.
+
+    Raises:
+        BadInputError: Its folder is missing, or something else than a trace is there.
+    """
+    from glandseg.runtime.trace import BEGINNING
+
+    if not path.parent.is_dir():
+        raise BadInputError(f"--profile: {path.parent} is no folder. Make it, or give another file.")
+    if path.is_dir() or (path.exists() and not path.is_file()):
+        raise BadInputError(f"--profile: {path} is no regular file. Give another name.")
+    if path.is_file():
+        with path.open("rb") as file:
+            if file.read(len(BEGINNING)) not in (b"", BEGINNING.encode()):
+                raise BadInputError(
+                    f"--profile: {path} is there and holds no trace of glandseg. Give another name."
+                )
+
+
+def write_profile(trace: Trace, path: Path) -> None:
+    """Write the trace in place of a file or link of its name, and print what each stage took."""
+    from glandseg.runtime.staging import explain_disk_errors, write_whole
+    from glandseg.runtime.trace import tabulate
+
+    with explain_disk_errors(path.parent), write_whole(path) as part:
+        trace.write(part)
+    for line in tabulate(trace):
+        say(line)
+    say(f"trace: {path}; open it at ui.perfetto.dev, which keeps it on this machine")

@@ -1,0 +1,122 @@
+"""What a picture's header states, checked against the file before px are decoded.
+
+A damaged size makes a decoder fill gigabytes. What a file of some bytes can hold is bounded: deflate packs
+at most 1,032 bytes into one, a JPEG's block of 64 px takes at least a bit, and most BMPs are not packed.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+DEFLATE_MOST = 1032  # bytes out of one
+JPEG_MOST_PX = 512  # of one byte: eight blocks of 64 px
+PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
+BMP_PLAIN = (0, 3, 6)  # BI_RGB, BI_BITFIELDS, BI_ALPHABITFIELDS
+BMP_ALPHA_FIELDS = 6
+JPEG_FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
+
+
+@dataclass(frozen=True)
+class PictureHeader:
+    """What a picture's header states.
+
+    Attributes:
+        width: px.
+        height: px.
+        fault: why the file cannot hold such a picture; empty if it can.
+        has_alpha: whether a fourth channel is opacity.
+        extra_bytes: bytes after the end that the header states.
+    """
+
+    width: int
+    height: int
+    fault: str = ""
+    has_alpha: bool = True
+    extra_bytes: int = 0
+
+
+def read_header(data: bytes, kind: str) -> PictureHeader | None:
+    """Read a picture's header; return None where it is not understood, which is left to the decoder.
+
+    Args:
+        data: Whole file.
+        kind: "png", "jpeg", "webp" or "bmp".
+    """
+    read = {"png": read_png, "jpeg": read_jpeg, "webp": read_webp, "bmp": read_bmp}[kind]
+    try:
+        return read(data)
+    except (struct.error, IndexError, KeyError):
+        return None
+
+
+def read_png(data: bytes) -> PictureHeader:
+    """Read IHDR, and add up the packed bytes of all IDAT."""
+    width, height, bits, colour = struct.unpack_from(">IIBB", data, 16)
+    packed, place = 0, 8
+    while place + 8 <= len(data):
+        length, name = struct.unpack_from(">I4s", data, place)
+        packed += length if name in {b"IDAT", b"fdAT"} else 0
+        place += length + 12
+    needed = height * -(-width * bits * PNG_CHANNELS[colour] // 8)
+    return PictureHeader(width, height, describe_fault(width, height, needed > DEFLATE_MOST * (packed + 1)))
+
+
+def read_jpeg(data: bytes) -> PictureHeader | None:
+    """Read the frame header, whichever the coding."""
+    place = 2
+    while place + 4 <= len(data) and data[place] == 0xFF:
+        marker, length = struct.unpack_from(">BH", data, place + 1)
+        if marker in JPEG_FRAMES:
+            height, width = struct.unpack_from(">HH", data, place + 5)
+            too_large = width * height > JPEG_MOST_PX * len(data)
+            return PictureHeader(width, height, describe_fault(width, height, too_large))
+        place += 1 if marker == 0xFF else 2 + length
+    return None
+
+
+def read_webp(data: bytes) -> PictureHeader | None:
+    """Read the size of a VP8, VP8L or VP8X chunk, and compare the file's length with the container's."""
+    stated = struct.unpack_from("<I", data, 4)[0] + 8
+    fault = "" if stated <= len(data) else f"its header states {stated:,} bytes, the file has {len(data):,}"
+    chunk = data[12:16]
+    if chunk == b"VP8X":
+        width, height = (int.from_bytes(data[place : place + 3], "little") + 1 for place in (24, 27))
+    elif chunk == b"VP8L":
+        packed = struct.unpack_from("<I", data, 21)[0]
+        width, height = (packed & 0x3FFF) + 1, (packed >> 14 & 0x3FFF) + 1
+    elif chunk == b"VP8 ":
+        width, height = (side & 0x3FFF for side in struct.unpack_from("<HH", data, 26))
+    else:
+        return None
+    return PictureHeader(width, height, fault, extra_bytes=max(len(data) - stated, 0))
+
+
+def read_bmp(data: bytes) -> PictureHeader | None:
+    """Read the information header; px of 32 bits have alpha only where the header masks it."""
+    start, header_size = struct.unpack_from("<II", data, 10)
+    if header_size < 40:
+        return None
+    width, height, _, bits, packing = struct.unpack_from("<iiHHI", data, 18)
+    width, height = abs(width), abs(height)
+    masked = header_size >= 56 or packing == BMP_ALPHA_FIELDS
+    has_alpha = packing != 0 and masked and struct.unpack_from("<I", data, 66)[0] != 0
+    if packing not in BMP_PLAIN:
+        return PictureHeader(width, height, has_alpha=has_alpha)
+    end = start + height * (-(-width * bits // 32) * 4)
+    fault = describe_fault(width, height, end > len(data))
+    return PictureHeader(width, height, fault, has_alpha, 0 if fault else count_bmp_extra(data, end))
+
+
+def count_bmp_extra(data: bytes, end: int) -> int:
+    """Count the bytes after the length that a BMP states; where it states none, after its px and padding."""
+    stated, header_size = (int(struct.unpack_from("<I", data, place)[0]) for place in (2, 14))
+    if stated >= end:
+        return max(len(data) - stated, 0)
+    has_profile = header_size >= 124
+    return 0 if has_profile or not any(data[end:]) else len(data) - end
+
+
+def describe_fault(width: int, height: int, is_too_large: bool) -> str:
+    """Return the fault of a stated size that the file cannot hold; empty where it can."""
+    return f"its header states {width:,} x {height:,} px, more than the file can hold" if is_too_large else ""

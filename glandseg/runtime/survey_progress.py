@@ -1,0 +1,28 @@
+"""Lines that tell how far the survey of a slide is: most slides need none, and a slow drive needs many."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+LINE_S = 15.0
+
+
+def tell_survey(
+    say: Callable[[str], None], clock: Callable[[], float] = time.monotonic
+) -> Callable[[int, int], None]:
+    """Return a function that is called with blocks read and blocks in all, and says so every 15 s.
+
+    Args:
+        say: Called with a line.
+        clock: Seconds.
+    """
+    last = clock()
+
+    def advance(done: int, total: int) -> None:
+        nonlocal last
+        if clock() - last >= LINE_S and done < total:
+            say(f"survey: {done / total:.0%} of the slide looked over")
+            last = clock()
+
+    return advance

@@ -1,0 +1,33 @@
+"""What other people's software would report from this machine, refused before any of it is imported.
+
+ONNX Runtime 1.29 and later writes a device id below the home folder while it is imported and sends events
+to Microsoft; calling its `disable_telemetry_events` comes too late for the first of them. The variables
+below are read when a library starts, so the package sets them before its own modules import any.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+REFUSALS = {
+    "ORT_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "DO_NOT_TRACK": "1",  # which Hugging Face and others honour too
+}
+_READ_AT_IMPORT = {"onnxruntime": "ORT_DISABLE_TELEMETRY", "huggingface_hub": "HF_HUB_DISABLE_TELEMETRY"}
+
+
+def refuse_telemetry() -> list[str]:
+    """Set the variables for this process and those that it starts.
+
+    Returns:
+        The libraries that were imported before, with their telemetry on.
+    """
+    early = [
+        library
+        for library, name in _READ_AT_IMPORT.items()
+        if library in sys.modules and os.environ.get(name) != REFUSALS[name]
+    ]
+    os.environ.update(REFUSALS)
+    return early
