@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -59,7 +60,7 @@ def cut_one(slide: DrawnSlide, out: Path, settings: CutSettings) -> GlandsegErro
     from glandseg.training.cut_folder import write_slide_patches
 
     try:
-        rows, before = write_slide_patches(slide, out, settings)
+        rows, before = write_slide_patches(slide, out, settings, partial(_warn, slide.regions_path.name))
     except GlandsegError as error:
         return error
     gland = sum(row[1] == "1" for row in rows)
@@ -67,3 +68,7 @@ def cut_one(slide: DrawnSlide, out: Path, settings: CutSettings) -> GlandsegErro
     note = ", cut before" if before else ""
     say(f"{slide.path.name}: {len(rows)} patches, {gland} with gland, {non_gland} with other tissue{note}")
     return None
+
+
+def _warn(name: str, text: str) -> None:
+    typer.echo(f"warning: {name}: {text}", err=True)

@@ -48,4 +48,5 @@ def show(value: object, most: int = 80) -> str:
     except (RecursionError, ValueError):  # nested too deep, or a number of too many digits
         return type(value).__name__
     printable = "".join(letter if letter.isprintable() else " " for letter in text[: 4 * most])
-    return " ".join(printable.split())[:most]
+    line = " ".join(printable.split())
+    return line if len(line) <= most else f"{line[: most - 3]}..."

@@ -21,7 +21,7 @@ from glandseg.runtime.slides.slide_files import check_unchanged, hash_slide, lis
 from glandseg.runtime.slides.slide_plane import SlidePlane
 from glandseg.runtime.staging import explain_disk_errors, move_into_place, try_names
 from glandseg.runtime.time_limit import call_in_time
-from glandseg.runtime.tissue.roi import read_roi
+from glandseg.runtime.tissue.roi_file import read_roi
 from glandseg.runtime.trace import Trace
 from glandseg.runtime.work_folder import open_work_folder
 

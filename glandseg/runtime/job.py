@@ -22,7 +22,7 @@ from glandseg.runtime.segmentation.row_finisher import Exclude
 from glandseg.runtime.segmentation.scales import ScalePlane
 from glandseg.runtime.segmentation.window_run import Advance, NetworkCalls, WindowRun
 from glandseg.runtime.settings import CHEAP_SCALES, PAPER_SCALES, InferSettings
-from glandseg.runtime.slide_facts import describe_frame, list_early_warnings, list_warnings
+from glandseg.runtime.slide_facts import describe_frame, list_early_warnings, list_late_warnings
 from glandseg.runtime.slides.ledger import Ledger
 from glandseg.runtime.slides.reader import Slide
 from glandseg.runtime.slides.rescaled_plane import lay_scale
@@ -52,8 +52,8 @@ class Result:
         outputs: the files written.
         glands: how many were found.
         gland_mm2: their area.
-        tissue_mm2: area of the tissue, its margin included.
-        unread_share: of the tissue, what could not be read and was left out, 0..1.
+        tissue_mm2: area of the tissue, its margin included; with regions of interest, of that inside them.
+        unread_share: of that tissue, what could not be read and was left out, 0..1.
         windows: that the network answered for.
         network_share: of the time between the survey and the outputs, while the network was busy, 0..1.
         seconds: in which each stage was busy; stages overlap.
@@ -112,13 +112,15 @@ class Job:
             )
             release_memory()
         tissue = survey.tissue if self.settings.tissue_mask else self._cover_everything()
-        for warning in list_early_warnings(self.slide, self.backend.card.um_per_px, tissue, survey):
+        looked_at, tissue_mm2 = (tissue, tissue.area_mm2) if self.roi is None else self.roi.restrict(tissue)
+        warnings = list_early_warnings(self.slide, self.backend.card.um_per_px, looked_at, survey, self.roi)
+        for warning in warnings:
             warn(warning)
         with self._lay_windows(survey, tissue, ledger) as run:
             pace = self._prepare(run, say)
             with self.trace.span("windows"):
                 glands = self._find_glands(run, pace, survey, ledger, advance)
-            unread = self._measure_unread(tissue, ledger, run)
+            unread = self._measure_unread(looked_at, ledger, run)
             findings = Findings(
                 glands=glands,
                 plane=run.base.plane,
@@ -137,7 +139,8 @@ class Job:
                     thumbnail_px_per_px=run.base.plane.um_per_px / survey.um_per_px,
                     csv_decimal=self.settings.csv_decimal,
                 )
-            result = self._sum_up(findings, tissue, survey, ledger, run, unread, notes)
+            warnings += (*list_late_warnings(findings, looked_at, ledger), *notes)
+            result = self._sum_up(findings, tissue_mm2, run, unread, warnings)
         self._write_record(self.work / names[-1], result, ledger, run)
         return result
 
@@ -171,8 +174,9 @@ class Job:
 
     def _prepare(self, run: WindowRun, say: Say) -> Pace:
         """Measure the network, say what the slide will take, and refuse if it does not fit."""
-        reserve = self.budget.reserve(len(run.planes))
-        pace = measure_pace(self._infer, self.settings.batch, self.budget.ceiling, reserve)
+        self.slide.forget()
+        reserve, held = self.budget.reserve(len(run.planes)), self.slide.held_bytes
+        pace = measure_pace(self._infer, self.settings.batch, self.budget.ceiling, reserve, held)
         pixels = run.base.lattice.height_px * run.base.lattice.width_px
         preflight = Preflight.weigh(run.windows, run.count_left(), pace.window_s, pace.peak, pixels)
         say(str(preflight))
@@ -241,12 +245,10 @@ class Job:
     def _sum_up(
         self,
         findings: Findings,
-        tissue: TissueMask,
-        survey: Survey,
-        ledger: Ledger,
+        tissue_mm2: float,
         run: WindowRun,
         unread: float,
-        notes: list[str],
+        warnings: tuple[str, ...],
     ) -> Result:
         """Sum up what was found."""
         times = self.trace.get_times()
@@ -254,12 +256,12 @@ class Job:
         return Result(
             glands=len(findings.glands),
             gland_mm2=round(findings.area_mm2, 6),
-            tissue_mm2=round(tissue.area_mm2, 6),
+            tissue_mm2=round(tissue_mm2, 6),
             unread_share=round(unread, 6),
             windows=run.count_stored(),
             network_share=round(network_s / max(times["windows"].busy_s, 1e-9), 4),
             seconds={name: stage.busy_s for name, stage in times.items()},
-            warnings=(*list_warnings(findings, tissue, survey, ledger, self.slide), *notes),
+            warnings=warnings,
         )
 
     def _write_record(self, path: Path, result: Result, ledger: Ledger, run: WindowRun) -> None:

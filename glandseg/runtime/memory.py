@@ -64,7 +64,11 @@ class Pace:
 
 
 def measure_pace(
-    infer: Callable[[NDArray[np.uint8]], NDArray[np.uint8]], batch: int, ceiling: int, reserve: int
+    infer: Callable[[NDArray[np.uint8]], NDArray[np.uint8]],
+    batch: int,
+    ceiling: int,
+    reserve: int,
+    slide_bytes: int = 0,
 ) -> Pace:
     """Run the network on empty windows, and choose the largest batch up to `batch` that the ceiling allows.
 
@@ -73,6 +77,7 @@ def measure_pace(
         batch: windows a call, at most.
         ceiling: bytes that the process may take.
         reserve: bytes of these that are not for the network.
+        slide_bytes: bytes besides that decoding the slide takes.
 
     Raises:
         EnvironmentLacksError: not even one window fits.
@@ -85,11 +90,17 @@ def measure_pace(
     infer(make_blanks(min(batch, 2)))
     window_s = (time.perf_counter() - start) / min(batch, 2)
     each = max(one + foreign - bare, measure_memory() - foreign - one, 0) + _WINDOW_BYTES
+    reserve += slide_bytes
     room = ceiling - reserve - one
     if room < 0:
+        told = (
+            f", {slide_bytes / GIB:.2g} GiB of them for the slide's large tiles or strips"
+            if slide_bytes
+            else ""
+        )
         raise EnvironmentLacksError(
             f"--max-ram {ceiling / GIB:.2g}: this model needs {(one + reserve) / GIB:.2g} GiB "
-            "on this machine. Give more."
+            f"on this machine{told}. Give more."
         )
     fitting = min(batch, 1 + int(room // each))
     return Pace(batch=fitting, window_s=window_s, peak=one + reserve + (fitting - 1) * each)

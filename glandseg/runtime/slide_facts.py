@@ -14,6 +14,7 @@ from glandseg.runtime.slides.ledger import Ledger
 from glandseg.runtime.slides.plane import TiledPlane
 from glandseg.runtime.slides.reader import Slide
 from glandseg.runtime.slides.resolution import warn_of_scale
+from glandseg.runtime.tissue.roi import Roi
 from glandseg.runtime.tissue.survey import Survey
 from glandseg.runtime.tissue.tissue_mask import TissueMask
 
@@ -53,15 +54,16 @@ def describe_frame(slide: Slide, plane: TiledPlane) -> dict[str, str]:
 
 
 def list_early_warnings(
-    slide: Slide, model_um_per_px: float, tissue: TissueMask, survey: Survey
+    slide: Slide, model_um_per_px: float, tissue: TissueMask, survey: Survey, roi: Roi | None
 ) -> tuple[str, ...]:
     """List what a reader of the outputs should know and what is known before the windows run.
 
     Args:
         slide: Open.
         model_um_per_px: Size of the model's px.
-        tissue: Where the tissue is.
-        survey: Of the slide.
+        tissue: Where the tissue is that is looked at.
+        survey: What the thumbnail of the slide tells.
+        roi: Regions to look at; None for all.
     """
     warnings: list[str] = [*slide.warnings]
     if slide.resolution is not None:
@@ -71,15 +73,13 @@ def list_early_warnings(
     if survey.is_dark:
         warnings.append("dark background: not a bright-field slide, so not what the model knows")
     if not tissue.mask.any():
-        warnings.append("no tissue found: an empty slide, or --no-tissue-mask is needed")
-    return tuple(warnings)
+        warnings.append("no tissue found: an empty slide or region, or --no-tissue-mask is needed")
+    return (*warnings, *(roi.notes if roi is not None else ()))
 
 
-def list_warnings(
-    findings: Findings, tissue: TissueMask, survey: Survey, ledger: Ledger, slide: Slide
-) -> tuple[str, ...]:
-    """List what a reader of the outputs should know."""
-    warnings = [*list_early_warnings(slide, findings.plane.um_per_px, tissue, survey)]
+def list_late_warnings(findings: Findings, tissue: TissueMask, ledger: Ledger) -> tuple[str, ...]:
+    """List what a reader of the outputs should know and what the windows alone tell."""
+    warnings = []
     if ledger.entries:
         parts = len(ledger.entries)
         warnings.append(f"{parts} part{'s' * (parts > 1)} of the slide cannot be read: left out and listed")

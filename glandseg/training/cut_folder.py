@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -26,11 +26,20 @@ from glandseg.training.data.image_file import encode_png
 from glandseg.training.data.labelled_patches import LABELS_CSV
 
 RECORD = "cut.json"
+RESULT = {"rows": None, "notes": None}  # what of a record does not say how the patches were cut
 HEADER = ("file", "gland", "non_gland", "patient", "um_per_px", "mask")
 
 
-def write_slide_patches(slide: DrawnSlide, out: Path, settings: CutSettings) -> tuple[list[list[str]], bool]:
+def write_slide_patches(
+    slide: DrawnSlide, out: Path, settings: CutSettings, note: Callable[[str], None] = lambda text: None
+) -> tuple[list[list[str]], bool]:
     """Cut a slide into its folder of patches, whole or not at all, unless that was done before.
+
+    Args:
+        slide: Slide and its regions.
+        out: Folder of the patches of all slides.
+        settings: How to cut.
+        note: Called with each line on regions that are not cut, also where that was done before.
 
     Returns:
         The rows of the table, and whether they were there before.
@@ -50,7 +59,9 @@ def write_slide_patches(slide: DrawnSlide, out: Path, settings: CutSettings) -> 
     }
     folder = out / slide.name
     record = _read_record(folder)
-    if record is not None and {**record, "rows": None} == {**wanted, "rows": None}:
+    if record is not None and {**record, **RESULT} == {**wanted, **RESULT}:
+        for text in record.get("notes", ()):
+            note(text)
         return record["rows"], True
     if record is None and folder.exists():
         raise BadInputError(
@@ -61,19 +72,25 @@ def write_slide_patches(slide: DrawnSlide, out: Path, settings: CutSettings) -> 
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir(parents=True)
         try:
-            rows = list(_write_patches(slide, scratch, settings))
+            notes: list[str] = []
+            rows = list(_write_patches(slide, scratch, settings, notes.append))
             if not rows:
                 raise BadInputError(f"{slide.path}: its drawn regions are white. Draw them over tissue.")
-            (scratch / RECORD).write_text(json.dumps({**wanted, "rows": rows}, indent=1), encoding="utf-8")
+            text = json.dumps({**wanted, "notes": notes, "rows": rows}, indent=1)
+            (scratch / RECORD).write_text(text, encoding="utf-8")
             shutil.rmtree(folder, ignore_errors=True)
             scratch.replace(folder)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
+    for text in notes:
+        note(text)
     return rows, False
 
 
-def _write_patches(slide: DrawnSlide, folder: Path, settings: CutSettings) -> Iterator[list[str]]:
-    for patch in cut_slide(slide.path, slide.regions_path, settings):
+def _write_patches(
+    slide: DrawnSlide, folder: Path, settings: CutSettings, note: Callable[[str], None]
+) -> Iterator[list[str]]:
+    for patch in cut_slide(slide.path, slide.regions_path, settings, note):
         name, mask = f"x{patch.x_px:05d}_y{patch.y_px:05d}", ""
         encode_png(folder / f"{name}.png", patch.image)
         if patch.mask is not None:

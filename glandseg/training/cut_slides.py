@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,16 +78,29 @@ class CutPatch:
     mask: NDArray[np.uint8] | None
 
 
-def cut_slide(slide_path: Path, regions_path: Path, settings: CutSettings) -> Iterator[CutPatch]:
+def cut_slide(
+    slide_path: Path,
+    regions_path: Path,
+    settings: CutSettings,
+    note: Callable[[str], None] = lambda text: None,
+) -> Iterator[CutPatch]:
     """Cut what is annotated of a slide into patches.
 
     Each separate annotated area has a grid of its own, from the upper left of its box and flush with the
     lower right; the patches that lie inside it far enough are taken.
 
+    Args:
+        slide_path: Slide.
+        regions_path: GeoJSON of its regions.
+        settings: How to cut.
+        note: Called with each line on regions that are not cut.
+
     Raises:
         BadInputError: if slide or regions cannot be used, or no patch fits into any region.
     """
     drawn_l0 = read_regions(regions_path)
+    for text in drawn_l0.notes:
+        note(text)
     with open_slide(slide_path, settings.mpp) as slide:
         plane = SlidePlane(slide, settings.um_per_px)
         regions = drawn_l0.crop(slide.width_l0, slide.height_l0).shrink(plane.l0_per_px)

@@ -42,6 +42,13 @@ def test_a_network_that_cannot_fit_is_refused(monkeypatch: pytest.MonkeyPatch) -
         measure_pace(Hungry(2 * GIB, 1, monkeypatch).infer, 8, GIB, GIB // 4)
 
 
+def test_a_slide_of_large_tiles_is_foretold_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    bare, held = (measure_pace(Hungry(0, 1, monkeypatch).infer, 1, 2 * GIB, 0, held) for held in (0, GIB))
+    assert held.peak == bare.peak + GIB
+    with pytest.raises(EnvironmentLacksError, match=r"2 GiB of them for the slide's large tiles or strips"):
+        measure_pace(Hungry(0, 1, monkeypatch).infer, 1, GIB, 0, 2 * GIB)
+
+
 @pytest.mark.parametrize("planes", [1, 8, 20])
 def test_caches_and_the_rest_leave_most_to_the_network(planes: int) -> None:
     assert Budget(ceiling=2 * GIB).reserve(planes) < GIB // 2

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from glandseg.runtime.annotations.geojson import read_annotations
 from glandseg.runtime.errors import BadInputError
 from glandseg.runtime.regular_file import check_regular_file
 from glandseg.runtime.slides.slide import open_slide
-from glandseg.runtime.tissue.roi import list_geometries
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
 
@@ -43,4 +43,4 @@ def test_no_slide_and_no_roi_waits_for_a_pipe(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="is a named pipe"):
         open_slide(tmp_path / "a.svs")
     with pytest.raises(BadInputError, match="is a named pipe"):
-        list_geometries(tmp_path / "a.svs")
+        read_annotations(tmp_path / "a.svs")

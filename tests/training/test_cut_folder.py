@@ -95,6 +95,26 @@ def test_what_was_cut_is_not_cut_again(slides: Path, tmp_path: Path) -> None:
     assert (out / "patches.csv").read_bytes() != table
 
 
+def test_regions_passed_over_are_told_each_time(tmp_path: Path) -> None:
+    write_slide(tmp_path / "slides", "one", ("Gland", "Tumour"))
+    (slide,) = find_drawn_slides(tmp_path / "slides")
+    for before in (False, True):
+        notes: list[str] = []
+        rows, found = write_slide_patches(slide, tmp_path / "out", SETTINGS, notes.append)
+        assert found is before and len(rows) == 4
+        assert notes == ["passed over, as neither Gland nor Non-gland: 1 of class Tumour"]
+
+
+def test_the_command_warns_of_regions_passed_over(tmp_path: Path, run_command: RunCommand) -> None:
+    write_slide(tmp_path / "slides", "one", ("Gland", "Tumour"))
+    options = ("--mpp", "0.5", "--mpp-model", "1", "--side", "20", "--stride", "20")
+    outcome = run_command("cut", tmp_path / "slides", "--out", tmp_path / "out", *options)
+    assert outcome.code == 0
+    assert outcome.err == [
+        "warning: one.geojson: passed over, as neither Gland nor Non-gland: 1 of class Tumour"
+    ]
+
+
 def test_patients_are_told_by_a_table(slides: Path, tmp_path: Path) -> None:
     (slides / "patients.csv").write_text("slide,patient\none.png,7\nsecond,7\n")
     cut_all(slides, tmp_path / "patches")

@@ -134,8 +134,11 @@ def _place(polygon_px: Polygon, l0_per_px: float) -> Polygon | MultiPolygon:
 
 
 def _drop_slivers(geometry: shapely.Geometry) -> Polygon | MultiPolygon:
-    """Keeps the largest polygon and every other that is no sliver; lines and points go."""
-    parts = [part for part in shapely.get_parts(geometry) if isinstance(part, Polygon)]
+    """Keeps the largest polygon and every other that is no sliver; lines and points go.
+
+    A collection of lines and polygons may hold the polygons as a MultiPolygon, hence parts of parts.
+    """
+    parts = [part for part in shapely.get_parts(shapely.get_parts(geometry)) if isinstance(part, Polygon)]
     largest = max(parts, key=lambda part: part.area)
     kept = [part for part in parts if part is largest or part.area >= _SLIVER_L0]
     whole = kept[0] if len(kept) == 1 else MultiPolygon(kept)

@@ -10,7 +10,10 @@ import shapely
 from numpy.typing import NDArray
 from shapely import Polygon
 
+from glandseg.runtime.annotations.geometry import list_edges
+
 STRIP_PX = 1 << 20  # pixels drawn at once
+MOST_CROSSINGS = 1 << 22  # of rows and edges, in one part of the work
 
 
 def draw_strips(polygon: Polygon) -> Iterator[tuple[int, int, NDArray[np.bool_]]]:
@@ -22,17 +25,40 @@ def draw_strips(polygon: Polygon) -> Iterator[tuple[int, int, NDArray[np.bool_]]
     left, top, right, bottom = polygon.bounds
     start, stop, first, width = math.floor(top), math.ceil(bottom), math.floor(left), math.ceil(right)
     width -= first
-    y, x = _cross_rows(polygon, start, stop)
+    y, x, _ = _cross_rows(list_edges(np.array([polygon], object)), start, stop)
+    order = np.argsort(y, kind="stable")
+    y, x = y[order], x[order]
     rows = max(1, STRIP_PX // max(1, width))
     for row in range(start, stop, rows):
         here = slice(*np.searchsorted(y, [row, row + rows]))
         yield row, first, _fill(y[here] - row, x[here] - first, min(rows, stop - row), width)
 
 
-def draw_window(polygon: Polygon, x_px: int, y_px: int, width_px: int, height_px: int) -> NDArray[np.bool_]:
-    """Draws a window of a polygon, (height_px, width_px); a pixel's value does not depend on the window."""
-    y, x = _cross_rows(polygon, y_px, y_px + height_px)
-    return _fill(y - y_px, x - x_px, height_px, width_px)
+def draw_union(
+    polygons: NDArray[np.object_], x_px: int, y_px: int, width_px: int, height_px: int
+) -> NDArray[np.bool_]:
+    """Draw a window of the union of valid polygons; a pixel's value does not depend on the window.
+
+    Outer rings turn one way and holes the other, so the sum of signed crossings left of a pixel is the
+    number of polygons that cover it: one pass draws any number of polygons, and they need not be united.
+
+    Args:
+        polygons: (N,) valid shapely polygons; they may overlap.
+        x_px: left edge of the window; likewise the others.
+        y_px: top edge.
+        width_px: width.
+        height_px: height.
+
+    Returns:
+        (height_px, width_px) bool.
+    """
+    edges = list_edges(np.asarray(shapely.orient_polygons(polygons), object))
+    covers = np.zeros((height_px, width_px + 1), np.int32)
+    for part in _split_edges(edges, y_px, y_px + height_px):
+        y, x, turn = _cross_rows(part, y_px, y_px + height_px)
+        np.add.at(covers, (y - y_px, np.clip(x - x_px, 0, width_px)), turn)
+    np.cumsum(covers, axis=1, out=covers)
+    return np.asarray(covers[:, :-1] != 0, np.bool_)
 
 
 def _fill(rows: NDArray[np.int64], columns: NDArray[np.int64], height: int, width: int) -> NDArray[np.bool_]:
@@ -43,19 +69,40 @@ def _fill(rows: NDArray[np.int64], columns: NDArray[np.int64], height: int, widt
     return crossed[:, :-1]
 
 
-def _cross_rows(polygon: Polygon, start: int, stop: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Returns the rows of start..stop whose pixel centres a polygon's rings cross, rising, and the column.
+def _split_edges(edges: NDArray[np.float64], start: int, stop: int) -> Iterator[NDArray[np.float64]]:
+    """Yield the edges that cross rows of start..stop, in parts of about MOST_CROSSINGS crossings."""
+    first, last = _find_rows(edges, start, stop)
+    kept = last > first
+    before = np.cumsum((last - first)[kept])
+    cuts = np.searchsorted(
+        before, np.arange(MOST_CROSSINGS, int(before[-1]) if len(before) else 0, MOST_CROSSINGS)
+    )
+    yield from np.split(edges[kept], np.unique(cuts))
 
-    The column is the first whose centre lies beyond the crossing.
-    """
-    rings = [shapely.get_coordinates(ring) for ring in (polygon.exterior, *polygon.interiors)]
-    x, y = np.concatenate([ring[:-1] for ring in rings]).T
-    x_end, y_end = np.concatenate([ring[1:] for ring in rings]).T
+
+def _find_rows(
+    edges: NDArray[np.float64], start: int, stop: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the first row of start..stop whose centre each edge crosses, and the row after the last."""
+    y, y_end = edges[:, 1], edges[:, 3]
     first = np.clip(np.ceil(np.minimum(y, y_end) - 0.5), start, stop).astype(np.int64)
-    counts = np.clip(np.ceil(np.maximum(y, y_end) - 0.5), start, stop).astype(np.int64) - first
+    last = np.clip(np.ceil(np.maximum(y, y_end) - 0.5), start, stop).astype(np.int64)
+    return first, last
+
+
+def _cross_rows(
+    edges: NDArray[np.float64], start: int, stop: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
+    """Return the rows of start..stop whose pixel centres edges cross, the column, and the sense.
+
+    The column is the first whose centre lies beyond the crossing; the sense is 1 for edges that run down and
+    -1 for those that run up.
+    """
+    x, y, x_end, y_end = edges.T
+    first, last = _find_rows(edges, start, stop)
+    counts = last - first
     edge = np.repeat(np.arange(len(x)), counts)
     row = first[edge] + np.arange(len(edge)) - np.repeat(np.cumsum(counts) - counts, counts)
     slope = (x_end - x)[edge] / (y_end - y)[edge]
-    order = np.argsort(row, kind="stable")
     column = np.ceil(x[edge] + (row + 0.5 - y[edge]) * slope - 0.5).astype(np.int64)
-    return row[order], column[order]
+    return row, column, np.where(y_end > y, 1, -1)[edge].astype(np.int32)

@@ -19,7 +19,7 @@ class ArrayCache:
     """
 
     def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
+        self.max_bytes = max_bytes
         self._bytes = 0
         self._arrays: OrderedDict[Hashable, NDArray[Any]] = OrderedDict()
         self._making: dict[Hashable, Future[NDArray[Any]]] = {}
@@ -61,7 +61,7 @@ class ArrayCache:
     def _keep(self, key: Hashable, array: NDArray[Any]) -> None:
         self._arrays[key] = array
         self._bytes += array.nbytes
-        while self._bytes > self._max_bytes and len(self._arrays) > 1:
+        while self._bytes > self.max_bytes and len(self._arrays) > 1:
             self._bytes -= self._arrays.popitem(last=False)[1].nbytes
 
     def clear(self) -> None:

@@ -69,7 +69,8 @@ class Slide(ABC):
         said: what each source in the file says of the resolution, in words.
         frame: what level-0 coordinates count from: "full image" or "openslide bounds".
         decoded_px: how many px of any level were decoded, again and again counted; None where unknown.
-        warnings: full sentences, without the path, that a reader of the outputs should know.
+        warnings: What a user should know of the file, a full sentence each, without its path.
+        held_bytes: Most memory that reading takes beyond the cache's bound.
     """
 
     path: Path
@@ -80,6 +81,7 @@ class Slide(ABC):
     frame: str = "full image"
     decoded_px: int | None = None
     warnings: tuple[str, ...] = ()
+    held_bytes: int = 0
 
     @cached_property
     def patience(self) -> Patience:
@@ -155,6 +157,9 @@ class Slide(ABC):
     def _read_afresh(self, level: int, x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
         """As `_read`, with a new file handle."""
         return self._read(level, x, y, width, height)
+
+    def forget(self) -> None:  # noqa: B027 - most readers keep nothing of their own
+        """Drop the decoded parts that are kept, where memory is to be measured without them."""
 
     @abstractmethod
     def close(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,13 +12,19 @@ import tifffile
 from numpy.typing import NDArray
 
 from glandseg.runtime.slides.cache import ArrayCache
+from glandseg.runtime.slides.codec_size import SIZE_READERS
 from glandseg.runtime.slides.jpeg_fault import find_jpeg_fault
+from glandseg.runtime.slides.tiff_layout import SegmentLayout
+from glandseg.runtime.slides.tiff_samples import (
+    APERIO_YCBCR,
+    JPEG_COMPRESSIONS,
+    convert_stored_ycbcr,
+    find_white,
+)
 
 JPEG = 7
-JPEG_COMPRESSIONS = {6, JPEG, 34892, 33007}
 JPEG_END, JPEG_PADDING = b"\xff\xd9", 16  # a JPEG's last mark, and bytes that may follow it
-SEPARATE_PLANES = 2
-EMPTY_SEGMENT_VALUE = 255  # where a sparse TIFF stores nothing, as OpenSlide shows it
+SPARE_BYTES = 1 << 20  # of a coded segment, beyond twice the bytes that it is decoded to
 
 ReadBytes = Callable[[int, int], bytes]  # offset, count
 
@@ -25,7 +33,8 @@ class TiffPageReader:
     """Reads samples of a page: contiguous data row by row, others segment by segment.
 
     A segment is TIFF's tile or strip; `cache` keeps decoded ones for the next rectangle. Several threads may
-    read at once. A JPEG damaged inside, its marks in place, is not noticed by its decoder.
+    read at once. Damage inside a JPEG shows where its codes no longer fit. Segments that a sparse TIFF
+    does not store are white; one with a place but no bytes, or bytes but no place, is damaged.
 
     Args:
         page: of the TIFF.
@@ -36,19 +45,17 @@ class TiffPageReader:
     def __init__(
         self, page: tifffile.TiffPage, cache: ArrayCache, count: Callable[[int], None] = lambda px: None
     ) -> None:
-        self._page = page
+        self.page = page
+        self.layout = SegmentLayout(page)
         self._cache = cache
         self._count = count
         self._bad: dict[int, str] = {}  # segments that failed with a new handle too
-        self.width = int(page.imagewidth)
-        self.height = int(page.imagelength)
-        self.samples = int(page.samplesperpixel)
-        self._planes = self.samples if page.planarconfig == SEPARATE_PLANES else 1
-        self.segment_width = int(page.tilewidth if page.is_tiled else page.imagewidth)
-        self.segment_height = int(page.tilelength if page.is_tiled else min(page.rowsperstrip, self.height))
-        self.is_contiguous = bool(page.is_memmappable)
-        self._columns = -(-self.width // self.segment_width)
-        self._rows = -(-self.height // self.segment_height)
+        self._white = find_white(page)
+        if page.compression == APERIO_YCBCR:
+            page.subsampling = (1, 1)  # the codec undoes it, and tifffile refuses any other
+        self._turn: contextlib.AbstractContextManager[Any] = (
+            threading.Lock() if self.layout.segment_bytes > cache.max_bytes // 2 else contextlib.nullcontext()
+        )  # large segments are decoded one after the other, which bounds memory
         self._tables = (
             {"jpegtables": page.jpegtables, "jpegheader": page.jpegheader}
             if page.compression in JPEG_COMPRESSIONS
@@ -71,26 +78,27 @@ class TiffPageReader:
         Raises:
             Exception: whatever a codec raises on damaged data, or the drive.
         """
-        if self.is_contiguous:
+        if self.layout.is_contiguous:
             return self._read_rows(read_bytes, x, y, width, height)
-        region = np.full((height, width, self.samples), EMPTY_SEGMENT_VALUE, self._page.dtype)
+        layout = self.layout
+        region = np.full((height, width, layout.samples), self._white, self.page.dtype)
         for plane, row, column in self._list_segments(x, y, width, height):
             segment = self._get_segment(read_bytes, plane, row, column, last_try)
             if segment.size:
-                channels = slice(plane, plane + 1) if self._planes > 1 else slice(None)
-                left, top = column * self.segment_width - x, row * self.segment_height - y
+                channels = slice(plane, plane + 1) if layout.planes > 1 else slice(None)
+                left, top = column * layout.segment_width - x, row * layout.segment_height - y
                 paste(region[..., channels], segment, left, top)
         return region
 
     def _read_rows(self, read_bytes: ReadBytes, x: int, y: int, width: int, height: int) -> NDArray[Any]:
         """Uncompressed px, all in one stretch of the file; not mapped, as a failing drive would kill us."""
-        page, per_plane = self._page, self.samples // self._planes
-        dtype = np.dtype(page.parent.byteorder + page.dtype.char)
-        region = np.empty((height, width, self.samples), page.dtype)
-        for plane in range(self._planes):
-            channels = slice(plane, plane + 1) if self._planes > 1 else slice(None)
+        page, layout = self.page, self.layout
+        per_plane, dtype = layout.samples // layout.planes, np.dtype(page.parent.byteorder + page.dtype.char)
+        region = np.empty((height, width, layout.samples), page.dtype)
+        for plane in range(layout.planes):
+            channels = slice(plane, plane + 1) if layout.planes > 1 else slice(None)
             for row in range(height):
-                px = (plane * self.height + y + row) * self.width + x
+                px = (plane * layout.height + y + row) * layout.width + x
                 offset = page.dataoffsets[0] + px * per_plane * dtype.itemsize
                 stored = np.frombuffer(read_bytes(offset, width * per_plane * dtype.itemsize), dtype)
                 region[row, :, channels] = stored.reshape(width, per_plane)
@@ -98,18 +106,19 @@ class TiffPageReader:
         return region
 
     def _list_segments(self, x: int, y: int, width: int, height: int) -> Iterator[tuple[int, int, int]]:
-        rows = range(y // self.segment_height, -(-(y + height) // self.segment_height))
-        columns = range(x // self.segment_width, -(-(x + width) // self.segment_width))
-        return ((p, r, c) for p in range(self._planes) for r in rows for c in columns)
+        layout = self.layout
+        rows = range(y // layout.segment_height, -(-(y + height) // layout.segment_height))
+        columns = range(x // layout.segment_width, -(-(x + width) // layout.segment_width))
+        return ((p, r, c) for p in range(layout.planes) for r in rows for c in columns)
 
     def _get_segment(
         self, read_bytes: ReadBytes, plane: int, row: int, column: int, last_try: bool
     ) -> NDArray[Any]:
-        index = (plane * self._rows + row) * self._columns + column
+        index = (plane * self.layout.rows + row) * self.layout.columns + column
         if index in self._bad:
             raise ValueError(self._bad[index])
         try:
-            return self._cache.get((self._page.offset, index), lambda: self._decode(read_bytes, index))
+            return self._cache.get((self.page.offset, index), lambda: self._decode(read_bytes, index))
         except (OSError, MemoryError):
             raise
         except Exception as error:
@@ -119,18 +128,48 @@ class TiffPageReader:
 
     def _decode(self, read_bytes: ReadBytes, index: int) -> NDArray[Any]:
         """(height, width, samples) of a segment; an empty array where the file stores none."""
-        page = self._page
-        count, offset = page.databytecounts[index], page.dataoffsets[index]
-        if count == 0:
+        page = self.page
+        count, offset = int(page.databytecounts[index]), int(page.dataoffsets[index])
+        if count == 0 and offset == 0:
             return np.empty(0, page.dtype)
-        data = read_bytes(offset, count)
+        with self._turn:
+            self._check_place(offset, count)
+            data = read_bytes(offset, count)
+            self._check_header(data)
+            decoded: NDArray[Any] = page.decode(data, index, **self._tables)[0]
+        if decoded.dtype.newbyteorder("=") != page.dtype.newbyteorder("="):
+            raise ValueError(f"a tile or strip holds {decoded.dtype}, where its tags say {page.dtype}")
+        self._count(decoded.shape[-3] * decoded.shape[-2] // self.layout.planes)
+        return convert_stored_ycbcr(page, np.asarray(decoded[0]))
+
+    def _check_place(self, offset: int, count: int) -> None:
+        """Raise where a segment cannot lie; a sparse TIFF has neither a place nor bytes for what is empty."""
+        if count <= 0 or offset <= 0:
+            raise ValueError(f"its tags say {count:,} bytes at byte {offset:,}, which cannot be")
+        file_bytes = self.page.parent.filehandle.size
+        if offset + count > file_bytes:
+            raise EOFError(f"the file ends {offset + count - file_bytes:,} bytes early")
+        if count > 2 * self.layout.segment_bytes + SPARE_BYTES:
+            raise ValueError(f"its tags say {count:,} bytes, more than a tile or strip can need")
+
+    def _check_header(self, data: bytes) -> None:
+        """Raise where a codec's own header announces more than a segment holds, before it is decoded."""
+        page, layout = self.page, self.layout
         if page.compression == JPEG and JPEG_END not in data[-JPEG_PADDING:]:
             raise ValueError("a JPEG's end is missing")  # which its decoder would fill with gray
+        if page.compression not in SIZE_READERS or (
+            page.jpegheader and page.compression in JPEG_COMPRESSIONS
+        ):
+            return
+        size = SIZE_READERS[page.compression](data)
+        most = (layout.segment_width, layout.segment_height, max(layout.samples, 4))
+        if size.width > most[0] or size.height > most[1] or size.components > most[2]:
+            raise ValueError(
+                f"a tile or strip holds {size.width:,} x {size.height:,} px, "
+                f"where its tags say {most[0]:,} x {most[1]:,} px"
+            )
         if page.compression == JPEG and (fault := find_jpeg_fault(data, page.jpegtables or b"")):
             raise ValueError(fault)
-        decoded: NDArray[Any] = page.decode(data, index, **self._tables)[0]
-        self._count(decoded.shape[-3] * decoded.shape[-2] // self._planes)
-        return np.asarray(decoded[0])
 
 
 def paste(region: NDArray[Any], segment: NDArray[Any], left: int, top: int) -> None:

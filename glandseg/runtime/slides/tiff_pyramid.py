@@ -1,50 +1,62 @@
-"""Which pages of a TIFF are its picture and the smaller copies of it."""
+"""Which pages of a TIFF can be smaller copies of another, and which hide several planes, by their tags."""
 
 from __future__ import annotations
 
-import struct
-from pathlib import Path
+import json
+from dataclasses import dataclass
 
 import tifffile
 
-from glandseg.runtime.errors import BadInputError
+PLANES_OF_METAMORPH = 33629  # tag UIC2, a value a plane
 
 
-def check_chain(tiff: tifffile.TiffFile) -> None:
-    """Follow the pages to the last one, which must not point on, beyond the end of the file.
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A page that may be a smaller copy of the slide.
 
-    Raises:
-        EOFError: it does; tifffile only logs that.
+    Attributes:
+        page: of the TIFF.
+        number: by which a message calls it, "Page 3" or "Sub-image 1".
+        is_own: in the slide's own SubIFDs, so a copy unless its px say otherwise.
     """
-    layout, file = tiff.tiff, tiff.filehandle
-    file.seek(tiff.pages[-1].offset)
-    (tags,) = struct.unpack(layout.tagnoformat, file.read(layout.tagnosize))
-    file.seek(tags * layout.tagsize, 1)
-    (following,) = struct.unpack(layout.offsetformat, file.read(layout.offsetsize))
-    if following >= file.size:
-        raise EOFError(f"its next page would begin at byte {following:,} of {file.size:,}")
+
+    page: tifffile.TiffPage
+    number: str
+    is_own: bool
 
 
-def find_pyramid(path: Path, tiff: tifffile.TiffFile) -> tuple[int, list[tifffile.TiffPage]]:
-    """The index of the series with the largest picture, and its pages from large to small."""
-    series = [s for s in tiff.series if s.pages and s.pages[0] is not None]
-    if not series:
-        raise BadInputError(f"{path}: this TIFF holds no picture: damaged or cut short. Export it again")
-    main = max(range(len(series)), key=lambda i: measure_pixels(series[i].pages[0]))
-    if len(series[main].pages) > 1:
-        raise BadInputError(
-            f"{path}: holds {len(series[main].pages)} planes (axes {series[main].axes}), as fluorescence or "
-            f"a stack does; one RGB picture is read. Export it as RGB (bioformats: raw2ometiff --rgb)"
-        )
-    full = series[main].pages[0]
-    others = [level.pages[0] for s in series for level in s.levels if level.pages[0] is not full]
-    return main, [full, *pick_levels(full, others)]
+def list_own_copies(full: tifffile.TiffPage) -> list[Candidate]:
+    """List the pages in a page's SubIFDs that can be smaller copies of it, large to small."""
+    found = []
+    for number, offset in enumerate(full.subifds or ()):
+        try:
+            full.parent.filehandle.seek(offset)
+            page = tifffile.TiffPage(full.parent, index=(int(full.index), number))
+        except Exception:  # damaged: read without it
+            continue
+        if is_smaller_copy(full, page):
+            found.append(Candidate(page=page, number=f"Sub-image {number + 1}", is_own=True))
+    return sorted(found, key=lambda c: -measure_pixels(c.page))
 
 
-def pick_levels(full: tifffile.TiffPage, pages: list[tifffile.TiffPage | None]) -> list[tifffile.TiffPage]:
-    """The pages that are smaller copies of `full`: same proportions and kind of pixels, large to small."""
-    levels = {page.shape: page for page in pages if page is not None and is_smaller_copy(full, page)}
-    return sorted(levels.values(), key=measure_pixels, reverse=True)
+def count_hidden_planes(tiff: tifffile.TiffFile, page: tifffile.TiffPage) -> int:
+    """Count the planes that ImageJ, MetaMorph and tifffile store behind one page."""
+    counts = [1, int(page.tags[PLANES_OF_METAMORPH].count) if PLANES_OF_METAMORPH in page.tags else 1]
+    counts.append(int((tiff.imagej_metadata or {}).get("images", 1)) if len(tiff.pages) == 1 else 1)
+    if page.description.startswith('{"shape":'):
+        try:
+            said = json.loads(page.description)
+            whole, own = (tifffile.product(shape) for shape in (said["shape"], page.shape))
+        except (ValueError, TypeError, KeyError):
+            return max(counts)
+        counts.append(int(whole) // int(own) if said.get("truncated") else 1)
+    return max(counts)
+
+
+def is_same_kind(full: tifffile.TiffPage, page: tifffile.TiffPage) -> bool:
+    """Return whether two pages have the same size and kind of px."""
+    names = ("imagewidth", "imagelength", "photometric", "samplesperpixel", "dtype")
+    return all(getattr(page, name) == getattr(full, name) for name in names)
 
 
 def is_smaller_copy(full: tifffile.TiffPage, page: tifffile.TiffPage) -> bool:
@@ -52,8 +64,10 @@ def is_smaller_copy(full: tifffile.TiffPage, page: tifffile.TiffPage) -> bool:
     same_kind = all(
         getattr(page, name) == getattr(full, name) for name in ("photometric", "samplesperpixel", "dtype")
     )
+    if not same_kind or not page.imagewidth:
+        return False
     factor = full.imagewidth / page.imagewidth
-    return bool(same_kind and factor > 1.5 and abs(full.imagelength / factor - page.imagelength) <= 1)
+    return bool(factor > 1.5 and abs(full.imagelength / factor - page.imagelength) <= 1)
 
 
 def measure_pixels(page: tifffile.TiffPage) -> int:

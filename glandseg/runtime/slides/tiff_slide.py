@@ -26,9 +26,13 @@ from glandseg.runtime.slides.resolution_sources import (
     state_ome,
     state_tiff,
 )
-from glandseg.runtime.slides.tiff_colour import convert_samples, find_problem
-from glandseg.runtime.slides.tiff_page import ReadBytes, TiffPageReader
-from glandseg.runtime.slides.tiff_pyramid import check_chain, find_pyramid
+from glandseg.runtime.slides.tiff_choice import check_chain, choose_slide
+from glandseg.runtime.slides.tiff_layout import SegmentLayout
+from glandseg.runtime.slides.tiff_levels import LevelBuilder
+from glandseg.runtime.slides.tiff_page import ReadBytes
+from glandseg.runtime.slides.tiff_samples import convert_samples, find_sample_warnings
+
+PATCHES, PATCH_PX = 8, 128  # along each side, looked at to judge the samples' range and opacity
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # its complaints become our errors
 
@@ -39,7 +43,7 @@ def detect_tiff(head: bytes) -> bool:
 
 
 class TiffSlide(Slide):
-    """The largest picture of a TIFF, with the smaller copies of it as levels."""
+    """The slide in a TIFF, with the smaller copies of it as levels; no other file and no label is read."""
 
     def __init__(self, path: Path, mpp: float | None = None, cache_bytes: int = CACHE_BYTES) -> None:
         self.path = path
@@ -47,7 +51,7 @@ class TiffSlide(Slide):
         self._counting = threading.Lock()
         self._file = PositionalFile(path)
         try:
-            self._tiff = tifffile.TiffFile(path, _useframes=False)
+            self._tiff = tifffile.TiffFile(path, _useframes=False, _multifile=False)
         except Exception as error:
             self._file.close()
             raise self._build_damage_error(error) from error
@@ -69,29 +73,38 @@ class TiffSlide(Slide):
     def _read_metadata(self, mpp: float | None, cache_bytes: int) -> None:
         check_chain(self._tiff)
         self.format = "ome-tiff" if self._tiff.is_ome else "tiff"
-        main, pages = find_pyramid(self.path, self._tiff)
-        for page in pages:
-            check_page(self.path, page)
-        self._page = pages[0]
-        cache = ArrayCache(cache_bytes)
-        self._readers = [TiffPageReader(page, cache, self._count) for page in pages]
-        self.levels = build_levels([(page.imagewidth, page.imagelength) for page in pages])
-        statements, power = self._list_statements(main)
-        if mpp is None:
-            self.warnings += warn_of_size(self._page.description, (self.width_l0, self.height_l0))
+        choice = choose_slide(self.path, self._tiff)
+        self._page = choice.page
+        self._cache = ArrayCache(cache_bytes)
+        builder = LevelBuilder(self.path, self._file.read, self._cache, self._count)
+        self._readers, told = builder.build(choice)
+        self.levels = build_levels([(r.layout.width, r.layout.height) for r in self._readers])
+        self.held_bytes = max(reader.layout.held_bytes for reader in self._readers)
+        statements, power = self._list_statements(choice.ome_index)
         self.said = describe_statements(statements, power)
         self.resolution = settle(self.path, statements, power, mpp)
+        self.warnings = (*choice.warnings, *told, *self._judge_samples())
+        if mpp is None:
+            self.warnings += warn_of_size(self._page.description, (self.width_l0, self.height_l0))
 
-    def _list_statements(self, image: int) -> tuple[list[Statement], Power | None]:
+    def _judge_samples(self) -> tuple[str, ...]:
+        """Look at places all over the smallest level for samples that cannot show what they should."""
+        reader = self._readers[-1]
+        return find_sample_warnings(
+            reader.page,
+            lambda: (reader.read(self._file.read, *place) for place in list_patches(reader.layout)),
+        )
+
+    def _list_statements(self, ome_index: int | None) -> tuple[list[Statement], Power | None]:
         """What OME-XML, ImageJ's or Aperio's description and the tags say of the scale."""
-        xml, tags, text = self._tiff.ome_metadata, self._page.tags, self._page.description
+        xml, tags, text = (self._tiff.ome_metadata or "").strip(), self._page.tags, self._page.description
         x_per_unit = divide(tags.valueof("XResolution", (0, 1)))
         y_per_unit = divide(tags.valueof("YResolution", (0, 1)))
         unit = int(tags.valueof("ResolutionUnit", 2))
         imagej = str((self._tiff.imagej_metadata or {}).get("unit", ""))
         power = find_ome_power(xml) if xml else None
         return keep_stated(
-            state_ome(xml, image) if xml else None,
+            state_ome(xml, ome_index) if xml and ome_index is not None else None,
             state_imagej(x_per_unit, y_per_unit, imagej),
             state_description(text),
             state_description_size(text, (self._page.imagewidth, self._page.imagelength)),
@@ -112,31 +125,34 @@ class TiffSlide(Slide):
         self, read_bytes: ReadBytes, level: int, place: tuple[int, int, int, int], *, last_try: bool = False
     ) -> NDArray[np.uint8]:
         samples = self._readers[level].read(read_bytes, *place, last_try=last_try)
-        return convert_samples(self._page, samples)
+        return convert_samples(self._readers[level].page, samples)
 
     def get_cell_wh(self, level: int) -> tuple[int, int]:
         """The level's tiles or strips, large ones cut up."""
-        reader = self._readers[level]
-        width, height = reader.segment_width, reader.segment_height
-        if reader.is_contiguous:  # any row can be read by itself
+        layout = self._readers[level].layout
+        width, height = layout.segment_width, layout.segment_height
+        if layout.is_contiguous:  # any row can be read by itself
             height = min(height, CELL_PX // 4)
         return cut_side(width), cut_side(height)
 
+    def forget(self) -> None:
+        """Drop the decoded tiles and strips that are kept."""
+        self._cache.clear()
+
     def close(self) -> None:
-        """Let go of the file; harmless when repeated."""
+        """Close the file; harmless when repeated."""
         self._tiff.close()
         self._file.close()
 
 
-def check_page(path: Path, page: tifffile.TiffPage) -> None:
-    """Refuse a page whose pixels cannot be shown as RGB.
-
-    Raises:
-        BadInputError: always with what the page holds and what could be read.
-    """
-    problem = find_problem(page)
-    if problem:
-        raise BadInputError(f"{path}: {problem}. Export it as 8-bit RGB with JPEG, LZW or deflate")
+def list_patches(layout: SegmentLayout) -> list[tuple[int, int, int, int]]:
+    """List x, y, width and height of patches all over a page, which cover it where it is small."""
+    width, height = min(layout.width, PATCH_PX), min(layout.height, PATCH_PX)
+    lefts, tops = (
+        sorted({round(i * (side - length) / (PATCHES - 1)) for i in range(PATCHES)})
+        for side, length in ((layout.width, width), (layout.height, height))
+    )
+    return [(x, y, width, height) for y in tops for x in lefts]
 
 
 def divide(rational: tuple[int, int]) -> float:

@@ -10,6 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from glandseg.runtime.tissue.light_warnings import looks_inverted
+from glandseg.runtime.tissue.tinted_glass import find_tinted_glass
+
 GLASS_MIN_LEVEL = 180  # glass: every channel at least this bright,
 GLASS_MAX_CHROMA = 24  # the channels at most this far apart,
 GLASS_MIN_SHARE = 0.01  # on at least this share of the slide
@@ -23,7 +26,7 @@ TISSUE_TEXTURE = 0.012  # local deviation of density: strands in clear mucus
 
 PEN_RED_DENSITY = 0.35  # green and blue pens absorb red at least so much,
 PEN_RED_EXCESS = 0.12  # and so much more than green; haematoxylin and eosin absorb green more
-PEN_BLACK_LEVEL = 50  # black pen: all channels below
+PEN_BLACK_LEVEL = 50  # black pen: all channels below; under dim light in proportion
 
 STAIN_EXCESS = 0.04  # haematoxylin and eosin absorb green so much more than red or blue
 GRAY_DENSITY = 0.15  # dirt is at least so dark,
@@ -51,7 +54,23 @@ class Marks:
 
 
 def find_glass_colour(thumbnail: NDArray[np.uint8], fill: NDArray[np.bool_]) -> NDArray[np.float32] | None:
-    """The colour of empty glass, (3,) float32 RGB of 0..255; None where the picture shows none."""
+    """Return the colour of empty glass: bright and colourless, else as another lamp shows it.
+
+    Args:
+        thumbnail: (h, w, 3) uint8 RGB.
+        fill: (h, w) bool, px that the scanner painted.
+
+    Returns:
+        (3,) float32 RGB in 0..255; None where the picture shows none.
+    """
+    white = find_white_glass(thumbnail, fill)
+    if white is not None or looks_inverted(thumbnail, fill):
+        return white
+    return find_tinted_glass(thumbnail, fill)
+
+
+def find_white_glass(thumbnail: NDArray[np.uint8], fill: NDArray[np.bool_]) -> NDArray[np.float32] | None:
+    """Return the colour of glass under white light, (3,) float32 RGB in 0..255; None where there is none."""
     lowest, highest = find_extremes(thumbnail)
     bright = (lowest >= GLASS_MIN_LEVEL) & (highest - lowest <= GLASS_MAX_CHROMA) & ~fill
     if np.count_nonzero(bright) < GLASS_MIN_SHARE * max(fill.size - np.count_nonzero(fill), 1):
@@ -106,12 +125,13 @@ def mark_thumbnail(
     """
     marks = Marks(**{name: np.zeros(fill.shape, np.bool_) for name in ("differs", "stained", "gray", "pen")})
     table = tabulate_density(glass)
+    black = PEN_BLACK_LEVEL * min(1.0, float(glass.max()) / GLASS_MIN_LEVEL)
     for band, rows in list_bands(*fill.shape):
         density = cv2.LUT(thumbnail[rows], table)
         density[fill[rows]] = 0
         red, green, blue = cv2.split(density)
         mark_density(red, green, blue, marks, band)
-        marks.pen[band] |= find_extremes(thumbnail[band])[1] < PEN_BLACK_LEVEL
+        marks.pen[band] |= find_extremes(thumbnail[band])[1] < black
     return marks
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from glandseg.runtime.slides.ledger import Ledger
 from glandseg.runtime.slides.reader import Slide
 from glandseg.runtime.tissue.glass import find_glass_colour, is_dark
+from glandseg.runtime.tissue.light_warnings import list_light_warnings
 from glandseg.runtime.tissue.lumen import estimate_light
 from glandseg.runtime.tissue.thumbnail import PATIENCE_S, Advance, lay_thumbnail, read_thumbnail
 from glandseg.runtime.tissue.tissue_mask import MASK_UM_PER_PX, TissueMask, find_fill, mask_tissue
@@ -96,9 +97,12 @@ def build_survey(thumbnail: NDArray[np.uint8], unread: NDArray[np.bool_], um_per
     small, lost = shrink(thumbnail, times), shrink(unread.view(np.uint8) * 255, times) > 0
     small[lost] = 255  # which counts as the scanner's fill
     area_mm2 = small.shape[0] * small.shape[1] * (um_per_px * times) ** 2 / 1e6
-    mask = np.ones_like(lost) if area_mm2 <= PICTURE_MM2 else mask_tissue(small, um_per_px * times) | lost
+    is_crop = area_mm2 <= PICTURE_MM2
+    mask = np.ones_like(lost) if is_crop else mask_tissue(small, um_per_px * times) | lost
     readable = small if not lost.any() or lost.all() else small[~lost][None]
-    light = estimate_light(readable, find_glass_colour(readable, find_fill(readable)))
+    fill, dark = find_fill(readable), is_dark(readable)
+    glass = find_glass_colour(readable, fill)
+    light = estimate_light(readable, glass)
     thumbnail[unread] = np.rint(light)
     return Survey(
         thumbnail=thumbnail,
@@ -106,8 +110,11 @@ def build_survey(thumbnail: NDArray[np.uint8], unread: NDArray[np.bool_], um_per
         um_per_px=um_per_px,
         tissue=TissueMask(mask, um_per_px * times),
         light=light,
-        is_dark=is_dark(readable),
-        warnings=warn_of_one_colour(small) if mask.any() and not lost.any() else (),
+        is_dark=dark,
+        warnings=(
+            *list_light_warnings(readable, fill, has_glass=dark or glass is not None, is_crop=is_crop),
+            *(warn_of_one_colour(small) if mask.any() and not lost.any() else ()),
+        ),
     )
 
 

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import gzip
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import shapely
-from shapely.geometry import shape
 from shapely.geometry.base import BaseGeometry
 
-from glandseg.runtime.errors import BadInputError, shorten
+from glandseg.runtime.annotations.annotation import Annotation, count_classes, list_plane_notes
+from glandseg.runtime.annotations.geojson import read_annotations
+from glandseg.runtime.errors import BadInputError
 from glandseg.training.data.labelled_patches import FOLDER_LABELS, simplify
+from glandseg.training.data.passed_over import refuse_hidden
 
-# A class's name without what QuPath puts behind a colon, and whether it is gland.
+# A class's name without those derived from it, and whether it is gland.
 IS_GLAND = {name: labels[1] for name, labels in FOLDER_LABELS.items() if not all(labels)}
 
 
@@ -28,21 +27,22 @@ class Regions:
     Attributes:
         gland: polygons of gland tissue.
         non_gland: polygons of other tissue.
+        notes: What was passed over or left out, for the person who drew the regions.
     """
 
     gland: tuple[BaseGeometry, ...]
     non_gland: tuple[BaseGeometry, ...]
+    notes: tuple[str, ...] = ()
 
     def find_islands(self) -> tuple[BaseGeometry, ...]:
         """Give the separate areas that are annotated at all."""
-        return _list_polygons(shapely.union_all([*self.gland, *self.non_gland]))
+        return _list_polygons(shapely.union(_unite(self.gland), _unite(self.non_gland)))
 
     def crop(self, width: float, height: float) -> Regions:
         """Take what lies within a picture of this size."""
         frame = shapely.box(0, 0, width, height)
         gland, non_gland = (
-            _list_polygons(shapely.intersection(shapely.union_all(part), frame))
-            for part in (self.gland, self.non_gland)
+            _list_polygons(shapely.intersection(_unite(part), frame)) for part in (self.gland, self.non_gland)
         )
         return Regions(gland=gland, non_gland=non_gland)
 
@@ -58,74 +58,86 @@ class Regions:
 def read_regions(path: Path) -> Regions:
     """Read the regions of a `.geojson` or `.geojson.gz`, in level-0 px of the slide as QuPath shows it.
 
-    Features count whose class is gland, or non-gland, stroma or other, in capitals or not; others are passed
-    over. Where regions of both classes overlap, the smaller region counts: glands drawn inside a field of
-    stroma are glands.
+    Features count whose class is gland, or non-gland, stroma or other, in capitals or not, alone or with
+    classes derived from it. What is of class Ignore* is left out. Others are passed over, with a note. Where
+    regions of both classes overlap, the smaller region counts: glands drawn inside a field of stroma are
+    glands.
 
     Raises:
-        BadInputError: if it is not GeoJSON, no region has such a class, or such a one is no valid polygon.
+        BadInputError: It is not GeoJSON, no region has such a class, such a one is no valid polygon, or a
+            region of another class lies on a larger one that counts, so that its px would be mislabelled.
+        EnvironmentLacksError: The file cannot be read.
     """
-    features = _load_features(path)
-    drawn = [
-        (_read_polygon(feature, f"{path}: feature {number}"), is_gland)
-        for number, feature in enumerate(features, 1)
-        if (is_gland := IS_GLAND.get(simplify(_name_class(feature).partition(":")[0]))) is not None
-    ]
-    if not drawn:
-        names = sorted({_name_class(feature) or "none" for feature in features}) or ["no features"]
+    annotations = read_annotations(path)
+    ignored = [each for each in annotations if each.is_ignored]
+    counted = [each for each in annotations if not each.is_ignored and _is_counted(each, path)]
+    passed = [each for each in annotations if not each.is_ignored and not _is_counted(each, path)]
+    if not counted:
         raise BadInputError(
-            f"{path}: no region is classified Gland or Non-gland (found: {', '.join(names[:5])}). "
-            "Set the classes in QuPath and export again."
+            f"{path}: no region is classified Gland or Non-gland (found: "
+            f"{count_classes(annotations) or 'no features'}). Set the classes in QuPath and export again."
         )
-    return _settle_overlaps([polygon for polygon, _ in drawn], [is_gland for _, is_gland in drawn])
+    polygons = [_take_polygon(each, path) for each in counted]
+    refuse_hidden(path, passed, counted, polygons)
+    left_out = [_take_polygon(each, path) for each in ignored if _has_area(each)]
+    regions = _settle_overlaps(polygons, [IS_GLAND[simplify(each.names[0])] for each in counted], left_out)
+    return Regions(regions.gland, regions.non_gland, tuple(_list_notes(annotations, passed, ignored)))
 
 
-def _load_features(path: Path) -> list[Mapping[str, Any]]:
-    try:
-        data = path.read_bytes()
-        content = json.loads(gzip.decompress(data) if path.suffix == ".gz" else data)
-    except (ValueError, OSError, EOFError, RecursionError) as error:
+def _is_counted(annotation: Annotation, path: Path) -> bool:
+    """Whether a region's class says gland or non-gland.
+
+    Raises:
+        BadInputError: It says both, as Stroma: Gland does.
+    """
+    if not annotation.names or simplify(annotation.names[0]) not in IS_GLAND:
+        return False
+    if len({IS_GLAND[simplify(name)] for name in annotation.names if simplify(name) in IS_GLAND}) > 1:
         raise BadInputError(
-            f"{path}: not GeoJSON ({shorten(error, 120)}). Export it again from QuPath."
-        ) from None
-    if isinstance(content, Mapping):
-        content = content.get("features", [content])
-    if not isinstance(content, list) or not all(isinstance(feature, Mapping) for feature in content):
-        raise BadInputError(
-            f"{path}: not GeoJSON (a FeatureCollection expected). Export it again from QuPath."
+            f"{path}: feature {annotation.number} ({annotation.label}) is classified as gland and as "
+            "non-gland. Set one of them in QuPath and export again."
         )
-    return content
+    return True
 
 
-def _name_class(feature: Mapping[str, Any]) -> str:
-    properties = feature.get("properties")
-    classification = properties.get("classification") if isinstance(properties, Mapping) else None
-    name = classification.get("name") if isinstance(classification, Mapping) else None
-    return name if isinstance(name, str) else ""
+def _has_area(annotation: Annotation) -> bool:
+    """Whether an annotation is, or was meant to be, an area."""
+    return annotation.geometry is not None and annotation.geometry.kind in ("Polygon", "MultiPolygon")
 
 
-def _read_polygon(feature: Mapping[str, Any], where: str) -> BaseGeometry:
-    where = f"{where} ({_name_class(feature)})"
-    geometry = feature.get("geometry")
-    kind = geometry.get("type") if isinstance(geometry, dict) else None
-    if not isinstance(geometry, dict) or kind not in ("Polygon", "MultiPolygon"):
+def _take_polygon(annotation: Annotation, path: Path) -> BaseGeometry:
+    where = f"{path}: feature {annotation.number} ({annotation.label})"
+    geometry = annotation.geometry
+    kind = geometry.kind if geometry else None
+    if geometry is None or kind not in ("Polygon", "MultiPolygon"):
         raise BadInputError(f"{where} is a {kind}, regions are polygons. Delete it, or draw it as an area.")
-    try:
-        with np.errstate(invalid="ignore"):  # NaN, which is told below
-            polygon = shape(geometry)
-        finite = bool(np.isfinite(shapely.get_coordinates(polygon)).all())
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, shapely.errors.ShapelyError):
+    if geometry.fault is not None:
         raise BadInputError(
-            f"{where}: its coordinates are no polygon. Export it again from QuPath."
-        ) from None
-    if not finite or polygon.is_empty or not polygon.is_valid:
-        reason = shapely.is_valid_reason(polygon) if finite and not polygon.is_empty else "no area"
+            f"{where} is not a valid polygon: it {geometry.fault}. Draw it again and export it from QuPath."
+        )
+    parts = geometry.polygons
+    polygon = shapely.MultiPolygon(parts) if len(parts) != 1 else parts[0]
+    if polygon.is_empty or not polygon.is_valid or polygon.area == 0:
+        reason = "no area" if polygon.is_empty or polygon.is_valid else shapely.is_valid_reason(polygon)
         raise BadInputError(f"{where} is not a valid polygon ({reason}). Draw it again without crossings.")
-    return shapely.force_2d(polygon)
+    return polygon
 
 
-def _settle_overlaps(polygons: Sequence[BaseGeometry], is_gland: Sequence[bool]) -> Regions:
-    """Take from each region the smaller ones of the other class that lie on it."""
+def _list_notes(
+    annotations: Sequence[Annotation], passed: Sequence[Annotation], ignored: Sequence[Annotation]
+) -> Iterator[str]:
+    """Yield what was not cut, and why."""
+    if passed:
+        yield f"passed over, as neither Gland nor Non-gland: {count_classes(passed)}"
+    if ignored:
+        yield f"left out: {count_classes(ignored)}"
+    yield from list_plane_notes(annotations)
+
+
+def _settle_overlaps(
+    polygons: Sequence[BaseGeometry], is_gland: Sequence[bool], left_out: Sequence[BaseGeometry]
+) -> Regions:
+    """Take from each region the smaller ones of the other class that lie on it, and what is left out."""
     ranks = np.argsort(np.argsort([polygon.area for polygon in polygons], kind="stable"))
     over: dict[int, list[BaseGeometry]] = {}
     tree = shapely.STRtree(polygons)
@@ -133,14 +145,22 @@ def _settle_overlaps(polygons: Sequence[BaseGeometry], is_gland: Sequence[bool])
         if is_gland[one] != is_gland[other] and ranks[other] < ranks[one]:
             over.setdefault(one, []).append(polygons[other])
     seen = [
-        shapely.difference(polygon, shapely.union_all(over[index])) if index in over else polygon
+        shapely.difference(polygon, _unite(over[index])) if index in over else polygon
         for index, polygon in enumerate(polygons)
     ]
     gland, other_tissue = (
-        shapely.union_all([area for area, gland in zip(seen, is_gland, strict=True) if gland == wanted])
+        _unite([area for area, gland in zip(seen, is_gland, strict=True) if gland == wanted])
         for wanted in (True, False)
     )
+    if left_out:
+        away = _unite(left_out)
+        gland, other_tissue = shapely.difference(gland, away), shapely.difference(other_tissue, away)
     return Regions(gland=_list_polygons(gland), non_gland=_list_polygons(other_tissue))
+
+
+def _unite(areas: Sequence[BaseGeometry]) -> BaseGeometry:
+    """Return the union of areas; for thousands that lie apart, many times as fast as a plain union."""
+    return shapely.disjoint_subset_union_all(np.array(areas, object))
 
 
 def _list_polygons(area: BaseGeometry) -> tuple[BaseGeometry, ...]:

@@ -94,6 +94,7 @@ def test_every_polygon_of_noise_is_valid_on_the_grid(tmp_path: Path, trace: Trac
     ("polygon", "kind"),
     [
         (Polygon([(0, 0), (10, 10), (10, 0), (0, 10)]), "MultiPolygon"),  # crosses itself
+        (Polygon([(0, 0), (10, 10), (10, 0), (0, 12), (-5, 12), (0, 12)]), "MultiPolygon"),  # and has a spike
         (Polygon([(0, 0), (9, 0), (9, 9), (4, 0.001), (0, 9)]), "MultiPolygon"),  # pinched by the snap
         (Polygon([(0, 0), (9, 0), (9, 9), (9, 0), (20, 0), (20, -5), (0, -5)]), "Polygon"),  # a spike
         (Polygon(box(0, 0, 9, 9).exterior, [[(0.001, 3), (4, 3), (4, 6)]]), "Polygon"),  # hole meets shell

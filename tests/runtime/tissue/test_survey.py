@@ -161,7 +161,7 @@ def test_a_slide_of_one_colour_is_told(one_colour: bool, told: bool) -> None:
     if not one_colour:
         pixels[10:20, 10:20] = EOSIN
     survey = build_survey(pixels, np.zeros((60, 80), np.bool_), 8.0)
-    warnings = list_early_warnings(DrawnSlide([(80, 60)], 8.0), 8.0, survey.tissue, survey)
+    warnings = list_early_warnings(DrawnSlide([(80, 60)], 8.0), 8.0, survey.tissue, survey, None)
     assert any("of one colour, RGB (255, 255, 255)" in warning for warning in warnings) == told
 
 

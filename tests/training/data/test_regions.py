@@ -84,16 +84,16 @@ CROSSED = [[0, 0], [9, 9], [9, 0], [0, 9], [0, 0]]
     [
         (make_feature("gland", [CROSSED]), r"feature 1 \(gland\) is not a valid polygon \(Self-intersection"),
         (make_feature("gland", [0, 0], "Point"), "is a Point, regions are polygons"),
-        (make_feature("gland", [[[0, 0], [1, 1]]]), "coordinates are no polygon"),
-        (make_feature("gland", "x"), "coordinates are no polygon"),
+        (make_feature("gland", [[[0, 0], [1, 1]]]), "make no polygon|no area"),
+        (make_feature("gland", "x"), "make no polygon|no area"),
         (make_feature("gland", []), "no area"),
         (make_feature("gland", [box(0, 0, float("nan"), 1)]), "not a valid polygon"),
         ({"type": "Feature", "properties": {"classification": {"name": "gland"}}}, "is a None"),
         (
             make_feature("Tumor", [box(0, 0, 1, 1)]),
-            r"no region is classified Gland or Non-gland \(found: Tumor\)",
+            r"no region is classified Gland or Non-gland \(found: 1 of class Tumor\)",
         ),
-        (make_feature(None, [box(0, 0, 1, 1)]), r"\(found: none\)"),
+        (make_feature(None, [box(0, 0, 1, 1)]), r"\(found: 1 without class\)"),
     ],
 )
 def test_what_is_no_region_is_told(tmp_path: Path, feature: dict[str, Any], message: str) -> None:
@@ -141,3 +141,86 @@ def test_a_polygon_of_many_corners_is_measured_and_drawn_whole() -> None:
     np.testing.assert_array_equal(
         (area.draw(0, 0, 129) == 255)[sure], ((distance < 60) & (distance > 20))[sure]
     )
+
+
+def classify(feature: dict[str, Any], classification: Any) -> dict[str, Any]:
+    return {**feature, "properties": {"objectType": "annotation", "classification": classification}}
+
+
+FIELD = make_feature("Non-gland", [box(0, 0, 100, 100)])
+SPOT = make_feature(None, [box(10, 10, 20, 20)])
+
+
+@pytest.mark.parametrize(
+    "classification",
+    [
+        {"name": "Gland"},
+        {"names": ["Gland", "Dysplasia"]},
+        {"name": "Gland: Dysplasia"},
+        "Gland",
+        '{"name": "Gland", "color": [0, 200, 83]}',
+        {"names": [" gland "]},
+    ],
+)
+def test_derived_classes_and_those_written_otherwise_count(tmp_path: Path, classification: Any) -> None:
+    path = write_features(tmp_path / "a.geojson", [FIELD, classify(SPOT, classification)])
+    assert measure(path) == (100, 9900)
+    assert read_regions(path).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("classification", "told"),
+    [
+        ({"name": "Glands"}, "class Glands"),
+        ({"names": ["Dysplasia", "Gland"]}, "class Dysplasia: Gland"),
+        ("tumour", "class tumour"),
+        (None, "class none"),
+        ({"name": 7}, "class none"),
+        ({"name": "a\x1b[31mb\nc" + "x" * 99}, r"class a \[31mb cx+\.\.\."),
+    ],
+)
+def test_other_classes_on_a_region_are_refused(tmp_path: Path, classification: Any, told: str) -> None:
+    path = write_features(tmp_path / "a.geojson", [FIELD, classify(SPOT, classification)])
+    with pytest.raises(
+        BadInputError, match=rf"feature 2 \({told}\) lies on feature 1 \(Non-gland\)"
+    ) as caught:
+        read_regions(path)
+    assert str(caught.value).isprintable()
+
+
+def test_other_classes_beside_or_around_regions_are_passed_over_and_told(tmp_path: Path) -> None:
+    features = [
+        FIELD,
+        make_feature("Tumor", [box(-50, -50, 300, 300)]),
+        make_feature(None, [box(99.99, 0, 110, 10)]),  # a neighbour
+        make_feature("Tumor", [5, 5], "Point"),
+        {**SPOT, "properties": {"objectType": "cell", "classification": {"name": "Positive"}}},
+    ]
+    regions = read_regions(write_features(tmp_path / "a.geojson", features))
+    assert regions.notes == (
+        "passed over, as neither Gland nor Non-gland: 2 of class Tumor, 1 without class, 1 of class Positive",
+    )
+
+
+def test_ignored_regions_are_left_out_of_fields_and_told(tmp_path: Path) -> None:
+    features = [
+        FIELD,
+        make_feature("Gland", [box(40, 40, 60, 60)]),
+        make_feature("Ignore*", [box(50, 0, 60, 100)]),
+    ]
+    path = write_features(tmp_path / "a.geojson", features)
+    assert measure(path) == (200, 10_000 - 1000 - 200)
+    assert read_regions(path).notes == ("left out: 1 of class Ignore*",)
+
+
+def test_a_class_that_is_both_is_refused(tmp_path: Path) -> None:
+    path = write_features(tmp_path / "a.geojson", [make_feature("Stroma: Gland", [box(0, 0, 9, 9)])])
+    with pytest.raises(BadInputError, match="as gland and as non-gland"):
+        read_regions(path)
+
+
+def test_regions_on_several_planes_are_told(tmp_path: Path) -> None:
+    features = [make_feature("Gland", [box(0, 0, 9, 9)]), make_feature("Gland", [box(20, 0, 29, 9)])]
+    features[1]["geometry"]["plane"] = {"c": -1, "z": 4, "t": 0}
+    (note,) = read_regions(write_features(tmp_path / "a.geojson", features)).notes
+    assert note.startswith("regions lie on several planes (z 0 t 0, z 4 t 0)")

@@ -1,0 +1,45 @@
+"""Warnings on a slide's light: no glass to be seen, or colours that look inverted."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+MAX_FILL = 0.05  # of a slide: more white or black fill is what stands for glass
+COLOURED_LEVELS = 20  # between the channels of a px that has a colour
+GREEN_LEVELS = 8  # by which green exceeds the others in inverted tissue: stains absorb it most
+MIN_COLOURED = 0.1  # of the slide, for a verdict on its colours
+MIN_GREEN = 0.5  # of its coloured px
+
+NO_GLASS = "no glass found, so that the whole slide counts as tissue: tissue area and windows may be too many"
+INVERTED = "green is the brightest channel of the tissue: inverted colours, green light, or no H&E stain"
+
+
+def list_light_warnings(
+    thumbnail: NDArray[np.uint8], fill: NDArray[np.bool_], *, has_glass: bool, is_crop: bool
+) -> tuple[str, ...]:
+    """Return what the light of a slide makes doubtful.
+
+    Args:
+        thumbnail: (h, w, 3) uint8 RGB.
+        fill: (h, w) bool, px that the scanner painted.
+        has_glass: Whether glass was found.
+        is_crop: Whether the picture is so small that all of it is tissue on purpose.
+    """
+    if has_glass:
+        return ()
+    warnings = [INVERTED] if looks_inverted(thumbnail, fill) else []
+    if not is_crop and np.count_nonzero(fill) < MAX_FILL * fill.size:
+        warnings.append(NO_GLASS)
+    return tuple(warnings)
+
+
+def looks_inverted(thumbnail: NDArray[np.uint8], fill: NDArray[np.bool_]) -> bool:
+    """Return whether most px of (h, w, 3) uint8 RGB that have a colour are green, as inverted H&E is."""
+    red, green, blue = (np.asarray(channel, np.int16) for channel in cv2.split(thumbnail))
+    highest, lowest = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)
+    coloured = (highest - lowest >= COLOURED_LEVELS) & ~fill
+    count = int(np.count_nonzero(coloured))
+    greenish = coloured & (green - np.maximum(red, blue) >= GREEN_LEVELS)
+    return bool(count >= MIN_COLOURED * fill.size and np.count_nonzero(greenish) > MIN_GREEN * count)
