@@ -36,6 +36,7 @@ from glandseg.runtime.trace import Trace
 
 PATIENCE_S = 600.0
 MOST_READERS = 8
+WATCHED_WINDOWS = 64  # after which the share of unread tissue is measured again
 TOLERANCE_PX = 0.1  # of outlines: a quarter of the vertices, and no gland's area changes by 1 %
 Say = Callable[[str], None]
 
@@ -117,9 +118,16 @@ class Job:
         for warning in warnings:
             warn(warning)
         with self._lay_windows(survey, tissue, ledger) as run:
+            self._measure_unread(looked_at, ledger, run)
             pace = self._prepare(run, say)
+
+            def watch(done: int, total: int) -> None:
+                advance(done, total)
+                if done % WATCHED_WINDOWS == 0:
+                    self._measure_unread(looked_at, ledger, run)
+
             with self.trace.span("windows"):
-                glands = self._find_glands(run, pace, survey, ledger, advance)
+                glands = self._find_glands(run, pace, survey, ledger, watch)
             unread = self._measure_unread(looked_at, ledger, run)
             findings = Findings(
                 glands=glands,
@@ -237,8 +245,7 @@ class Job:
             raise UnreadError(
                 f"{self.slide.path}: {unread:.1%} of the tissue cannot be read, more than --max-unread "
                 f"{self.settings.max_unread:g} allows ({ledger.entries[0].reason}). "
-                "Copy or export the slide again, or allow more: finished windows are kept in "
-                f"{self.work.name}."
+                "Copy or export the slide again, or allow more."
             )
         return unread
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from glandseg.runtime.errors import EnvironmentLacksError
+from glandseg.runtime.errors import BadInputError, EnvironmentLacksError
 from glandseg.runtime.folder_lock import LOCK, PID_LOCK, lock_folder
 from glandseg.runtime.moves import move, remove
 from glandseg.runtime.own_files import check_own_folder, is_link
@@ -23,7 +23,9 @@ _PROGRESS = (".windows", ".jsonl")  # of files that a later run continues with, 
 def open_work_folder(
     folder: Path, stem: str, facts: Mapping[str, Any], say: Callable[[str], None]
 ) -> Iterator[Path]:
-    """Make a hidden folder in `folder`; it outlives a process cut off, and goes when the block ends well.
+    """Make a hidden folder in `folder`; it outlives a process cut off, and is removed when the block ends well.
+
+    It is removed for bad input too, of which nothing can be resumed.
 
     What an earlier process left there stays if it worked on the same facts, and is removed if not.
 
@@ -44,6 +46,9 @@ def open_work_folder(
             put_back(work, folder)
             _settle_facts(work, facts, say)
             yield work
+        except BadInputError:
+            _remove(work)
+            raise
         except BaseException:
             _drop(_list_content(work, progress=not _is_worth_keeping(work)))
             raise
