@@ -88,7 +88,9 @@ def to_int8(model: onnx.ModelProto, tiles: NDArray[np.uint8], layout: Int8Layout
     """
     prepared = copy.deepcopy(model)  # it is changed
     floats = list_float_nodes(prepared.graph)
-    rounded = [node.name for node in prepared.graph.node if node.op_type == "Conv" and node.name not in floats]
+    rounded = [
+        node.name for node in prepared.graph.node if node.op_type == "Conv" and node.name not in floats
+    ]
     correct_biases(prepared, tiles, rounded)
     with _silenced(), tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "int8.onnx"

@@ -62,10 +62,9 @@ def load_bundled(segmenter: nn.Module) -> None:
     values = {tensor.name: torch.tensor(numpy_helper.to_array(tensor)) for tensor in graph.initializer}
     folded = [[values[name] for name in node.input[1:]] for node in graph.node if node.op_type == "Conv"]
     layers = [module for module in segmenter.modules() if isinstance(module, (nn.Conv2d, nn.BatchNorm2d))]
-    convolutions = [module for module in layers if isinstance(module, nn.Conv2d)]
     with torch.no_grad():
         for layer, following in zip(layers, [*layers[1:], None], strict=True):
             if isinstance(layer, nn.Conv2d) and folded:  # the auxiliary head, which no file has, comes last
                 weight, bias = folded.pop(0)
                 layer.weight.copy_(weight)
-                (layer if layer.bias is not None else following).get_parameter("bias").copy_(bias)
+                getattr(layer if layer.bias is not None else following, "bias").copy_(bias)
