@@ -67,4 +67,6 @@ def load_bundled(segmenter: nn.Module) -> None:
             if isinstance(layer, nn.Conv2d) and folded:  # the auxiliary head, which no file has, comes last
                 weight, bias = folded.pop(0)
                 layer.weight.copy_(weight)
-                getattr(layer if layer.bias is not None else following, "bias").copy_(bias)
+                biased = layer if layer.bias is not None else following
+                assert biased is not None and biased.bias is not None
+                biased.bias.copy_(bias)
