@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from onnxruntime import quantization
 
 import glandseg
+from glandseg.export.bias_correction import correct_biases
 from glandseg.export.errors import ExportError
 from glandseg.export.onnx_file import check_graph, strip_notes
 from glandseg.runtime.model_file import INT8_SUFFIX, INT8_TENSORRT_SUFFIX
@@ -86,6 +87,11 @@ def to_int8(model: onnx.ModelProto, tiles: NDArray[np.uint8], layout: Int8Layout
         ExportError: if the result is no valid model or not mostly INT8.
     """
     prepared = copy.deepcopy(model)  # it is changed
+    floats = list_float_nodes(prepared.graph)
+    rounded = [
+        node.name for node in prepared.graph.node if node.op_type == "Conv" and node.name not in floats
+    ]
+    correct_biases(prepared, tiles, rounded)
     with _silenced(), tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "int8.onnx"
         quantization.quantize_static(
@@ -93,7 +99,7 @@ def to_int8(model: onnx.ModelProto, tiles: NDArray[np.uint8], layout: Int8Layout
             path,
             _Reader(tiles),
             op_types_to_quantize=list(layout.layers),
-            nodes_to_exclude=list_float_nodes(prepared.graph),
+            nodes_to_exclude=floats,
             per_channel=True,
             activation_type=layout.activations,
             weight_type=quantization.QuantType.QInt8,

@@ -8,6 +8,7 @@ from typing import Any
 
 from glandseg.runtime.card import CardError, ModelCard, read_card
 from glandseg.runtime.errors import BadInputError, EnvironmentLacksError, shorten
+from glandseg.runtime.model_file import INT8_TENSORRT_SUFFIX
 from glandseg.runtime.one_file import check_one_file
 from glandseg.runtime.ports import check_ports
 
@@ -41,7 +42,9 @@ def import_onnxruntime() -> Any:
 def open_on_cpu(runtime: Any, path: Path, threads: int) -> Any:
     """Open a model on the CPU.
 
-    Idle threads sleep: spinning ones take the CPU from those that decode the next windows.
+    Idle threads sleep: spinning ones take the CPU from those that decode the next windows. An INT8 file for
+    TensorRT is computed in float32 over its rounded numbers, as exactly as TensorRT does: without VNNI, the
+    CPU's own kernel for signed 8-bit numbers saturates their sums.
 
     Args:
         runtime: ONNX Runtime.
@@ -54,6 +57,8 @@ def open_on_cpu(runtime: Any, path: Path, threads: int) -> Any:
     options = make_options(runtime)
     options.intra_op_num_threads = threads
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if path.stem.endswith(INT8_TENSORRT_SUFFIX):
+        options.add_session_config_entry("session.disable_quant_qdq", "1")
     return open_session(runtime, path, options, _CPU)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from glandseg.runtime.card import ModelCard
 from glandseg.runtime.errors import BadInputError, EnvironmentLacksError
 from glandseg.runtime.model_file import BUNDLED
+from glandseg.runtime.network.model_opening import open_on_cpu
 from glandseg.runtime.network.session import Session, count_cpus, import_onnxruntime
 from glandseg.runtime.synthetic import draw_tile
 
@@ -195,3 +197,15 @@ def test_the_trial_at_opening_keeps_no_memory() -> None:
         session = Session(BUNDLED, device="cpu", batch=1)
         session.infer(np.zeros((1, 320, 320, 3), np.uint8))
     assert trial == [(1, "cpu:0"), (1, None)]
+
+
+@pytest.mark.parametrize(
+    ("name", "exact"), [("m.int8.trt.onnx", True), ("m.int8.onnx", False), ("m.onnx", False)]
+)
+def test_int8_for_tensorrt_is_computed_without_the_cpu_s_8_bit_kernels(
+    name: str, exact: bool, convolving_model: Path, tmp_path: Path
+) -> None:
+    path = convolving_model.rename(tmp_path / name)
+    options = open_on_cpu(onnxruntime, path, 1).get_session_options()
+    with contextlib.nullcontext() if exact else pytest.raises(RuntimeError, match="does not have"):
+        assert options.get_session_config_entry("session.disable_quant_qdq") == "1"
