@@ -34,6 +34,17 @@ class Outcome(NamedTuple):
 RunCommand = Callable[..., Outcome]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that makes the fuzz tests long."""
+    parser.addoption("--fuzz-cases", type=int, default=9, help="damaged files of each kind in tests/fuzz")
+
+
+@pytest.fixture
+def fuzz_cases(request: pytest.FixtureRequest) -> int:
+    """Return how many damaged files of each kind are tried."""
+    return int(request.config.getoption("--fuzz-cases"))
+
+
 @pytest.fixture
 def shared_data() -> Path:
     """Give the folder of real images, slides and weights; skip where it is not."""
