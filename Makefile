@@ -6,7 +6,7 @@ BIN := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 DEMO := .venv/demo
 TEST := .venv/test
 
-.PHONY: install demo test check bench pycuda clean
+.PHONY: install demo test check fuzz bench pycuda clean
 .DELETE_ON_ERROR:
 
 install: $(TEST)/installed  ## a venv to develop in: .venv/test
@@ -21,6 +21,9 @@ check: $(TEST)/installed  ## style and types
 	$(TEST)/$(BIN)/ruff check .
 	$(TEST)/$(BIN)/ruff format --check .
 	$(TEST)/$(BIN)/mypy
+
+fuzz: $(TEST)/installed  ## many more damaged files than `make test` tries: about an hour
+	OMP_NUM_THREADS=1 $(TEST)/$(BIN)/pytest -n 2 tests/fuzz --fuzz-cases 900
 
 bench: $(TEST)/installed  ## how light the command line starts
 	$(TEST)/$(BIN)/python benchmarks/startup.py

@@ -75,5 +75,3 @@ SLIDES: Mapping[str, Callable[[Path, Pixels], None]] = {
     "picture.webp": write_picture,
     "picture.bmp": write_picture,
 }
-# Formats whose px lie bare, or behind codes that stay valid when bits change: damage can be another picture.
-UNPROTECTED = ("raw.tif", "picture.bmp", "jpeg.tif", "slide.svs", "picture.jpg", "picture.webp", "j2k.tif")

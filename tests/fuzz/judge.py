@@ -48,10 +48,10 @@ class Outputs:
         (mask,), (record,) = out.glob("*.mask.ome.tif"), out.glob("*.run.json")
         return cls(tifffile.imread(mask, key=0) > 0, json.loads(record.read_text(encoding="utf-8")))
 
-    @property
-    def says_something(self) -> bool:
-        """Whether the record holds a warning or a part that could not be read."""
-        return bool(self.record["result"]["warnings"] or self.record["unread"])
+    def says_more_than(self, other: Outputs) -> bool:
+        """Return whether the record holds a warning that the other lacks, or a part that could not be read."""
+        warnings = set(self.record["result"]["warnings"]) - set(other.record["result"]["warnings"])
+        return bool(warnings or self.record["unread"])
 
 
 def find_faults(end: End, out: Path) -> list[str]:
@@ -75,7 +75,7 @@ def find_faults(end: End, out: Path) -> list[str]:
 
 def find_silent_change(intact: Outputs, damaged: Outputs) -> list[str]:
     """Return what differs between two runs though the second says nothing of it."""
-    if damaged.says_something:
+    if damaged.says_more_than(intact):
         return []
     if damaged.mask.shape != intact.mask.shape:
         return [f"mask of {damaged.mask.shape} px instead of {intact.mask.shape}, nothing said"]

@@ -1,4 +1,4 @@
-"""Seeded damage to bytes, and what each kind of it may change of a picture without a trace."""
+"""Seeded damage to bytes."""
 
 from __future__ import annotations
 
