@@ -39,8 +39,9 @@ def run_bounded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunBounded
         text=True,
         env=environment,
     ) as server:
-        assert server.stdin is not None
-        assert server.stdout is not None
+        requests, answers = server.stdin, server.stdout
+        assert requests is not None
+        assert answers is not None
 
         def run(*arguments: object) -> End:
             request = {
@@ -49,12 +50,12 @@ def run_bounded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunBounded
                 "seconds": SECONDS,
                 "bytes": BYTES,
             }
-            print(json.dumps(request), file=server.stdin, flush=True)
-            answer = json.loads(server.stdout.readline())
+            print(json.dumps(request), file=requests, flush=True)
+            answer = json.loads(answers.readline())
             return End(**answer, lines=tuple(log.read_text(errors="replace").splitlines()))
 
         yield run
-        server.stdin.close()
+        requests.close()
 
 
 @pytest.fixture(scope="session")

@@ -49,7 +49,7 @@ class Outputs:
         return cls(tifffile.imread(mask, key=0) > 0, json.loads(record.read_text(encoding="utf-8")))
 
     def says_more_than(self, other: Outputs) -> bool:
-        """Return whether the record holds a warning that the other lacks, or a part that could not be read."""
+        """Return whether the record holds a warning that the other lacks, or an unread part."""
         warnings = set(self.record["result"]["warnings"]) - set(other.record["result"]["warnings"])
         return bool(warnings or self.record["unread"])
 
