@@ -18,25 +18,25 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from glandseg.runtime.model_file import find_model
-from glandseg.runtime.network.backend import Network
-from glandseg.runtime.network.session import Session
-from glandseg.runtime.segmentation import adaptive
-from glandseg.runtime.segmentation.adaptive import AdaptiveRoute
-from glandseg.runtime.segmentation.lattice import GetWindow
-from glandseg.runtime.segmentation.mirrored import Mirrored
-from glandseg.runtime.segmentation.route import list_windows
-from glandseg.runtime.segmentation.scales import ScalePlane, average_scales
-from glandseg.runtime.segmentation.segment import GLAND
-from glandseg.runtime.segmentation.window_store import Key, WindowStore
+from glandseg.model.backend import Network
+from glandseg.model.files import find_model
+from glandseg.model.onnx.session import Session
 from glandseg.runtime.settings import PAPER_SCALES
-from glandseg.runtime.slides.rescaled_plane import RescaledPlane
-from glandseg.runtime.slides.slide import open_slide
-from glandseg.runtime.slides.slide_plane import SlidePlane
-from glandseg.training.data.picture import Picture
-from glandseg.training.datasets import find_pictures
-from glandseg.training.evaluate import choose_part
-from glandseg.training.metrics import Confusion
+from glandseg.runtime.tiling import adaptive
+from glandseg.runtime.tiling.adaptive import AdaptiveRoute
+from glandseg.runtime.tiling.flip import Mirrored
+from glandseg.runtime.tiling.grid import GetWindow
+from glandseg.runtime.tiling.in_memory import GLAND
+from glandseg.runtime.tiling.order import list_windows
+from glandseg.runtime.tiling.scales import ScalePlane, average_scales
+from glandseg.runtime.tiling.window_store import Key, WindowStore
+from glandseg.slides.open import open_slide
+from glandseg.slides.scaled_plane import RescaledPlane
+from glandseg.slides.slide_plane import SlidePlane
+from glandseg.training.data.datasets import find_pictures
+from glandseg.training.data.sample import Picture
+from glandseg.training.evaluation.evaluate import choose_part
+from glandseg.training.evaluation.metrics import Confusion
 
 BATCH = 8
 CHEAP = [(1.25, 1.75), (1.0, 1.25), (1.0, 1.25, 1.5)]

@@ -17,9 +17,9 @@ from benchmarks.mosaic_layout import Mosaic
 from benchmarks.mosaic_slide import write_slide
 from benchmarks.mosaic_tissue import GLAS, find_tissue
 from benchmarks.mosaic_truth import write_truth
-from glandseg.runtime.model_file import find_model
-from glandseg.runtime.network.session import Session
-from glandseg.runtime.outlines.findings import name_outputs
+from glandseg.model.files import find_model
+from glandseg.model.onnx.session import Session
+from glandseg.runtime.outputs.write import name_outputs
 
 MASK_ENDING = ".mask.ome.tif"
 

@@ -15,11 +15,11 @@ import tifffile
 from numpy.typing import NDArray
 
 from benchmarks.bench_case import Case, add_case_options, prepare_case, tell_result
-from glandseg.runtime.network.session import Session
-from glandseg.runtime.segmentation.segment import GLAND
-from glandseg.runtime.slides.slide import open_slide
-from glandseg.runtime.slides.slide_plane import SlidePlane
-from glandseg.runtime.windows import MARGIN_PX, STRIDE_PX, UNIT, WINDOW_PX, window_starts, window_weights
+from glandseg.model.onnx.session import Session
+from glandseg.model.windows import MARGIN_PX, STRIDE_PX, UNIT, WINDOW_PX, window_starts, window_weights
+from glandseg.runtime.tiling.in_memory import GLAND
+from glandseg.slides.open import open_slide
+from glandseg.slides.slide_plane import SlidePlane
 
 BATCH = 8
 SIGMA = 0.125  # of a window's side, as MONAI's Gaussian importance map

@@ -27,20 +27,20 @@ import torch
 from torch import nn
 
 from benchmarks.measured_on import describe_circumstances
-from glandseg.export.half import to_half
+from glandseg.export.fp16 import to_half
 from glandseg.export.int8 import FOR_CPU, FOR_TENSORRT, to_int8
 from glandseg.export.int8_calibration import draw_calibration, read_calibration
 from glandseg.export.onnx_file import stamp, trace_segmenter, write_model
-from glandseg.runtime.card import ModelCard
-from glandseg.runtime.network.backend import Network
-from glandseg.runtime.network.parity import draw_golden_tiles, measure_parity
-from glandseg.runtime.network.session import Session, count_cpus
-from glandseg.training.datasets import find_pictures
-from glandseg.training.evaluate import choose_part, evaluate
-from glandseg.training.pspnet import PSPNet
+from glandseg.model.backend import Network
+from glandseg.model.card import ModelCard
+from glandseg.model.onnx.session import Session, count_cpus
+from glandseg.model.parity import draw_golden_tiles, measure_parity
+from glandseg.training.data.datasets import find_pictures
+from glandseg.training.evaluation.evaluate import choose_part, evaluate
+from glandseg.training.networks.build import build_trunk
+from glandseg.training.networks.pspnet import PSPNet
 from glandseg.training.run import Run, load_segmenter, open_run
 from glandseg.training.torch_backend import TorchBackend
-from glandseg.training.trunks.build import build_trunk
 
 OWN, UM_PER_PX = "mobilenetv2", 1.3
 # Of each network: output stride, width of the head, windows a call, tiles that INT8 ranges are measured on.

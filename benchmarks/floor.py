@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 
 from benchmarks.bench_case import Case, add_case_options, prepare_case, tell_result
 from benchmarks.watched_run import watch
-from glandseg.runtime.network.session import Session, count_cpus
-from glandseg.runtime.slides.rescaled_plane import lay_scale
-from glandseg.runtime.slides.slide import open_slide
-from glandseg.runtime.slides.slide_plane import SlidePlane
-from glandseg.runtime.windows import WINDOW_PX, window_starts
+from glandseg.model.onnx.session import Session, count_cpus
+from glandseg.model.windows import WINDOW_PX, window_starts
+from glandseg.slides.open import open_slide
+from glandseg.slides.scaled_plane import lay_scale
+from glandseg.slides.slide_plane import SlidePlane
 
 BATCH = 8
 AIM = 1.10

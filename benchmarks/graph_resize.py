@@ -30,18 +30,18 @@ from numpy.typing import NDArray
 from onnx import helper
 
 from benchmarks.measured_on import describe_circumstances
-from glandseg.runtime.model_file import BUNDLED
-from glandseg.runtime.network.backend import Network
-from glandseg.runtime.network.session import Session, count_cpus
-from glandseg.runtime.segmentation.segment import GLAND
-from glandseg.runtime.slides.plane import PicturePlane
-from glandseg.runtime.slides.slide import open_slide
-from glandseg.runtime.slides.slide_plane import SlidePlane
-from glandseg.runtime.windows import WINDOW_PX, window_starts, window_weights
-from glandseg.training.data.picture import DataSet, Picture
-from glandseg.training.datasets import find_pictures
-from glandseg.training.evaluate import choose_part
-from glandseg.training.metrics import Confusion
+from glandseg.model.backend import Network
+from glandseg.model.files import BUNDLED
+from glandseg.model.onnx.session import Session, count_cpus
+from glandseg.model.windows import WINDOW_PX, window_starts, window_weights
+from glandseg.runtime.tiling.in_memory import GLAND
+from glandseg.slides.open import open_slide
+from glandseg.slides.plane import PicturePlane
+from glandseg.slides.slide_plane import SlidePlane
+from glandseg.training.data.datasets import find_pictures
+from glandseg.training.data.sample import DataSet, Picture
+from glandseg.training.evaluation.evaluate import choose_part
+from glandseg.training.evaluation.metrics import Confusion
 
 SCALES = (1.5, 2.0)
 HALF_BYTE = 128

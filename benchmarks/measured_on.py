@@ -8,8 +8,8 @@ import subprocess
 from datetime import date
 from pathlib import Path
 
-from glandseg.runtime.network.session import count_cpus
-from glandseg.runtime.record import list_versions
+from glandseg.model.onnx.session import count_cpus
+from glandseg.runtime.outputs.record import list_versions
 
 
 def describe_circumstances() -> dict[str, object]:

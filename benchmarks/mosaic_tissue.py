@@ -16,9 +16,9 @@ import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
-from glandseg.runtime.synthetic import TileKind, draw_tile
+from glandseg.synthetic import TileKind, draw_tile
 from glandseg.training.data.glas import UM_PER_PX, read_glas
-from glandseg.training.data.picture import Picture
+from glandseg.training.data.sample import Picture
 
 GLAS = Path(__file__).parents[2] / "shared" / "data" / "glas"
 SQUARE_PX = 1024

@@ -13,10 +13,10 @@ import json
 from datetime import date
 from pathlib import Path
 
-from glandseg.runtime.model_file import find_model
-from glandseg.runtime.network.session import Session
-from glandseg.training.datasets import GLAS_UM_PER_PX, find_pictures
-from glandseg.training.evaluate import choose_part, evaluate
+from glandseg.model.files import find_model
+from glandseg.model.onnx.session import Session
+from glandseg.training.data.datasets import GLAS_UM_PER_PX, find_pictures
+from glandseg.training.evaluation.evaluate import choose_part, evaluate
 
 
 def main() -> None:

@@ -29,20 +29,20 @@ from typing import Any
 import torch
 from torch import nn
 
-from glandseg.runtime.network.session import count_cpus
-from glandseg.training.classifier import PatchStream, classification_loss
-from glandseg.training.data.picture import Picture
-from glandseg.training.datasets import GLAS_UM_PER_PX, find_pictures
+from glandseg.model.onnx.session import count_cpus
+from glandseg.training.data.datasets import GLAS_UM_PER_PX, find_pictures
+from glandseg.training.data.patches import list_patches
+from glandseg.training.data.sample import Picture
 from glandseg.training.demo import draw_data
-from glandseg.training.fit import ComputeLoss
-from glandseg.training.optimizer import build_optimizer
-from glandseg.training.patches import list_patches
+from glandseg.training.loop.fit import ComputeLoss
+from glandseg.training.loop.optimizer import build_optimizer
+from glandseg.training.loop.sampling import DrawBatch
 from glandseg.training.run import build_classifier, build_segmenter
-from glandseg.training.sampling import DrawBatch
 from glandseg.training.segmenter import Example, ExampleStream, segmentation_loss
 from glandseg.training.settings import FitSettings, TrainSettings
 from glandseg.training.settings_file import override_settings, read_preset
 from glandseg.training.torch_backend import autocast
+from glandseg.training.weak.classifier import PatchStream, classification_loss
 
 PARTS = ("draw", "forward", "backward", "step")
 

@@ -2,7 +2,7 @@
 
 import warnings
 
-from glandseg.telemetry import refuse_telemetry
+from glandseg.core.telemetry import refuse_telemetry
 
 __version__ = "0.1.0"
 

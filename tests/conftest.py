@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from glandseg.runtime.card import ModelCard
+from glandseg.model.card import ModelCard
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 CARD = ModelCard(

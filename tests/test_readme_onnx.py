@@ -11,9 +11,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from glandseg.runtime.model_file import BUNDLED
-from glandseg.runtime.network.session import Session
-from glandseg.runtime.synthetic import draw_tile
+from glandseg.model.files import BUNDLED
+from glandseg.model.onnx.session import Session
+from glandseg.synthetic import draw_tile
 
 README = Path(__file__).parents[1] / "README.md"
 FIRST_LINE = "# run_onnx.py MODEL.onnx PICTURE.png PROBABILITY.png"

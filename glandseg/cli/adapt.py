@@ -9,7 +9,7 @@ import typer
 
 from glandseg.cli.progress import show_progress
 from glandseg.cli.train import MOST_THREADS, STOPPED, apply_options
-from glandseg.runtime.errors import BadInputError
+from glandseg.core.errors import BadInputError
 
 
 def adapt(
@@ -39,13 +39,13 @@ def adapt(
     shares = parse_fractions(fractions)
     import torch
 
-    from glandseg.runtime.network.session import count_cpus
+    from glandseg.model.onnx.session import count_cpus
     from glandseg.training.adaptation import adapt as run_adaptation
     from glandseg.training.adaptation import plan_fine_tuning
     from glandseg.training.adaptation_report import format_adaptation, write_report
+    from glandseg.training.loop.stopping import TrainingStopped
     from glandseg.training.run import open_run
     from glandseg.training.settings_file import override_settings
-    from glandseg.training.stopping import TrainingStopped
 
     source = open_run(run)
     settings = apply_options(plan_fine_tuning(source), {"--mpp": ("um_per_px", mpp)})

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from glandseg.cli.telling import say, tell, warn
-from glandseg.runtime.errors import GlandsegError
+from glandseg.cli.console import say, tell, warn
+from glandseg.core.errors import GlandsegError
 
 if TYPE_CHECKING:
-    from glandseg.training.cut_slides import CutSettings
-    from glandseg.training.data.drawn_slides import DrawnSlide
+    from glandseg.training.data.annotated_slides import DrawnSlide
+    from glandseg.training.data.cut_slides import CutSettings
 
 
 def cut(
@@ -36,9 +36,9 @@ def cut(
     A slide that was cut before is not cut again. A patients.csv of columns slide,patient in SLIDES says which
     slides are of one patient; else each is taken for one of its own.
     """
-    from glandseg.training.cut_folder import write_table
-    from glandseg.training.cut_slides import CutSettings
-    from glandseg.training.data.drawn_slides import find_drawn_slides
+    from glandseg.training.data.annotated_slides import find_drawn_slides
+    from glandseg.training.data.cut_folder import write_table
+    from glandseg.training.data.cut_slides import CutSettings
 
     settings = CutSettings(um_per_px=mpp_model, side=side, stride=stride, mpp=mpp, outlines=outlines)
     found = find_drawn_slides(slides)
@@ -57,7 +57,7 @@ def cut(
 
 def cut_one(slide: DrawnSlide, out: Path, settings: CutSettings) -> GlandsegError | None:
     """Cut one slide and print what came of it; give its error rather than raise it."""
-    from glandseg.training.cut_folder import write_slide_patches
+    from glandseg.training.data.cut_folder import write_slide_patches
 
     try:
         rows, before = write_slide_patches(slide, out, settings, partial(_warn, slide.regions_path.name))

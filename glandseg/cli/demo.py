@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from glandseg.cli.telling import say
+from glandseg.cli.console import say
 
 SIDE_PX, UM_PER_PX, SEED = 5120, 0.5, 7
 
@@ -19,12 +19,12 @@ def demo(
 ) -> None:
     """Draw a slide with known glands, find them with the bundled model, and compare."""
     from glandseg.cli.infer import infer_one
-    from glandseg.runtime.comparison import compare_with_truth
-    from glandseg.runtime.model_file import find_bundled
-    from glandseg.runtime.network.devices import open_backend
+    from glandseg.core.atomic import explain_disk_errors
+    from glandseg.model.files import find_bundled
+    from glandseg.model.open_backend import open_backend
+    from glandseg.runtime.outputs.comparison import compare_with_truth
     from glandseg.runtime.settings import InferSettings
-    from glandseg.runtime.staging import explain_disk_errors
-    from glandseg.runtime.synthetic import draw_slide, write_slide
+    from glandseg.synthetic import draw_slide, write_slide
 
     say(f"drawing a slide of {SIDE_PX} x {SIDE_PX} px at {UM_PER_PX:g} um/px ...")
     image, truth = draw_slide(SIDE_PX, SIDE_PX, UM_PER_PX, SEED)

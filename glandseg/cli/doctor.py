@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from glandseg import __version__
-from glandseg.runtime.errors import EnvironmentLacksError
+from glandseg.core.errors import EnvironmentLacksError
 
 if TYPE_CHECKING:
-    from glandseg.runtime.diagnosis.finding import Finding
+    from glandseg.doctor.finding import Finding
 
 LEVEL_WIDTH, TOPIC_WIDTH = 9, 14
 OFFLINE = "offline"  # topic of the proof that nothing needs the network
@@ -31,8 +31,8 @@ def doctor(
 
     Exits with 3 if the device does not run, or --offline fails. Nothing it prints names a user or a host.
     """
-    from glandseg.runtime.diagnosis.devices import name_needed
-    from glandseg.runtime.diagnosis.examination import examine
+    from glandseg.doctor.devices import name_needed
+    from glandseg.doctor.examine import examine
 
     needed = name_needed(device)
     findings = list(tell_each(examine(device, offline=offline), silent=as_json))

@@ -10,12 +10,12 @@ import typer
 
 from glandseg.cli.progress import show_progress
 from glandseg.cli.train import MOST_THREADS
-from glandseg.runtime.errors import BadInputError
+from glandseg.core.errors import BadInputError
 
 if TYPE_CHECKING:
-    from glandseg.training.data.picture import DataSet, Picture
-    from glandseg.training.score_table import Scored, ScoreTable
-    from glandseg.training.worst import WorstPictures
+    from glandseg.training.data.sample import DataSet, Picture
+    from glandseg.training.evaluation.score_table import Scored, ScoreTable
+    from glandseg.training.evaluation.worst import WorstPictures
 
 
 def evaluate(
@@ -63,9 +63,9 @@ def evaluate(
     ** p < 0.005, * p < 0.05). The scores by gland are those of the GlaS contest.
     """
     from glandseg.runtime.settings import InferSettings, parse_scales
-    from glandseg.training.datasets import find_pictures
-    from glandseg.training.evaluate import choose_parts, keep_outlined
-    from glandseg.training.score_table import ScoreTable
+    from glandseg.training.data.datasets import find_pictures
+    from glandseg.training.evaluation.evaluate import choose_parts, keep_outlined
+    from glandseg.training.evaluation.score_table import ScoreTable
 
     if worst and out is None:
         raise BadInputError("--worst: needs --out, beside which the sheet is written.")
@@ -129,10 +129,10 @@ def score_model(
     worst: int,
 ) -> tuple[Scored, WorstPictures]:
     """Score one model on all parts, and keep what it does worst on."""
-    from glandseg.training.evaluate import evaluate as run_evaluation
-    from glandseg.training.score_table import Scored
-    from glandseg.training.scored_model import open_model
-    from glandseg.training.worst import WorstPictures
+    from glandseg.training.evaluation.evaluate import evaluate as run_evaluation
+    from glandseg.training.evaluation.score_table import Scored
+    from glandseg.training.evaluation.scored_model import open_model
+    from glandseg.training.evaluation.worst import WorstPictures
 
     pictures = {picture.name: picture for part in parts.values() for picture in part}
     kept = WorstPictures(worst)
@@ -156,7 +156,7 @@ def write_scores(out: Path, table: ScoreTable, sheets: list[tuple[str, WorstPict
     """Write the table, the JSON and the sheets side by side, all or none."""
     import json
 
-    from glandseg.runtime.staging import stage_outputs
+    from glandseg.core.atomic import stage_outputs
 
     stem = out.name.removesuffix(".md").removesuffix(".json")
     pictures = {

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from glandseg.cli.telling import say
+from glandseg.cli.console import say
 
 
 def export(

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from glandseg.cli.console import say, tell, warn
 from glandseg.cli.profile_file import check_profile, write_profile
 from glandseg.cli.progress import show_progress
 from glandseg.cli.slide_list import list_slides
-from glandseg.cli.telling import say, tell, warn
-from glandseg.runtime.errors import EnvironmentLacksError
+from glandseg.core.errors import EnvironmentLacksError
 
 if TYPE_CHECKING:
-    from glandseg.runtime.model_file import ModelFile
-    from glandseg.runtime.network.backend import ModelBackend
+    from glandseg.core.trace import Trace
+    from glandseg.model.backend import ModelBackend
+    from glandseg.model.files import ModelFile
     from glandseg.runtime.settings import InferSettings
-    from glandseg.runtime.trace import Trace
 
 
 def infer(
@@ -83,10 +83,10 @@ def infer(
 
     A run that was cut off goes on where it was when the same command is given again.
     """
-    from glandseg.runtime.model_file import find_model
-    from glandseg.runtime.network.devices import BATCH, open_backend
+    from glandseg.core.trace import Trace
+    from glandseg.model.files import find_model
+    from glandseg.model.open_backend import BATCH, open_backend
     from glandseg.runtime.settings import ADAPTIVE, InferSettings, parse_scales
-    from glandseg.runtime.trace import Trace
 
     settings = InferSettings(
         scales=parse_scales(scales) if scales not in (None, ADAPTIVE) else None,

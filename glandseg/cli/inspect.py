@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
-from glandseg.cli.telling import say
-from glandseg.runtime.errors import BadInputError
+from glandseg.cli.console import say
+from glandseg.core.errors import BadInputError
 
 if TYPE_CHECKING:
-    from glandseg.export.census import Census
-    from glandseg.runtime.card import ModelCard
-    from glandseg.runtime.diagnosis.finding import Finding
-    from glandseg.runtime.engine_report import EngineReport
-    from glandseg.runtime.inspection import FileReport, ModelReport
+    from glandseg.doctor.finding import Finding
+    from glandseg.doctor.inspect_engine import EngineReport
+    from glandseg.doctor.inspect_model import FileReport, ModelReport
+    from glandseg.export.graph_stats import Census
+    from glandseg.model.card import ModelCard
 
 Row: TypeAlias = tuple[str, str]  # label, text; a row without label goes on with the one above
 Told: TypeAlias = tuple[list[Row], dict[str, Any], bool]  # rows, facts for JSON, whether the file is whole
@@ -32,7 +32,7 @@ def inspect(
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
     """Tell a model's card, hashes, layers and work, and which devices run it here."""
-    from glandseg.runtime.model_file import BUNDLED, ENGINE_SUFFIX
+    from glandseg.model.files import BUNDLED, ENGINE_SUFFIX
 
     path = file or BUNDLED
     rows, facts, whole = tell_engine(path) if path.suffix == ENGINE_SUFFIX else tell_model(path)
@@ -47,8 +47,8 @@ def inspect(
 
 def tell_model(path: Path) -> Told:
     """Tell what an ONNX file is."""
-    from glandseg.runtime.diagnosis.devices import try_devices
-    from glandseg.runtime.inspection import inspect_model
+    from glandseg.doctor.devices import try_devices
+    from glandseg.doctor.inspect_model import inspect_model
 
     report = inspect_model(path)
     census = count_if_possible(path)
@@ -60,7 +60,7 @@ def tell_model(path: Path) -> Told:
 
 def tell_engine(path: Path) -> Told:
     """Tell what an engine is."""
-    from glandseg.runtime.engine_report import inspect_engine
+    from glandseg.doctor.inspect_engine import inspect_engine
 
     report = inspect_engine(path)
     return [*list_engine_rows(report)], asdict(report), report.whole
@@ -72,7 +72,7 @@ def count_if_possible(path: Path) -> Census | None:
 
     if find_spec("onnx") is None:
         return None
-    from glandseg.export.census import count_graph
+    from glandseg.export.graph_stats import count_graph
 
     return count_graph(path)
 

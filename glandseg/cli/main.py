@@ -10,6 +10,7 @@ import typer
 
 from glandseg import RESEARCH_USE, __version__
 from glandseg.cli.adapt import adapt
+from glandseg.cli.console import tell, warn
 from glandseg.cli.cut import cut
 from glandseg.cli.demo import demo
 from glandseg.cli.doctor import doctor
@@ -19,10 +20,9 @@ from glandseg.cli.infer import infer
 from glandseg.cli.inspect import inspect
 from glandseg.cli.stopping import take_signals
 from glandseg.cli.streams import guard_streams
-from glandseg.cli.telling import tell, warn
 from glandseg.cli.train import train
 from glandseg.cli.verify import verify
-from glandseg.runtime.errors import EnvironmentLacksError
+from glandseg.core.errors import EnvironmentLacksError
 
 INTERRUPTED = 130  # what typer makes of Ctrl-C
 SIGNALLED = 128  # to which shells add the number of the signal that ended a process

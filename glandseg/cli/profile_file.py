@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from glandseg.cli.telling import say
-from glandseg.runtime.errors import BadInputError
+from glandseg.cli.console import say
+from glandseg.core.errors import BadInputError
 
 if TYPE_CHECKING:
-    from glandseg.runtime.trace import Trace
+    from glandseg.core.trace import Trace
 
 
 def check_profile(path: Path) -> None:
@@ -18,7 +18,7 @@ def check_profile(path: Path) -> None:
     Raises:
         BadInputError: Its folder is missing, or something else than a trace is there.
     """
-    from glandseg.runtime.trace import BEGINNING
+    from glandseg.core.trace import BEGINNING
 
     if not path.parent.is_dir():
         raise BadInputError(f"--profile: {path.parent} is no folder. Make it, or give another file.")
@@ -34,8 +34,8 @@ def check_profile(path: Path) -> None:
 
 def write_profile(trace: Trace, path: Path) -> None:
     """Write the trace in place of a file or link of its name, and print what each stage took."""
-    from glandseg.runtime.staging import explain_disk_errors, write_whole
-    from glandseg.runtime.trace import tabulate
+    from glandseg.core.atomic import explain_disk_errors, write_whole
+    from glandseg.core.trace import tabulate
 
     with explain_disk_errors(path.parent), write_whole(path) as part:
         trace.write(part)

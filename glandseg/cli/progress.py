@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import IO, cast
 
+from glandseg.cli.console import escape
 from glandseg.cli.streams import SafeStream
-from glandseg.cli.telling import escape
 
 Advance = Callable[[int, int, str], None]  # done, total, what else to say
 LINE_SECONDS = 15.0

@@ -6,8 +6,8 @@ import glob
 import os
 from pathlib import Path
 
-from glandseg.cli.telling import say, warn
-from glandseg.runtime.errors import BadInputError
+from glandseg.cli.console import say, warn
+from glandseg.core.errors import BadInputError
 
 _WILDCARDS = "*?"
 
@@ -39,7 +39,7 @@ def leave_out_outputs(slides: list[Path]) -> list[Path]:
     Raises:
         BadInputError: Nothing else was given.
     """
-    from glandseg.runtime.outlines.findings import SUFFIXES
+    from glandseg.runtime.outputs.write import SUFFIXES
 
     outputs = [slide for slide in slides if slide.name.lower().endswith(SUFFIXES)]
     if slides and len(outputs) == len(slides):
@@ -53,7 +53,7 @@ def leave_out_outputs(slides: list[Path]) -> list[Path]:
 
 def leave_out_series(slides: list[Path]) -> list[Path]:
     """Leave out further files of a DICOM series, which `*.dcm` matches too: they are one slide."""
-    from glandseg.runtime.slides.slide_files import find_repeats
+    from glandseg.slides.slide_files import find_repeats
 
     repeats = find_repeats(slides)
     for repeat, kept in repeats.items():
@@ -67,7 +67,7 @@ def drop_repeats(slides: list[Path], out: Path | None) -> list[Path]:
     Raises:
         BadInputError: The outputs of two slides would overwrite each other.
     """
-    from glandseg.runtime.outlines.findings import name_outputs
+    from glandseg.runtime.outputs.write import name_outputs
 
     first_of: dict[str, Path] = {}
     for slide in slides:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-from glandseg.cli.telling import escape
+from glandseg.cli.console import escape
 
 _STREAMS = 3  # stdin, stdout and stderr, by their numbers
 _LAYOUT = "\n\t"

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from glandseg.cli.progress import Advance, show_progress
-from glandseg.runtime.errors import BadInputError
+from glandseg.core.errors import BadInputError
 
 if TYPE_CHECKING:
-    from glandseg.training.fit import Progress
+    from glandseg.training.loop.fit import Progress
     from glandseg.training.settings import TrainSettings
 
 
@@ -71,11 +71,11 @@ def train(
     """
     if data is None and not demo:
         raise BadInputError(WANTED)
-    from glandseg.runtime.network.session import count_cpus
+    from glandseg.model.onnx.session import count_cpus
     from glandseg.training.demo import draw_data, shorten
-    from glandseg.training.processes import is_first
+    from glandseg.training.loop.processes import is_first
+    from glandseg.training.loop.stopping import TrainingStopped
     from glandseg.training.settings_file import override_settings, read_preset, read_settings
-    from glandseg.training.stopping import TrainingStopped
     from glandseg.training.train import train as run_training
 
     base = read_preset(preset)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from glandseg.cli.telling import say
+from glandseg.cli.console import say
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from glandseg.runtime.network.verification import CheckGraph, GatherTiles, Reference, Verdict
+    from glandseg.doctor.verify import CheckGraph, GatherTiles, Reference, Verdict
 
 
 def verify(
@@ -38,8 +38,8 @@ def verify(
     They are compared with PyTorch where a run is given, else with the float32 file on the CPU, which its
     export compared with PyTorch. Exits with 4 if a file is not fine.
     """
-    from glandseg.runtime.errors import GlandsegError
-    from glandseg.runtime.network.verification import FAILED, find_float32, verify_files
+    from glandseg.core.errors import GlandsegError
+    from glandseg.doctor.verify import FAILED, find_float32, verify_files
 
     reference = load_reference(run) if run else None
     verdicts = verify_files(
@@ -69,7 +69,7 @@ def print_json(verdicts: list[Verdict]) -> None:
 
 def plan_tiles(path: Path | None, mpp: float | None) -> GatherTiles:
     """Give the function that gathers the tiles to compare on: the drawn ones, and the user's."""
-    from glandseg.runtime.network.tiles import gather_tiles
+    from glandseg.doctor.tiles import gather_tiles
 
     def gather(um_per_px: float) -> NDArray[np.uint8]:
         return gather_tiles(um_per_px, path, mpp)
@@ -79,8 +79,8 @@ def plan_tiles(path: Path | None, mpp: float | None) -> GatherTiles:
 
 def load_reference(run: Path) -> Reference:
     """Load a run's segmenter in PyTorch, in float32 on the CPU."""
-    from glandseg.runtime.model_file import hash_file
-    from glandseg.runtime.network.verification import Reference
+    from glandseg.doctor.verify import Reference
+    from glandseg.model.files import hash_file
     from glandseg.training.run import load_segmenter, open_run
     from glandseg.training.torch_backend import TorchBackend
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from glandseg.runtime.engine.find import EngineFile, find_engine
-from glandseg.runtime.engine.sidecar import find_sidecar
-from glandseg.runtime.errors import EnvironmentLacksError
-from glandseg.runtime.network.backend import Network
-from glandseg.runtime.network.engine_check import open_engine
-from glandseg.runtime.network.parity import ParityError, check_parity, measure_parity
+from glandseg.core.errors import EnvironmentLacksError
+from glandseg.doctor.engine_check import open_engine
+from glandseg.model.backend import Network
+from glandseg.model.parity import ParityError, check_parity, measure_parity
+from glandseg.model.tensorrt.engine_cache import EngineFile, find_engine
+from glandseg.model.tensorrt.fingerprint_file import find_sidecar
 
 Say = Callable[[str], None]
 

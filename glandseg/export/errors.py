@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from glandseg.runtime.errors import GlandsegError
+from glandseg.core.errors import GlandsegError
 
 
 class ExportError(GlandsegError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from glandseg.runtime.errors import BadInputError
+from glandseg.core.errors import BadInputError
 
 
 @dataclass(frozen=True, kw_only=True)

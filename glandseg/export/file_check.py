@@ -6,8 +6,8 @@ from pathlib import Path
 
 import onnx
 
-from glandseg.runtime.errors import BadInputError, shorten
-from glandseg.runtime.one_file import check_one_file
+from glandseg.core.errors import BadInputError, shorten
+from glandseg.model.onnx.one_file import check_one_file
 
 
 def check_file(path: Path) -> None:

@@ -21,7 +21,7 @@ import glandseg
 from glandseg.export.bias_correction import correct_biases
 from glandseg.export.errors import ExportError
 from glandseg.export.onnx_file import check_graph, strip_notes
-from glandseg.runtime.model_file import INT8_SUFFIX, INT8_TENSORRT_SUFFIX
+from glandseg.model.files import INT8_SUFFIX, INT8_TENSORRT_SUFFIX
 
 LEAST_SHARE = 0.5
 # Of the values of a tensor on the calibration tiles: the few beyond are clipped, which costs less than the

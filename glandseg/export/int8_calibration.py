@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from glandseg.runtime.errors import BadInputError
-from glandseg.runtime.network.tiles import list_slides, read_tiles
-from glandseg.runtime.synthetic import TileKind, draw_tile
-from glandseg.runtime.windows import WINDOW_PX
-from glandseg.training.datasets import DataSet, find_pictures
+from glandseg.core.errors import BadInputError
+from glandseg.doctor.tiles import list_slides, read_tiles
+from glandseg.model.windows import WINDOW_PX
+from glandseg.synthetic import TileKind, draw_tile
+from glandseg.training.data.datasets import DataSet, find_pictures
 from glandseg.training.run import Run
 
 TILES = 32

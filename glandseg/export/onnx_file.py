@@ -14,13 +14,13 @@ import torch
 from torch import nn
 
 import glandseg
+from glandseg.core.atomic import write_whole
+from glandseg.core.errors import shorten
 from glandseg.export.errors import ExportError
 from glandseg.export.graph import WindowGraph
 from glandseg.export.grouped_convolutions import split_groups
-from glandseg.runtime.card import ModelCard
-from glandseg.runtime.errors import shorten
-from glandseg.runtime.staging import write_whole
-from glandseg.runtime.windows import WINDOW_PX
+from glandseg.model.card import ModelCard
+from glandseg.model.windows import WINDOW_PX
 
 OPSET = 20  # ONNX Runtime 1.22 and TensorRT 10.16 both read it
 BATCH = "batch"

@@ -14,19 +14,19 @@ from numpy.typing import NDArray
 from torch import nn
 
 import glandseg
-from glandseg.export.artefact import Artefact, make_artefact
-from glandseg.export.description import describe_model
+from glandseg.core.atomic import stage_outputs
+from glandseg.core.errors import BadInputError
+from glandseg.doctor.tiles import gather_tiles
+from glandseg.export.artifact import Artefact, make_artefact
 from glandseg.export.engine_file import build_engine
 from glandseg.export.export_settings import ExportSettings
-from glandseg.export.half import to_half
+from glandseg.export.fp16 import to_half
 from glandseg.export.int8 import LAYOUTS, to_int8
 from glandseg.export.int8_calibration import Calibration, draw_calibration, read_calibration
+from glandseg.export.model_card import describe_model
 from glandseg.export.onnx_file import trace_segmenter
-from glandseg.runtime.card import ModelCard
-from glandseg.runtime.errors import BadInputError
-from glandseg.runtime.model_file import ENGINE_SUFFIX, HALF_SUFFIX, RECORD_SUFFIX, SUFFIXES, hash_file
-from glandseg.runtime.network.tiles import gather_tiles
-from glandseg.runtime.staging import stage_outputs
+from glandseg.model.card import ModelCard
+from glandseg.model.files import ENGINE_SUFFIX, HALF_SUFFIX, RECORD_SUFFIX, SUFFIXES, hash_file
 from glandseg.training.run import Run, load_segmenter
 from glandseg.training.torch_backend import TorchBackend
 

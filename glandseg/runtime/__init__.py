@@ -1,1 +1,1 @@
-"""The ground floor: slides in, glands out, with numpy and never with torch."""
+"""From a slide to its glands: tissue, tiles, maps, glands, outputs; with numpy and never with torch."""

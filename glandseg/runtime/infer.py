@@ -7,23 +7,23 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from glandseg.runtime.job import PATIENCE_S, Job, Result, Say
+from glandseg.core.atomic import explain_disk_errors, move_into_place, try_names
+from glandseg.core.time_limit import call_in_time
+from glandseg.core.trace import Trace
+from glandseg.model.backend import ModelBackend
+from glandseg.model.files import ModelFile
 from glandseg.runtime.memory import GIB, Budget
-from glandseg.runtime.model_file import ModelFile
-from glandseg.runtime.network.backend import ModelBackend
-from glandseg.runtime.older_outputs import check_older_outputs
-from glandseg.runtime.outlines.findings import SUFFIXES, name_outputs
-from glandseg.runtime.segmentation.window_run import Advance
+from glandseg.runtime.outputs.older_outputs import check_older_outputs
+from glandseg.runtime.outputs.write import SUFFIXES, name_outputs
 from glandseg.runtime.settings import InferSettings
 from glandseg.runtime.slide_facts import describe_slide, list_grounds
-from glandseg.runtime.slides.slide import open_slide
-from glandseg.runtime.slides.slide_files import check_unchanged, hash_slide, list_slide_files, read_state
-from glandseg.runtime.slides.slide_plane import SlidePlane
-from glandseg.runtime.staging import explain_disk_errors, move_into_place, try_names
-from glandseg.runtime.time_limit import call_in_time
+from glandseg.runtime.slide_run import PATIENCE_S, Job, Result, Say
+from glandseg.runtime.tiling.window_run import Advance
 from glandseg.runtime.tissue.roi_file import read_roi
-from glandseg.runtime.trace import Trace
 from glandseg.runtime.work_folder import open_work_folder
+from glandseg.slides.open import open_slide
+from glandseg.slides.slide_files import check_unchanged, hash_slide, list_slide_files, read_state
+from glandseg.slides.slide_plane import SlidePlane
 
 SLOWEST_BYTES_S = 1e6  # of a drive that still counts as answering
 

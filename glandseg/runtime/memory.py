@@ -13,8 +13,8 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from glandseg.runtime.errors import EnvironmentLacksError
-from glandseg.runtime.windows import WINDOW_PX
+from glandseg.core.errors import EnvironmentLacksError
+from glandseg.model.windows import WINDOW_PX
 
 GIB = 1 << 30
 CACHE_SHARE = 1 / 64  # of the ceiling: for decoded parts of the file, and as much for each plane of its px

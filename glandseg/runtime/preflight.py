@@ -6,9 +6,9 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from glandseg.runtime.errors import EnvironmentLacksError
+from glandseg.core.errors import EnvironmentLacksError
 from glandseg.runtime.memory import GIB
-from glandseg.runtime.outlines.overview import OVERVIEW_PX
+from glandseg.runtime.outputs.overview import OVERVIEW_PX
 
 _WINDOW_BYTES = 45_000  # of a kept window, packed; measured at most 35 kB on tissue full of glands
 _OUTLINE_BYTES = 40_000  # of the glands of a window full of them: spool, GeoJSON and table

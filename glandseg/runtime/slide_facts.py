@@ -6,17 +6,17 @@ from dataclasses import asdict
 from typing import Any
 
 import glandseg
-from glandseg.runtime.model_file import ModelFile, hash_file
-from glandseg.runtime.network.backend import ModelBackend
-from glandseg.runtime.outlines.findings import Findings
+from glandseg.model.backend import ModelBackend
+from glandseg.model.files import ModelFile, hash_file
+from glandseg.runtime.outputs.write import Findings
 from glandseg.runtime.settings import InferSettings
-from glandseg.runtime.slides.ledger import Ledger
-from glandseg.runtime.slides.plane import TiledPlane
-from glandseg.runtime.slides.reader import Slide
-from glandseg.runtime.slides.resolution import warn_of_scale
 from glandseg.runtime.tissue.roi import Roi
-from glandseg.runtime.tissue.survey import Survey
+from glandseg.runtime.tissue.thumbnail import Survey
 from glandseg.runtime.tissue.tissue_mask import TissueMask
+from glandseg.slides.mpp import warn_of_scale
+from glandseg.slides.plane import TiledPlane
+from glandseg.slides.slide import Slide
+from glandseg.slides.unread import Ledger
 
 _AFTERWARDS = (
     "threshold",

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from glandseg.runtime.errors import BadInputError, EnvironmentLacksError
-from glandseg.runtime.folder_lock import LOCK, PID_LOCK, lock_folder
-from glandseg.runtime.moves import move, remove
-from glandseg.runtime.own_files import check_own_folder, is_link
-from glandseg.runtime.staging import explain_disk_errors, made_folder, put_back
+from glandseg.core.atomic import explain_disk_errors, made_folder, put_back
+from glandseg.core.errors import BadInputError, EnvironmentLacksError
+from glandseg.core.folder_lock import LOCK, PID_LOCK, lock_folder
+from glandseg.core.moves import move, remove
+from glandseg.core.own_files import check_own_folder, is_link
 
 FACTS = "job.json"
 _PROGRESS = (".windows", ".jsonl")  # of files that a later run continues with, besides the facts

@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from glandseg.runtime.errors import BadInputError
-from glandseg.runtime.model_file import hash_file
-from glandseg.training.datasets import DataSet, Picture, find_pictures
-from glandseg.training.evaluate import evaluate
-from glandseg.training.fit import Progress
-from glandseg.training.published_splits import split_data_set
+from glandseg.core.errors import BadInputError
+from glandseg.model.files import hash_file
+from glandseg.training.data.datasets import DataSet, Picture, find_pictures
+from glandseg.training.data.published_splits import split_data_set
+from glandseg.training.evaluation.evaluate import evaluate
+from glandseg.training.evaluation.scored_model import open_model
+from glandseg.training.loop.fit import Progress
 from glandseg.training.run import RECORD, Run, start_run
-from glandseg.training.scored_model import open_model
 from glandseg.training.settings import TrainSettings
 from glandseg.training.train import train
 

@@ -13,10 +13,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 import glandseg
-from glandseg.runtime.staging import stage_outputs
+from glandseg.core.atomic import stage_outputs
 from glandseg.training.adaptation import Adaptation, AdaptedRun
-from glandseg.training.score_table import COLUMNS
-from glandseg.training.significance import summarise
+from glandseg.training.evaluation.score_table import COLUMNS
+from glandseg.training.evaluation.significance import summarise
 
 NAMES = ("adaptation.csv", "adaptation.md", "adaptation.png", "adaptation.json")
 BLUE, GREY = "#9ecae1", "#636363"

@@ -8,8 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from glandseg.runtime.synthetic import Stain, TileKind, draw_tile
-from glandseg.training.datasets import GLAS_UM_PER_PX
+from glandseg.synthetic import Stain, TileKind, draw_tile
+from glandseg.training.data.datasets import GLAS_UM_PER_PX
 from glandseg.training.settings import TrainSettings
 
 TILES, SIDE_PX = 30, 448

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
-from glandseg.training.precision import widen
+from glandseg.training.loop.precision import widen
 
 HARD_PROBABILITY = 0.7  # a pixel is hard when its true class has less
 HARD_SHARE = 1 / 16  # of the valid pixels, mined in any case

@@ -10,16 +10,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from glandseg.runtime.errors import BadInputError
-from glandseg.runtime.slides.resolution import HIGHEST_UM_PER_PX, LOWEST_UM_PER_PX, is_believable
+from glandseg.core.errors import BadInputError
+from glandseg.slides.mpp import HIGHEST_UM_PER_PX, LOWEST_UM_PER_PX, is_believable
+from glandseg.training.data.corrupt_images import keep_sound
+from glandseg.training.data.datasets import DataSet, Picture, find_pictures
+from glandseg.training.data.fractions import thin_split
 from glandseg.training.data.image_file import name_some
-from glandseg.training.data.soundness import keep_sound
-from glandseg.training.data.twins import refuse_twins
-from glandseg.training.datasets import DataSet, Picture, find_pictures
-from glandseg.training.fractions import thin_split
-from glandseg.training.published_splits import split_data_set
+from glandseg.training.data.leakage import refuse_twins
+from glandseg.training.data.published_splits import split_data_set
+from glandseg.training.data.splits import Split
 from glandseg.training.settings import TrainSettings
-from glandseg.training.splits import Split
 
 DRAWN_UM_PER_PX = (0.1, 4.0)  # at which tissue can be drawn
 LONGEST_NAME = 240  # bytes of a file's name: those of its masks, while being written, are longer

@@ -16,18 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 import glandseg
-from glandseg.runtime.errors import BadInputError, shorten
-from glandseg.runtime.slides.resolution import is_believable
-from glandseg.runtime.staging import explain_disk_errors, write_whole
-from glandseg.training.checkpoint import load_network
-from glandseg.training.classifier import Classifier
+from glandseg.core.atomic import explain_disk_errors, write_whole
+from glandseg.core.errors import BadInputError, shorten
+from glandseg.slides.mpp import is_believable
 from glandseg.training.data.decoding import read_grey
+from glandseg.training.data.splits import Split
+from glandseg.training.loop.checkpoint import load_network
+from glandseg.training.networks.build import build_trunk
+from glandseg.training.networks.pspnet import PSPNet
 from glandseg.training.paths import is_file
-from glandseg.training.pspnet import PSPNet
 from glandseg.training.settings import TrainSettings
 from glandseg.training.settings_file import read_settings, write_settings
-from glandseg.training.splits import Split
-from glandseg.training.trunks.build import build_trunk
+from glandseg.training.weak.classifier import Classifier
 
 _LABEL_TO_GREY = np.full(256, 128, np.uint8)
 _LABEL_TO_GREY[:2] = 0, 255

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from glandseg.runtime.errors import EnvironmentLacksError
-from glandseg.runtime.staging import explain_disk_errors
+from glandseg.core.atomic import explain_disk_errors
+from glandseg.core.errors import EnvironmentLacksError
 
 LOCK = ".lock"
 

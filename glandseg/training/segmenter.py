@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from glandseg.runtime.segmentation.segment import segment_picture
-from glandseg.training.augment import (
+from glandseg.runtime.tiling.in_memory import segment_picture
+from glandseg.training.data.augment import (
     IGNORED,
     AugmentSettings,
     change_stain,
@@ -20,10 +20,10 @@ from glandseg.training.augment import (
     place_randomly,
     put_together,
 )
+from glandseg.training.evaluation.metrics import Confusion
+from glandseg.training.loop.sampling import WHOLE, Batch, shuffled_indices
 from glandseg.training.losses import weighted_cross_entropy
-from glandseg.training.metrics import Confusion
-from glandseg.training.pspnet import PSPNet
-from glandseg.training.sampling import WHOLE, Batch, shuffled_indices
+from glandseg.training.networks.pspnet import PSPNet
 from glandseg.training.settings import SegmenterSettings
 from glandseg.training.torch_backend import TorchBackend, to_pictures
 

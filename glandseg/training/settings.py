@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from glandseg.runtime.errors import BadInputError
-from glandseg.training.augment import AugmentSettings
-from glandseg.training.distillation_settings import DistillationSettings
-from glandseg.training.fit_settings import LARGEST_SEED, MOST_STEPS, FitSettings
-from glandseg.training.refusals import (
+from glandseg.core.errors import BadInputError
+from glandseg.training.data.augment import AugmentSettings
+from glandseg.training.distill.settings import DistillationSettings
+from glandseg.training.loop.fit_settings import LARGEST_SEED, MOST_STEPS, FitSettings
+from glandseg.training.validation import (
     refuse_outside,
     refuse_outside_each,
     refuse_um,

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 
 import yaml
 
-from glandseg.runtime.errors import BadInputError
-from glandseg.runtime.staging import write_whole
+from glandseg.core.atomic import write_whole
+from glandseg.core.errors import BadInputError
 from glandseg.training.settings import TrainSettings
 from glandseg.training.yaml_file import describe_fault, parse_yaml, read_yaml
 

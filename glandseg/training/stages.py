@@ -9,19 +9,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from glandseg.runtime.errors import BadInputError
-from glandseg.training.classifier import Classifier, PatchStream, classification_loss, score_classifier
-from glandseg.training.curves import draw_curves
-from glandseg.training.distillation import distillation_loss
-from glandseg.training.fit import ComputeLoss, Progress, fit
-from glandseg.training.patches import Patch, count_presence
-from glandseg.training.processes import ask_first
+from glandseg.core.errors import BadInputError
+from glandseg.training.data.patches import Patch, count_presence
+from glandseg.training.distill.distillation import distillation_loss
+from glandseg.training.loop.curves import draw_curves
+from glandseg.training.loop.fit import ComputeLoss, Progress, fit
+from glandseg.training.loop.processes import ask_first
+from glandseg.training.networks.hub import refuse_missing
+from glandseg.training.networks.pretrained import prepare_trunk
+from glandseg.training.networks.weights import load_weights
 from glandseg.training.run import Run, build_classifier, build_segmenter, open_run
 from glandseg.training.segmenter import Example, ExampleStream, score_segmenter, segmentation_loss
 from glandseg.training.settings import TrainSettings
-from glandseg.training.trunks.hub import refuse_missing
-from glandseg.training.trunks.pretrained import prepare_trunk
-from glandseg.training.trunks.weights import load_weights
+from glandseg.training.weak.classifier import Classifier, PatchStream, classification_loss, score_classifier
 
 Report = Callable[[str, Progress], None]
 Say = Callable[[str], None]

@@ -9,21 +9,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from glandseg.runtime.errors import BadInputError
-from glandseg.training.classifier import Classifier
-from glandseg.training.datasets import DataSet, Picture
-from glandseg.training.drawn import draw_examples
-from glandseg.training.examples import choose_judges, read_examples, tell_one_class
-from glandseg.training.lessons import VAL, learn_from_teacher, teach_truth
-from glandseg.training.patches import Patch, count_presence, list_patches
+from glandseg.core.errors import BadInputError
+from glandseg.training.data.datasets import DataSet, Picture
+from glandseg.training.data.examples import choose_judges, read_examples, tell_one_class
+from glandseg.training.data.patches import Patch, count_presence, list_patches
+from glandseg.training.data.splits import Split
+from glandseg.training.data.synthetic_examples import draw_examples
+from glandseg.training.distill.examples import VAL, learn_from_teacher, teach_truth
+from glandseg.training.distill.teacher import Teacher, find_teacher, refuse_idle_labels
+from glandseg.training.loop.processes import ask_first, is_first, start_fabric
 from glandseg.training.preparation import Prepared, prepare
-from glandseg.training.processes import ask_first, is_first, start_fabric
-from glandseg.training.pseudo_mask_record import has_record, record_pseudo_masks
-from glandseg.training.pseudo_masks import make_pseudo_masks
 from glandseg.training.run import Run, name_run, start_run
 from glandseg.training.run_lock import hold_run
 from glandseg.training.settings import TrainSettings
-from glandseg.training.splits import Split
 from glandseg.training.stages import (
     Report,
     Say,
@@ -32,7 +30,9 @@ from glandseg.training.stages import (
     refuse_idle_weights,
     refuse_missing_sources,
 )
-from glandseg.training.teacher import Teacher, find_teacher, refuse_idle_labels
+from glandseg.training.weak.classifier import Classifier
+from glandseg.training.weak.pseudo_mask_record import has_record, record_pseudo_masks
+from glandseg.training.weak.pseudo_masks import make_pseudo_masks
 
 
 def train(data: Path, folder: Path | None, settings: TrainSettings, *, report: Report, say: Say) -> Run:

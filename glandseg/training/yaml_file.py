@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
-from glandseg.runtime.errors import BadInputError
-from glandseg.runtime.regular_file import check_regular_file
+from glandseg.core.errors import BadInputError
+from glandseg.core.regular_file import check_regular_file
 
 MOST_ALIASES = 20
 MOST_BRACKETS = 50  # open at a time

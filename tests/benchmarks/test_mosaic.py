@@ -16,8 +16,8 @@ from benchmarks.mosaic_layout import Mosaic, lay_islands
 from benchmarks.mosaic_slide import write_slide
 from benchmarks.mosaic_tissue import GLASS, QUALITY, SQUARE_PX, Tissue, find_tissue
 from benchmarks.mosaic_truth import write_truth
-from glandseg.runtime.slides.slide import open_slide
-from glandseg.runtime.slides.slide_plane import SlidePlane
+from glandseg.slides.open import open_slide
+from glandseg.slides.slide_plane import SlidePlane
 
 UM = 0.62
 JPEG_ERROR = 6  # grey levels, on smooth pictures at the mosaic's quality

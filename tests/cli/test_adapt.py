@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from glandseg.runtime.synthetic import draw_tile
+from glandseg.synthetic import draw_tile
 from glandseg.training.run import Run
 from glandseg.training.settings import FitSettings, SegmenterSettings, TrainSettings
 from glandseg.training.train import train

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from glandseg.runtime.synthetic import draw_tile, write_slide
+from glandseg.synthetic import draw_tile, write_slide
 
 SHORT = (
     "classifier.fit.steps=3",

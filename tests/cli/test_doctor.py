@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from glandseg.cli.doctor import lay_out
-from glandseg.runtime.diagnosis import devices, examination
-from glandseg.runtime.diagnosis.finding import Finding, note, ok, problem
+from glandseg.doctor import devices
+from glandseg.doctor import examine as examination
+from glandseg.doctor.finding import Finding, note, ok, problem
 
 Run = Callable[..., Any]
 

@@ -17,12 +17,12 @@ import pytest
 from numpy.typing import NDArray
 
 from glandseg.cli.main import main
-from glandseg.runtime.card import METADATA_KEY, ModelCard
-from glandseg.runtime.errors import BadInputError, EnvironmentLacksError
-from glandseg.runtime.model_file import BUNDLED
-from glandseg.runtime.network.session import Session
-from glandseg.runtime.segmentation.tile_map import TileMap
-from glandseg.runtime.synthetic import write_slide
+from glandseg.core.errors import BadInputError, EnvironmentLacksError
+from glandseg.model.card import METADATA_KEY, ModelCard
+from glandseg.model.files import BUNDLED
+from glandseg.model.onnx.session import Session
+from glandseg.runtime.maps.tile_map import TileMap
+from glandseg.synthetic import write_slide
 
 Pixels = NDArray[np.uint8]
 Run = Callable[..., Any]

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from glandseg.runtime.outlines.findings import SUFFIXES
-from glandseg.runtime.synthetic import write_slide
+from glandseg.runtime.outputs.write import SUFFIXES
+from glandseg.synthetic import write_slide
 
 Pixels = NDArray[np.uint8]
 Run = Callable[..., Any]
@@ -152,7 +152,7 @@ def test_a_dicom_series_is_one_slide(
     slide: Path, tmp_path: Path, red_model: Path, run_command: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     label = tmp_path / "label.dcm"
-    monkeypatch.setattr("glandseg.runtime.slides.slide_files.find_repeats", lambda paths: {label: slide})
+    monkeypatch.setattr("glandseg.slides.slide_files.find_repeats", lambda paths: {label: slide})
     done = run_command("infer", label, slide, "--mpp", "0.5", "--model", red_model, "--out", tmp_path / "out")
     assert done.code == 0
     assert f"{label}: left out, of the same DICOM series as {slide.name}" in done.err

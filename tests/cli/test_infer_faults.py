@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from glandseg.runtime.outlines.findings import SUFFIXES
-from glandseg.runtime.segmentation.window_store import WindowStore
-from glandseg.runtime.synthetic import draw_slide, write_slide
+from glandseg.runtime.outputs.write import SUFFIXES
+from glandseg.runtime.tiling.window_store import WindowStore
+from glandseg.synthetic import draw_slide, write_slide
 
 Pixels = NDArray[np.uint8]
 Run = Callable[..., Any]
@@ -68,8 +68,8 @@ def test_a_disk_that_fills_up_midway(
 def test_a_drive_that_fails_while_reading(
     slide: Path, red_model: Path, run_command: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from glandseg.runtime.slides.patience import Patience
-    from glandseg.runtime.slides.tiff_slide import TiffSlide
+    from glandseg.slides.formats.tiff import TiffSlide
+    from glandseg.slides.retry import Patience
 
     monkeypatch.setattr(TiffSlide, "patience", Patience(0))
     broken = fail_after(4, TiffSlide._read, OSError(5, "Input/output error"))
@@ -93,7 +93,7 @@ def test_a_network_that_raises_midway(
     run_command: Run,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from glandseg.runtime.network.session import Session
+    from glandseg.model.onnx.session import Session
 
     monkeypatch.setattr(Session, "infer", fail_after(3, Session.infer, error))
     outcome = run_command("infer", slide, "--model", red_model, "--device", "cpu", "--batch", 2)
@@ -105,7 +105,7 @@ def test_a_network_that_raises_midway(
 def test_a_network_that_stalls(
     slide: Path, red_model: Path, run_command: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from glandseg.runtime.network.session import Session
+    from glandseg.model.onnx.session import Session
 
     def stall(windows: Pixels) -> Pixels:
         time.sleep(3)
@@ -118,7 +118,7 @@ def test_a_network_that_stalls(
         return plain(self, windows) if calls[0] < 4 else stall(windows)
 
     monkeypatch.setattr(Session, "infer", infer)
-    monkeypatch.setattr("glandseg.runtime.job.PATIENCE_S", 1.0)
+    monkeypatch.setattr("glandseg.runtime.slide_run.PATIENCE_S", 1.0)
     outcome = run_command("infer", slide, "--model", red_model, "--device", "cpu", "--batch", 2)
     assert outcome.code == 3
     assert "the network has not answered for 1 s" in outcome.err[-1]

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from glandseg.runtime.card import ModelCard
-from glandseg.runtime.diagnosis import devices
-from glandseg.runtime.diagnosis.finding import ok, problem
-from glandseg.runtime.engine.fingerprint import Fingerprint
-from glandseg.runtime.engine.sidecar import write_sidecar
+from glandseg.doctor import devices
+from glandseg.doctor.finding import ok, problem
+from glandseg.model.card import ModelCard
+from glandseg.model.tensorrt.fingerprint import Fingerprint
+from glandseg.model.tensorrt.fingerprint_file import write_sidecar
 
 Run = Callable[..., Any]
 

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from glandseg.cli.profile_file import check_profile, write_profile
-from glandseg.runtime.errors import BadInputError
-from glandseg.runtime.network.session import Session
-from glandseg.runtime.synthetic import draw_slide, write_slide
-from glandseg.runtime.trace import Trace
+from glandseg.core.errors import BadInputError
+from glandseg.core.trace import Trace
+from glandseg.model.onnx.session import Session
+from glandseg.synthetic import draw_slide, write_slide
 
 
 def test_an_older_trace_is_replaced_and_nothing_else(tmp_path: Path) -> None:

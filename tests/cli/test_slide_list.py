@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from glandseg.cli.slide_list import expand_patterns, list_slides
-from glandseg.runtime.errors import BadInputError
-from glandseg.runtime.outlines.findings import SUFFIXES
+from glandseg.core.errors import BadInputError
+from glandseg.runtime.outputs.write import SUFFIXES
 
 
 def touch(folder: Path, *names: str) -> list[Path]:

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from glandseg.cli.stopping import Stopped, take_signals
-from glandseg.runtime.network.session import Session
-from glandseg.runtime.synthetic import draw_slide, write_slide
+from glandseg.model.onnx.session import Session
+from glandseg.synthetic import draw_slide, write_slide
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="processes are ended without a signal there")
 

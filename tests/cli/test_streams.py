@@ -15,8 +15,8 @@ import pytest
 from numpy.typing import NDArray
 
 from glandseg.cli.streams import SafeStream
-from glandseg.runtime.outlines.findings import SUFFIXES
-from glandseg.runtime.synthetic import write_slide
+from glandseg.runtime.outputs.write import SUFFIXES
+from glandseg.synthetic import write_slide
 
 Pixels = NDArray[np.uint8]
 POSIX = pytest.mark.skipif(os.name == "nt", reason="a shell's redirections")

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 import pytest
 
+from glandseg.training.loop.stopping import TrainingStopped
 from glandseg.training.settings import TrainSettings
-from glandseg.training.stopping import TrainingStopped
 
 Run = Callable[..., Any]
 

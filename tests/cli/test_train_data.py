@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from glandseg.runtime.card import ModelCard
+from glandseg.model.card import ModelCard
 
 RunCommand = Callable[..., Any]
 WriteModel = Callable[[Path, dict[str, str]], Path]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from glandseg.runtime.model_file import BUNDLED, hash_file
+from glandseg.model.files import BUNDLED, hash_file
 
 Run = Callable[..., Any]
 

@@ -10,9 +10,9 @@ from torch import nn
 
 from glandseg.export.export_settings import ExportSettings
 from glandseg.export.run_export import ExportResult, export_run
-from glandseg.runtime.model_file import BUNDLED
-from glandseg.runtime.network.parity import draw_golden_tiles
-from glandseg.training.checkpoint import save_network
+from glandseg.model.files import BUNDLED
+from glandseg.model.parity import draw_golden_tiles
+from glandseg.training.loop.checkpoint import save_network
 from glandseg.training.run import Run, build_segmenter, load_segmenter
 from glandseg.training.settings import SegmenterSettings, TrainSettings
 from glandseg.training.settings_file import write_settings

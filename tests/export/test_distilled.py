@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from glandseg.export.run_export import ExportResult, export_run
-from glandseg.runtime.card import ModelCard
-from glandseg.runtime.network.session import Session
-from glandseg.runtime.synthetic import draw_tile
+from glandseg.model.card import ModelCard
+from glandseg.model.onnx.session import Session
+from glandseg.synthetic import draw_tile
 from glandseg.training.data.image_file import encode_png
+from glandseg.training.distill.teacher import find_teacher
+from glandseg.training.distill.teacher_maps import TeacherMaps
 from glandseg.training.run import Run
 from glandseg.training.settings import FitSettings, SegmenterSettings, TrainSettings
-from glandseg.training.teacher import find_teacher
-from glandseg.training.teacher_maps import TeacherMaps
 from glandseg.training.train import train
 
 FIT = FitSettings(steps=2, batch=2, warmup=0, precision="float32", validate_every=2)

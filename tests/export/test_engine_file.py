@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from glandseg.core.errors import BadInputError, EnvironmentLacksError
 from glandseg.export import engine_file
 from glandseg.export.engine_file import build_engine
-from glandseg.runtime.errors import BadInputError, EnvironmentLacksError
-from glandseg.runtime.network.parity import ParityError
+from glandseg.model.parity import ParityError
 
 TILES = np.random.default_rng(0).integers(0, 256, (3, 320, 320, 3), np.uint8)
 

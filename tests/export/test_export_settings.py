@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from glandseg.core.errors import BadInputError
 from glandseg.export.export_settings import ExportSettings
-from glandseg.runtime.errors import BadInputError
 
 
 @pytest.mark.parametrize(

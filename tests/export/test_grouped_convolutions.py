@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from torch import nn
 
+from glandseg.export.fp16 import to_half
 from glandseg.export.grouped_convolutions import count_groups, split_groups
-from glandseg.export.half import to_half
 from glandseg.export.onnx_file import trace_segmenter
-from glandseg.runtime.model_file import BUNDLED
-from glandseg.training.pspnet import PSPNet
+from glandseg.model.files import BUNDLED
+from glandseg.training.networks import resnest
+from glandseg.training.networks.pspnet import PSPNet
 from glandseg.training.torch_backend import TorchBackend
-from glandseg.training.trunks import resnest
 
 FLOAT, HALF = onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16
 
@@ -143,8 +143,8 @@ def test_mobilenet_keeps_its_own() -> None:
 @pytest.mark.slow
 def test_resnest_becomes_an_engine_in_float16(traced: onnx.ModelProto, tmp_path: Path) -> None:
     pytest.importorskip("tensorrt_rtx", reason="tensorrt_rtx is not installed: pip install tensorrt-rtx")
-    from glandseg.runtime.engine.build import BuildSettings, build_engine
-    from glandseg.runtime.engine.flavour import RTX, find_flavour
+    from glandseg.model.tensorrt.build import BuildSettings, build_engine
+    from glandseg.model.tensorrt.package import RTX, find_flavour
 
     path = tmp_path / "resnest.fp16.onnx"
     path.write_bytes(to_half(traced).SerializeToString())

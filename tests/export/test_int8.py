@@ -26,10 +26,10 @@ from glandseg.export.int8 import (
     to_int8,
 )
 from glandseg.export.onnx_file import stamp, trace_segmenter, write_model
-from glandseg.runtime.card import ModelCard
-from glandseg.runtime.model_file import BUNDLED
-from glandseg.runtime.network.parity import LIMITS, check_parity, measure_parity
-from glandseg.runtime.network.session import Session
+from glandseg.model.card import ModelCard
+from glandseg.model.files import BUNDLED
+from glandseg.model.onnx.session import Session
+from glandseg.model.parity import LIMITS, check_parity, measure_parity
 
 Quantised = dict[str, Path]
 LAYOUT = pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.suffix)

@@ -7,10 +7,10 @@ import cv2
 import numpy as np
 import pytest
 
+from glandseg.core.errors import BadInputError
 from glandseg.export.int8_calibration import TILES, draw_calibration, read_calibration
-from glandseg.runtime.errors import BadInputError
-from glandseg.runtime.network.parity import draw_golden_tiles
-from glandseg.runtime.synthetic import draw_tile, write_slide
+from glandseg.model.parity import draw_golden_tiles
+from glandseg.synthetic import draw_tile, write_slide
 from glandseg.training.run import Run
 
 

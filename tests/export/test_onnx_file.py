@@ -9,11 +9,11 @@ import pytest
 from numpy.typing import NDArray
 from torch import nn
 
+from glandseg.core.errors import BadInputError
 from glandseg.export.errors import ExportError
 from glandseg.export.onnx_file import OPSET, check_graph, trace_segmenter
 from glandseg.export.run_export import ExportResult
-from glandseg.runtime.errors import BadInputError
-from glandseg.runtime.network.session import Session
+from glandseg.model.onnx.session import Session
 from glandseg.training.torch_backend import TorchBackend
 
 

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 from torch import nn
 
+from glandseg.core.errors import BadInputError, EnvironmentLacksError
 from glandseg.export import run_export
 from glandseg.export.export_settings import ExportSettings
 from glandseg.export.run_export import ExportResult, export_run
-from glandseg.runtime.errors import BadInputError, EnvironmentLacksError
-from glandseg.runtime.model_file import check_model, find_model
-from glandseg.runtime.network.parity import ParityError
-from glandseg.runtime.network.session import Session
-from glandseg.runtime.synthetic import draw_tile, write_slide
+from glandseg.model.files import check_model, find_model
+from glandseg.model.onnx.session import Session
+from glandseg.model.parity import ParityError
+from glandseg.synthetic import draw_tile, write_slide
 from glandseg.training.run import Run
 
 HALF = ExportSettings(half=True, engine=False)

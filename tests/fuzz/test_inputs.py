@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import yaml
 
-from glandseg.runtime.card import METADATA_KEY
+from glandseg.model.card import METADATA_KEY
 from tests.conftest import CARD, WriteModel
 from tests.fuzz.conftest import RunBounded
 from tests.fuzz.intact import UM_PER_PX, Pixels, write_picture

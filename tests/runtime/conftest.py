@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from glandseg.runtime.outlines.gland_spool import Glands
-from glandseg.runtime.outlines.glands import GlandTracer
-from glandseg.runtime.segmentation.tile_map import TileMap
+from glandseg.runtime.glands.store import Glands
+from glandseg.runtime.glands.tracer import GlandTracer
+from glandseg.runtime.maps.tile_map import TileMap
 
 LayMap = Callable[[NDArray[Any]], TileMap]
 Trace = Callable[..., Glands]

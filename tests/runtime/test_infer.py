@@ -22,15 +22,15 @@ from numpy.typing import NDArray
 from shapely import Polygon
 from shapely.geometry import shape
 
-from glandseg.runtime.card import ModelCard
-from glandseg.runtime.errors import BadInputError, EnvironmentLacksError
+from glandseg.core.errors import BadInputError, EnvironmentLacksError
+from glandseg.model.card import ModelCard
+from glandseg.model.files import ModelFile, check_model
+from glandseg.model.onnx.session import Session
 from glandseg.runtime.infer import infer_slide
-from glandseg.runtime.job import Result, UnreadError
-from glandseg.runtime.model_file import ModelFile, check_model
-from glandseg.runtime.network.session import Session
-from glandseg.runtime.outlines.findings import SUFFIXES
+from glandseg.runtime.outputs.write import SUFFIXES
 from glandseg.runtime.settings import InferSettings
-from glandseg.runtime.synthetic import write_slide
+from glandseg.runtime.slide_run import Result, UnreadError
+from glandseg.synthetic import write_slide
 
 Pixels = NDArray[np.uint8]
 Disk = tuple[float, float, float]
@@ -533,7 +533,7 @@ def test_a_full_disk_is_told(
     def refuse(*arguments: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("glandseg.runtime.outlines.findings.write_csv", refuse)
+    monkeypatch.setattr("glandseg.runtime.outputs.write.write_csv", refuse)
     path = write_png(tmp_path / "disks.png", picture)
     with pytest.raises(EnvironmentLacksError, match="the disk is full; nothing was written"):
         run(path, tmp_path / "out", mpp=0.5)
@@ -584,7 +584,7 @@ def test_tiny_slides(size: tuple[int, int], red: int, tmp_path: Path, run: Calla
 def test_outlines_that_are_large_for_qupath_are_warned_about(
     picture: Pixels, tmp_path: Path, run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("glandseg.runtime.outlines.geojson._LARGE_BYTES", 1000)
+    monkeypatch.setattr("glandseg.runtime.outputs.geojson._LARGE_BYTES", 1000)
     (warning,) = run(write_png(tmp_path / "disks.png", picture), mpp=0.5).warnings
     assert "QuPath needs 1 GiB of memory" in warning
 

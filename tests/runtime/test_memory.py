@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from glandseg.core.errors import EnvironmentLacksError
 from glandseg.runtime import memory
-from glandseg.runtime.errors import EnvironmentLacksError
 from glandseg.runtime.memory import GIB, Budget, measure_pace, release_memory
 from glandseg.runtime.preflight import Preflight, describe_seconds
 

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from glandseg.model.files import ModelFile, check_model
+from glandseg.model.onnx.session import Session
 from glandseg.runtime.infer import infer_slide
-from glandseg.runtime.job import Result
-from glandseg.runtime.model_file import ModelFile, check_model
-from glandseg.runtime.network.session import Session
 from glandseg.runtime.settings import InferSettings
-from glandseg.runtime.synthetic import write_slide
+from glandseg.runtime.slide_run import Result
+from glandseg.synthetic import write_slide
 
 Pixels = NDArray[np.uint8]
 Infer = Callable[..., list[bytes]]
@@ -68,21 +68,21 @@ def test_batches_threads_blocks_and_memory_change_no_byte(
     plain = infer(scales=scales)
     assert infer(scales=scales, batch=1) == plain
     assert infer(scales=scales, batch=3, threads=2, max_ram_gib=1.8) == plain
-    monkeypatch.setattr("glandseg.runtime.segmentation.window_run.choose_swath_px", lambda planes, cache: 512)
-    monkeypatch.setattr("glandseg.runtime.segmentation.row_finisher.BLOCK_PX", 512)
+    monkeypatch.setattr("glandseg.runtime.tiling.window_run.choose_swath_px", lambda planes, cache: 512)
+    monkeypatch.setattr("glandseg.runtime.tiling.blend.BLOCK_PX", 512)
     assert infer(scales=scales) == plain
 
 
 def test_adaptive_scales_do_not_depend_on_the_order_either(
     infer: Infer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("glandseg.runtime.segmentation.adaptive.LEAST_SHARE", 0.002)
+    monkeypatch.setattr("glandseg.runtime.tiling.adaptive.LEAST_SHARE", 0.002)
     plain = infer(adaptive=True)
     record = json.loads(plain[-1])
     assert 98 < record["result"]["windows"] < 592  # of the cheap scales, of all
     for swath_px in (1024, 2048, 4096):
         monkeypatch.setattr(
-            "glandseg.runtime.segmentation.window_run.choose_swath_px", lambda planes, cache, px=swath_px: px
+            "glandseg.runtime.tiling.window_run.choose_swath_px", lambda planes, cache, px=swath_px: px
         )
         assert infer(adaptive=True, batch=5) == plain
 
@@ -122,8 +122,8 @@ SLOW = """
 import sys, time
 from pathlib import Path
 from glandseg.runtime.infer import infer_slide
-from glandseg.runtime.model_file import check_model
-from glandseg.runtime.network.session import Session
+from glandseg.model.files import check_model
+from glandseg.model.onnx.session import Session
 from glandseg.runtime.settings import InferSettings
 
 slide, model, out = map(Path, sys.argv[1:])

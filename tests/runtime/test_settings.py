@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from glandseg.runtime.errors import BadInputError
+from glandseg.core.errors import BadInputError
 from glandseg.runtime.settings import InferSettings, parse_scales
 
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from glandseg.runtime.errors import EnvironmentLacksError
-from glandseg.runtime.folder_lock import LOCK, PID_LOCK
-from glandseg.runtime.staging import OLDER, move_into_place
+from glandseg.core.atomic import OLDER, move_into_place
+from glandseg.core.errors import EnvironmentLacksError
+from glandseg.core.folder_lock import LOCK, PID_LOCK
 from glandseg.runtime.work_folder import open_work_folder
 
 FACTS = {"slide": "abc", "scales": [1.0]}

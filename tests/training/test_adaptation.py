@@ -11,12 +11,12 @@ import cv2
 import numpy as np
 import pytest
 
-from glandseg.runtime.errors import BadInputError
-from glandseg.runtime.model_file import hash_file
-from glandseg.runtime.synthetic import draw_tile
+from glandseg.core.errors import BadInputError
+from glandseg.model.files import hash_file
+from glandseg.synthetic import draw_tile
 from glandseg.training.adaptation import STEPS, Adaptation, adapt, drop_weights, plan_fine_tuning
 from glandseg.training.adaptation_report import NAMES, write_report
-from glandseg.training.datasets import GLAS_UM_PER_PX
+from glandseg.training.data.datasets import GLAS_UM_PER_PX
 from glandseg.training.run import Run
 from glandseg.training.settings import FitSettings, SegmenterSettings, TrainSettings
 from glandseg.training.settings_file import override_settings

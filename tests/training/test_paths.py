@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from glandseg.runtime.errors import BadInputError
-from glandseg.training.datasets import find_pictures
+from glandseg.core.errors import BadInputError
+from glandseg.training.data.datasets import find_pictures
+from glandseg.training.networks.hub import refuse_missing
+from glandseg.training.networks.weights import read_weights
 from glandseg.training.paths import is_file, is_folder
 from glandseg.training.run import open_run
 from glandseg.training.settings_file import read_settings
-from glandseg.training.trunks.hub import refuse_missing
-from glandseg.training.trunks.weights import read_weights
 
 
 @pytest.mark.parametrize("name", ["a" * 300, "a" * 5000, "a\0b", "missing"])

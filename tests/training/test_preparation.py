@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from glandseg.runtime.errors import BadInputError
+from glandseg.core.errors import BadInputError
 from glandseg.training.preparation import Prepared, prepare
 from glandseg.training.settings import TrainSettings
 from glandseg.training.settings_file import override_settings

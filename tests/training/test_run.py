@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from glandseg import __version__
-from glandseg.runtime.errors import BadInputError
-from glandseg.training.datasets import Picture
+from glandseg.core.errors import BadInputError
+from glandseg.training.data.datasets import Picture
+from glandseg.training.data.splits import Split
 from glandseg.training.run import Run, build_classifier, build_segmenter, find_newest_run, open_run, start_run
 from glandseg.training.settings import ClassifierSettings, SegmenterSettings, TrainSettings
-from glandseg.training.splits import Split
 
 
 def make_split(names: str) -> Split:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from glandseg.runtime.errors import EnvironmentLacksError
+from glandseg.core.errors import EnvironmentLacksError
 from glandseg.training.run_lock import hold_run
 
 HOLD = """

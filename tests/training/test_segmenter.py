@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from glandseg.training.augment import AugmentSettings
+from glandseg.training.data.augment import AugmentSettings
+from glandseg.training.loop.sampling import Batch
 from glandseg.training.losses import weighted_cross_entropy
-from glandseg.training.pspnet import PSPNet
-from glandseg.training.sampling import Batch
+from glandseg.training.networks.mobilenetv2 import MobileNetV2
+from glandseg.training.networks.pspnet import PSPNet
 from glandseg.training.segmenter import Example, ExampleStream, score_segmenter, segmentation_loss
 from glandseg.training.settings import FitSettings, SegmenterSettings
-from glandseg.training.trunks.mobilenetv2 import MobileNetV2
 
 SETTINGS = SegmenterSettings(crop=64, width=8, fit=FitSettings(batch=4, precision="float32"))
 PLAIN = AugmentSettings(stain=0.0, mixing=0.0, colour=0.0, blur=0.0, mosaic=1.0, glass=0.0)

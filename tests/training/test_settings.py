@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from glandseg.runtime.errors import BadInputError
-from glandseg.training.augment import AugmentSettings
+from glandseg.core.errors import BadInputError
+from glandseg.training.data.augment import AugmentSettings
 from glandseg.training.settings import (
     ClassifierSettings,
     DistillationSettings,
@@ -166,7 +166,9 @@ def test_what_cannot_be_trained_is_refused(assignment: str, message: str) -> Non
 
 
 def test_the_kinds_named_are_those_that_can_be_built() -> None:
-    from glandseg.training import cca, losses, mpfp, settings
+    from glandseg.training import losses, settings
+    from glandseg.training.weak import attention as cca
+    from glandseg.training.weak import pooling as mpfp
 
     assert set(settings.ATTENTIONS) == set(cca.ATTENTIONS)
     assert set(settings.LOSSES) == set(losses.SCHEMES)

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from glandseg.runtime.errors import BadInputError
-from glandseg.training.cca import ATTENTIONS
+from glandseg.core.errors import BadInputError
 from glandseg.training.losses import SCHEMES
 from glandseg.training.run import build_classifier, build_segmenter
 from glandseg.training.settings import TrainSettings
 from glandseg.training.settings_file import override_settings, read_preset, read_settings, write_settings
+from glandseg.training.weak.attention import ATTENTIONS
 
 CCA = "classifier.attention=[cca, cca, cca]"
 NO_CCA = "classifier.attention=[none, none, none]"

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from glandseg.runtime.network.backend import Backend
+from glandseg.model.backend import Backend
 from glandseg.training.torch_backend import TorchBackend, autocast, evaluating, to_bytes, to_pictures
 
 

@@ -11,21 +11,21 @@ import numpy as np
 import pytest
 import torch
 
-from glandseg.runtime.errors import BadInputError
+from glandseg.core.errors import BadInputError
+from glandseg.training.data.datasets import find_pictures
 from glandseg.training.data.decoding import read_rgb
-from glandseg.training.datasets import find_pictures
+from glandseg.training.data.examples import read_examples
+from glandseg.training.data.patches import list_patches
+from glandseg.training.data.published_splits import split_data_set
 from glandseg.training.demo import draw_data, shorten
-from glandseg.training.examples import read_examples
-from glandseg.training.fit import Progress
-from glandseg.training.metrics import Confusion
-from glandseg.training.patches import list_patches
-from glandseg.training.pseudo_masks import merge_maps
-from glandseg.training.published_splits import split_data_set
+from glandseg.training.evaluation.metrics import Confusion
+from glandseg.training.loop.fit import Progress
 from glandseg.training.run import Run, build_segmenter, open_run
 from glandseg.training.segmenter import Example, score_segmenter
 from glandseg.training.settings import ClassifierSettings, FitSettings, SegmenterSettings, TrainSettings
 from glandseg.training.settings_file import override_settings
 from glandseg.training.train import train
+from glandseg.training.weak.pseudo_masks import merge_maps
 
 FIT = FitSettings(steps=4, batch=3, lr=2e-3, warmup=2, precision="float32", validate_every=2)
 SMALL = TrainSettings(

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from glandseg.runtime.errors import BadInputError
-from glandseg.runtime.synthetic import draw_tile
+from glandseg.core.errors import BadInputError
+from glandseg.synthetic import draw_tile
 from glandseg.training.run import Run
 from glandseg.training.settings import ClassifierSettings, FitSettings, SegmenterSettings, TrainSettings
 from glandseg.training.settings_file import override_settings

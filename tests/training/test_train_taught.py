@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from glandseg.runtime.errors import BadInputError
-from glandseg.runtime.model_file import hash_file
-from glandseg.runtime.synthetic import draw_tile
+from glandseg.core.errors import BadInputError
+from glandseg.model.files import hash_file
+from glandseg.synthetic import draw_tile
 from glandseg.training.data.image_file import encode_png
-from glandseg.training.fit import Progress
+from glandseg.training.loop.fit import Progress
 from glandseg.training.run import Run, open_run
 from glandseg.training.settings import FitSettings, SegmenterSettings, TrainSettings
 from glandseg.training.settings_file import override_settings

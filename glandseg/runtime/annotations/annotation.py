@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from glandseg.core.errors import show
 from glandseg.runtime.annotations.geometry import Geometry
-from glandseg.runtime.errors import show
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -14,10 +14,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from glandseg.core.errors import BadInputError, EnvironmentLacksError, shorten, show
+from glandseg.core.regular_file import check_regular_file
 from glandseg.runtime.annotations.annotation import Annotation, read_names
 from glandseg.runtime.annotations.geometry import KINDS, Geometry, parse_geometry
-from glandseg.runtime.errors import BadInputError, EnvironmentLacksError, shorten, show
-from glandseg.runtime.regular_file import check_regular_file
 
 CURE = "Draw polygons in QuPath on this slide and export them as GeoJSON"
 MAX_BYTES = 128 << 20  # of text

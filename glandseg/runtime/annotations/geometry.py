@@ -10,7 +10,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from glandseg.runtime.errors import show
+from glandseg.core.errors import show
 
 KINDS = ("Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon")
 MAX_COORDINATE = 1e9  # no slide is so large, and areas of such coordinates are still finite

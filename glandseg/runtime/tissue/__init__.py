@@ -1,1 +1,1 @@
-"""Where a slide holds something to look at: tissue, glass, dirt, lumina, regions of interest."""
+"""Where a slide holds tissue: background, artifacts, lumina, regions of interest."""

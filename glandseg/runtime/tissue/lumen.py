@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from glandseg.runtime.tissue.glass import GLASS_MIN_LEVEL, count_levels, find_quantile
+from glandseg.runtime.tissue.background import GLASS_MIN_LEVEL, count_levels, find_quantile
 
 UNSTAINED_SHARE = 0.85  # of the glass's light in every channel
 BRIGHTEST_SHARE = 0.995  # stands for glass where a picture shows none

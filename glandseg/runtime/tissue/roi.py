@@ -9,7 +9,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from glandseg.runtime.outlines.raster import draw_union
+from glandseg.runtime.maps.rasterize import draw_union
 from glandseg.runtime.tissue.tissue_mask import TissueMask
 
 FEW = 64  # polygons that are compared with a rectangle first

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import shapely
 
+from glandseg.core.errors import BadInputError
 from glandseg.runtime.annotations.annotation import Annotation, list_plane_notes
 from glandseg.runtime.annotations.geojson import CURE, read_annotations
 from glandseg.runtime.annotations.geometry import GeometryError, mend_polygons
-from glandseg.runtime.errors import BadInputError
-from glandseg.runtime.slides.reader import Slide
 from glandseg.runtime.tissue.roi import Roi
+from glandseg.slides.slide import Slide
 
 MOST_COVERS = 50  # times that polygons may cover a slide before they are united: drawing them takes longer
 

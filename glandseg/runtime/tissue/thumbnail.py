@@ -1,83 +1,138 @@
-"""The whole slide read once, coarsely, in blocks that are waited for, but not forever."""
+"""One look at a whole slide: its thumbnail, tissue, light and what cannot be read."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from glandseg.runtime.slides.ledger import Ledger
-from glandseg.runtime.slides.reader import Slide
-from glandseg.runtime.slides.slide_plane import SlidePlane, choose_level
-from glandseg.runtime.tissue.tissue_mask import MASK_UM_PER_PX
-from glandseg.runtime.workers import Workers, await_result
+from glandseg.runtime.tissue.background import find_glass_colour, is_dark
+from glandseg.runtime.tissue.light_warnings import list_light_warnings
+from glandseg.runtime.tissue.lumen import estimate_light
+from glandseg.runtime.tissue.thumbnail_reader import PATIENCE_S, Advance, lay_thumbnail, read_thumbnail
+from glandseg.runtime.tissue.tissue_mask import MASK_UM_PER_PX, TissueMask, find_fill, mask_tissue
+from glandseg.slides.slide import Slide
+from glandseg.slides.unread import Ledger
 
-PATIENCE_S = 600.0
-MOST_PX = 6_000_000  # of the thumbnail
-WIDE_PX = 1600  # the longer side that a small slide's thumbnail is given, if it has the detail
-BLOCK_PX = 512
-CACHE_BYTES = 16 << 20
-GIGAPIXELS_TOLD = 1.0  # to read for a thumbnail, which takes a minute or more
-Advance = Callable[[int, int], None]  # blocks read, blocks in all
+PICTURE_MM2 = 0.5  # a picture up to this large is a crop: all of it is tissue
 
 
-def describe_reading(slide: Slide) -> str:
-    """Describe how much the survey reads of a slide; empty where that takes seconds."""
-    um_per_px = slide.resolution.um_per_px if slide.resolution else 1.0
-    level = slide.levels[choose_level(slide, choose_um_per_px(slide) / um_per_px)]
-    gigapixels = level.width * level.height / 1e9
-    if gigapixels < GIGAPIXELS_TOLD:
-        return ""
-    return f"survey: {gigapixels:.1f} gigapixels to look over, as the file has no smaller level"
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Survey:
+    """What one look at a slide tells.
+
+    Attributes:
+        thumbnail: (h, w, 3) uint8 RGB, the whole slide; what is unread has the colour of glass.
+        unread: (h, w) bool, px of the thumbnail that touch what cannot be read.
+        um_per_px: the size of the thumbnail's px; those of the tissue mask may be larger.
+        tissue: where it is; what cannot be read counts as tissue.
+        light: (3,) float32 RGB in 0..255 that passes where nothing is stained.
+        is_dark: mostly black, as fluorescence is.
+        warnings: what the thumbnail makes doubtful.
+    """
+
+    thumbnail: NDArray[np.uint8]
+    unread: NDArray[np.bool_]
+    um_per_px: float
+    tissue: TissueMask
+    light: NDArray[np.float32]
+    is_dark: bool
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def fill_rgb(self) -> tuple[int, int, int]:
+        """The light as whole numbers: the colour to give to px that cannot be read."""
+        red, green, blue = (int(level) for level in np.rint(self.light))
+        return red, green, blue
 
 
-def lay_thumbnail(slide: Slide, ledger: Ledger) -> SlidePlane:
-    """The plane of a slide's thumbnail: 8 um/px, by a whole number coarser or finer where it must be."""
-    plane = SlidePlane(slide, choose_um_per_px(slide), CACHE_BYTES, ledger)
-    step = 1
-    while plane.width_px * plane.height_px / step**2 > MOST_PX:
-        step *= 2
-    if step > 1:
-        return SlidePlane(slide, plane.um_per_px * step, CACHE_BYTES, ledger)
-    finer = min(WIDE_PX // max(plane.width_px, plane.height_px), math.floor(plane.l0_per_px))
-    return SlidePlane(slide, plane.um_per_px / max(finer, 1), CACHE_BYTES, ledger)
-
-
-def choose_um_per_px(slide: Slide) -> float:
-    """8 um/px, or the slide's own where that is coarser."""
-    return max(MASK_UM_PER_PX, slide.resolution.um_per_px if slide.resolution else 0)
-
-
-def read_thumbnail(
-    plane: SlidePlane,
+def survey_slide(
+    slide: Slide,
+    ledger: Ledger | None = None,
+    *,
     threads: int = 1,
     patience_s: float = PATIENCE_S,
     advance: Advance = lambda done, total: None,
-) -> NDArray[np.uint8]:
-    """Read the whole plane, (h, w, 3) uint8 RGB, block by block.
+) -> Survey:
+    """Read a slide once, coarsely, from the coarsest level that will do.
+
+    Beside the thumbnail of 18 MB at most and what the slide's own cache holds, memory stays below 100 MB a
+    thread, whatever the slide's size. The result depends on the slide alone.
 
     Args:
-        plane: To read.
-        threads: That read at the same time.
-        patience_s: Seconds that a block may take.
-        advance: Called with blocks read and blocks in all, after each.
+        slide: to read.
+        ledger: is told what cannot be read.
+        threads: that read at once.
+        patience_s: seconds that a block of the thumbnail may take.
+        advance: called with blocks read and blocks in all, after each.
 
     Raises:
-        StalledError: A block has not come in time; its thread is left behind.
+        BadInputError: the slide's um/px is unknown.
+        StalledError: the drive does not answer.
     """
-    thumbnail = np.empty((plane.height_px, plane.width_px, 3), np.uint8)
+    found = Ledger()
+    plane = lay_thumbnail(slide, found)
+    thumbnail = read_thumbnail(plane, threads, patience_s, advance)
+    if ledger is not None:
+        for entry in found.entries:
+            ledger.add(entry.x_l0, entry.y_l0, entry.width_l0, entry.height_l0, entry.reason)
+    marked = found.mask(0, 0, plane.width_px, plane.height_px, plane.l0_per_px)
+    unread = np.zeros(thumbnail.shape[:2], np.bool_) if marked is None else marked
+    um_per_px = plane.um_per_px
+    del plane  # and the tiles that it keeps
+    return build_survey(thumbnail, unread, um_per_px)
 
-    def read(corner: tuple[int, int]) -> None:
-        y, x = corner
-        block = thumbnail[y : y + BLOCK_PX, x : x + BLOCK_PX]
-        block[:] = plane.read(x, y, block.shape[1], block.shape[0])
 
-    rows, columns = (range(0, size, BLOCK_PX) for size in thumbnail.shape[:2])
-    with Workers("survey", threads) as workers:
-        blocks = [workers.submit(read, (y, x)) for y in rows for x in columns]
-        for done, block in enumerate(blocks, 1):
-            await_result(block, "reading the slide", patience_s)
-            advance(done, len(blocks))
-    return thumbnail
+def build_survey(thumbnail: NDArray[np.uint8], unread: NDArray[np.bool_], um_per_px: float) -> Survey:
+    """Judge a thumbnail.
+
+    Args:
+        thumbnail: (h, w, 3) uint8 RGB; px that are unread take the light's colour.
+        unread: (h, w) bool.
+        um_per_px: the size of its px.
+    """
+    times = max(round(MASK_UM_PER_PX / um_per_px), 1)
+    small, lost = shrink(thumbnail, times), shrink(unread.view(np.uint8) * 255, times) > 0
+    small[lost] = 255  # which counts as the scanner's fill
+    area_mm2 = small.shape[0] * small.shape[1] * (um_per_px * times) ** 2 / 1e6
+    is_crop = area_mm2 <= PICTURE_MM2
+    mask = np.ones_like(lost) if is_crop else mask_tissue(small, um_per_px * times) | lost
+    readable = small if not lost.any() or lost.all() else small[~lost][None]
+    fill, dark = find_fill(readable), is_dark(readable)
+    glass = find_glass_colour(readable, fill)
+    light = estimate_light(readable, glass)
+    thumbnail[unread] = np.rint(light)
+    return Survey(
+        thumbnail=thumbnail,
+        unread=unread,
+        um_per_px=um_per_px,
+        tissue=TissueMask(mask, um_per_px * times),
+        light=light,
+        is_dark=dark,
+        warnings=(
+            *list_light_warnings(readable, fill, has_glass=dark or glass is not None, is_crop=is_crop),
+            *(warn_of_one_colour(small) if mask.any() and not lost.any() else ()),
+        ),
+    )
+
+
+def warn_of_one_colour(thumbnail: NDArray[np.uint8]) -> tuple[str, ...]:
+    """Warn where a thumbnail, (h, w, 3) uint8 RGB, has one colour throughout."""
+    first = thumbnail[0, 0]
+    if (thumbnail != first).any():
+        return ()
+    colour = tuple(int(level) for level in first)
+    return (f"the whole slide is of one colour, RGB {colour}: empty, transparent or damaged",)
+
+
+def shrink(picture: NDArray[np.uint8], times: int) -> NDArray[np.uint8]:
+    """The mean of blocks of `times` x `times` px, the last ones made whole by repeating the edge."""
+    if times == 1:
+        return picture
+    height, width = picture.shape[:2]
+    edges = (0, -height % times, 0, -width % times)
+    whole = cv2.copyMakeBorder(picture, *edges, cv2.BORDER_REPLICATE)
+    size = (whole.shape[1] // times, whole.shape[0] // times)
+    return np.asarray(cv2.resize(whole, size, interpolation=cv2.INTER_AREA), np.uint8)

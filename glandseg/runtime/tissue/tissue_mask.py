@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from glandseg.runtime.tissue.dirt import drop_dust, drop_lines, pick_parts
-from glandseg.runtime.tissue.glass import find_extremes, find_glass_colour, mark_thumbnail
+from glandseg.runtime.tissue.artifacts import drop_dust, drop_lines, pick_parts
+from glandseg.runtime.tissue.background import find_extremes, find_glass_colour, mark_thumbnail
 
 MASK_UM_PER_PX = 8.0
 

@@ -18,10 +18,10 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError, WebPImagePlugin
 
-from glandseg.runtime.errors import BadInputError
-from glandseg.runtime.regular_file import check_regular_file
-from glandseg.runtime.slides.slide import Slide, open_slide
-from glandseg.runtime.slides.tiff_slide import detect_tiff
+from glandseg.core.errors import BadInputError
+from glandseg.core.regular_file import check_regular_file
+from glandseg.slides.formats.tiff import detect_tiff
+from glandseg.slides.open import Slide, open_slide
 
 MAX_PIXELS = 10**8  # of an image, which is held whole in memory with others
 FORMATS = ("PNG", "JPEG", "BMP", WebPImagePlugin.WebPImageFile.format)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from glandseg.training.data.image_file import find_images, name_some, note_left_out, note_unpaired
 from glandseg.training.data.patients import match_stem, read_patients
-from glandseg.training.data.picture import DataSet, Picture
+from glandseg.training.data.sample import DataSet, Picture
 from glandseg.training.data.table import has_column, read_column
 
 # It does not say: settled on GlaS with benchmarks/settle_resolution.py.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from glandseg.training.data.image_file import find_images, note_left_out, note_unpaired
 from glandseg.training.data.patients import read_patients
-from glandseg.training.data.picture import DataSet, Picture
+from glandseg.training.data.sample import DataSet, Picture
 
 UM_PER_PX = 0.62
 MASK_ENDING = "_anno"

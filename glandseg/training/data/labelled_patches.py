@@ -7,9 +7,9 @@ import unicodedata
 from collections.abc import Iterator
 from pathlib import Path, PurePath
 
-from glandseg.runtime.errors import BadInputError
+from glandseg.core.errors import BadInputError
 from glandseg.training.data.image_file import list_images, name_some, normalize, note_left_out, note_others
-from glandseg.training.data.picture import DataSet, Picture
+from glandseg.training.data.sample import DataSet, Picture
 from glandseg.training.data.table import Row, read_table, read_um
 
 LABELS_CSV = "patches.csv"

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from glandseg.training.data.samples import Samples
+from glandseg.training.data.stored_values import Samples
 
 FLAT, SMOOTH = 0.3, 0.1  # shares of pixels without another value beside them: least of ids, most of edges
 NEAR = 8  # values within 1/8 of the range count as black or white: a lossy codec scatters them

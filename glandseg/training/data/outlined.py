@@ -6,7 +6,7 @@ from pathlib import Path
 
 from glandseg.training.data.image_file import find_images, note_left_out, note_unpaired
 from glandseg.training.data.patients import read_patients
-from glandseg.training.data.picture import DataSet, Picture
+from glandseg.training.data.sample import DataSet, Picture
 from glandseg.training.data.table import read_um
 
 INDEX_CSV = "index.csv"

@@ -14,9 +14,9 @@ import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
 
+from glandseg.core.errors import BadInputError
 from glandseg.runtime.annotations.annotation import Annotation
 from glandseg.runtime.annotations.geometry import GeometryError, mend_polygons
-from glandseg.runtime.errors import BadInputError
 
 LEAST_SHARE = 0.01  # of a region passed over that must lie on another; neighbours overlap by less
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
-from glandseg.runtime.errors import BadInputError
+from glandseg.core.errors import BadInputError
 from glandseg.training.data.image_file import IMAGE_SUFFIXES, name_some, normalize
 from glandseg.training.data.table import read_table
 

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 from glandseg.training.data.image_file import find_images, note_left_out, note_unpaired
-from glandseg.training.data.picture import DataSet, Picture
+from glandseg.training.data.sample import DataSet, Picture
 
 UM_PER_PX = 0.934
 PARTS = ("train", "test")

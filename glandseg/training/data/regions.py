@@ -10,9 +10,9 @@ import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
 
+from glandseg.core.errors import BadInputError
 from glandseg.runtime.annotations.annotation import Annotation, count_classes, list_plane_notes
 from glandseg.runtime.annotations.geojson import read_annotations
-from glandseg.runtime.errors import BadInputError
 from glandseg.training.data.labelled_patches import FOLDER_LABELS, simplify
 from glandseg.training.data.passed_over import refuse_hidden
 

@@ -12,8 +12,8 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
-from glandseg.runtime.errors import BadInputError
-from glandseg.runtime.regular_file import check_regular_file
+from glandseg.core.errors import BadInputError
+from glandseg.core.regular_file import check_regular_file
 from glandseg.training.data.image_file import normalize
 
 Row = dict[str, str]

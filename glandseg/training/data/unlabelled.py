@@ -7,7 +7,7 @@ from pathlib import Path
 from glandseg.training.data.image_file import find_images, note_left_out
 from glandseg.training.data.outlined import INDEX_CSV
 from glandseg.training.data.patients import read_patients
-from glandseg.training.data.picture import DataSet, Picture
+from glandseg.training.data.sample import DataSet, Picture
 from glandseg.training.data.table import read_um
 
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from glandseg.core.errors import BadInputError, show
 from glandseg.runtime.annotations import geojson
 from glandseg.runtime.annotations.geojson import read_annotations
-from glandseg.runtime.errors import BadInputError, show
 
 SQUARE = {"type": "Polygon", "coordinates": [[[0, 0], [2, 0], [2, 2], [0, 2], [0, 0]]]}
 FEATURE = {"type": "Feature", "geometry": SQUARE, "properties": {"classification": {"name": "Gland"}}}

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 import shapely
 
-from glandseg.runtime.errors import BadInputError
-from glandseg.runtime.slides.reader import Slide
-from glandseg.runtime.slides.slide import open_slide
+from glandseg.core.errors import BadInputError
 from glandseg.runtime.tissue.roi import Roi
 from glandseg.runtime.tissue.roi_file import read_roi
 from glandseg.runtime.tissue.tissue_mask import TissueMask
+from glandseg.slides.open import open_slide
+from glandseg.slides.slide import Slide
 
 SHELL = [[10, 10], [110, 10], [110, 90], [10, 90], [10, 10]]
 HOLE = [[40, 40], [60, 40], [60, 60], [40, 60], [40, 40]]

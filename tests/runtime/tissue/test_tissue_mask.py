@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from glandseg.runtime.errors import BadInputError
-from glandseg.runtime.slides.patience import Patience
-from glandseg.runtime.slides.reader import Slide, build_levels
-from glandseg.runtime.slides.resolution import Resolution
-from glandseg.runtime.slides.slide import open_slide
-from glandseg.runtime.tissue import glass
-from glandseg.runtime.tissue.survey import survey_slide
+from glandseg.core.errors import BadInputError
+from glandseg.runtime.tissue import background as glass
+from glandseg.runtime.tissue.thumbnail import survey_slide
 from glandseg.runtime.tissue.tissue_mask import TissueMask, mask_tissue
+from glandseg.slides.mpp import Resolution
+from glandseg.slides.open import open_slide
+from glandseg.slides.retry import Patience
+from glandseg.slides.slide import Slide, build_levels
 
 Pixels = NDArray[np.uint8]
 UM = 8.0

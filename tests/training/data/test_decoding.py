@@ -13,10 +13,10 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
-from glandseg.runtime.errors import BadInputError
-from glandseg.runtime.slides.slide import open_slide
+from glandseg.core.errors import BadInputError
+from glandseg.slides.open import open_slide
 from glandseg.training.data.decoding import read_rgb
-from glandseg.training.data.picture import Picture
+from glandseg.training.data.sample import Picture
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
 

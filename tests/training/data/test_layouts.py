@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from glandseg.runtime.errors import BadInputError
-from glandseg.training.data.picture import DataSet
-from glandseg.training.datasets import find_pictures
+from glandseg.core.errors import BadInputError
+from glandseg.training.data.datasets import find_pictures
+from glandseg.training.data.sample import DataSet
 
 
 def write_images(folder: Path, *names: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from glandseg.training.datasets import find_pictures
+from glandseg.training.data.datasets import find_pictures
 
 
 def write_images(folder: Path, *names: str) -> None:

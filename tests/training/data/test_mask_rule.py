@@ -13,9 +13,9 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
-from glandseg.runtime.errors import BadInputError
+from glandseg.core.errors import BadInputError
 from glandseg.training.data.mask_rule import Glands
-from glandseg.training.data.picture import Picture
+from glandseg.training.data.sample import Picture
 
 
 def draw_ids(count: int = 9, side: int = 240) -> NDArray[np.int32]:

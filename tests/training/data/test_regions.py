@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import shapely
 
-from glandseg.runtime.errors import BadInputError
+from glandseg.core.errors import BadInputError
 from glandseg.training.data.area import Area
 from glandseg.training.data.regions import read_regions
 

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from glandseg.runtime.errors import BadInputError
-from glandseg.training.datasets import find_pictures
+from glandseg.core.errors import BadInputError
+from glandseg.training.data.datasets import find_pictures
 
 
 def write_pictures(folder: Path, *names: str) -> Path:

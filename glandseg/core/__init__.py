@@ -1,0 +1,1 @@
+"""What every part builds on: errors, atomic writes, threads, timing, units."""

@@ -1,0 +1,95 @@
+"""Threads that take calls in the order they are given; one that never ends cannot hold the process."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from functools import partial
+from types import TracebackType
+from typing import Any, TypeVar
+
+from glandseg.core.errors import EnvironmentLacksError
+
+T = TypeVar("T")
+_PATIENCE_S = 5.0  # that calls in progress are given to end when the workers are dismissed
+_TICK_S = 0.5  # between looks at the clock; Ctrl-C is heard between them on Windows too
+_LONGEST_TICK_S = 4 * _TICK_S
+
+
+class StalledError(EnvironmentLacksError):
+    """Something that should have answered long ago has not (exit code 3)."""
+
+
+class Workers:
+    """Daemon threads for one kind of work; a context manager that waits for calls in progress.
+
+    Args:
+        name: of the work, which the threads bear.
+        threads: how many.
+    """
+
+    def __init__(self, name: str, threads: int) -> None:
+        self._calls: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = queue.SimpleQueue()
+        self._threads = [
+            threading.Thread(target=self._work, name=f"{name} {index + 1}", daemon=True)
+            for index in range(threads)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, function: Callable[..., T], *arguments: Any) -> Future[T]:
+        """Have a function called as soon as a thread is free."""
+        future: Future[T] = Future()
+        self._calls.put((future, partial(function, *arguments)))
+        return future
+
+    def __enter__(self) -> Workers:
+        """Give itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Drop the calls that have not begun, and wait a while for those that have."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._calls.get_nowait()
+        for _ in self._threads:
+            self._calls.put(None)
+        end = time.monotonic() + _PATIENCE_S
+        for thread in self._threads:
+            thread.join(max(end - time.monotonic(), 0))
+
+    def _work(self) -> None:
+        while (item := self._calls.get()) is not None:
+            future, call = item
+            try:
+                future.set_result(call())
+            except BaseException as error:
+                future.set_exception(error)
+            del item, future, call  # an idle thread holds no pixels
+
+
+def await_result(future: Future[T], what: str, limit_s: float) -> T:
+    """Wait for a call's result, but not forever.
+
+    Time in which the computer slept does not count, for nothing could answer then: some clocks go on in it,
+    so each look at the clock counts for little more than the time between two looks.
+
+    Raises:
+        StalledError: it has not come after `limit_s` seconds.
+    """
+    waited_s, last = 0.0, time.monotonic()
+    while not wait([future], _TICK_S).done:
+        now = time.monotonic()
+        waited_s, last = waited_s + min(now - last, _LONGEST_TICK_S), now
+        if waited_s > limit_s:
+            raise StalledError(
+                f"{what} has not answered for {limit_s:.0f} s. Look whether the device or the disk hangs, "
+                "then give the same command again: finished windows are kept."
+            )
+    return future.result()

@@ -1,0 +1,43 @@
+"""An engine judged as it is: held against its sidecar and its ONNX file, then opened as it is."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+
+from glandseg.core.errors import EnvironmentLacksError
+from glandseg.model.backend import ModelBackend
+from glandseg.model.files import hash_file
+from glandseg.model.tensorrt.fingerprint import check_fingerprint
+from glandseg.model.tensorrt.fingerprint_file import read_sidecar
+from glandseg.model.tensorrt.gpu import read_machine
+
+
+def open_engine(path: Path) -> AbstractContextManager[ModelBackend]:
+    """Open a TensorRT engine as it is, to run it: it is never built again, for that would judge another.
+
+    Raises:
+        EnvironmentLacksError: if it cannot run on this machine.
+        GlandsegError: if it is damaged, stale or does not fit what is here.
+    """
+    from glandseg.model.open_backend import open_engine_only
+
+    check_plan(path)
+    return open_engine_only(path)
+
+
+def check_plan(path: Path) -> None:
+    """Hold an engine against its sidecar and the ONNX file beside it, which needs no GPU.
+
+    Raises:
+        BadInputError: if it has no sidecar.
+        EnvironmentLacksError: if it was built for other GPUs than this machine's.
+        StaleEngineError: if it is damaged, or was built from another ONNX file.
+    """
+    facts, onnx = read_sidecar(path), path.with_suffix(".onnx")
+    here = hash_file(onnx) if onnx.is_file() else facts.onnx_sha256
+    check_fingerprint(path, facts, replace(facts, onnx_sha256=here, targets=()))
+    target = read_machine().target
+    if facts.targets and target and target not in facts.targets:
+        raise EnvironmentLacksError(f"{path}: was built for {', '.join(facts.targets)}, here is {target}.")

@@ -1,0 +1,100 @@
+"""The libraries that run networks: ONNX Runtime and its CUDA libraries, TensorRT, PyCUDA."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+import io
+from typing import Any
+
+from glandseg.core.errors import EnvironmentLacksError, shorten
+from glandseg.doctor.finding import Finding, note, ok
+from glandseg.doctor.gpus import DriverError, Gpu, list_gpus
+from glandseg.doctor.libraries import find_version
+from glandseg.model.files import BUNDLED
+from glandseg.model.tensorrt.package import FULL, RTX, find_flavour
+
+BUILD_PYCUDA = (
+    "Build its wheel with `make pycuda` in a clone of glandseg, then pip install dist/pycuda-*.whl."
+)
+CUDA_LIBRARIES = 'pip install "onnxruntime-gpu[cuda,cudnn]"'
+
+
+def look_at_onnxruntime() -> list[Finding]:
+    """Load ONNX Runtime, and say what was compiled into it; what runs, only a session tells."""
+    from glandseg.model.onnx.open_session import import_onnxruntime
+
+    runtime = import_onnxruntime()
+    wheel = next(name for name in ("onnxruntime-gpu", "onnxruntime", "") if not name or find_version(name))
+    compiled = ", ".join(name.removesuffix("ExecutionProvider") for name in runtime.get_available_providers())
+    text = f"{runtime.__version__} ({wheel or 'no wheel of PyPI'}), compiled in: {compiled}"
+    return [ok("ONNX Runtime", text), *look_at_cuda_libraries(runtime)]
+
+
+def look_at_tensorrt() -> list[Finding]:
+    """Load the TensorRT flavours that are installed, and say which GPU each cannot serve."""
+    found = list_flavours()
+    return [_look_at_flavour(package) for package in found] or [
+        ok("TensorRT", "not installed, and not needed")
+    ]
+
+
+def look_at_pycuda() -> list[Finding]:
+    """Load PyCUDA, which TensorRT runs through."""
+    version = find_version("pycuda")
+    if version is None:
+        if list_flavours() and _find_gpus():
+            return [note("PyCUDA", "not installed; TensorRT runs through it", BUILD_PYCUDA)]
+        return [ok("PyCUDA", "not installed, and not needed without TensorRT and a GPU")]
+    try:
+        importlib.import_module("pycuda.driver")
+    except Exception as error:
+        cure = f"Install NVIDIA's driver; where there is one, build it again. {BUILD_PYCUDA}"
+        return [note("PyCUDA", f"{version} does not load ({shorten(error)})", cure)]
+    return [ok("PyCUDA", version)]
+
+
+def list_flavours() -> list[str]:
+    """List the packages of TensorRT that are installed, whether they load or not."""
+    return [package for package in (FULL, RTX) if importlib.util.find_spec(package)]
+
+
+def look_at_cuda_libraries(runtime: Any) -> list[Finding]:
+    """Load the CUDA libraries as a session does; ONNX Runtime prints what is missing, and raises nothing."""
+    if "CUDAExecutionProvider" not in runtime.get_available_providers():
+        return []
+    if not hasattr(runtime, "preload_dlls"):
+        return [note("CUDA", "this ONNX Runtime leaves CUDA's libraries to the library path")]
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        runtime.preload_dlls()
+    missing = [line for line in printed.getvalue().splitlines() if "Failed to load" in line]
+    if missing:
+        reason = missing[0].partition("Failed to load ")[2]
+        return [note("CUDA", f"{len(missing)} libraries do not load: {reason}", f"{CUDA_LIBRARIES}.")]
+    return [ok("CUDA", f"libraries of CUDA {getattr(runtime, 'cuda_version', '') or ''} load")]
+
+
+def _look_at_flavour(package: str) -> Finding:
+    from glandseg.model.tensorrt.parse import parse_onnx
+
+    try:
+        flavour = find_flavour(package)
+        objections = parse_onnx(BUNDLED, flavour)
+    except EnvironmentLacksError as error:
+        return note("TensorRT", str(error))
+    if objections:
+        return note("TensorRT", f"{flavour} refuses the bundled model ({objections[0]})", "Report this line.")
+    barred = [gpu for gpu in _find_gpus() if not flavour.serves(gpu.target)]
+    if barred:
+        cure = 'pip install "glandseg[trt]".' if flavour.is_rtx else "Give glandseg infer --device cuda."
+        return note("TensorRT", f"{flavour} does not run on {barred[0]}, but {flavour.rule}", cure)
+    return ok("TensorRT", f"{flavour}; runs {flavour.rule}")
+
+
+def _find_gpus() -> list[Gpu]:
+    try:
+        return list_gpus()
+    except DriverError:
+        return []

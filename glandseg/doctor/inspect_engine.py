@@ -1,0 +1,76 @@
+"""What a TensorRT engine is, by its sidecar, and why it does not fit this machine; it is never loaded."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from glandseg.core.errors import BadInputError, EnvironmentLacksError
+from glandseg.doctor.inspect_model import FileReport
+from glandseg.model.card import METADATA_KEY, CardError, ModelCard, read_card
+from glandseg.model.files import hash_file
+from glandseg.model.tensorrt.fingerprint import Fingerprint, list_differences
+from glandseg.model.tensorrt.fingerprint_file import find_sidecar, read_sidecar
+from glandseg.model.tensorrt.gpu import NONE, Machine, read_machine
+from glandseg.model.tensorrt.package import find_flavour
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineReport(FileReport):
+    """What an engine is; its record is its sidecar.
+
+    Attributes:
+        fingerprint: what it was built from, with and for.
+        misfits: why it does not run here; none where it does.
+    """
+
+    fingerprint: Fingerprint
+    misfits: tuple[str, ...]
+
+
+def inspect_engine(path: Path) -> EngineReport:
+    """Look at an engine and its sidecar.
+
+    Raises:
+        BadInputError: if the file is missing, or its sidecar is missing or damaged.
+    """
+    if not path.is_file():
+        raise BadInputError(f"{path}: no such engine. Check the path.")
+    found, sha256 = read_sidecar(path), hash_file(path)
+    whole = sha256 == found.plan_sha256
+    beside = find_sidecar(path).name
+    verdict = "agrees" if whole else f"says {found.plan_sha256[:12]}: damaged or replaced"
+    return EngineReport(
+        name=path.name,
+        size=path.stat().st_size,
+        sha256=sha256,
+        record=f"{beside} {verdict}",
+        whole=whole,
+        card=_read_card(found),
+        fingerprint=found,
+        misfits=tuple(list_misfits(found, read_machine())),
+    )
+
+
+def list_misfits(found: Fingerprint, machine: Machine) -> list[str]:
+    """List why an engine does not run on a machine, by its fingerprint; nothing where it does."""
+    try:
+        flavour = find_flavour(found.package)
+        flavour.check_gpu(machine.gpu, machine.target)
+    except EnvironmentLacksError as error:
+        return [str(error)]
+    if machine.gpu == NONE:
+        return ["no NVIDIA GPU here"]
+    target = (machine.target,) if flavour.is_rtx and machine.target else ()
+    needed = replace(
+        found, package=flavour.package, version=flavour.version, targets=target, **asdict(machine)
+    )
+    return list(list_differences(found, needed))
+
+
+def _read_card(found: Fingerprint) -> ModelCard | None:
+    try:
+        return read_card({METADATA_KEY: json.dumps(dict(found.card))})
+    except CardError:
+        return None

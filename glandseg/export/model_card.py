@@ -1,0 +1,87 @@
+"""The model card of a run: what its record and settings tell, and what its maker adds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from glandseg.core.errors import BadInputError
+from glandseg.model.card import CardError, ModelCard, read_card
+from glandseg.training.run import Run
+from glandseg.training.settings import TrainSettings
+
+# What a maker may say; the other fields follow from the graph.
+FACTS = ("name", "network", "tissue", "stain", "um_per_px", "scales", "training", "scores", "licence")
+
+
+def describe_model(
+    run: Run, name: str, weights_sha256: str, facts: Mapping[str, Any] | None = None
+) -> ModelCard:
+    """Make the card of a run's model.
+
+    Args:
+        run: a finished run.
+        name: of the model.
+        weights_sha256: of the run's weights file.
+        facts: fields of the card, among `FACTS`, that replace what the run says of itself.
+
+    Raises:
+        BadInputError: if a fact is unknown or unfit for a card.
+    """
+    facts = facts or {}
+    if unknown := sorted(set(facts) - set(FACTS)):
+        raise BadInputError(f"card: no field {', '.join(unknown)} to fill in. Known: {', '.join(FACTS)}.")
+    values = {"name": name, **_describe_run(run), **facts, "weights_sha256": weights_sha256}
+    um_per_px = values["um_per_px"]
+    if not isinstance(um_per_px, (int, float)) or not um_per_px > 0:
+        raise BadInputError(f"card: um_per_px must be a number above 0. Received: {um_per_px}")
+    try:
+        return read_card(ModelCard(**values).to_metadata())  # as it will be read: lists become tuples
+    except (CardError, TypeError, ValueError) as error:
+        raise BadInputError(
+            f"card: cannot be written ({error}). Use plain text, numbers and lists."
+        ) from None
+
+
+def _describe_run(run: Run) -> dict[str, Any]:
+    settings, record = run.settings, run.record
+    return {
+        "network": f"{_describe_network(settings)}, {_describe_lesson(settings, record)}",
+        "tissue": "not stated",
+        "um_per_px": record.get("um_per_px"),
+        "training": _list_training(settings, record),
+        "scores": record.get("scores"),
+        "licence": "not stated",
+    }
+
+
+def _describe_network(settings: TrainSettings) -> str:
+    head = settings.segmenter
+    bins = ", ".join(map(str, head.bins))
+    return (
+        f"PSPNet on {settings.choose_trunk(head)} at output stride {head.output_stride}, bins {bins}, "
+        f"head {head.width} wide"
+    )
+
+
+def _describe_lesson(settings: TrainSettings, record: Mapping[str, Any]) -> str:
+    teacher = record.get("teacher")
+    if teacher is None:
+        return f"learned from {settings.labels}"
+    also = f" and learned from {settings.labels}" if settings.labels != "none" else ""
+    return f"distilled from {_name_teacher(teacher)}{also}"
+
+
+def _name_teacher(teacher: Mapping[str, Any]) -> str:
+    return f"{teacher['name']} (sha256 {teacher['sha256']})"
+
+
+def _list_training(settings: TrainSettings, record: Mapping[str, Any]) -> list[dict[str, str]]:
+    sources: list[dict[str, str]] = [{"name": str(record["data"])}] if "data" in record else []
+    if teacher := record.get("teacher"):
+        sources.append({"name": f"distilled from {_name_teacher(teacher)}"})
+        sources += [source for source in teacher["training"] if source not in sources]
+    if weights := settings.choose_weights(settings.segmenter):
+        sources.append({"name": f"pretrained trunk {Path(weights).name}"})
+    return [{"licence": "not stated"} | source for source in sources]

@@ -1,0 +1,66 @@
+"""What runs the network: windows in, class probabilities out."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glandseg.model.card import ModelCard
+
+
+class Network(Protocol):
+    """What answers windows: all that segmenting a picture asks for."""
+
+    def infer(self, windows: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Give each window's class probabilities.
+
+        Args:
+            windows: (N, 320, 320, 3) uint8 RGB; read only during the call.
+
+        Returns:
+            (N, classes, 320, 320) uint8, 255 for certainty; the caller owns it.
+        """
+        ...
+
+
+class Backend(Network, Protocol):
+    """A network ready to run; a context manager that frees it.
+
+    Attributes:
+        name: what really runs where, as users are told: "ONNX Runtime 1.31.1, CPU".
+        classes: number of classes.
+    """
+
+    name: str
+    classes: int
+
+    def __enter__(self) -> Backend: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class ModelBackend(Backend, Protocol):
+    """A model file ready to run on a device; `infer` may be called from several threads.
+
+    Attributes:
+        card: the model's own.
+        slots: how many calls of `infer` may overlap, each from its own thread; more of them wait.
+    """
+
+    card: ModelCard
+    slots: int
+
+    @property
+    def identity(self) -> str:
+        """What the last bits of the answers depend on, "onnxruntime 1.31.1 cpu float32".
+
+        Work that was begun under one identity must not be finished under another.
+        """
+        ...
+
+    def __enter__(self) -> ModelBackend: ...

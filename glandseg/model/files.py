@@ -1,0 +1,140 @@
+"""Which model file to run, and the hash that proves that it is whole."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from glandseg.core.errors import BadInputError, EnvironmentLacksError
+from glandseg.core.json_text import parse_json
+
+BUNDLED = Path(__file__).parent / "bundled" / "glandseg-colon.onnx"
+RECORD_SUFFIX = ".json"
+# Of the stems of files beside NAME.onnx: NAME.fp16.onnx.
+HALF_SUFFIX = ".fp16"
+INT8_SUFFIX = ".int8"
+INT8_TENSORRT_SUFFIX = ".int8.trt"
+SUFFIXES = (HALF_SUFFIX, INT8_SUFFIX, INT8_TENSORRT_SUFFIX)
+ENGINE_SUFFIX = ".engine"  # of a TensorRT engine's file
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFile:
+    """A model file that was found whole.
+
+    Attributes:
+        path: of the .onnx file.
+        sha256: of its bytes.
+        origin: "bundled", "newest export" or "--model".
+    """
+
+    path: Path
+    sha256: str
+    origin: str
+
+
+def find_model(given: Path | None, exports: Path = Path("models"), *, int8: bool = False) -> ModelFile:
+    """Choose the model: the given one, else the newest export, else the bundled one.
+
+    Files of lower precision must be given or asked for: what they are good for depends on the machine.
+
+    Args:
+        given: what the user named.
+        exports: where `glandseg export` writes.
+        int8: take the file for the CPU, NAME.int8.onnx, beside the model chosen.
+
+    Raises:
+        BadInputError: if the file is missing, or differs from the hash recorded beside it.
+    """
+    path, origin = (given, "--model") if given is not None else _choose_model(exports)
+    return check_model(_find_int8(path) if int8 else path, origin)
+
+
+def find_bundled() -> ModelFile:
+    """Find the model that comes with the package."""
+    return check_model(BUNDLED, "bundled")
+
+
+def _choose_model(exports: Path) -> tuple[Path, str]:
+    found = (path for path in exports.glob("*/*.onnx") if not path.stem.endswith(SUFFIXES))
+    newest = max(found, key=lambda path: path.stat().st_mtime, default=None)
+    return (newest, "newest export") if newest else (BUNDLED, "bundled")
+
+
+def _find_int8(model: Path) -> Path:
+    if not model.is_file():
+        return model  # which is told
+    path = model.with_name(f"{find_name(model)}{INT8_SUFFIX}.onnx")
+    if not path.is_file():
+        raise BadInputError(f"{path}: no INT8 file of this model. Write it with `glandseg export --int8`.")
+    return path
+
+
+def check_model(path: Path, origin: str) -> ModelFile:
+    """Hash a model file and compare it with the record beside it, `NAME.json`, where there is one.
+
+    One record serves all files of a model.
+    """
+    if not path.is_file():
+        raise BadInputError(f"{path}: no such model file. Check the path, or leave --model out.")
+    try:
+        sha256 = hash_file(path)
+    except OSError as error:
+        raise EnvironmentLacksError(
+            f"{path}: cannot be read ({error.strerror}). Give this user read permission."
+        ) from error
+    record = find_record(path)
+    if record.is_file():
+        recorded = list_recorded(record).get(path.name)
+        if recorded is not None and recorded != sha256:
+            raise BadInputError(
+                f"{path}: its sha256 is {sha256[:12]}, {record.name} says {recorded[:12]}. "
+                "The file is damaged or was replaced: export or install it again."
+            )
+    return ModelFile(path=path, sha256=sha256, origin=origin)
+
+
+def find_record(path: Path) -> Path:
+    """Give where the record of a model file is, there or not: NAME.json of NAME.onnx and NAME.fp16.onnx."""
+    return path.with_name(find_name(path) + RECORD_SUFFIX)
+
+
+def find_name(path: Path) -> str:
+    """Give the name of a model file's model, NAME of NAME.fp16.onnx."""
+    suffix = next((suffix for suffix in SUFFIXES if path.stem.endswith(suffix)), "")
+    return path.stem.removesuffix(suffix)
+
+
+def hash_file(path: Path) -> str:
+    """Give the sha256 of a file's bytes, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def list_recorded(record: Path) -> dict[str, str]:
+    """Read the sha256 that a model's record states of each of its files.
+
+    Raises:
+        BadInputError: if the record is damaged.
+        EnvironmentLacksError: if it cannot be read.
+    """
+    try:
+        files = parse_json(record.read_bytes())["files"]
+        stated = {name: facts["sha256"] for name, facts in files.items()}
+        if not all(isinstance(sha256, str) and _SHA256.fullmatch(sha256) for sha256 in stated.values()):
+            raise ValueError("a sha256 is none")
+    except OSError as error:
+        raise EnvironmentLacksError(
+            f"{record}: cannot be read ({error.strerror}). Give this user read permission."
+        ) from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise BadInputError(
+            f"{record}: damaged record of a model. Export or install the model again."
+        ) from None
+    return stated

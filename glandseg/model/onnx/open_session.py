@@ -1,0 +1,140 @@
+"""A model file opened by ONNX Runtime, once exactly one of its two wheels is installed."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from glandseg.core.errors import BadInputError, EnvironmentLacksError, shorten
+from glandseg.model.card import CardError, ModelCard, read_card
+from glandseg.model.files import INT8_TENSORRT_SUFFIX
+from glandseg.model.onnx.one_file import check_one_file
+from glandseg.model.ports import check_ports
+
+_INSTALL = 'pip install "glandseg[cpu]" (or "glandseg[gpu]" with an NVIDIA GPU)'
+_CPU = ["CPUExecutionProvider"]
+CPU_NODES = "assigned to the default CPU EP"  # of the refusal of nodes that a GPU cannot run
+_ERRORS = 3  # among ONNX Runtime's levels of logging
+_MEMORY_SIGNS = ("Failed to allocate memory", "out of memory", "bad_alloc", "bad allocation", "ALLOC_FAILED")
+
+
+def import_onnxruntime() -> Any:
+    """Import ONNX Runtime, once exactly one of its two wheels is installed.
+
+    Raises:
+        EnvironmentLacksError: if none is, or both are: they overwrite each other's files.
+    """
+    installed = [name for name in ("onnxruntime", "onnxruntime-gpu") if _is_installed(name)]
+    if len(installed) == 2:
+        raise EnvironmentLacksError(
+            "onnxruntime and onnxruntime-gpu are both installed and overwrite each other. "
+            f"pip uninstall -y onnxruntime onnxruntime-gpu, then {_INSTALL}."
+        )
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise EnvironmentLacksError(f"onnxruntime: cannot be imported ({error}). {_INSTALL}.") from None
+    onnxruntime.disable_telemetry_events()  # Windows' own tracing, which no variable switches off
+    return onnxruntime
+
+
+def open_on_cpu(runtime: Any, path: Path, threads: int) -> Any:
+    """Open a model on the CPU.
+
+    Idle threads sleep: spinning ones take the CPU from those that decode the next windows. An INT8 file for
+    TensorRT is computed in float32 over its rounded numbers, as exactly as TensorRT does: without VNNI, the
+    CPU's own kernel for signed 8-bit numbers saturates their sums.
+
+    Args:
+        runtime: ONNX Runtime.
+        path: of the .onnx file.
+        threads: of the network.
+
+    Raises:
+        BadInputError: if the file cannot be loaded.
+    """
+    options = make_options(runtime)
+    options.intra_op_num_threads = threads
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if path.stem.endswith(INT8_TENSORRT_SUFFIX):
+        options.add_session_config_entry("session.disable_quant_qdq", "1")
+    return open_session(runtime, path, options, _CPU)
+
+
+def make_options(runtime: Any) -> Any:
+    """Give the options that every session takes: errors alone are logged."""
+    runtime.set_default_logger_severity(_ERRORS)
+    options = runtime.SessionOptions()
+    options.log_severity_level = _ERRORS
+    return options
+
+
+def open_session(runtime: Any, path: Path, options: Any, providers: list[Any]) -> Any:
+    """Open a session on a model file.
+
+    Raises:
+        BadInputError: if the file cannot be loaded, or is not all of the model.
+        EnvironmentLacksError: if the GPU that the providers name fails.
+        MemoryError: if the device has too little memory for it.
+    """
+    if not path.is_file():
+        raise BadInputError(f"{path}: no such model file. Check the path, or leave --model out.")
+    check_one_file(path)
+    try:
+        # Its fallback would open the model on the CPU, print to the terminal and hide the first error.
+        return runtime.InferenceSession(str(path), options, providers=providers, enable_fallback=0)
+    except Exception as error:  # ONNX Runtime raises classes of its own that share no base
+        if lacks_memory(error):
+            raise MemoryError(shorten(error)) from error
+        if providers != _CPU and CPU_NODES not in str(error):
+            open_on_cpu(runtime, path, 1)  # raises where the file is at fault
+            raise describe_gpu_failure(runtime, error) from None
+        raise BadInputError(
+            f"{path}: ONNX Runtime cannot load it ({shorten(error, 300 if providers != _CPU else 160)}). "
+            "Give a model that `glandseg export` made."
+        ) from None
+
+
+def describe_gpu_failure(runtime: Any, error: Exception) -> EnvironmentLacksError:
+    """Return the error to raise where CUDA does not start, or fails, for a reason that is not the model."""
+    cuda = str(getattr(runtime, "cuda_version", "") or "")
+    libraries = f"CUDA {cuda.partition('.')[0]} and cuDNN 9" if cuda else "the CUDA libraries and cuDNN"
+    return EnvironmentLacksError(
+        f"cuda: the GPU does not run the model ({shorten(error)}). Check the NVIDIA driver with nvidia-smi, "
+        f"{libraries} with `glandseg doctor`, or give --device cpu."
+    )
+
+
+def read_session_card(path: Path, session: Any, batch: int | None = None) -> ModelCard:
+    """Read the card of the model that a session holds, and check what goes in and comes out.
+
+    Args:
+        path: of the model, for messages.
+        session: on it.
+        batch: that the session was fixed to; None where the batch is free.
+
+    Raises:
+        BadInputError: if it is no gland segmenter.
+    """
+    try:
+        card = read_card(session.get_modelmeta().custom_metadata_map)
+        check_ports(path, session.get_inputs(), session.get_outputs(), batch)
+    except (CardError, UnicodeError) as error:
+        raise BadInputError(
+            f"{path}: not a model of glandseg, {shorten(error)}. Give one that `glandseg export` made."
+        ) from None
+    return card
+
+
+def lacks_memory(error: Exception) -> bool:
+    """Whether an error of ONNX Runtime tells of too little memory."""
+    return isinstance(error, MemoryError) or any(sign in str(error) for sign in _MEMORY_SIGNS)
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True

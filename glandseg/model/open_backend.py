@@ -1,0 +1,161 @@
+"""Where a model runs: TensorRT, CUDA or the CPU; what is given up is said with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from glandseg.core.errors import BadInputError, EnvironmentLacksError, GlandsegError, explain
+from glandseg.model.backend import ModelBackend
+from glandseg.model.device import DeviceChoice, parse_device
+from glandseg.model.files import ENGINE_SUFFIX, hash_file
+from glandseg.model.gpu_check import pass_first_use
+from glandseg.model.onnx.session import Session
+from glandseg.model.tensorrt.gpu import NONE, read_machine
+
+BATCH = 8
+Say = Callable[[str], None]
+
+
+def open_backend(
+    path: Path,
+    *,
+    device: str = "auto",
+    threads: int = 0,
+    batch: int | None = None,
+    require_gpu: bool = False,
+    say: Say = lambda text: None,
+) -> ModelBackend:
+    """Open a model on a device; before a GPU is used for the first time, it is compared with the CPU.
+
+    "auto" takes TensorRT where it, PyCUDA and a driver work, else ONNX Runtime with CUDA, else the CPU.
+
+    Args:
+        path: of the .onnx file, or of an .engine file, which runs with TensorRT alone.
+        device: "auto", "cpu", "cuda", "cuda:N", "trt" or "trt:N".
+        threads: of the CPU; 0 takes all that this process may use.
+        batch: windows that a GPU runs in one call; halved where its memory is too small. None takes those of
+            the engine that is there, else `BATCH`.
+        require_gpu: refuse the CPU.
+        say: called with a line for each device that "auto" leaves out, and for what takes long.
+
+    Raises:
+        BadInputError: if the device or the file is none.
+        EnvironmentLacksError: if the device asked for, or any GPU where one is required, does not work.
+        ParityError: if the GPU asked for computes something else than the CPU.
+    """
+    choice = parse_device(device)
+    _check(path, choice, batch, require_gpu)
+    openers: dict[str, Callable[[], ModelBackend]] = {
+        "trt": lambda: open_on_tensorrt(path, choice.ordinal, batch, say),
+        "cuda": lambda: open_on_cuda(path, choice.ordinal, batch, say),
+        "cpu": lambda: Session(path, device="cpu", threads=threads, batch=BATCH if batch is None else batch),
+    }
+    if choice.kind == "auto" and path.suffix != ENGINE_SUFFIX:
+        return _open_best(openers, require_gpu, say)
+    kind = "trt" if choice.kind == "auto" else choice.kind
+    return openers[kind]() if kind == "cpu" else _open_on_gpu(kind, openers[kind])
+
+
+def open_on_tensorrt(
+    path: Path, ordinal: int, batch: int | None, say: Say, *, rebuild: bool = True
+) -> ModelBackend:
+    """Open a model with TensorRT; its engine is built first where there is none that fits.
+
+    Args:
+        path: of the .onnx or .engine file.
+        ordinal: of the GPU.
+        batch: windows in one call; None takes those of the engine that is there.
+        say: called with a line for what takes long.
+        rebuild: build an engine where none fits; else that is an error.
+    """
+    from glandseg.model.tensorrt.backend import EngineBackend
+    from glandseg.model.tensorrt.driver import check_first_kind, load_driver
+    from glandseg.model.tensorrt.engine_cache import EngineFile, find_engine
+
+    driver = load_driver()
+    check_first_kind(driver, ordinal)
+
+    def find(windows: int | None) -> EngineFile:
+        if not rebuild and windows != batch:
+            raise EnvironmentLacksError(
+                f"{path}: the GPU has not enough memory for it. Close other programs that use it."
+            )
+        # A batch that was halved suits what the GPU has free now: its engine must not replace the good one.
+        return find_engine(path, batch=windows, aside=windows != batch, rebuild=rebuild, say=say)
+
+    backend = EngineBackend(driver, find, ordinal=ordinal, batch=batch, say=say)
+    return _prove(backend, path, backend.precision, ordinal, say)
+
+
+def open_engine_only(path: Path) -> ModelBackend:
+    """Open an engine as it is, on the first GPU; where it does not fit, that is an error."""
+    return _open_on_gpu("trt", lambda: open_on_tensorrt(path, 0, None, lambda text: None, rebuild=False))
+
+
+def open_on_cuda(path: Path, ordinal: int, batch: int | None, say: Say) -> ModelBackend:
+    """Open a model with ONNX Runtime on a GPU."""
+    session = Session(path, device=f"cuda:{ordinal}", batch=BATCH if batch is None else batch, say=say)
+    return _prove(session, path, session.card.precision, ordinal, say)
+
+
+def _open_best(openers: dict[str, Callable[[], ModelBackend]], require_gpu: bool, say: Say) -> ModelBackend:
+    reasons = []
+    for kind in ("trt", "cuda") if read_machine().gpu != NONE else ():
+        opened = _try(openers[kind])
+        if not isinstance(opened, str):
+            return opened
+        reasons.append(opened)
+        say(f"{kind} is not used: {opened}")
+    if require_gpu:
+        raise EnvironmentLacksError(
+            f"--require-gpu: no GPU can be used ({' | '.join(reasons) or 'no NVIDIA GPU or driver'}). "
+            "Look at `glandseg doctor`, or leave --require-gpu out."
+        )
+    if not reasons:
+        say("no NVIDIA GPU: the CPU does the work")
+    return openers["cpu"]()
+
+
+def _try(opener: Callable[[], ModelBackend]) -> ModelBackend | str:
+    """Open a device, or return why not: whatever a GPU's libraries raise, another device may do."""
+    try:
+        return opener()
+    except Exception as error:
+        return explain(error)
+
+
+def _open_on_gpu(kind: str, opener: Callable[[], ModelBackend]) -> ModelBackend:
+    """Open a model on the GPU that was asked for; what its libraries raise is the environment's fault."""
+    try:
+        return opener()
+    except GlandsegError:
+        raise
+    except Exception as error:  # ONNX Runtime, TensorRT and PyCUDA raise classes that share no base
+        raise EnvironmentLacksError(
+            f"--device {kind}: the GPU cannot be used ({explain(error)}). Look at `glandseg doctor`, or give "
+            "--device cpu."
+        ) from error
+
+
+def _prove(backend: ModelBackend, path: Path, precision: str, ordinal: int, say: Say) -> ModelBackend:
+    """Return the backend once it passed the gate; else close it."""
+    try:
+        machine = read_machine(ordinal)
+        facts = {"model": hash_file(path), "gpu": machine.gpu, "driver": machine.driver, "cuda": machine.cuda}
+        pass_first_use(backend, path, facts, precision=precision, say=say)
+    except BaseException:
+        backend.__exit__(None, None, None)
+        raise
+    return backend
+
+
+def _check(path: Path, choice: DeviceChoice, batch: int | None, require_gpu: bool) -> None:
+    if not path.is_file():
+        raise BadInputError(f"{path}: no such model file. Check the path, or leave --model out.")
+    if batch is not None and batch < 1:
+        raise BadInputError(f"--batch: at least 1. Received: {batch}")
+    if choice.kind == "cpu" and require_gpu:
+        raise BadInputError("--require-gpu: not with --device cpu. Leave one of the two out.")
+    if path.suffix == ENGINE_SUFFIX and choice.kind not in ("auto", "trt"):
+        raise BadInputError(f"{path}: an engine runs with --device trt alone. Received: {choice.kind}")

@@ -1,0 +1,79 @@
+"""What goes into a model's graph and comes out, held against what windows and probabilities are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from glandseg.core.errors import BadInputError, show
+from glandseg.model.card import CLASSES
+from glandseg.model.windows import WINDOW_PX
+
+INPUT, OUTPUT = "windows", "probabilities"
+_KIND = "tensor(uint8)"
+_WINDOW = (WINDOW_PX, WINDOW_PX, 3)
+_ANSWER = (len(CLASSES), WINDOW_PX, WINDOW_PX)
+_CURE = "Give a model that `glandseg export` made."
+
+
+def check_ports(path: Path, inputs: Sequence[Any], outputs: Sequence[Any], batch: int | None = None) -> None:
+    """Refuse a graph that does not turn windows into probabilities.
+
+    Args:
+        path: of the model, for the message.
+        inputs: of the graph, each with its `name`, `shape` and `type`, as ONNX Runtime spells them.
+        outputs: of the graph.
+        batch: that the session was fixed to; None where the batch must be free.
+
+    Raises:
+        BadInputError: if a name, type, rank, size or number of inputs or outputs is another.
+    """
+    sides = (
+        ("takes", inputs, INPUT, _WINDOW),
+        ("answers with", outputs, OUTPUT, _ANSWER),
+    )
+    for verb, ports, name, shape in sides:
+        if fault := _find_fault(ports, name, shape, batch):
+            raise BadInputError(f"{path}: not a model of glandseg, it {verb} {fault}. {_CURE}")
+
+
+def check_answers(answers: Any, windows: int, where: str) -> None:
+    """Refuse answers of another shape or type than probabilities have, whatever the graph declares.
+
+    Args:
+        answers: of the network.
+        windows: how many were given.
+        where: the model's file, for the message.
+
+    Raises:
+        BadInputError: if they are no (windows, classes, 320, 320) uint8.
+    """
+    shape, kind = getattr(answers, "shape", ()), getattr(answers, "dtype", type(answers).__name__)
+    if shape != (windows, *_ANSWER) or kind != "uint8":
+        wanted = _list(("windows", *_ANSWER))
+        raise BadInputError(
+            f"{where}: not a model of glandseg, it answers {windows} windows with {_list(shape)} {kind}, "
+            f"not {wanted} uint8. {_CURE}"
+        )
+
+
+def _find_fault(ports: Sequence[Any], name: str, shape: tuple[int, ...], batch: int | None) -> str | None:
+    """Return how ports differ from the one that is expected, None where they do not."""
+    names = ", ".join(f"'{show(port.name, 40)}'" for port in ports)
+    if [port.name for port in ports] != [name]:
+        return f"{names or 'nothing'}, not '{name}'{' alone' if len(ports) > 1 else ''}"
+    (port,) = ports
+    wanted = _list(("batch", *shape))
+    told = f"{names} as {_list(port.shape)} {show(port.type, 40)}, not {wanted} {_KIND}"
+    if port.type != _KIND or len(port.shape) != 1 + len(shape):
+        return told
+    free, *sides = port.shape
+    if isinstance(free, int) and free != batch:
+        return f"{names} in batches of {free} alone, not of any size"
+    fits = all(not isinstance(side, int) or side == size for side, size in zip(sides, shape, strict=True))
+    return None if fits else told
+
+
+def _list(shape: Any) -> str:
+    return f"({', '.join('?' if side is None else show(side, 20) for side in shape)})"

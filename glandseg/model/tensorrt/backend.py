@@ -1,0 +1,116 @@
+"""A model run by TensorRT through PyCUDA, behind the runtime's protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glandseg.core.errors import EnvironmentLacksError
+from glandseg.model.tensorrt.driver import held_context
+from glandseg.model.tensorrt.engine_cache import EngineFile
+from glandseg.model.tensorrt.runner import EngineRunner
+from glandseg.model.tensorrt.stream import Lane
+
+SLOTS = 3  # one copied in or out, one computing, one ready to compute
+FindEngine = Callable[["int | None"], EngineFile]
+
+
+class EngineBackend:
+    """An engine ready to run; `infer` may be called from any number of threads.
+
+    Args:
+        driver: PyCUDA's module, as `load_driver` gives it.
+        find: gives the engine, checked, for so many windows at once; none leaves their number to it.
+        ordinal: of the GPU.
+        batch: windows at once, or none; halved, and that is said, while the GPU's memory does not suffice.
+        slots: batches that may be under way at once.
+        say: is told of smaller batches.
+
+    Attributes:
+        name: what runs where.
+        classes: number of classes.
+        card: the model's own.
+        precision: that the engine computes in.
+        slots: calls of `infer` that may overlap.
+        identity: what the answers' last bits depend on; engines built twice may differ in them.
+
+    Raises:
+        EnvironmentLacksError: if the GPU's memory does not suffice for one window.
+        GlandsegError: if the engine cannot be used.
+    """
+
+    def __init__(
+        self,
+        driver: Any,
+        find: FindEngine,
+        *,
+        ordinal: int = 0,
+        batch: int | None = None,
+        slots: int = SLOTS,
+        say: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        self.slots = slots
+        gpu = driver.Device(ordinal).name()
+        runner = None
+        while runner is None:
+            engine = find(batch)
+            batch = engine.facts.batch
+            self._describe(engine, gpu)
+            runner = self._try(driver, engine, ordinal)
+            if runner is None:
+                batch = _halve(batch, gpu, say)
+        self._runner, self.classes = runner, runner.classes
+
+    def _describe(self, engine: EngineFile, gpu: str) -> None:
+        facts = engine.facts
+        self.card, self.precision = engine.card, facts.precision
+        self.name = f"{engine.flavour} through PyCUDA, {gpu}, {facts.precision}, batches of {facts.batch}"
+        self.identity = (
+            f"{facts.package} {facts.version} {gpu} plan {facts.plan_sha256[:16]} {facts.precision}"
+        )
+
+    def _try(self, driver: Any, engine: EngineFile, ordinal: int) -> EngineRunner | None:
+        """Start the engine; none where the GPU's memory does not suffice."""
+        trt, plan, batch, slots = engine.flavour.module, engine.path, engine.facts.batch, self.slots
+        try:
+            return EngineRunner(
+                self.name,
+                held_context(driver, ordinal),
+                lambda: Lane(driver, trt, plan, batch=batch, slots=slots),
+                batch=batch,
+            )
+        except MemoryError:
+            return None
+
+    def infer(self, windows: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Give (N, classes, 320, 320) uint8 probabilities of (N, 320, 320, 3) uint8 RGB windows.
+
+        Raises:
+            StalledError: if the GPU does not answer.
+            GlandsegError: if the engine fails.
+        """
+        return self._runner.infer(windows)
+
+    def __enter__(self) -> EngineBackend:
+        """Give itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Free the GPU."""
+        self._runner.close()
+
+
+def _halve(batch: int, gpu: str, say: Callable[[str], None]) -> int:
+    if batch == 1:
+        raise EnvironmentLacksError(
+            f"{gpu}: its memory does not suffice for one window. Close other programs that use it, "
+            "or give --device cpu."
+        )
+    say(f"{gpu}: too little memory for {batch} windows at once; halved")
+    return batch // 2

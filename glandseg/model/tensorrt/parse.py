@@ -1,0 +1,84 @@
+"""An ONNX file as TensorRT reads it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from glandseg.core.errors import BadInputError, EnvironmentLacksError, shorten
+from glandseg.model.tensorrt.log import find_reason, open_log
+from glandseg.model.tensorrt.package import Flavour, find_flavour
+
+_MOST = 240  # characters of a parser's error
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parsed:
+    """A network with what must outlive it: its weights lie in the parser.
+
+    Attributes:
+        flavour: that read it.
+        log: of all that was said.
+        builder: of the network.
+        network: as TensorRT has it.
+        parser: that made it.
+        errors: of the parser, a line each.
+    """
+
+    flavour: Flavour
+    log: Any
+    builder: Any
+    network: Any
+    parser: Any
+    errors: tuple[str, ...]
+
+
+def parse_onnx(path: Path, flavour: Flavour | None = None) -> list[str]:
+    """Let TensorRT read an ONNX file, without building it; give its objections, a line each.
+
+    Args:
+        path: of the ONNX file.
+        flavour: that reads; none finds the installed one.
+
+    Raises:
+        EnvironmentLacksError: if there is no TensorRT, or it needs a GPU and there is none.
+    """
+    return list(parse_network(path, flavour or find_flavour()).errors)
+
+
+def parse_network(path: Path, flavour: Flavour) -> Parsed:
+    """Let TensorRT read an ONNX file into a network that keeps the file's number types.
+
+    Raises:
+        BadInputError: if the file cannot be opened.
+        EnvironmentLacksError: if TensorRT cannot start here.
+    """
+    log = open_log(flavour.module)
+    builder = _open_builder(flavour, log)
+    network = builder.create_network(flavour.network_flags)
+    parser = flavour.module.OnnxParser(network, log)
+    try:
+        whole = parser.parse(path.read_bytes())
+    except OSError as error:
+        raise BadInputError(f"{path}: cannot be read ({error.strerror}). Check the path.") from None
+    errors = tuple(_tell(parser.get_error(i)) for i in range(parser.num_errors))
+    if not whole and not errors:
+        errors = (find_reason(log),)
+    return Parsed(flavour=flavour, log=log, builder=builder, network=network, parser=parser, errors=errors)
+
+
+def _open_builder(flavour: Flavour, log: Any) -> Any:
+    try:
+        return flavour.module.Builder(log)
+    except Exception as error:  # pybind11 raises TypeError where the library gave none
+        reason = find_reason(log) if log.lines else shorten(error)
+        raise EnvironmentLacksError(
+            f"{flavour}: cannot start ({reason}). It needs an NVIDIA GPU and its driver."
+        ) from None
+
+
+def _tell(error: Any) -> str:
+    """Name the node, the kind of error and what the parser has to add, which may be as little as "false"."""
+    node = f"{error.node_name()} [{error.node_operator()}], " if error.node_operator() else ""
+    return f"{node}{error.code().name}: {' '.join(error.desc().split())}".lstrip()[:_MOST]

@@ -1,0 +1,1 @@
+"""From a map of probabilities to glands: components, contours, measurements."""

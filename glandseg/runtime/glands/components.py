@@ -1,0 +1,170 @@
+"""Connected regions of a map, labelled in bands of rows as these become final."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from glandseg.runtime.maps.tile_map import TileMap
+
+BAND_PX = 1 << 20  # pixels labelled at once
+
+
+@dataclass(frozen=True, kw_only=True)
+class Region:
+    """A 4-connected region that no further row can extend.
+
+    Attributes:
+        box: top, left, bottom, right in map px; ends excluded.
+        seeds: (N,) int64, rising flat indices: the first pixel of each piece that bands cut it into. The
+            first of them is the region's first pixel in reading order.
+    """
+
+    box: tuple[int, int, int, int]
+    seeds: NDArray[np.int64]
+
+
+class RegionFinder:
+    """Finds the regions of a map whose rows become final from the top down.
+
+    In memory are one band and, of the regions that reach its last row, their boxes and seeds.
+
+    Args:
+        probability: The map.
+        cut: Least grey value of a region's pixel.
+        least_px2: Regions whose box cannot hold an outline of this area are left out.
+
+    Attributes:
+        band_rows: Rows of a band; seeds count the pieces inside bands of so many rows.
+    """
+
+    def __init__(self, probability: TileMap, cut: int, least_px2: float) -> None:
+        self._map, self._cut, self._least_px2 = probability, cut, least_px2
+        width = probability.shape[1]
+        self.band_rows = max(1, BAND_PX // width)
+        self._rows = 0  # labelled so far
+        self._above = np.full(width, -1, np.int64)  # open region of each pixel of the last row labelled
+        self._boxes = np.empty((0, 4), np.int64)
+        self._seeds, self._owners = np.empty((2, 0), np.int64)  # of the open regions; owner: row of _boxes
+
+    def advance(self, rows: int) -> Iterator[Region]:
+        """Labels the bands that end within the first `rows` rows; gives the regions completed by them."""
+        height = self._map.shape[0]
+        while self._rows < height and min(self._rows + self.band_rows, height) <= rows:
+            yield from self._label_band(min(self._rows + self.band_rows, height))
+
+    def _label_band(self, end: int) -> Iterator[Region]:
+        height, width = self._map.shape
+        band = self._map.read(self._rows, 0, end, width) >= self._cut
+        boxes, seeds, first, last = _find_pieces(band)
+        opened = len(self._boxes)
+        boxes += [self._rows, 0, self._rows, 0]
+        boxes = np.concatenate([self._boxes, boxes])
+        touching = (self._above >= 0) & (first >= 0)
+        joins = np.unique(np.column_stack([self._above[touching], first[touching] + opened]), axis=0)
+        roots = _find_roots(len(boxes), joins)
+        _merge_boxes(boxes, roots)
+        owners = roots[np.concatenate([self._owners, np.arange(opened, len(boxes))])]
+        seeds = np.concatenate([self._seeds, seeds + self._rows * width])
+        below = np.where((last >= 0) & (end < height), roots[last + opened] if len(boxes) else -1, -1)
+        is_open = np.zeros(len(boxes), bool)
+        is_open[below[below >= 0]] = True
+        self._keep_open(is_open, boxes, seeds, owners, below)
+        self._rows = end
+        yield from _list_closed(~is_open & self._is_wanted(boxes, roots), boxes, seeds, owners)
+
+    def _is_wanted(self, boxes: NDArray[np.int64], roots: NDArray[np.int64]) -> NDArray[np.bool_]:
+        reach_px2 = (boxes[:, 2] - boxes[:, 0] + 1) * (boxes[:, 3] - boxes[:, 1] + 1)
+        return np.asarray((roots == np.arange(len(roots))) & (reach_px2 >= self._least_px2))
+
+    def _keep_open(
+        self,
+        is_open: NDArray[np.bool_],
+        boxes: NDArray[np.int64],
+        seeds: NDArray[np.int64],
+        owners: NDArray[np.int64],
+        below: NDArray[np.int64],
+    ) -> None:
+        """Keeps what the next band needs, numbered anew."""
+        numbers = np.cumsum(is_open) - 1
+        self._boxes = boxes[is_open]
+        kept = is_open[owners]
+        self._seeds, self._owners = seeds[kept], numbers[owners[kept]]
+        self._above = np.full(len(below), -1, np.int64)
+        self._above[below >= 0] = numbers[below[below >= 0]]
+
+
+Pieces = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
+
+
+def _find_pieces(band: NDArray[np.bool_]) -> Pieces:
+    """Labels a band.
+
+    Returns:
+        (N, 4) boxes and (N,) flat indices of the first pixels, both counted from the band's corner, then
+        the piece of each pixel of the first and of the last row, -1 for none.
+    """
+    if not band.any():
+        none = np.full(band.shape[1], -1, np.int64)
+        return np.empty((0, 4), np.int64), np.empty(0, np.int64), none, none
+    row, start, end = _find_runs(band)
+    count, labels = cv2.connectedComponents(band.view(np.uint8), connectivity=4, ltype=cv2.CV_32S)
+    piece = labels[row, start] - 1
+    first, boxes = np.empty(count - 1, np.int64), np.empty((count - 1, 4), np.int64)
+    first[piece[::-1]] = np.arange(len(piece))[::-1]  # the last assignment to an index wins
+    boxes[:, 0], boxes[:, 1], boxes[piece, 2], boxes[:, 3] = row[first], start[first], row + 1, end[first]
+    np.minimum.at(boxes[:, 1], piece, start)
+    np.maximum.at(boxes[:, 3], piece, end)
+    above, below = labels[[0, -1]].astype(np.int64) - 1
+    return boxes, row[first] * band.shape[1] + start[first], above, below
+
+
+def _find_runs(band: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Returns the row, first column and end column of each run of pixels, in reading order."""
+    width = band.shape[1] + 1
+    flat = np.concatenate([[False], np.pad(band, ((0, 0), (0, 1))).ravel()])
+    edges = np.flatnonzero(flat[1:] != flat[:-1])
+    row, start = np.divmod(edges[::2], width)
+    return row, start, start + edges[1::2] - edges[::2]
+
+
+def _find_roots(count: int, joins: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Returns, for each of `count` pieces, the lowest piece that the joins connect it to."""
+    parent = {piece: piece for pair in joins.tolist() for piece in pair}
+
+    def root_of(piece: int) -> int:
+        while parent[piece] != piece:
+            parent[piece] = piece = parent[parent[piece]]
+        return piece
+
+    for one, other in joins.tolist():
+        low, high = sorted((root_of(one), root_of(other)))
+        parent[high] = low
+    roots = np.arange(count, dtype=np.int64)
+    for piece in parent:
+        roots[piece] = root_of(piece)
+    return roots
+
+
+def _merge_boxes(boxes: NDArray[np.int64], roots: NDArray[np.int64]) -> None:
+    """Widens the box of every root by the boxes of its pieces."""
+    moved = np.flatnonzero(roots != np.arange(len(roots)))
+    for column, widen in enumerate((np.minimum, np.minimum, np.maximum, np.maximum)):
+        widen.at(boxes[:, column], roots[moved], boxes[moved, column])
+
+
+def _list_closed(
+    wanted: NDArray[np.bool_], boxes: NDArray[np.int64], seeds: NDArray[np.int64], owners: NDArray[np.int64]
+) -> Iterator[Region]:
+    """Lists the regions wanted, each with its own seeds."""
+    seeds, owners = seeds[wanted[owners]], owners[wanted[owners]]
+    order = np.lexsort((seeds, owners))
+    seeds, owners = seeds[order], owners[order]
+    for number in np.flatnonzero(wanted):
+        top, left, bottom, right = boxes[number].tolist()
+        own = slice(*np.searchsorted(owners, [number, number + 1]))
+        yield Region(box=(top, left, bottom, right), seeds=seeds[own])

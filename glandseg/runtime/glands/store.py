@@ -1,0 +1,146 @@
+"""Glands kept on disk: written as each is traced, read back in reading order."""
+
+from __future__ import annotations
+
+import math
+import struct
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast, overload
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from shapely import Polygon
+
+from glandseg.core.own_files import open_own
+
+_HEAD = struct.Struct("<dd")  # mean probability, lumen fraction; the outline follows as WKB
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gland:
+    """One gland.
+
+    Attributes:
+        number: 1, 2, … in reading order of the bounding boxes' top-left corners.
+        polygon_px: Outline with lumina as holes, in map pixels; x = 0 is the left edge of pixel 0.
+        mean_probability: Mean p(gland) over the gland's pixels, 0..1.
+        lumen_fraction: Share of the pixels inside the outer outline that are unstained or in a hole, 0..1.
+    """
+
+    number: int
+    polygon_px: Polygon
+    mean_probability: float
+    lumen_fraction: float
+
+
+class Glands(Sequence[Gland]):
+    """The glands of a spool in reading order, each read from disk when asked for.
+
+    They can be read until the spool is closed.
+
+    Args:
+        spool: Where they lie.
+        places: (N, 2) int64, offset and bytes of each.
+        area_px2: Their summed area.
+
+    Attributes:
+        area_px2: Area of all glands, lumina left out, in square map pixels.
+    """
+
+    def __init__(self, spool: GlandSpool, places: NDArray[np.int64], area_px2: float) -> None:
+        self._spool, self._places, self.area_px2 = spool, places, area_px2
+
+    def __len__(self) -> int:
+        """Count the glands."""
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, index: int) -> Gland: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Gland]: ...
+
+    def __getitem__(self, index: int | slice) -> Gland | list[Gland]:
+        """Read a gland, or a list of some."""
+        if isinstance(index, slice):
+            return [self[number] for number in range(*index.indices(len(self)))]
+        number = range(len(self))[index]
+        record = self._spool.read(*self._places[number].tolist())
+        mean, lumen = _HEAD.unpack_from(record)
+        polygon = cast(Polygon, shapely.from_wkb(record[_HEAD.size :]))
+        return Gland(number=number + 1, polygon_px=polygon, mean_probability=mean, lumen_fraction=lumen)
+
+
+class GlandSpool:
+    """Takes glands in any order and numbers them in the end; about 60 bytes of each stay in memory.
+
+    Args:
+        path: Of the file, which the spool holds open; an older one is emptied.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = open_own(path, "w+b")
+        self._keys = array("q")  # top, left, row and column of the first pixel, offset, bytes: of each gland
+        self._areas = array("d")
+        self._fillings = array("q")  # offset, bytes: of each filled hole
+
+    def add(
+        self,
+        corner: tuple[int, int],
+        seed_yx: tuple[int, int],
+        polygon_px: Polygon,
+        shares: tuple[float, float],
+    ) -> None:
+        """Write a gland.
+
+        Args:
+            corner: Top and left of its box.
+            seed_yx: Row and column of its first pixel.
+            polygon_px: Its outline.
+            shares: Its mean probability and lumen fraction.
+        """
+        place = self._write(_HEAD.pack(*shares) + shapely.to_wkb(polygon_px))
+        self._keys.extend((*corner, *seed_yx, *place))
+        self._areas.append(polygon_px.area)
+
+    def add_filling(self, hole: Polygon) -> None:
+        """Write a filled hole; a gland whose first pixel lies in one is no gland of its own."""
+        self._fillings.extend(self._write(shapely.to_wkb(hole)))
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Read what was written."""
+        self._file.seek(offset)
+        return self._file.read(size)
+
+    def finish(self) -> Glands:
+        """Leave out what lies in filled holes and number the rest; nothing may be added afterwards."""
+        keys = np.array(self._keys, np.int64).reshape(-1, 6)
+        top, left, row, column = keys[:, :4].T
+        order = np.lexsort((column, row, left, top))
+        order = order[~self._find_swallowed(keys[:, 2:4])[order]]
+        return Glands(self, keys[order, 4:], math.fsum(np.array(self._areas)[order]))
+
+    def close(self) -> None:
+        """Let go of the file, which stays; harmless when repeated."""
+        self._file.close()
+
+    def _write(self, record: bytes) -> tuple[int, int]:
+        offset = self._file.tell()
+        self._file.write(record)
+        return offset, len(record)
+
+    def _find_swallowed(self, seeds_yx: NDArray[np.int64]) -> NDArray[np.bool_]:
+        swallowed = np.zeros(len(seeds_yx), bool)
+        order = np.argsort(seeds_yx[:, 0], kind="stable")
+        y, x = seeds_yx[order].T + 0.5
+        for place in np.array(self._fillings, np.int64).reshape(-1, 2).tolist():
+            hole = shapely.from_wkb(self.read(*place))
+            left, top, right, bottom = hole.bounds
+            near = np.arange(*np.searchsorted(y, [top, bottom]))
+            near = near[(x[near] > left) & (x[near] < right)]
+            swallowed[order[near]] |= shapely.contains_xy(hole, x[near], y[near])
+        return swallowed

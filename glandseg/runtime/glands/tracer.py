@@ -1,0 +1,158 @@
+"""Glands traced from a probability map as its rows become final: sub-pixel outlines with lumina.
+
+An object is a 4-connected region of pixels at or above the threshold. Its outline is the level line half
+a grey step below, so a pixel's centre lies inside the outline exactly when the pixel is in the mask:
+outlines, mask and table count the same glands. Four-connected objects never overlap once traced, and
+each is one polygon, whatever touches it by a corner.
+
+Memory: the map is labelled in bands of rows, an object is traced in strips as soon as its last row is
+known, and kept on disk; neither the map's height nor an object's box counts. What stays is one band, the
+outline at hand, and about 60 bytes a gland.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from shapely import Polygon
+
+from glandseg.core.errors import BadInputError
+from glandseg.runtime.glands.components import Region, RegionFinder
+from glandseg.runtime.glands.contour import trace_outline
+from glandseg.runtime.glands.contour_edits import clip_outline, close_holes, simplify_outline
+from glandseg.runtime.glands.store import Gland, Glands, GlandSpool
+from glandseg.runtime.maps.rasterize import draw_strips
+from glandseg.runtime.maps.tile_map import TileMap
+
+_MIN_OUTLINE_PX2 = 0.25  # fainter specks enclose next to nothing
+
+
+class GlandTracer:
+    """Traces glands while the rest of the map is still being computed.
+
+    The same maps give the same glands, whatever the calls of `advance` and the sizes of bands and strips.
+    One thread at a time may use it; the maps may be written by others meanwhile.
+
+    Args:
+        probability: (H, W), 0..255 for p(gland) 0..1.
+        unstained: (H, W), above 0 where pixels look like glass or clear lumen.
+        scratch: An existing folder, where the glands are kept.
+        um_per_px: Micrometres per map pixel.
+        min_gland_um2: Glands of a smaller area (lumina not counted) are dropped.
+        min_lumen_um2: Smaller holes are filled; a gland inside one becomes part of the outer gland.
+        threshold: Least p(gland) of a gland's pixel, above 0 and up to 1.
+        tolerance_px: Greatest distance by which outlines are simplified; 0 keeps every vertex.
+        extent_px: Width and height of the slide in map pixels, at which outlines end: the map's last pixels
+            may lie partly outside. The map's size by default.
+
+    Raises:
+        BadInputError: The threshold or the pixel size is out of range.
+        ValueError: The maps do not match.
+    """
+
+    def __init__(
+        self,
+        probability: TileMap,
+        unstained: TileMap,
+        scratch: Path,
+        *,
+        um_per_px: float,
+        min_gland_um2: float,
+        min_lumen_um2: float,
+        threshold: float = 0.5,
+        tolerance_px: float = 0.0,
+        extent_px: tuple[float, float] | None = None,
+    ) -> None:
+        if unstained.shape != probability.shape:
+            raise ValueError(
+                f"unstained: must be {probability.shape} like probability, got {unstained.shape}"
+            )
+        if not (um_per_px > 0 and math.isfinite(um_per_px)):
+            raise BadInputError(f"um_per_px: must be a number above 0, got {um_per_px}")
+        self._probability, self._unstained, self._cut = probability, unstained, _find_cut(threshold)
+        self._least_px2 = max(min_gland_um2 / um_per_px**2, _MIN_OUTLINE_PX2)
+        self._tolerance_px = tolerance_px
+        self._extent_px = extent_px or probability.shape[::-1]
+        self._least_hole_px2 = min_lumen_um2 / um_per_px**2
+        self._finder = RegionFinder(probability, self._cut, self._least_px2)
+        self._spool = GlandSpool(scratch / "glands.spool")
+
+    def advance(self, rows: int) -> None:
+        """Trace what is complete, now that the first `rows` rows of both maps are final."""
+        for region in self._finder.advance(rows):
+            self._trace(region)
+
+    def finish(self) -> Glands:
+        """Trace the rest, all rows being final, and number the glands; they last until `close`."""
+        self.advance(self._probability.shape[0])
+        return self._spool.finish()
+
+    def close(self) -> None:
+        """Let go of the file of glands, which stays; harmless when repeated."""
+        self._spool.close()
+
+    def __enter__(self) -> GlandTracer:
+        """Give itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let go of the file of glands."""
+        self.close()
+
+    def _trace(self, region: Region) -> None:
+        outline = trace_outline(self._probability, region, self._cut, self._finder.band_rows)
+        polygon, filled = close_holes(outline, self._least_hole_px2)
+        if polygon.area < self._least_px2:
+            return
+        polygon = simplify_outline(polygon, self._tolerance_px)
+        seed_yx = divmod(int(region.seeds[0]), self._probability.shape[1])
+        shares = self._measure_shares(polygon)
+        for part in clip_outline(polygon, self._extent_px):
+            if part is polygon or part.area >= self._least_px2:
+                self._spool.add(_find_corner(part, region), seed_yx, part, shares)
+        for hole in filled:
+            if hole.area >= self._least_px2:  # it can hold a gland
+                self._spool.add_filling(hole)
+
+    def _measure_shares(self, polygon: Polygon) -> tuple[float, float]:
+        """Returns the mean p(gland) of a gland's pixels, and its share of unstained pixels and holes."""
+        grey = pixels = stained = whole = 0
+        shell = Polygon(polygon.exterior) if polygon.interiors else polygon
+        strips = zip(draw_strips(polygon), draw_strips(shell), strict=True)
+        for (top, left, body), (_, _, filled) in strips:
+            window = (top, left, top + body.shape[0], left + body.shape[1])
+            grey += int(np.sum(self._probability.read(*window), where=body, dtype=np.int64))
+            pixels += np.count_nonzero(body)
+            stained += np.count_nonzero(body & (self._unstained.read(*window) == 0))
+            whole += np.count_nonzero(filled)
+        return grey / pixels / 255, 1 - stained / whole
+
+
+def draw_gland(gland: Gland, mask: TileMap) -> None:
+    """Draw a gland's pixels as 255, lumina left out; those beyond the mask, which may be cropped, are not."""
+    height, width = mask.shape
+    for top, left, strip in draw_strips(gland.polygon_px):
+        body = strip[: max(0, height - top), : max(0, width - left)]
+        if body.size == 0:
+            continue
+        part = mask.read(top, left, top + body.shape[0], left + body.shape[1])
+        part[body] = 255
+        mask.write(top, left, part)
+
+
+def _find_cut(threshold: float) -> int:
+    """Returns the least grey value of a gland's pixel, 1..255."""
+    if not 0 < threshold <= 1:
+        raise BadInputError(f"threshold: must be above 0 and at most 1, got {threshold}")
+    return max(1, math.ceil(threshold * 255 - 1e-9))
+
+
+def _find_corner(outline: Polygon, region: Region) -> tuple[int, int]:
+    """Return the top and left of a region's part, which are the region's where it is all of it."""
+    left, top = (math.floor(side) for side in outline.bounds[:2])
+    return max(top, region.box[0]), max(left, region.box[1])

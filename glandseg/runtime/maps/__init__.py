@@ -1,0 +1,1 @@
+"""Maps kept on disk in tiles, and polygons drawn into them."""

@@ -1,1 +1,0 @@
-"""The network on every device, and the proof that it computes the same on each."""

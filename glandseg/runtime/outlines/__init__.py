@@ -1,1 +1,0 @@
-"""From a map of probabilities to glands, and the files that hold them."""

@@ -1,0 +1,163 @@
+"""GeoJSON that QuPath 0.6 and later opens as it is: every polygon valid after its 0.01 px snap.
+
+QuPath refuses a whole file for one crossing, so each outline is snapped to the importer's own grid and
+made valid there. Coordinates are level-0 pixels of the slide as QuPath shows it, cropped to the slide's
+bounds where the format has them.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Any, TextIO, cast
+
+import numpy as np
+import shapely
+from shapely import LinearRing, MultiPolygon, Polygon
+
+from glandseg import RESEARCH_USE
+from glandseg.runtime.glands.contour_edits import simplify_outline
+from glandseg.runtime.glands.measurements import QUANTITIES, Measurements
+from glandseg.runtime.glands.store import Gland
+
+GLAND_RGB = (0, 200, 83)
+MAX_ANNOTATIONS = 20_000
+COARSE_TOLERANCE_PX = 0.25  # above that number: a third less text; no gland's area changes by 1.5 %
+_LARGE_BYTES = 100_000_000
+_HEAP_BYTES = 15  # that QuPath takes for each byte of outlines while it opens them
+_GRID_L0 = 0.01
+_CHUNK = 1 << 14  # points of an outline turned into text at once
+_SLIVER_L0 = 1.0  # parts below this area, in square level-0 pixels, are dropped
+
+
+def write_geojson(
+    path: Path,
+    glands: Sequence[Gland],
+    measurements: Iterable[Measurements],
+    *,
+    l0_per_px: float,
+    metadata: Mapping[str, str],
+    others: Iterable[Mapping[str, Any]] = (),
+    max_annotations: int = MAX_ANNOTATIONS,
+) -> None:
+    """Write a FeatureCollection, one feature at a time; the same glands give the same bytes.
+
+    Args:
+        path: The file; gzip-compressed when its name ends in ".gz".
+        glands: The glands, outlined in map pixels; one at a time is held.
+        measurements: One per gland, in the same order.
+        l0_per_px: Level-0 pixels per map pixel.
+        metadata: Kept in the collection's "metadata", which QuPath ignores; the research-use line is added.
+        others: Features in level-0 pixels that follow the glands, such as what could not be read.
+        max_annotations: More glands than this become detections, which QuPath handles in larger numbers,
+            with outlines simplified by COARSE_TOLERANCE_PX.
+
+    Raises:
+        ValueError: The glands and measurements differ in number.
+    """
+    few = len(glands) <= max_annotations
+    kind, tolerance_px = ("annotation", 0.0) if few else ("detection", COARSE_TOLERANCE_PX)
+    header = {"Research use": RESEARCH_USE, **metadata}
+    with _open_text(path) as file:
+        file.write(f'{{"type":"FeatureCollection","metadata":{_encode(header)},"features":[')
+        start = "\n"
+        for gland, measured in zip(glands, measurements, strict=True):
+            file.write(start)
+            outline_px = simplify_outline(gland.polygon_px, tolerance_px)
+            file.writelines(_encode_feature(_place(outline_px, l0_per_px), measured, kind))
+            start = ",\n"
+        for feature in others:
+            file.write(start + _encode(feature))
+            start = ",\n"
+        file.write("\n]}\n")
+
+
+def warn_of_size(glands: int, size_bytes: int) -> list[str]:
+    """List what a QuPath user should know of a GeoJSON with many glands or of a large one."""
+    warnings = []
+    if glands > MAX_ANNOTATIONS:
+        warnings.append(
+            f"more than {MAX_ANNOTATIONS:,} glands: the outlines are detections in QuPath and simplified by "
+            f"{COARSE_TOLERANCE_PX:g} px of the model; mask and table are not"
+        )
+    if size_bytes > _LARGE_BYTES:
+        heap_gib = math.ceil(size_bytes * _HEAP_BYTES / (1 << 30))
+        warnings.append(
+            f"the outlines take {size_bytes / 1e6:.0f} MB: QuPath needs {heap_gib} GiB of memory to open "
+            "them. Set its maximum memory in Edit > Preferences and restart it"
+        )
+    return warnings
+
+
+@contextmanager
+def _open_text(path: Path) -> Iterator[TextIO]:
+    """Opens a UTF-8 file for writing; gzip carries no name and no time."""
+    with path.open("wb") as raw:
+        packed = gzip.GzipFile("", "wb", fileobj=raw, mtime=0) if path.suffix == ".gz" else raw
+        with TextIOWrapper(cast(Any, packed), encoding="utf-8", newline="\n") as file:
+            yield file
+
+
+def _encode(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def _encode_feature(outline_l0: Polygon | MultiPolygon, measured: Measurements, kind: str) -> Iterator[str]:
+    """Gives a feature's text in parts, as an outline may have millions of points."""
+    quantities = measured.list_quantities()
+    properties = {
+        "objectType": kind,
+        "name": f"Gland {measured.number}",
+        "classification": {"name": "Gland", "color": GLAND_RGB},
+        "measurements": {QUANTITIES[name][0]: value for name, value in quantities.items()},
+        "metadata": {"Research use": RESEARCH_USE},
+    }
+    head = {"type": "Feature", "id": measured.id, "geometry": {"type": outline_l0.geom_type}}
+    yield _encode(head)[:-2] + ',"coordinates":'
+    polygons = [_encode_polygon(polygon) for polygon in shapely.get_parts(outline_l0)]
+    yield from polygons[0] if len(polygons) == 1 else _join(polygons)
+    yield f'}},"properties":{_encode(properties)}}}'
+
+
+def _place(polygon_px: Polygon, l0_per_px: float) -> Polygon | MultiPolygon:
+    """Scales an outline to level 0 and makes it valid on QuPath's grid."""
+    outline_l0: shapely.Geometry = shapely.transform(polygon_px, lambda xy: xy * l0_per_px)
+    snapped = shapely.set_precision(shapely.make_valid(outline_l0), _GRID_L0)
+    if snapped.area == 0:  # thinner than the grid
+        snapped = shapely.set_precision(shapely.buffer(outline_l0, _GRID_L0), _GRID_L0)
+    return _drop_slivers(snapped)
+
+
+def _drop_slivers(geometry: shapely.Geometry) -> Polygon | MultiPolygon:
+    """Keeps the largest polygon and every other that is no sliver; lines and points go.
+
+    A collection of lines and polygons may hold the polygons as a MultiPolygon, hence parts of parts.
+    """
+    parts = [part for part in shapely.get_parts(shapely.get_parts(geometry)) if isinstance(part, Polygon)]
+    largest = max(parts, key=lambda part: part.area)
+    kept = [part for part in parts if part is largest or part.area >= _SLIVER_L0]
+    whole = kept[0] if len(kept) == 1 else MultiPolygon(kept)
+    return shapely.orient_polygons(whole, exterior_cw=False)
+
+
+def _encode_polygon(polygon: Polygon) -> Iterator[str]:
+    return _join(_encode_ring(ring) for ring in (polygon.exterior, *polygon.interiors))
+
+
+def _encode_ring(ring: LinearRing) -> Iterator[str]:
+    xy = np.round(shapely.get_coordinates(ring), 2)
+    chunks = (xy[start : start + _CHUNK].tolist() for start in range(0, len(xy), _CHUNK))
+    return _join([_encode(chunk)[1:-1]] for chunk in chunks)
+
+
+def _join(items: Iterable[Iterable[str]]) -> Iterator[str]:
+    """Gives the text of a list of items that are texts in parts."""
+    for index, item in enumerate(items):
+        yield "," if index else "["
+        yield from item
+    yield "]"

@@ -1,0 +1,81 @@
+"""The smaller levels of a mask's pyramid, each decided from the full-size pixels.
+
+A pixel of a smaller level is gland where more than half of its box of full-size pixels is. Half-covered
+boxes take turns like the fields of a chessboard, so that edges neither drift nor spread, and a level is as
+many pixels wide as whole boxes fit, so that no level reaches beyond the slide.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glandseg.runtime.maps.tile_map import TileMap
+
+TILE = 512
+_MAX_LEVELS = 1 + int(math.log2(TILE))  # boxes are no larger than a tile, so that one tile holds them whole
+Box = tuple[int, int]  # height, width in full-size pixels
+
+
+def list_boxes(shape_hw: tuple[int, int]) -> list[Box]:
+    """Return the size, in full-size pixels, of a pixel of each level, full size first.
+
+    There are levels until the longer side is at most 512 px; a side of 1 px is not shrunk.
+    """
+    (height, width), boxes = shape_hw, [(1, 1)]
+    while len(boxes) < _MAX_LEVELS and max(height // boxes[-1][0], width // boxes[-1][1]) > TILE:
+        y, x = boxes[-1]
+        boxes.append((y * min(2, height // y), x * min(2, width // x)))
+    return boxes
+
+
+def read_tiles(level: TileMap) -> Iterator[tuple[int, int, NDArray[np.uint8]]]:
+    """Yield the top, left and pixels of a level's tiles; those at the far edges are smaller."""
+    height, width = level.shape
+    for top in range(0, height, TILE):
+        for left in range(0, width, TILE):
+            yield top, left, level.read(top, left, min(top + TILE, height), min(left + TILE, width))
+
+
+def lay_levels(levels: Sequence[TileMap], boxes: Sequence[Box]) -> None:
+    """Fill the smaller levels with 255 and 0; what stays empty is not written.
+
+    Args:
+        levels: The mask, gland where not 0, and the levels to fill.
+        boxes: Size of a pixel of each level, from `list_boxes`.
+    """
+    for top, left, part in read_tiles(levels[0]) if len(levels) > 1 else ():
+        if not part.any():
+            continue
+        covered, (last_y, last_x) = (part != 0).astype(np.int32), boxes[0]
+        for level, (y, x) in zip(levels[1:], boxes[1:], strict=True):
+            covered = _add_neighbours(covered, y // last_y, x // last_x)
+            if covered.size == 0:
+                break
+            level.write(top // y, left // x, _decide(covered, y * x, top // y + left // x))
+            last_y, last_x = y, x
+
+
+def _add_neighbours(covered: NDArray[np.int32], by_y: int, by_x: int) -> NDArray[np.int32]:
+    """Sum boxes of `by_y` rows by `by_x` columns; what does not fill one at the far edges is left out."""
+    height, width = (side // by * by for side, by in zip(covered.shape, (by_y, by_x), strict=True))
+    whole = covered[:height, :width]
+    rows = np.stack([whole[first::by_y] for first in range(by_y)]).sum(axis=0, dtype=np.int32)
+    boxes = np.stack([rows[:, first::by_x] for first in range(by_x)]).sum(axis=0, dtype=np.int32)
+    return np.asarray(boxes, np.int32)
+
+
+def _decide(covered: NDArray[np.int32], box_px: int, first: int) -> NDArray[np.uint8]:
+    """Return 255 where more than half of a box is covered, or half of it on every other pixel.
+
+    Args:
+        covered: (h, w), covered pixels of each box.
+        box_px: Pixels of a box.
+        first: Row plus column of the first box, which tells whose turn it is.
+    """
+    row, column = np.ogrid[: covered.shape[0], : covered.shape[1]]
+    turn = (row + column + first) % 2
+    return np.where(2 * covered + turn > box_px, 255, 0).astype(np.uint8)

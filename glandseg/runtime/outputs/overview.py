@@ -1,0 +1,158 @@
+"""The overview picture: the slide's thumbnail, the glands drawn over it, a scale bar and a caption."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from glandseg import RESEARCH_USE
+from glandseg.core.errors import BadInputError, EnvironmentLacksError
+from glandseg.runtime.glands.store import Gland
+
+_LINE_RGB = (40, 255, 120)  # brighter than the fill colour in QuPath: a thin line loses strength
+_CASING_RGB = (0, 48, 24)
+_INK_RGB = (32, 32, 32)
+_PAPER_RGB = (255, 255, 255)
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+OVERVIEW_PX = 1600  # the longer side of the thumbnail drawn, at most
+_LEAST_WIDTH = 640  # narrower thumbnails are centred on paper of this width, so that the caption fits
+_MARGIN = 16
+_SHIFT = 4  # fractional bits of drawn coordinates
+
+
+def write_overview(
+    path: Path,
+    thumbnail: NDArray[np.uint8],
+    glands: Sequence[Gland],
+    *,
+    thumbnail_px_per_px: float,
+    um_per_px: float,
+    area_mm2: float,
+) -> None:
+    """Writes a PNG; the same input gives the same pixels, and nothing in it tells the file's name.
+
+    Args:
+        path: The PNG file.
+        thumbnail: (h, w, 3) uint8 RGB, the whole slide; shrunk to OVERVIEW_PX if it is larger.
+        glands: The glands, outlined in map pixels; one at a time is held.
+        thumbnail_px_per_px: Thumbnail pixels per map pixel.
+        um_per_px: Micrometres per map pixel.
+        area_mm2: Area of all glands, for the caption.
+
+    Raises:
+        BadInputError: A scale is not a finite number above 0.
+        EnvironmentLacksError: The picture cannot be encoded.
+        ValueError: The thumbnail is not (h, w, 3) uint8.
+    """
+    if thumbnail.ndim != 3 or thumbnail.shape[2] != 3 or thumbnail.dtype != np.uint8:
+        raise ValueError(f"thumbnail: must be (h, w, 3) uint8, got {thumbnail.shape} {thumbnail.dtype}")
+    for name, value in (("thumbnail_px_per_px", thumbnail_px_per_px), ("um_per_px", um_per_px)):
+        if not (value > 0 and math.isfinite(value)):
+            raise BadInputError(f"{name}: must be a number above 0, got {value}")
+    shrink = min(1.0, OVERVIEW_PX / max(thumbnail.shape))
+    picture, share = _shrink(thumbnail, shrink), thumbnail_px_per_px * shrink
+    draw_outlines(picture, glands, share)
+    page = _center(picture)
+    footer = _draw_footer(page.shape[1], um_per_px / share, len(glands), area_mm2)
+    _write_png(path, np.vstack([page, footer]))
+
+
+def draw_outlines(picture: NDArray[np.uint8], glands: Iterable[Gland], thumbnail_px_per_px: float) -> None:
+    """Draws outlines and lumina into an (h, w, 3) uint8 RGB picture: green on a dark casing.
+
+    Casings and lines are drawn apart and laid over the picture in the end, so that no gland's casing covers
+    another's line.
+    """
+    width = 1 if max(picture.shape[:2]) < OVERVIEW_PX else 2
+    casings, lines = np.zeros((2, *picture.shape[:2]), np.uint8)
+    for gland in glands:
+        polygon = gland.polygon_px
+        rings = [
+            _scale_ring(shapely.get_coordinates(ring), thumbnail_px_per_px)
+            for ring in (polygon.exterior, *polygon.interiors)
+        ]
+        # The lines twice: once, a thin smoothed line keeps only half its colour.
+        for layer, thickness in ((casings, 2 * width), (lines, width), (lines, width)):
+            cv2.polylines(layer, rings, True, 255, thickness, cv2.LINE_AA, _SHIFT)
+    _lay_over(picture, _CASING_RGB, casings)
+    _lay_over(picture, _LINE_RGB, lines)
+
+
+def choose_scale_bar(um_per_px: float, width: int) -> tuple[str, int]:
+    """Returns the label and length in pixels of the longest 1-2-5 bar within a quarter of the width.
+
+    Args:
+        um_per_px: Micrometres per picture pixel.
+        width: Of the picture, in pixels.
+    """
+    room_um = um_per_px * width / 4
+    power = 10.0 ** math.floor(math.log10(room_um))
+    length_um = max(step * power for step in (1, 2, 5) if step * power <= room_um)
+    label = f"{length_um / 1000:g} mm" if length_um >= 1000 else f"{length_um:g} um"
+    return label, round(length_um / um_per_px)
+
+
+def _scale_ring(ring_px: NDArray[np.float64], thumbnail_px_per_px: float) -> NDArray[np.int32]:
+    """Scales a closed ring to fixed-point pixel centres, as OpenCV counts them."""
+    centres = ring_px[:-1] * thumbnail_px_per_px - 0.5
+    return np.round(centres * (1 << _SHIFT)).astype(np.int32)
+
+
+def _shrink(thumbnail: NDArray[np.uint8], share: float) -> NDArray[np.uint8]:
+    """Returns a smaller copy whose sides are `share` times as long, up to half a pixel."""
+    height, width = (max(1, round(side * share)) for side in thumbnail.shape[:2])
+    return np.array(cv2.resize(thumbnail, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _lay_over(picture: NDArray[np.uint8], rgb: tuple[int, int, int], cover: NDArray[np.uint8]) -> None:
+    """Lays a colour over a picture where `cover`, (h, w) of 0..255, says how much of it shows."""
+    share = cover / np.float32(255)
+    for channel, value in enumerate(rgb):
+        below = picture[..., channel]
+        picture[..., channel] = np.rint(below + (value - below.astype(np.float32)) * share)
+
+
+def _center(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    spare = max(0, _LEAST_WIDTH - picture.shape[1])
+    page = np.full((picture.shape[0], picture.shape[1] + spare, 3), _PAPER_RGB, np.uint8)
+    page[:, spare // 2 : spare // 2 + picture.shape[1]] = picture
+    return page
+
+
+def _draw_footer(width: int, um_per_page_px: float, count: int, area_mm2: float) -> NDArray[np.uint8]:
+    """Draws the scale bar on the left and the caption beside it, on paper, legible over any tissue."""
+    size = min(1.0, max(0.45, width / 2400))
+    line = round(44 * size)
+    footer = np.full((2 * line + _MARGIN, width, 3), _PAPER_RGB, np.uint8)
+    label, length = choose_scale_bar(um_per_page_px, width)
+    bar_y, end_x = line + _MARGIN // 2, _MARGIN + length
+    cv2.rectangle(footer, (_MARGIN, bar_y), (end_x, bar_y + round(10 * size)), _INK_RGB, cv2.FILLED)
+    _write_text(footer, label, _MARGIN, bar_y - round(12 * size), size)
+    noun = "gland" if count == 1 else "glands"
+    text_x = max(end_x, _MARGIN + _measure_text(label, size)) + 2 * _MARGIN
+    room = width - text_x - _MARGIN
+    for row, text in enumerate((f"{count:,} {noun}, {area_mm2:,.3f} sq mm", RESEARCH_USE)):
+        fitting = size * min(1.0, room / _measure_text(text, size))
+        _write_text(footer, text, text_x, line * (row + 1) - round(4 * size), fitting)
+    return footer
+
+
+def _measure_text(text: str, size: float) -> int:
+    return int(cv2.getTextSize(text, _FONT, size, 1)[0][0])
+
+
+def _write_text(picture: NDArray[np.uint8], text: str, x: int, y: int, size: float) -> None:
+    cv2.putText(picture, text, (x, y), _FONT, size, _INK_RGB, 1, cv2.LINE_AA)
+
+
+def _write_png(path: Path, picture: NDArray[np.uint8]) -> None:
+    done, packed = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    if not done:
+        raise EnvironmentLacksError(f"{path.name}: this OpenCV writes no PNG. Reinstall opencv-python")
+    path.write_bytes(packed.tobytes())

@@ -1,0 +1,60 @@
+"""The table of a slide's glands: CSV that data frames, databases and spreadsheets read the same way.
+
+A spreadsheet takes a cell that begins with certain characters for a formula. The slide's name is the only
+text that comes from outside, so it is quoted, and marked as text where it begins like a formula.
+"""
+
+from __future__ import annotations
+
+import csv
+import unicodedata
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from glandseg.runtime.glands.measurements import QUANTITIES, Measurements
+
+COLUMNS = ("slide", "id", "number", *QUANTITIES)
+_SEPARATORS = {".": ",", ",": ";"}  # what the spreadsheets of countries with that decimal mark expect
+_FORMULA_STARTS = tuple("=+-@＝＋－＠")
+
+
+@contextmanager
+def write_csv(path: Path, slide: str, decimal: str = ".") -> Iterator[Callable[[Measurements], None]]:
+    r"""Yield a function that writes a gland's row; UTF-8, "\n" line ends, units named in the header.
+
+    A measurement that is not finite is left empty. No gland, header only.
+
+    Args:
+        path: The file.
+        slide: Name of the slide, the first cell of every row, so that tables can be put together.
+        decimal: Decimal mark, "." or ","; cells are separated by "," or ";".
+    """
+    name, separator = _quote(slide), _SEPARATORS[decimal]
+    with path.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, delimiter=separator, lineterminator="\n")
+        table.writerow(COLUMNS)
+
+        def write_row(row: Measurements) -> None:
+            file.write(name + separator)
+            table.writerow([row.id, row.number, *_format(row, decimal)])
+
+        yield write_row
+
+
+def _format(row: Measurements, decimal: str) -> Iterator[str]:
+    """Yield the measurements with all their decimals, "" for those that are not finite."""
+    values = row.list_quantities()
+    for name, (_, decimals) in QUANTITIES.items():
+        yield f"{values[name]:.{decimals}f}".replace(".", decimal) if name in values else ""
+
+
+def _quote(name: str) -> str:
+    """Return a name as a quoted cell, without control characters and never the beginning of a formula.
+
+    Bytes of a file name that are not UTF-8 become "?", as control characters do.
+    """
+    text = "".join("?" if unicodedata.category(letter) in ("Cc", "Cs") else letter for letter in name)
+    if text.lstrip().startswith(_FORMULA_STARTS):
+        text = "'" + text
+    return '"' + text.replace('"', '""') + '"'

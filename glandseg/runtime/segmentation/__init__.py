@@ -1,1 +1,0 @@
-"""Windows of a slide through the network and into one map of probabilities."""

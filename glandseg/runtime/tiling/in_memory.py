@@ -1,0 +1,50 @@
+"""A picture or a small plane into gland probabilities, all of it in memory."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glandseg.model.backend import Backend
+from glandseg.model.windows import WINDOW_PX
+from glandseg.runtime.tiling.grid import Lattice
+from glandseg.slides.plane import PicturePlane, Plane
+
+GLAND = 1  # the class's index among (non-gland, gland)
+
+
+def segment_plane(plane: Plane, backend: Backend, *, batch: int = 8) -> NDArray[np.uint8]:
+    """Run the network over a plane and blend its windows.
+
+    Args:
+        plane: what to segment.
+        backend: the network.
+        batch: windows a call.
+
+    Returns:
+        (H, W) uint8 of p(gland), 255 for certainty.
+    """
+    lattice = Lattice(plane.width_px, plane.height_px)
+    places = [(i, j) for i in range(len(lattice.rows)) for j in range(len(lattice.columns))]
+    done: dict[tuple[int, int], NDArray[np.uint8]] = {}
+    for first in range(0, len(places), batch):
+        part = places[first : first + batch]
+        windows = np.stack(
+            [plane.read(lattice.columns[j], lattice.rows[i], WINDOW_PX, WINDOW_PX) for i, j in part]
+        )
+        done.update(zip(part, backend.infer(windows)[:, GLAND], strict=True))
+    return lattice.blend(lambda i, j: done[i, j], 0, 0, plane.height_px, plane.width_px)[0]
+
+
+def segment_picture(picture: NDArray[np.uint8], backend: Backend, *, batch: int = 8) -> NDArray[np.uint8]:
+    """Give the gland probability of each pixel of a picture at the model's um/px.
+
+    Args:
+        picture: (H, W, 3) uint8 RGB.
+        backend: the network.
+        batch: windows a call.
+
+    Returns:
+        (H, W) uint8, 255 for certainty.
+    """
+    return segment_plane(PicturePlane(picture), backend, batch=batch)

@@ -1,0 +1,93 @@
+"""In which order a slide's windows are run: so that what was read once serves all, and rows become final."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from glandseg.model.windows import STRIDE_PX, WINDOW_PX
+from glandseg.runtime.maps.tile_map import TILE_PX
+from glandseg.runtime.tiling.scales import ScalePlane
+from glandseg.runtime.tiling.window_store import Key
+
+SWATHS_PX = (4096, 2048, 1024, 512)  # heights tried where a slide is too wide for rows of windows
+_READ_PX = 1024  # rows, or columns, of a plane that are in use around a row, or column, of windows
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """Windows to run, and what is final once they have.
+
+    Attributes:
+        windows: in the order to run them.
+        final_px: rows of the base plane, from the top, that no later window changes.
+        settles: the next step depends on what this one's windows say.
+    """
+
+    windows: Sequence[Key] = ()
+    final_px: int
+    settles: bool = False
+
+
+def choose_swath_px(planes: Sequence[ScalePlane], cache_bytes: int) -> int:
+    """Choose how many rows of the base plane are walked from left to right at once.
+
+    One row of windows, where the cache holds it over the whole width, for then nothing is read twice and
+    rows become final soonest; else a swath, high enough that little is read twice at its borders, and low
+    enough that the cache holds the columns in use.
+    """
+    rows = sum(3 * _READ_PX * item.plane.width_px for item in planes)
+    if rows <= cache_bytes:
+        return STRIDE_PX
+    columns = {
+        swath: sum(3 * _READ_PX * (swath * item.scale + _READ_PX) for item in planes) for swath in SWATHS_PX
+    }
+    return next((swath for swath in SWATHS_PX if columns[swath] <= cache_bytes), SWATHS_PX[-1])
+
+
+def lay_route(planes: Sequence[ScalePlane], height_px: int, swath_px: int) -> Iterator[Step]:
+    """Lay the order of all wanted windows, swath by swath from the top, in a swath from left to right.
+
+    Args:
+        planes: the slide at each scale.
+        height_px: of the base plane.
+        swath_px: rows of the base plane to a swath.
+    """
+    for top in range(0, height_px, swath_px):
+        bottom = top + swath_px
+        final_px = height_px if bottom >= height_px else find_final(planes, bottom)
+        yield Step(windows=list_windows(planes, top, bottom), final_px=final_px)
+
+
+def list_windows(planes: Sequence[ScalePlane], top: int, bottom: int) -> list[Key]:
+    """List the wanted windows that start at rows top..bottom of the base plane, from left to right."""
+    placed = [
+        ((column_px + WINDOW_PX / 2) / item.scale, Key(index, row, column))
+        for index, item in enumerate(planes)
+        for row in find_rows(item, top, bottom)
+        for column, column_px in enumerate(item.lattice.columns)
+        if item.wants(row, column)
+    ]
+    return [key for _, key in sorted(placed)]
+
+
+def find_rows(item: ScalePlane, top: int, bottom: int) -> list[int]:
+    """Give the rows of windows that start at rows top..bottom of the base plane; the first begins above 0."""
+    return [row for row, y in enumerate(item.lattice.rows) if top <= max(y / item.scale, 0) < bottom]
+
+
+def find_final(planes: Sequence[ScalePlane], start: int) -> int:
+    """Give the rows, a whole number of map tiles, that windows starting at row `start` do not change."""
+    reach = math.ceil(1 / min(item.scale for item in planes)) + 1  # of interpolation
+    return max(start - reach, 0) // TILE_PX * TILE_PX
+
+
+def count_windows(planes: Sequence[ScalePlane]) -> int:
+    """Count the wanted windows."""
+    return sum(
+        item.wants(row, column)
+        for item in planes
+        for row in range(len(item.lattice.rows))
+        for column in range(len(item.lattice.columns))
+    )

@@ -1,0 +1,165 @@
+"""Reading, computing, keeping and finishing at the same time, so that the network alone is waited for."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glandseg.core.trace import Trace
+from glandseg.core.workers import Workers, await_result
+from glandseg.runtime.tiling.in_memory import GLAND
+from glandseg.runtime.tiling.order import Step
+from glandseg.runtime.tiling.window_store import Key, WindowStore
+
+Read = Callable[[Key], "NDArray[np.uint8] | None"]
+Infer = Callable[["NDArray[np.uint8]"], "NDArray[np.uint8]"]
+_BATCHES_AHEAD = 3  # read before the network asks for them
+_FINISHES_AHEAD = 2  # stretches of rows that may wait to be finished
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Windows for one call of the network, and the steps that end with them."""
+
+    keys: list[Key]
+    windows: list[NDArray[np.uint8]]
+    ended: list[Step]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pipeline:
+    """Runs windows through the network, in threads that are bounded in what they hold.
+
+    Attributes:
+        read: gives a window, (320, 320, 3) uint8 RGB, or None where there is nothing to run.
+        infer: the network; `slots` threads call it.
+        finish: is told the rows that are final, from one thread, in order.
+        store: where finished windows are kept; those it has are not run again.
+        batch: windows a call of the network.
+        slots: calls of the network that may overlap.
+        readers: threads that read.
+        trace: of the time spent.
+        patience_s: seconds that a read or a call of the network may take.
+    """
+
+    read: Read
+    infer: Infer
+    finish: Callable[[int], None]
+    store: WindowStore
+    batch: int
+    slots: int
+    readers: int
+    trace: Trace
+    patience_s: float
+
+    def run(self, steps: Iterable[Step], count: Callable[[int], None]) -> None:
+        """Run all windows of all steps.
+
+        Args:
+            steps: in order; one that settles is stored before the next is asked for.
+            count: is told how many windows were done, those found in the store included.
+
+        Raises:
+            StalledError: a read or the network does not answer.
+        """
+        # Entered last, left first: the readers end before the network, the network before the finishing.
+        with (
+            Workers("finish", 1) as finishers,
+            Workers("network", self.slots) as networks,
+            Workers("read", self.readers) as readers,
+        ):
+            running: deque[tuple[_Batch, Future[NDArray[np.uint8]]]] = deque()
+            finishing: deque[Future[None]] = deque()
+            for batch in self._gather(self._read_ahead(steps, readers, count)):
+                running.append((batch, networks.submit(self._compute, batch)))
+                settles = any(step.settles for step in batch.ended)
+                while running and (settles or len(running) > self.slots):
+                    self._keep(*running.popleft(), finishers, finishing, count)
+            while running:
+                self._keep(*running.popleft(), finishers, finishing, count)
+            while finishing:
+                await_result(finishing.popleft(), "finishing", self.patience_s)
+
+    def _read_ahead(
+        self, steps: Iterable[Step], readers: Workers, count: Callable[[int], None]
+    ) -> Iterator[tuple[Key, NDArray[np.uint8]] | Step]:
+        """Read windows some way ahead; a step follows the last of its windows."""
+        reading: deque[tuple[Key, Future[NDArray[np.uint8] | None]] | Step] = deque()
+        for step in steps:
+            for key in step.windows:
+                if key in self.store:
+                    count(1)
+                    continue
+                reading.append((key, readers.submit(self._read, key)))
+                if len(reading) > _BATCHES_AHEAD * self.batch:
+                    yield from self._take(reading)
+            reading.append(step)
+            while step.settles and reading:
+                yield from self._take(reading)
+        while reading:
+            yield from self._take(reading)
+
+    def _take(
+        self, reading: deque[tuple[Key, Future[NDArray[np.uint8] | None]] | Step]
+    ) -> Iterator[tuple[Key, NDArray[np.uint8]] | Step]:
+        item = reading.popleft()
+        if isinstance(item, Step):
+            yield item
+        else:
+            window = await_result(item[1], "reading the slide", self.patience_s)
+            if window is not None:
+                yield item[0], window
+
+    def _gather(self, items: Iterable[tuple[Key, NDArray[np.uint8]] | Step]) -> Iterator[_Batch]:
+        """Gather windows into batches; one that ends a settling step is not filled up with the next's."""
+        batch = _Batch([], [], [])
+        for item in items:
+            if isinstance(item, Step):
+                batch.ended.append(item)
+            else:
+                batch.keys.append(item[0])
+                batch.windows.append(item[1])
+            if len(batch.keys) == self.batch or (batch.ended and batch.ended[-1].settles):
+                yield batch
+                batch = _Batch([], [], [])
+        if batch.ended or batch.keys:
+            yield batch
+
+    def _keep(
+        self,
+        batch: _Batch,
+        computed: Future[NDArray[np.uint8]],
+        finishers: Workers,
+        finishing: deque[Future[None]],
+        count: Callable[[int], None],
+    ) -> None:
+        """Store a batch once it is computed, and have the rows finished that are final with it."""
+        probabilities = await_result(computed, "the network", self.patience_s)
+        with self.trace.span("keep"):
+            for key, probability in zip(batch.keys, probabilities, strict=True):
+                self.store.append(key, probability)
+        count(len(batch.keys))
+        for step in batch.ended:
+            finishing.append(finishers.submit(self._finish, step.final_px))
+        while len(finishing) > _FINISHES_AHEAD:
+            await_result(finishing.popleft(), "finishing", self.patience_s)
+
+    def _read(self, key: Key) -> NDArray[np.uint8] | None:
+        with self.trace.span("read"):
+            return self.read(key)
+
+    def _compute(self, batch: _Batch) -> NDArray[np.uint8]:
+        if not batch.keys:
+            return np.empty((0, 0, 0), np.uint8)
+        windows = np.stack(batch.windows)
+        with self.trace.span("network"):
+            return self.infer(windows)[:, GLAND]
+
+    def _finish(self, rows: int) -> None:
+        with self.trace.span("finish"):
+            self.finish(rows)

@@ -1,0 +1,161 @@
+"""One slide seen at several enlargements, and the mean of what the network says at each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glandseg.model.windows import WINDOW_PX
+from glandseg.runtime.tiling.grid import WHOLE, GetWindow, Lattice
+from glandseg.slides.plane import TiledPlane
+
+ROUNDING = 1e-6  # of a share of 1, by interpolation
+Wanted = Callable[[float, float, float, float], bool]  # x_um, y_um, width_um, height_um
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScalePlane:
+    """The slide enlarged by `scale`, and which of its windows are worth running.
+
+    Attributes:
+        scale: px of this plane per px of the base plane.
+        plane: the slide's px at the base's um/px, rescaled.
+        wanted: whether a rectangle in um holds anything to look at.
+    """
+
+    scale: float
+    plane: TiledPlane
+    wanted: Wanted
+
+    @cached_property
+    def lattice(self) -> Lattice:
+        """Its windows."""
+        return Lattice(self.plane.width_px, self.plane.height_px)
+
+    def wants(self, row: int, column: int) -> bool:
+        """Whether a window is worth running."""
+        um = self.plane.um_per_px
+        x_px, y_px = self.lattice.columns[column], self.lattice.rows[row]
+        return self.wanted(x_px * um, y_px * um, WINDOW_PX * um, WINDOW_PX * um)
+
+    def read(self, row: int, column: int) -> NDArray[np.uint8]:
+        """Read a window, (320, 320, 3) uint8 RGB."""
+        return self.plane.read(self.lattice.columns[column], self.lattice.rows[row], WINDOW_PX, WINDOW_PX)
+
+
+def average_scales(
+    planes: Sequence[ScalePlane],
+    gets: Sequence[GetWindow],
+    top: int,
+    left: int,
+    bottom: int,
+    right: int,
+) -> NDArray[np.uint8]:
+    """Average the scales over a rectangle of the base plane, each as far as its windows were run.
+
+    The result does not depend on how the plane is cut into rectangles.
+
+    Args:
+        planes: one for each scale.
+        gets: of each, gives a window's probabilities.
+        top: first row of the base plane.
+        left: first column.
+        bottom: end of the rows, excluded.
+        right: end of the columns, excluded.
+
+    Returns:
+        (rows, columns) uint8 of p(gland), 255 for certainty; 0 where no window was run.
+    """
+    if len(planes) == 1 and planes[0].scale == 1:
+        return planes[0].lattice.blend(gets[0], top, left, bottom, right)[0]
+    total = np.zeros((bottom - top, right - left), np.float32)
+    weight: NDArray[np.float32] | float = 0.0
+    for item, get in zip(planes, gets, strict=True):
+        values, share = sample_scale(item, get, top, left, bottom, right)
+        total += values * share if isinstance(share, np.ndarray) else values
+        weight = weight + share
+    mean = total / np.maximum(weight, np.finfo(np.float32).tiny)
+    return np.asarray(np.rint(mean), np.uint8)
+
+
+def sample_scale(
+    item: ScalePlane, get: GetWindow, top: int, left: int, bottom: int, right: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | float]:
+    """Give a scale's answer at px of the base plane, by linear interpolation.
+
+    Returns:
+        (rows, columns) float32 in 0..255, and the share of its windows that were run, 0..1; where that is the
+        same everywhere, as a number.
+    """
+    down = Neighbours.find(np.arange(top, bottom), item.scale, item.lattice.height_px)
+    across = Neighbours.find(np.arange(left, right), item.scale, item.lattice.width_px)
+    mean, weight = item.lattice.blend(get, down.first, across.first, down.last, across.last)
+    values = interpolate(mean.astype(np.float32), down, across)
+    if (weight == WHOLE).all():
+        return values, 1.0
+    share = interpolate((weight / np.float32(WHOLE)).astype(np.float32), down, across)
+    share[share > 1 - ROUNDING] = 1  # as where the whole rectangle was run
+    return values, share
+
+
+def rescale(values: NDArray[np.uint8], scale: float, shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Give a whole map that is enlarged by `scale` at scale 1, (H, W) float32 of `shape`, linearly."""
+    down = Neighbours.find(np.arange(shape[0]), scale, values.shape[0])
+    across = Neighbours.find(np.arange(shape[1]), scale, values.shape[1])
+    needed = values[down.first : down.last, across.first : across.last]
+    return interpolate(needed.astype(np.float32), down, across)
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """For px along an axis, the two px of an enlarged axis that they lie between.
+
+    Attributes:
+        lower: (N,) int64 index of the nearer one to the origin.
+        upper: (N,) int64 index of the other.
+        share: (N,) float32 of the upper one, 0..1.
+    """
+
+    lower: NDArray[np.int64]
+    upper: NDArray[np.int64]
+    share: NDArray[np.float32]
+
+    @classmethod
+    def find(cls, index: NDArray[np.int64], scale: float, length: int) -> Neighbours:
+        """Find the neighbours, on an axis of `length` px enlarged by `scale`, of px at scale 1."""
+        position = np.clip((index + 0.5) * scale - 0.5, 0, length - 1)
+        lower = np.floor(position).astype(np.int64)
+        return cls(lower, np.minimum(lower + 1, length - 1), (position - lower).astype(np.float32))
+
+    @property
+    def first(self) -> int:
+        """The first px that is needed."""
+        return int(self.lower[0])
+
+    @property
+    def last(self) -> int:
+        """The end of what is needed, excluded."""
+        return int(self.upper[-1]) + 1
+
+
+def interpolate(values: NDArray[np.float32], down: Neighbours, across: Neighbours) -> NDArray[np.float32]:
+    """Interpolate linearly between neighbours.
+
+    Args:
+        values: (down.last - down.first, across.last - across.first) float32.
+        down: of the rows.
+        across: of the columns.
+
+    Returns:
+        (len of down, len of across) float32.
+    """
+    y_share, x_share = down.share[:, None], across.share
+    above, below = values[down.lower - down.first], values[down.upper - down.first]
+    rows = above * (1 - y_share) + below * y_share
+    left = np.take(rows, across.lower - across.first, axis=1)
+    right = np.take(rows, across.upper - across.first, axis=1)
+    return np.asarray(left * (1 - x_share) + right * x_share, np.float32)

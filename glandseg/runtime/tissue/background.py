@@ -1,0 +1,174 @@
+"""Tells tissue, pen and dirt from glass by colour, darkness and texture."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from glandseg.runtime.tissue.light_warnings import looks_inverted
+from glandseg.runtime.tissue.tinted_background import find_tinted_glass
+
+GLASS_MIN_LEVEL = 180  # glass: every channel at least this bright,
+GLASS_MAX_CHROMA = 24  # the channels at most this far apart,
+GLASS_MIN_SHARE = 0.01  # on at least this share of the slide
+GLASS_WIDTH = 6  # gray levels around the glass colour that belong to it
+
+DARK_LEVEL = 60  # a picture of which half is darker was not lit from behind
+
+TISSUE_DENSITY = 0.02  # mean optical density over glass (2 % is 0.009, pale mucin 0.04)
+TISSUE_CHROMA = 0.03  # spread of density between channels: colour without darkness
+TISSUE_TEXTURE = 0.012  # local deviation of density: strands in clear mucus
+
+PEN_RED_DENSITY = 0.35  # green and blue pens absorb red at least so much,
+PEN_RED_EXCESS = 0.12  # and so much more than green; haematoxylin and eosin absorb green more
+PEN_BLACK_LEVEL = 50  # black pen: all channels below; under dim light in proportion
+
+STAIN_EXCESS = 0.04  # haematoxylin and eosin absorb green so much more than red or blue
+GRAY_DENSITY = 0.15  # dirt is at least so dark,
+GRAY_SPREAD = 0.15  # and its channels differ by less than this share of its density
+
+UNITS = 500  # per 1 of density: whole numbers make sums exact, so that blocks cannot be told from the whole
+BAND_PX = 1 << 18  # px worked on at once
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Marks:
+    """What each px of a thumbnail shows, as (h, w) bool.
+
+    Attributes:
+        differs: colour, darkness or texture that is not glass's.
+        stained: the colour of haematoxylin or eosin.
+        gray: dark without colour.
+        pen: where a green, blue or black pen wrote; red ones look like eosin and are not marked.
+    """
+
+    differs: NDArray[np.bool_]
+    stained: NDArray[np.bool_]
+    gray: NDArray[np.bool_]
+    pen: NDArray[np.bool_]
+
+
+def find_glass_colour(thumbnail: NDArray[np.uint8], fill: NDArray[np.bool_]) -> NDArray[np.float32] | None:
+    """Return the colour of empty glass: bright and colourless, else as another lamp shows it.
+
+    Args:
+        thumbnail: (h, w, 3) uint8 RGB.
+        fill: (h, w) bool, px that the scanner painted.
+
+    Returns:
+        (3,) float32 RGB in 0..255; None where the picture shows none.
+    """
+    white = find_white_glass(thumbnail, fill)
+    if white is not None or looks_inverted(thumbnail, fill):
+        return white
+    return find_tinted_glass(thumbnail, fill)
+
+
+def find_white_glass(thumbnail: NDArray[np.uint8], fill: NDArray[np.bool_]) -> NDArray[np.float32] | None:
+    """Return the colour of glass under white light, (3,) float32 RGB in 0..255; None where there is none."""
+    lowest, highest = find_extremes(thumbnail)
+    bright = (lowest >= GLASS_MIN_LEVEL) & (highest - lowest <= GLASS_MAX_CHROMA) & ~fill
+    if np.count_nonzero(bright) < GLASS_MIN_SHARE * max(fill.size - np.count_nonzero(fill), 1):
+        return None
+    peak = find_brightest_peak(count_levels(lowest, bright))
+    near = bright & (lowest >= peak - GLASS_WIDTH) & (lowest <= peak + GLASS_WIDTH)
+    return np.array(
+        [find_quantile(count_levels(channel, near), 0.5) for channel in cv2.split(thumbnail)], np.float32
+    )
+
+
+def is_dark(thumbnail: NDArray[np.uint8]) -> bool:
+    """Whether a picture, (h, w, 3) uint8 RGB, is mostly black, as fluorescence is and bright field is not."""
+    return find_quantile(count_levels(find_extremes(thumbnail)[1]), 0.5) < DARK_LEVEL
+
+
+def find_extremes(picture: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """(h, w) uint8: the lowest and the highest of each px's channels."""
+    red, green, blue = cv2.split(picture)
+    low, high = cv2.min(cv2.min(red, green), blue), cv2.max(cv2.max(red, green), blue)
+    return np.asarray(low, np.uint8), np.asarray(high, np.uint8)
+
+
+def count_levels(channel: NDArray[np.uint8], mask: NDArray[np.bool_] | None = None) -> NDArray[np.float64]:
+    """(256,) how often each gray level occurs, where `mask` is True."""
+    where = None if mask is None else mask.view(np.uint8)
+    return np.asarray(cv2.calcHist([channel], [0], where, [256], [0, 256]), np.float64).ravel()
+
+
+def find_quantile(counts: NDArray[np.float64], share: float) -> float:
+    """The level below which a share, 0..1, of all counted lie; on a line between its two neighbours."""
+    place = (float(counts.sum()) - 1) * share
+    below = np.cumsum(counts)
+    low, high = (int(np.searchsorted(below, math.floor(p), side="right")) for p in (place, place + 1))
+    return low + (min(high, 255) - low) * (place - math.floor(place))
+
+
+def find_brightest_peak(counts: NDArray[np.float64]) -> int:
+    """The most frequent gray level among the brightest, so that pale tissue is not taken for glass."""
+    smooth = np.convolve(counts, np.ones(5) / 5, mode="same")
+    from_top = np.cumsum(counts[::-1])[::-1]
+    start = int(np.flatnonzero(from_top >= 0.05 * counts.sum())[-1]) - GLASS_WIDTH
+    return max(start, 0) + int(np.argmax(smooth[max(start, 0) :]))
+
+
+def mark_thumbnail(
+    thumbnail: NDArray[np.uint8], glass: NDArray[np.float32], fill: NDArray[np.bool_]
+) -> Marks:
+    """Tell what each px of an (h, w, 3) uint8 RGB thumbnail shows; `fill` is (h, w) bool, and no glass.
+
+    Bands of rows bound the memory; the result does not depend on them.
+    """
+    marks = Marks(**{name: np.zeros(fill.shape, np.bool_) for name in ("differs", "stained", "gray", "pen")})
+    table = tabulate_density(glass)
+    black = PEN_BLACK_LEVEL * min(1.0, float(glass.max()) / GLASS_MIN_LEVEL)
+    for band, rows in list_bands(*fill.shape):
+        density = cv2.LUT(thumbnail[rows], table)
+        density[fill[rows]] = 0
+        red, green, blue = cv2.split(density)
+        mark_density(red, green, blue, marks, band)
+        marks.pen[band] |= find_extremes(thumbnail[band])[1] < black
+    return marks
+
+
+def mark_density(
+    red: NDArray[np.int16], green: NDArray[np.int16], blue: NDArray[np.int16], marks: Marks, band: slice
+) -> None:
+    """Set the marks of a band from its (rows, w) densities in units, with a row more above and below."""
+    inner = np.s_[1:-1]
+    total = red + green + blue
+    texture = find_texture(total)[inner]
+    red, green, blue, total = (values[inner] for values in (red, green, blue, total))
+    spread = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
+    excess = round(UNITS * STAIN_EXCESS)
+    marks.differs[band] = (total > 3 * UNITS * TISSUE_DENSITY) | (spread > UNITS * TISSUE_CHROMA) | texture
+    marks.stained[band] = (green - red > excess) | (green - blue > excess)
+    marks.gray[band] = (total > 3 * UNITS * GRAY_DENSITY) & (spread < GRAY_SPREAD / 3 * total)
+    marks.pen[band] = (red > UNITS * PEN_RED_DENSITY) & (red - green > UNITS * PEN_RED_EXCESS)
+
+
+def list_bands(height: int, width: int) -> Iterator[tuple[slice, NDArray[np.int64]]]:
+    """Rows that come next, and their indices with a row above and below, mirrored at the ends."""
+    step = max(BAND_PX // width, 1)
+    for top in range(0, height, step):
+        rows = np.abs(np.arange(top - 1, min(top + step, height) + 1))
+        yield slice(top, top + step), np.clip(np.minimum(rows, 2 * (height - 1) - rows), 0, height - 1)
+
+
+def tabulate_density(glass: NDArray[np.float32]) -> NDArray[np.int16]:
+    """(256, 1, 3) int16: of each level, the optical density over glass in units (0 is glass)."""
+    levels = np.log10(np.arange(1, 257, dtype=np.float64))[:, None, None]
+    density = np.rint(UNITS * (np.log10(glass.astype(np.float64) + 1) - levels))
+    return np.asarray(density, np.int16)
+
+
+def find_texture(total: NDArray[np.int16]) -> NDArray[np.bool_]:
+    """Where the density of all channels together varies within 3 x 3 px; whole numbers, so exact."""
+    values = total.astype(np.float32)
+    sums, squares = (cv2.boxFilter(v, cv2.CV_64F, (3, 3), normalize=False) for v in (values, values * values))
+    found: NDArray[np.bool_] = 9 * squares - sums * sums > (9 * 3 * UNITS * TISSUE_TEXTURE) ** 2
+    return found

@@ -1,0 +1,83 @@
+"""The whole slide read once, coarsely, in blocks that are waited for, but not forever."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glandseg.core.workers import Workers, await_result
+from glandseg.runtime.tissue.tissue_mask import MASK_UM_PER_PX
+from glandseg.slides.slide import Slide
+from glandseg.slides.slide_plane import SlidePlane, choose_level
+from glandseg.slides.unread import Ledger
+
+PATIENCE_S = 600.0
+MOST_PX = 6_000_000  # of the thumbnail
+WIDE_PX = 1600  # the longer side that a small slide's thumbnail is given, if it has the detail
+BLOCK_PX = 512
+CACHE_BYTES = 16 << 20
+GIGAPIXELS_TOLD = 1.0  # to read for a thumbnail, which takes a minute or more
+Advance = Callable[[int, int], None]  # blocks read, blocks in all
+
+
+def describe_reading(slide: Slide) -> str:
+    """Describe how much the survey reads of a slide; empty where that takes seconds."""
+    um_per_px = slide.resolution.um_per_px if slide.resolution else 1.0
+    level = slide.levels[choose_level(slide, choose_um_per_px(slide) / um_per_px)]
+    gigapixels = level.width * level.height / 1e9
+    if gigapixels < GIGAPIXELS_TOLD:
+        return ""
+    return f"survey: {gigapixels:.1f} gigapixels to look over, as the file has no smaller level"
+
+
+def lay_thumbnail(slide: Slide, ledger: Ledger) -> SlidePlane:
+    """The plane of a slide's thumbnail: 8 um/px, by a whole number coarser or finer where it must be."""
+    plane = SlidePlane(slide, choose_um_per_px(slide), CACHE_BYTES, ledger)
+    step = 1
+    while plane.width_px * plane.height_px / step**2 > MOST_PX:
+        step *= 2
+    if step > 1:
+        return SlidePlane(slide, plane.um_per_px * step, CACHE_BYTES, ledger)
+    finer = min(WIDE_PX // max(plane.width_px, plane.height_px), math.floor(plane.l0_per_px))
+    return SlidePlane(slide, plane.um_per_px / max(finer, 1), CACHE_BYTES, ledger)
+
+
+def choose_um_per_px(slide: Slide) -> float:
+    """8 um/px, or the slide's own where that is coarser."""
+    return max(MASK_UM_PER_PX, slide.resolution.um_per_px if slide.resolution else 0)
+
+
+def read_thumbnail(
+    plane: SlidePlane,
+    threads: int = 1,
+    patience_s: float = PATIENCE_S,
+    advance: Advance = lambda done, total: None,
+) -> NDArray[np.uint8]:
+    """Read the whole plane, (h, w, 3) uint8 RGB, block by block.
+
+    Args:
+        plane: To read.
+        threads: That read at the same time.
+        patience_s: Seconds that a block may take.
+        advance: Called with blocks read and blocks in all, after each.
+
+    Raises:
+        StalledError: A block has not come in time; its thread is left behind.
+    """
+    thumbnail = np.empty((plane.height_px, plane.width_px, 3), np.uint8)
+
+    def read(corner: tuple[int, int]) -> None:
+        y, x = corner
+        block = thumbnail[y : y + BLOCK_PX, x : x + BLOCK_PX]
+        block[:] = plane.read(x, y, block.shape[1], block.shape[0])
+
+    rows, columns = (range(0, size, BLOCK_PX) for size in thumbnail.shape[:2])
+    with Workers("survey", threads) as workers:
+        blocks = [workers.submit(read, (y, x)) for y in rows for x in columns]
+        for done, block in enumerate(blocks, 1):
+            await_result(block, "reading the slide", patience_s)
+            advance(done, len(blocks))
+    return thumbnail

@@ -1,0 +1,135 @@
+"""PNG, JPEG, WebP and BMP pictures, held whole in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from glandseg.core.errors import BadInputError, shorten
+from glandseg.slides.formats.image_header import PictureHeader, read_header
+from glandseg.slides.formats.jpeg_fault import find_jpeg_fault
+from glandseg.slides.mpp import settle
+from glandseg.slides.rgb import convert_bgr
+from glandseg.slides.slide import Slide, build_levels
+
+MAX_PIXELS = 1 << 28  # held in memory, and twice while they are decoded; WebP can have no more
+TRANSPARENT_WARNS = 0.9  # share of the px
+
+
+def detect_picture(head: bytes) -> str | None:
+    """The picture format that a file's first 12 bytes announce; None for another."""
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "png"
+    if head.startswith(b"\xff\xd8\xff"):
+        return "jpeg"
+    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
+        return "webp"
+    return "bmp" if head.startswith(b"BM") else None
+
+
+class PictureSlide(Slide):
+    """A picture of one level; rotation marks (EXIF) are ignored, as QuPath and ImageJ do."""
+
+    def __init__(self, path: Path, kind: str, mpp: float | None = None) -> None:
+        self.path = path
+        self.format = kind
+        self.resolution = settle(path, [], given=mpp)
+        self._rgb, self.warnings = decode_picture(path, kind)
+        height, width = self._rgb.shape[:2]
+        self.levels = build_levels([(width, height)])
+
+    def _read(self, level: int, x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
+        return np.array(self._rgb[y : y + height, x : x + width], np.uint8)
+
+    def close(self) -> None:
+        """Nothing to let go of: the file was closed once read."""
+
+
+def decode_picture(path: Path, kind: str) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+    """Decode a picture file to (H, W, 3) uint8 RGB, alpha on white; return it with warnings.
+
+    Raises:
+        BadInputError: The picture is damaged, cut short, or larger than `MAX_PIXELS`.
+    """
+    data = np.fromfile(path, np.uint8)
+    header = check_file(path, kind, data.tobytes())
+    samples = decode_samples(path, kind, data)
+    if samples.ndim == 3 and samples.shape[2] == 4 and not header.has_alpha:
+        samples = samples[..., :3]
+    if samples.shape[0] * samples.shape[1] > MAX_PIXELS:
+        raise_too_large(path, kind)
+    return convert_bgr(samples), tuple(list_warnings(header, samples))
+
+
+def check_file(path: Path, kind: str, data: bytes) -> PictureHeader:
+    """Read the header, and refuse what the file's bytes cannot be, before any px are decoded.
+
+    Raises:
+        BadInputError: The size is beyond the file's or too large, or the data are damaged.
+    """
+    header = read_header(data, kind) or PictureHeader(1, 1)
+    if header.width * header.height > MAX_PIXELS and not header.fault:
+        raise_too_large(path, kind)
+    fault = header.fault or ("its end is missing" if is_cut_short(data, kind) else "")
+    fault = fault or (find_jpeg_fault(data) if kind == "jpeg" else "")
+    if fault:
+        raise_undecodable(path, kind, fault)
+    return header
+
+
+def list_warnings(header: PictureHeader, samples: NDArray[Any]) -> Iterator[str]:
+    """List what the file lets suspect.
+
+    Args:
+        header: What it states.
+        samples: (H, W) or (H, W, channels), uint8 or uint16, as decoded.
+    """
+    if header.extra_bytes:
+        yield (
+            f"the file is longer than the picture's header states, by {header.extra_bytes:,} "
+            f"byte{'s' * (header.extra_bytes > 1)}: it may be damaged, so look at the overview"
+        )
+    if samples.ndim == 3 and samples.shape[2] == 4:
+        share = np.count_nonzero(samples[..., 3] == 0) / samples[..., 3].size
+        if share >= TRANSPARENT_WARNS:
+            yield f"{share:.0%} of the picture is transparent and read as white: export it without opacity"
+
+
+def decode_samples(path: Path, kind: str, data: NDArray[np.uint8]) -> NDArray[Any]:
+    """What OpenCV makes of the file: gray, BGR or BGRA as stored, unrotated."""
+    try:
+        samples: NDArray[Any] | None = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:
+        if "CV_IO_MAX_IMAGE" in str(error):
+            raise_too_large(path, kind)
+        raise_undecodable(path, kind, shorten(error))
+    if samples is None:
+        raise_undecodable(path, kind, "OpenCV gives up")
+    return samples
+
+
+def is_cut_short(data: bytes, kind: str) -> bool:
+    """Whether a PNG or JPEG lacks its end mark, which some decoders overlook and fill with gray."""
+    if kind == "png":
+        return b"IEND" not in data
+    return kind == "jpeg" and data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda")
+
+
+def raise_undecodable(path: Path, kind: str, reason: str) -> NoReturn:
+    """Tell that the picture is damaged."""
+    raise BadInputError(
+        f"{path}: this {kind} cannot be decoded ({reason}): damaged or cut short. Copy or export it again"
+    )
+
+
+def raise_too_large(path: Path, kind: str) -> NoReturn:
+    """Tell that the picture would not fit in memory."""
+    raise BadInputError(
+        f"{path}: this {kind} is larger than a picture may be ({MAX_PIXELS:,} px, held in memory). "
+        f"Convert it to a tiled TIFF"
+    )

@@ -1,0 +1,85 @@
+"""What OpenSlide overlooks in a vendor's TIFF: sizes and tiles that do not agree, and damaged JPEGs.
+
+A damaged width leaves more or fewer tiles than the picture needs; OpenSlide paints what is missing white, or
+puts every row of tiles in the wrong place. Of a damaged JPEG it drops the decoder's warning.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import tifffile
+
+from glandseg.core.errors import BadInputError
+from glandseg.slides.formats.jpeg_tiles import JpegTiles
+from glandseg.slides.positional_file import PositionalFile
+
+PLAIN, JPEG = 1, 7
+SEPARATE_PLANES = 2
+TIFF_VENDORS = ("aperio", "leica", "philips-tiff", "trestle", "ventana")
+
+
+def check_tile_counts(path: Path) -> None:
+    """Raise where a tiled page of a TIFF lists other than the tiles that its size needs.
+
+    Raises:
+        BadInputError: A size or the list of tiles is damaged.
+    """
+    for index, page in enumerate(list_tiled_pages(path)):
+        stored, needed = len(page.dataoffsets), count_tiles(page)
+        if stored != needed or len(page.databytecounts) != needed:
+            raise BadInputError(
+                f"{path}: tiled page {index + 1} states {page.imagewidth:,} x {page.imagelength:,} px, "
+                f"which need {needed:,} tiles, and lists {stored:,}: damaged. Copy or export the slide again"
+            )
+        least = count_tile_bytes(page) if page.compression == PLAIN else 0
+        if any(0 < size < least for size in page.databytecounts):
+            raise BadInputError(
+                f"{path}: tiled page {index + 1} states that its tiles are not packed, and has fewer bytes "
+                "than they need: damaged. Copy or export the slide again"
+            )
+
+
+def list_tiled_pages(path: Path) -> list[tifffile.TiffPage]:
+    """Read a TIFF's tiled pages, px left out; none where tifffile cannot, which is left to OpenSlide."""
+    try:
+        with tifffile.TiffFile(path, _useframes=False) as tiff:
+            return [page for page in tiff.pages if page.is_tiled and page.tilewidth and page.tilelength]
+    except Exception:  # whatever tifffile makes of damage
+        return []
+
+
+def count_tiles(page: tifffile.TiffPage) -> int:
+    """Count the tiles that a page's size needs."""
+    across, down = -(-page.imagewidth // page.tilewidth), -(-page.imagelength // page.tilelength)
+    planes = page.samplesperpixel if page.planarconfig == SEPARATE_PLANES else 1
+    return int(across * down * planes)
+
+
+def count_tile_bytes(page: tifffile.TiffPage) -> int:
+    """Count the bytes of a tile that is not packed."""
+    samples = 1 if page.planarconfig == SEPARATE_PLANES else page.samplesperpixel
+    return int(page.tilelength * -(-page.tilewidth * samples * page.bitspersample // 8))
+
+
+def list_jpeg_tiles(path: Path, sizes_wh: list[tuple[int, int]]) -> list[JpegTiles | None]:
+    """Find the page of each level of a slide by its size; None for a level that is not of JPEG tiles.
+
+    Args:
+        path: TIFF.
+        sizes_wh: Width and height of each level, in px.
+    """
+    pages = {
+        (int(page.imagewidth), int(page.imagelength)): page
+        for page in list_tiled_pages(path)
+        if page.compression == JPEG
+    }
+    return [build_tiles(path, pages[size]) if size in pages else None for size in sizes_wh]
+
+
+def build_tiles(path: Path, page: tifffile.TiffPage) -> JpegTiles:
+    """Build what looks at the tiles of a page."""
+    places = list(zip(page.dataoffsets, page.databytecounts, strict=True))
+    tile_wh = (int(page.tilewidth), int(page.tilelength))
+    across = -(-int(page.imagewidth) // tile_wh[0])
+    return JpegTiles(PositionalFile(path), places, tile_wh, across, page.jpegtables or b"")

@@ -1,0 +1,191 @@
+"""Microns per pixel: what a file's sources say, when they are believed, and when they conflict.
+
+A file may state its um/px in several places. All are read, and the first in the reader's order is taken:
+
+- A value outside 0.05 to 20 um/px is absurd: it is told, and never used.
+- Axes more than 10 % apart are refused: no single um/px fits the picture.
+- Two values more than 10 % apart are refused: one of them is wrong, and no one can tell which.
+- The objective's power is nominal, 10 um/px over the power (40x is about 0.25), as sensors and adapters
+  differ: 3DHISTECH's scanners give 0.23 um/px at 20x. It never replaces a value in um. 1.5 times off warns,
+  3 times off is refused. Aperio's is the power that the picture appears to have, worked out with its um/px,
+  so there 1.5 times off is refused: the picture was shrunk, or its description is another's.
+
+`--mpp` overrides all of this; what the sources said is recorded still.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from glandseg.core.errors import BadInputError
+
+LOWEST_UM_PER_PX = 0.05
+HIGHEST_UM_PER_PX = 20.0
+TOLERANCE = 0.10  # by which two statements about one picture may differ
+UM_TIMES_POWER = 10.0
+POWER_WARNS, POWER_REFUSES = 1.5, 3.0  # times that um/px may be off what an objective's power suggests
+COARSE = 1.25  # a slide whose px are this many times the model's lacks details
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """The size of a full-resolution pixel in um, and who said so (such as "--mpp" or "OME-XML").
+
+    Attributes:
+        um_per_px: above 0.
+        source: of the value.
+        warnings: what a reader of the outputs should know about it.
+    """
+
+    um_per_px: float
+    source: str
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Statement:
+    """What one source says: um per px along both axes, as it stands there.
+
+    Attributes:
+        source: name of it.
+        x: um per px along x.
+        y: um per px along y.
+        unknown_unit: unit that both are in where it is not known, in place of um.
+    """
+
+    source: str
+    x: float
+    y: float
+    unknown_unit: str = ""
+
+    @property
+    def um_per_px(self) -> float:
+        """The mean of both axes."""
+        return (self.x + self.y) / 2
+
+    @property
+    def is_believable(self) -> bool:
+        """Whether both axes are, and are in um."""
+        return not self.unknown_unit and is_believable(self.x) and is_believable(self.y)
+
+    def describe(self) -> str:
+        """Say it in words."""
+        size = f"{self.x:g}" if self.x == self.y else f"{self.x:g} x {self.y:g}"
+        if self.unknown_unit:
+            return f"{self.source}: {size} {self.unknown_unit!r} per px, an unknown unit"
+        return f"{self.source}: {size} um/px{'' if self.is_believable else ', absurd'}"
+
+
+@dataclass(frozen=True)
+class Power:
+    """The objective's power that a source names, such as 40; apparent if it counts in all that enlarges."""
+
+    source: str
+    power: float
+    apparent: bool = False
+
+    def describe(self) -> str:
+        """Say it in words."""
+        return f"{self.source}: {self.power:g}x"
+
+
+def is_believable(um_per_px: float) -> bool:
+    """Whether a microscope can have this many um/px: 72 dpi and other filler values cannot."""
+    return LOWEST_UM_PER_PX <= um_per_px <= HIGHEST_UM_PER_PX
+
+
+def settle(
+    path: Path, statements: Sequence[Statement], power: Power | None = None, given: float | None = None
+) -> Resolution | None:
+    """Give the resolution that the user gave, else the first believable statement once all of them agree.
+
+    Args:
+        path: of the slide, for messages.
+        statements: the most trusted first.
+        power: of the objective.
+        given: um per px, by `--mpp`.
+
+    Returns:
+        None where nobody gives a believable value.
+
+    Raises:
+        BadInputError: the given value is absurd; without one, axes or sources conflict.
+    """
+    believed = [statement for statement in statements if statement.is_believable]
+    if given is not None:
+        return _take_given(given, believed)
+    for statement in believed:
+        if differ(statement.x, statement.y):
+            raise BadInputError(
+                f"{path}: pixels are not square ({statement.x:g} x {statement.y:g} um by "
+                f"{statement.source}); they may differ by {TOLERANCE:.0%}. Give the true value with --mpp"
+            )
+    for other in believed[1:]:
+        if differ(believed[0].um_per_px, other.um_per_px):
+            raise BadInputError(
+                f"{path}: {believed[0].source} says {believed[0].um_per_px:g} um/px, {other.source} "
+                f"{other.um_per_px:g}; they may differ by {TOLERANCE:.0%}. Give the true value with --mpp"
+            )
+    if not believed:
+        return None
+    absurd = [f"{s.describe()}: not used" for s in statements if not s.is_believable]
+    found = believed[0]
+    return Resolution(found.um_per_px, found.source, (*absurd, *_compare_power(path, found, power)))
+
+
+def describe_statements(statements: Sequence[Statement], power: Power | None = None) -> tuple[str, ...]:
+    """List what all sources said, for the record and for refusals."""
+    said = tuple(statement.describe() for statement in statements)
+    return (*said, power.describe()) if power else said
+
+
+def describe_lack(path: Path, said: Sequence[str]) -> str:
+    """Say that a slide's um/px is unknown, and what its sources said instead."""
+    lack = f"says only {'; '.join(said)}" if said else "does not say its microns per pixel"
+    return f"{path}: {lack}, so its scale is unknown. Give --mpp, such as 0.5 for 20x"
+
+
+def warn_of_scale(slide_um_per_px: float, model_um_per_px: float) -> tuple[str, ...]:
+    """Warn where a slide is too coarse for a model: the details that it learned from are not there.
+
+    A finer slide is averaged down and needs no warning. What tissue a slide shows no file says for certain,
+    so nothing is compared with the tissue that the model's card names.
+    """
+    times = slide_um_per_px / model_um_per_px
+    if times <= COARSE:
+        return ()
+    return (f"the slide's px are {times:.1f} times the model's: details are missing",)
+
+
+def differ(a: float, b: float) -> bool:
+    """Whether two values in um/px are more than 10 % apart."""
+    return max(a, b) > min(a, b) * (1 + TOLERANCE)
+
+
+def _take_given(um_per_px: float, believed: Sequence[Statement]) -> Resolution:
+    if not (math.isfinite(um_per_px) and is_believable(um_per_px)):
+        raise BadInputError(
+            f"--mpp {um_per_px:g}: microns per pixel lie between {LOWEST_UM_PER_PX:g} and "
+            f"{HIGHEST_UM_PER_PX:g}. Give the scanner's value, such as 0.25 (40x) or 0.5 (20x)"
+        )
+    against = [s.describe() for s in believed if differ(s.x, um_per_px) or differ(s.y, um_per_px)]
+    return Resolution(um_per_px, "--mpp", tuple(f"--mpp {um_per_px:g} overrides {said}" for said in against))
+
+
+def _compare_power(path: Path, found: Statement, power: Power | None) -> tuple[str, ...]:
+    if power is None or power.power <= 0:
+        return ()
+    expected = UM_TIMES_POWER / power.power
+    off = max(expected, found.um_per_px) / min(expected, found.um_per_px)
+    if off < POWER_WARNS:
+        return ()
+    told = (
+        f"{found.source} says {found.um_per_px:g} um/px, {power.source} {power.power:g}x, "
+        f"which is about {expected:.2g} um/px"
+    )
+    if off >= (POWER_WARNS if power.apparent else POWER_REFUSES):
+        raise BadInputError(f"{path}: {told}. Give the true value with --mpp")
+    return (f"{told}: taken as it is, as cameras differ; check a length, or give --mpp",)

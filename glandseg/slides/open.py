@@ -1,0 +1,55 @@
+"""Opens any slide or picture: what is in the file decides, not what it is called."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from glandseg.core.errors import BadInputError
+from glandseg.slides.formats.image import PictureSlide, detect_picture
+from glandseg.slides.formats.tiff import TiffSlide, detect_tiff
+from glandseg.slides.formats.vendor import OpenSlideSlide, detect_vendor
+from glandseg.slides.path_check import check_stands_alone, describe_unknown, read_head
+from glandseg.slides.slide import CACHE_BYTES, Level, Slide
+
+__all__ = ["Level", "Slide", "open_slide"]
+
+KNOWN = "OpenSlide's formats (SVS, NDPI, MRXS, SCN, DICOM, ...), TIFF, OME-TIFF, PNG, JPEG, WebP and BMP"
+
+VENDOR_SUFFIXES = (".bif", ".ndpi", ".scn", ".svs", ".svslide")
+
+
+def open_slide(path: Path, mpp: float | None = None, cache_bytes: int = CACHE_BYTES) -> Slide:
+    """Open a slide or picture for reading; close it, or use it as a context manager.
+
+    Args:
+        path: the file; for DICOM one .dcm of the series, for MRXS the .mrxs beside its folder.
+        mpp: um per level-0 px, in place of what the file says.
+        cache_bytes: of memory for decoded tiles.
+
+    Raises:
+        BadInputError: no such file, not a slide or picture, damaged, or resolutions in conflict.
+        EnvironmentLacksError: the file may not be read.
+    """
+    head = read_head(path)
+    vendor = detect_vendor(path)
+    if vendor:
+        return OpenSlideSlide(path, vendor, mpp, cache_bytes)
+    check_stands_alone(path)
+    if detect_tiff(head):
+        tiff = TiffSlide(path, mpp, cache_bytes)
+        tiff.warnings += warn_of_suffix(path)
+        return tiff
+    picture = detect_picture(head)
+    if picture:
+        return PictureSlide(path, picture, mpp)
+    raise BadInputError(describe_unknown(path, KNOWN))
+
+
+def warn_of_suffix(path: Path) -> tuple[str, ...]:
+    """Warn where a TIFF is named like a vendor's slide, and OpenSlide does not recognise it as one."""
+    if path.suffix.lower() not in VENDOR_SUFFIXES:
+        return ()
+    return (
+        f"OpenSlide does not recognise this {path.suffix}, so it is read as a plain TIFF: it may be damaged "
+        "or written by another program, so look at the overview",
+    )

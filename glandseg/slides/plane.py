@@ -1,0 +1,118 @@
+"""Pixels without an end: beyond a plane's edges it is reflected."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glandseg.slides.cache import ArrayCache
+
+Box = tuple[int, int, int, int]  # left, top, right, bottom
+
+
+class Plane(Protocol):
+    """Pixels that can be read anywhere; beyond the border they are reflected."""
+
+    width_px: int
+    height_px: int
+
+    def read(self, x_px: int, y_px: int, width_px: int, height_px: int) -> NDArray[np.uint8]:
+        """Read a rectangle as (height_px, width_px, 3) uint8 RGB."""
+        ...
+
+
+class PicturePlane:
+    """A picture in memory, (H, W, 3) uint8 RGB, as a plane."""
+
+    def __init__(self, picture: NDArray[np.uint8]) -> None:
+        self._picture = picture
+        self.height_px, self.width_px = picture.shape[:2]
+
+    def read(self, x_px: int, y_px: int, width_px: int, height_px: int) -> NDArray[np.uint8]:
+        """Read a rectangle as (height_px, width_px, 3) uint8 RGB."""
+        rows = reflect(np.arange(y_px, y_px + height_px), self.height_px)
+        columns = reflect(np.arange(x_px, x_px + width_px), self.width_px)
+        return self._picture[np.ix_(rows, columns)]
+
+
+class TiledPlane(ABC):
+    """A slide at a fixed um/px; the value of a px is a function of its coordinates alone.
+
+    It is made of tiles on a fixed lattice, kept in a bounded cache, so rectangles hold the same bytes however
+    reads are cut. Several threads may read at once.
+
+    Attributes:
+        um_per_px: the size of a px.
+        l0_per_px: level-0 px per px.
+        width_px: width, the last px being partly outside where sizes do not divide.
+        height_px: height.
+    """
+
+    um_per_px: float
+    l0_per_px: float
+    width_px: int
+    height_px: int
+
+    def __init__(self, tile_px: int, cache_bytes: int) -> None:
+        self._tile_px = tile_px
+        self._tiles = ArrayCache(cache_bytes)
+
+    def read(self, x_px: int, y_px: int, width_px: int, height_px: int) -> NDArray[np.uint8]:
+        """Any rectangle, also one that begins below 0 or ends beyond the size: there the plane is reflected.
+
+        Returns:
+            (height_px, width_px, 3) uint8 RGB, the caller's own.
+
+        Raises:
+            ValueError: the rectangle is empty.
+            UnreadableError: the slide's data there cannot be decoded, and there is no ledger.
+        """
+        if width_px < 1 or height_px < 1:
+            raise ValueError(f"rectangle of {width_px} x {height_px} px: both sides must be at least 1")
+        columns = reflect(np.arange(x_px, x_px + width_px), self.width_px)
+        rows = reflect(np.arange(y_px, y_px + height_px), self.height_px)
+        left, top = int(columns.min()), int(rows.min())
+        inside = self._read_inside(left, top, int(columns.max()) + 1, int(rows.max()) + 1)
+        if inside.shape[:2] == (height_px, width_px) and (left, top) == (x_px, y_px):
+            return inside
+        return inside[np.ix_(rows - top, columns - left)]
+
+    def _list_tiles(self, x0: int, y0: int, x1: int, y1: int) -> Iterator[tuple[int, int, Box]]:
+        """Columns and rows of the tiles that a rectangle meets, and where it does."""
+        side = self._tile_px
+        for row in range(y0 // side, -(-y1 // side)):
+            for column in range(x0 // side, -(-x1 // side)):
+                left, top = max(column * side, x0), max(row * side, y0)
+                yield column, row, (left, top, min((column + 1) * side, x1), min((row + 1) * side, y1))
+
+    def _read_inside(self, x0: int, y0: int, x1: int, y1: int) -> NDArray[np.uint8]:
+        side = self._tile_px
+        pixels = np.empty((y1 - y0, x1 - x0, 3), np.uint8)
+        for column, row, (left, top, right, bottom) in self._list_tiles(x0, y0, x1, y1):
+            pixels[top - y0 : bottom - y0, left - x0 : right - x0] = self._get_tile(column, row)[
+                top - row * side : bottom - row * side, left - column * side : right - column * side
+            ]
+        return pixels
+
+    def _get_tile(self, column: int, row: int) -> NDArray[np.uint8]:
+        return self._tiles.get((column, row), lambda: self._make_tile(column, row))
+
+    @abstractmethod
+    def _make_tile(self, column: int, row: int) -> NDArray[np.uint8]:
+        """Make a tile of the lattice, (h, w, 3) uint8 RGB; those at the far edges are smaller."""
+
+    def _place_tile(self, column: int, row: int) -> tuple[int, int, int, int]:
+        """Give a tile's left and top edge, width and height in px."""
+        x, y = column * self._tile_px, row * self._tile_px
+        return x, y, min(self._tile_px, self.width_px - x), min(self._tile_px, self.height_px - y)
+
+
+def reflect(index: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """Any whole numbers mapped into 0..size-1 by reflection at the first and last px, as often as needed."""
+    period = max(2 * (size - 1), 1)
+    folded = np.mod(index, period)
+    return np.minimum(folded, period - folded) if size > 1 else np.zeros_like(index)

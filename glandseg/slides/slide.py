@@ -1,0 +1,174 @@
+"""What every slide reader offers: sizes, levels, resolution and rectangles of RGB."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glandseg.core.errors import BadInputError, GlandsegError, shorten
+from glandseg.slides.mpp import Resolution
+from glandseg.slides.retry import Patience
+
+CACHE_BYTES = 64 << 20
+CELL_PX = 256  # side of the parts that a damaged slide is read in, where its file has no tiles
+
+
+def cut_side(side: int, most: int = 2 * CELL_PX) -> int:
+    """A tile's side, or the largest even part of it that is no longer than `most` px."""
+    return -(-side // -(-side // most))
+
+
+class UnreadableError(BadInputError):
+    """A part of a slide that cannot be decoded.
+
+    Attributes:
+        reason: what the decoder said, without the file's path.
+    """
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Level:
+    """One resolution of a slide: its size in its own px, and level-0 px per px of it."""
+
+    width: int
+    height: int
+    downsample: float
+
+
+def build_levels(sizes_wh: list[tuple[int, int]]) -> tuple[Level, ...]:
+    """Levels from their sizes, full resolution first."""
+    return tuple(Level(*size, measure_downsample(sizes_wh[0], size)) for size in sizes_wh)
+
+
+def measure_downsample(full_wh: tuple[int, int], wh: tuple[int, int]) -> float:
+    """Level-0 px per px: the whole factor where sizes were only rounded, else the mean of both axes."""
+    mean = (full_wh[0] / wh[0] + full_wh[1] / wh[1]) / 2
+    whole = round(mean)
+    was_rounded = all(abs(full / whole - size) < 1 for full, size in zip(full_wh, wh, strict=True))
+    return float(whole) if was_rounded else mean
+
+
+class Slide(ABC):
+    """A slide that is open for reading; a context manager that closes its file.
+
+    Attributes:
+        path: the file.
+        format: such as "aperio", "hamamatsu", "dicom", "ome-tiff", "tiff" or "png".
+        levels: full resolution first.
+        resolution: um per level-0 px; None where neither the file nor the user says it.
+        said: what each source in the file says of the resolution, in words.
+        frame: what level-0 coordinates count from: "full image" or "openslide bounds".
+        decoded_px: how many px of any level were decoded, again and again counted; None where unknown.
+        warnings: What a user should know of the file, a full sentence each, without its path.
+        held_bytes: Most memory that reading takes beyond the cache's bound.
+    """
+
+    path: Path
+    format: str
+    levels: tuple[Level, ...]
+    resolution: Resolution | None
+    said: tuple[str, ...] = ()
+    frame: str = "full image"
+    decoded_px: int | None = None
+    warnings: tuple[str, ...] = ()
+    held_bytes: int = 0
+
+    @cached_property
+    def patience(self) -> Patience:
+        """How long reading is tried again."""
+        return Patience()
+
+    @property
+    def width_l0(self) -> int:
+        """Width in level-0 px."""
+        return self.levels[0].width
+
+    @property
+    def height_l0(self) -> int:
+        """Height in level-0 px."""
+        return self.levels[0].height
+
+    def read_region(self, level: int, x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
+        """A rectangle in px of `level`, transparent parts on the background.
+
+        What fails is tried again with a new file handle. Several threads may read at once.
+
+        Returns:
+            (height, width, 3) uint8 RGB, the caller's own.
+
+        Raises:
+            ValueError: the rectangle is empty or not entirely inside the level.
+            UnreadableError: the file's data there cannot be decoded.
+        """
+        self._check_inside(level, x, y, width, height)
+        try:
+            return self._read(level, x, y, width, height)
+        except (GlandsegError, MemoryError):
+            raise
+        except Exception:
+            return self._read_again(level, x, y, width, height)
+
+    def _read_again(self, level: int, x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
+        try:
+            return self.patience.retry(lambda: self._read_afresh(level, x, y, width, height))
+        except (GlandsegError, MemoryError):
+            raise
+        except Exception as error:
+            raise UnreadableError(
+                f"{self.path}: level {level}, x {x}, y {y}, {width} x {height} px cannot be decoded "
+                f"({shorten(error)}): damaged, cut short or an unknown codec. Copy or export the file again",
+                self._tell_reason(error),
+            ) from error
+
+    def _tell_reason(self, error: Exception) -> str:
+        """A library's error without the file's path."""
+        told = shorten(error, 400).replace(str(self.path), "the file").replace(self.path.name, "the file")
+        return told[:160]
+
+    def get_cell_wh(self, level: int) -> tuple[int, int]:
+        """Width and height, in px of `level`, of the parts that a damaged slide is read in."""
+        return CELL_PX, CELL_PX
+
+    def _check_inside(self, level: int, x: int, y: int, width: int, height: int) -> None:
+        if not 0 <= level < len(self.levels):
+            raise ValueError(f"level {level}: the slide has {len(self.levels)}")
+        size = self.levels[level]
+        inside = 0 <= x < x + width <= size.width and 0 <= y < y + height <= size.height
+        if not inside:
+            raise ValueError(
+                f"rectangle x {x}, y {y}, {width} x {height} px is not inside "
+                f"level {level} ({size.width} x {size.height} px)"
+            )
+
+    @abstractmethod
+    def _read(self, level: int, x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
+        """As `read_region`, inside the level; may raise whatever its library raises."""
+
+    def _read_afresh(self, level: int, x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
+        """As `_read`, with a new file handle."""
+        return self._read(level, x, y, width, height)
+
+    def forget(self) -> None:  # noqa: B027 - most readers keep nothing of their own
+        """Drop the decoded parts that are kept, where memory is to be measured without them."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the file; harmless when repeated."""
+
+    def __enter__(self) -> Slide:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,9 @@
+"""Drawn H&E colon tissue whose glands are known: for the demo, for golden tiles and for tests."""
+
+from __future__ import annotations
+
+from glandseg.synthetic.slide_file import write_slide
+from glandseg.synthetic.stain import Stain
+from glandseg.synthetic.tissue import TileKind, draw_slide, draw_tile
+
+__all__ = ["Stain", "TileKind", "draw_slide", "draw_tile", "write_slide"]

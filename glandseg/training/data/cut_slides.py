@@ -1,0 +1,143 @@
+"""Slides with regions drawn in QuPath, cut into labelled patches at a model's um/px."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from glandseg.core.errors import BadInputError
+from glandseg.slides.open import open_slide
+from glandseg.slides.slide_plane import SlidePlane
+from glandseg.training.data.area import Area
+from glandseg.training.data.image_file import measure_white
+from glandseg.training.data.patches import grid_starts
+from glandseg.training.data.regions import Regions, read_regions
+
+TOLERANCE = 1e-6  # of rounding
+
+
+@dataclass(frozen=True, kw_only=True)
+class CutSettings:
+    """How slides are cut.
+
+    Attributes:
+        um_per_px: of the patches: that at which the model shall work. The default is that of GlaS, for which
+            the papers chose side and stride.
+        side: of a patch, in px.
+        stride: between patches, in px.
+        present: least share of a patch that a class must cover to be labelled present.
+        covered: least share of a patch that must lie inside drawn regions; all of it for outlines.
+        background: patches with a larger share of white are dropped.
+        outlines: whether masks are wanted too, where the regions are exact outlines.
+        mpp: um per level-0 px, in place of what the slides say.
+    """
+
+    um_per_px: float = 0.62
+    side: int = 112
+    stride: int = 56
+    present: float = 0.05
+    covered: float = 0.95
+    background: float = 0.9
+    outlines: bool = False
+    mpp: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what nothing can be cut by."""
+        if not 0 < self.um_per_px < math.inf:
+            raise BadInputError(f"um_per_px: above 0. Received: {self.um_per_px:g}")
+        for name in ("side", "stride"):
+            if getattr(self, name) < 1:
+                raise BadInputError(f"{name}: at least 1 px. Received: {getattr(self, name)}")
+        for name in ("present", "covered", "background"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise BadInputError(f"{name}: from 0 to 1. Received: {getattr(self, name):g}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CutPatch:
+    """A patch of a slide.
+
+    Attributes:
+        x_px: left edge, in px of the wanted um/px.
+        y_px: upper edge.
+        image: (side, side, 3) uint8 RGB.
+        present: whether it holds non-gland and gland tissue.
+        mask: (side, side) uint8, 255 for gland, where outlines are wanted.
+    """
+
+    x_px: int
+    y_px: int
+    image: NDArray[np.uint8]
+    present: tuple[bool, bool]
+    mask: NDArray[np.uint8] | None
+
+
+def cut_slide(
+    slide_path: Path,
+    regions_path: Path,
+    settings: CutSettings,
+    note: Callable[[str], None] = lambda text: None,
+) -> Iterator[CutPatch]:
+    """Cut what is annotated of a slide into patches.
+
+    Each separate annotated area has a grid of its own, from the upper left of its box and flush with the
+    lower right; the patches that lie inside it far enough are taken.
+
+    Args:
+        slide_path: Slide.
+        regions_path: GeoJSON of its regions.
+        settings: How to cut.
+        note: Called with each line on regions that are not cut.
+
+    Raises:
+        BadInputError: if slide or regions cannot be used, or no patch fits into any region.
+    """
+    drawn_l0 = read_regions(regions_path)
+    for text in drawn_l0.notes:
+        note(text)
+    with open_slide(slide_path, settings.mpp) as slide:
+        plane = SlidePlane(slide, settings.um_per_px)
+        regions = drawn_l0.crop(slide.width_l0, slide.height_l0).shrink(plane.l0_per_px)
+        areas = Area(regions.non_gland), Area(regions.gland)
+        places = list(_place_patches(regions, areas, settings))
+        if not places:
+            raise BadInputError(
+                f"{regions_path}: no patch of {settings.side} px ({settings.side * settings.um_per_px:g} um) "
+                "lies in a drawn region. Draw larger regions, or give a smaller --side."
+            )
+        for x_px, y_px, present in places:
+            image = plane.read(x_px, y_px, settings.side, settings.side)
+            if measure_white(image) <= settings.background:
+                mask = areas[1].draw(x_px, y_px, settings.side) if settings.outlines else None
+                yield CutPatch(x_px=x_px, y_px=y_px, image=image, present=present, mask=mask)
+
+
+def _place_patches(
+    regions: Regions, areas: Sequence[Area], settings: CutSettings
+) -> Iterator[tuple[int, int, tuple[bool, bool]]]:
+    """Give where patches lie, and which classes each holds."""
+    side, size = settings.side, settings.side**2
+    least = (1.0 if settings.outlines else settings.covered) - TOLERANCE
+    for island in regions.find_islands():
+        left, top, right, bottom = island.bounds
+        x_px, y_px = math.ceil(left - TOLERANCE), math.ceil(top - TOLERANCE)
+        across = grid_starts(math.floor(right + TOLERANCE) - x_px, side, settings.stride)
+        down = grid_starts(math.floor(bottom + TOLERANCE) - y_px, side, settings.stride)
+        whole = Area([island])
+        for y in down:
+            squares = np.array([shapely.box(*_bound(x_px + x, y_px + y, side)) for x in across], object)
+            inside = whole.measure(squares) >= least * size
+            shares = np.stack([area.measure(squares) / size for area in areas], axis=1)
+            present = shares >= max(settings.present - TOLERANCE, TOLERANCE)
+            for index in np.flatnonzero(inside & present.any(axis=1)):
+                yield x_px + across[index], y_px + y, (bool(present[index, 0]), bool(present[index, 1]))
+
+
+def _bound(x_px: int, y_px: int, side: int) -> tuple[float, float, float, float]:
+    return x_px, y_px, x_px + side, y_px + side

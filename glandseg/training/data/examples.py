@@ -1,0 +1,48 @@
+"""Which images the segmenter learns from and is chosen on, read into memory with their masks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from glandseg.training.data.datasets import Picture
+from glandseg.training.run import Run
+from glandseg.training.segmenter import Example
+
+Say = Callable[[str], None]
+
+
+def choose_judges(pictures: Sequence[Picture], say: Say) -> tuple[tuple[Picture, ...], bool]:
+    """Choose the images that weights are chosen on: those with outlines where there are some, else all.
+
+    Returns:
+        The images, and whether they have outlines.
+    """
+    outlined = tuple(picture for picture in pictures if picture.mask_path is not None)
+    if outlined and len(outlined) < len(pictures):
+        say(f"note: weights are chosen on the {len(outlined)} of {len(pictures)} images that have outlines")
+    return outlined or tuple(pictures), bool(outlined)
+
+
+def tell_one_class(examples: Sequence[Example], val: Sequence[Example], say: Say) -> None:
+    """Say where the images to learn from, or to choose on, show one class alone."""
+    for purpose, group in (("learn from", examples), ("choose weights on", val)):
+        shown = {label for each in group for label in (0, 1) if (each.mask == label).any()}
+        if len(shown) == 1:
+            what = "no gland at all" if shown == {0} else "nothing but gland"
+            say(f"note: the images to {purpose} show {what}. Check their masks or labels")
+
+
+def read_examples(pictures: Sequence[Picture], run: Run | None, factor: float = 1.0) -> list[Example]:
+    """Read pictures into memory, with their outlines or, where a run is given, with its pseudo masks.
+
+    Args:
+        pictures: to read.
+        run: whose pseudo masks are read.
+        factor: by which both are enlarged.
+    """
+    examples = []
+    for picture in pictures:
+        image = picture.read()
+        mask = run.read_pseudo_mask(picture.name) if run else picture.read_mask(image.shape)
+        examples.append(Example(image=image, mask=mask).enlarge(factor))
+    return examples

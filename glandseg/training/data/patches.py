@@ -1,0 +1,108 @@
+"""Patches of a picture and what they are labelled with: non-gland, gland or both."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glandseg.training.data.image_file import measure_white
+from glandseg.training.data.sample import Picture
+from glandseg.training.settings import ClassifierSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patch:
+    """A rectangle of a picture with its label: all that stage 1 is told.
+
+    Attributes:
+        picture: index of the picture.
+        x_px: left edge.
+        y_px: upper edge.
+        width_px: extent to the right.
+        height_px: extent downwards.
+        present: whether it holds non-gland and gland tissue.
+    """
+
+    picture: int
+    x_px: int
+    y_px: int
+    width_px: int
+    height_px: int
+    present: tuple[bool, bool]
+
+    def cut(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Cut this patch out of its picture."""
+        return image[self.y_px : self.y_px + self.height_px, self.x_px : self.x_px + self.width_px]
+
+
+def list_patches(
+    pictures: Sequence[Picture],
+    images: Sequence[NDArray[np.uint8]],
+    um_per_px: float,
+    settings: ClassifierSettings,
+) -> list[Patch]:
+    """Cut pictures into labelled patches.
+
+    A picture with an outline mask is cut into squares of `side` every `stride` px, the last one flush with
+    the border; a class is present where it covers at least `present` of the patch. A picture that was
+    labelled as a whole is one patch. Patches of mostly white background are dropped.
+
+    Args:
+        pictures: whose labels or masks tell what is present.
+        images: of the same pictures, (H, W, 3) uint8 RGB.
+        um_per_px: of the images.
+        settings: side, stride and both shares.
+    """
+    factor = (settings.um_per_px or um_per_px) / um_per_px
+    side, stride = max(round(settings.side * factor), 1), max(round(settings.stride * factor), 1)
+    patches = []
+    for index, (picture, image) in enumerate(zip(pictures, images, strict=True)):
+        height, width = image.shape[:2]
+        if picture.labels is not None:
+            cut = [_whole(index, width, height, picture.labels)]
+        else:
+            cut = _cut_grid(index, picture.read_mask(image.shape), side, stride, settings.present)
+        patches += [patch for patch in cut if measure_white(patch.cut(image)) <= settings.background]
+    return patches
+
+
+def grid_starts(length: int, side: int, stride: int) -> list[int]:
+    """Give where patches start along an axis: every `stride` px, and flush with its end."""
+    last = max(length - side, 0)
+    return sorted({*range(0, last + 1, stride), last})
+
+
+def _whole(index: int, width: int, height: int, present: tuple[bool, bool]) -> Patch:
+    return Patch(picture=index, x_px=0, y_px=0, width_px=width, height_px=height, present=present)
+
+
+def _cut_grid(index: int, mask: NDArray[np.uint8], side: int, stride: int, least: float) -> list[Patch]:
+    height, width = mask.shape
+    patches = []
+    for y in grid_starts(height, side, stride):
+        for x in grid_starts(width, side, stride):
+            part = mask[y : y + side, x : x + side]
+            present = (bool((part == 0).mean() >= least), bool((part == 1).mean() >= least))
+            patches.append(
+                Patch(
+                    picture=index,
+                    x_px=x,
+                    y_px=y,
+                    width_px=part.shape[1],
+                    height_px=part.shape[0],
+                    present=present,
+                )
+            )
+    return patches
+
+
+def count_presence(patches: Sequence[Patch]) -> str:
+    """Say how many patches hold only gland, only non-gland, and both."""
+    counts = Counter(patch.present for patch in patches)
+    return (
+        f"{counts[False, True]} only gland, {counts[True, False]} only non-gland, {counts[True, True]} both"
+    )

@@ -1,0 +1,117 @@
+"""The samples of a mask file as stored: grey levels, ids, colours, opacity, or indices into a palette.
+
+A mask's values mean something as stored, which the slide reader's RGB would hide: an id, an index, 16 bits.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+from PIL import Image
+
+from glandseg.core.errors import BadInputError, shorten
+from glandseg.slides.formats.tiff import detect_tiff
+from glandseg.training.data.decoding import check_header, read_rgb
+
+WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, YCBCR = 0, 1, 2, 3, 6
+JPEG_TIFF = (6, 7, 34892)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Samples:
+    """A mask file's samples.
+
+    Attributes:
+        values: (H, W) or (H, W, channels) of any number type; the last of 2 or 4 channels is opacity.
+        palette: (N, 3) uint8 RGB where values are indices into it; None otherwise.
+        lossy: Whether the file's codec changes values, so that they cannot be ids.
+        note: How they were read where that is a choice.
+    """
+
+    values: NDArray[Any]
+    palette: NDArray[np.uint8] | None = None
+    lossy: bool = False
+    note: str = ""
+
+
+def read_samples(path: Path) -> Samples:
+    """Read a mask file as stored.
+
+    Raises:
+        BadInputError: If the file is missing, damaged, too large, a stack, or has an orientation tag.
+    """
+    check_header(path)
+    data = path.read_bytes() if path.is_file() else b""
+    if detect_tiff(data[:4]):
+        return _read_tiff(path, data)
+    read_rgb(path)  # the slide reader knows missing and damaged files
+    return _read_picture(path, data)
+
+
+def _read_picture(path: Path, data: bytes) -> Samples:
+    image = None
+    lossy = data.startswith(b"\xff\xd8") or (data[:4] == b"RIFF" and b"VP8 " in data[:64])
+    try:
+        with Image.open(io.BytesIO(data)) as opened:
+            if opened.mode == "P":
+                colours = np.array(opened.getpalette("RGB"), np.uint8).reshape(-1, 3)
+                return Samples(values=np.asarray(opened), palette=colours)
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except Exception as error:  # whatever the decoders raise
+        raise _build_damage_error(path, shorten(error)) from None
+    if image is None:
+        raise _build_damage_error(path, "no decoder takes it")
+    return Samples(values=np.asarray(image), lossy=lossy)
+
+
+def _read_tiff(path: Path, data: bytes) -> Samples:
+    try:
+        with tifffile.TiffFile(io.BytesIO(data), is_ome=False, _multifile=False) as tiff:
+            pages = sorted(tiff.pages, key=lambda page: -page.imagewidth * page.imagelength)
+            problem = _find_problem(pages)
+            if problem:
+                raise BadInputError(f"{path}: {problem}. Save the mask as one grey image, such as PNG.")
+            return _convert_page(pages[0])
+    except BadInputError:
+        raise
+    except Exception as error:  # whatever tifffile and its codecs raise on damage
+        raise _build_damage_error(path, shorten(error)) from None
+
+
+def _find_problem(pages: list[tifffile.TiffPage]) -> str | None:
+    page = pages[0]
+    if page.imagedepth > 1 or sum(other.shape == page.shape for other in pages) > 1:
+        return "is a stack of several planes"
+    if page.photometric not in (WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE) and not (
+        page.photometric == YCBCR and page.compression in JPEG_TIFF
+    ):
+        return f"its colours are {getattr(page.photometric, 'name', page.photometric)}, not grey or RGB"
+    return "stores no pixels" if not any(page.databytecounts) else None
+
+
+def _convert_page(page: tifffile.TiffPage) -> Samples:
+    values = np.asarray(page.asarray())
+    if page.samplesperpixel > 1 and page.axes.index("S") == 0:
+        values = np.moveaxis(values, 0, -1)
+    if page.bitspersample == 1:
+        values = values > 0
+    if page.photometric == PALETTE:
+        colours = (np.asarray(page.colormap, np.uint16).T >> 8).astype(np.uint8)
+        return Samples(values=values, palette=colours)
+    if page.photometric != WHITE_IS_ZERO:
+        return Samples(values=values, lossy=page.compression in JPEG_TIFF)
+    if page.software.startswith("tifffile") or page.description.startswith("ImageJ="):
+        return Samples(values=values, note="stored white-is-zero; 1 or 255, shown black, is taken for gland")
+    values = ~values if values.dtype == np.bool_ else np.iinfo(values.dtype).max - values
+    return Samples(values=values, note="stored white-is-zero; what is shown white is taken for gland")
+
+
+def _build_damage_error(path: Path, reason: str) -> BadInputError:
+    return BadInputError(f"{path}: this mask cannot be decoded ({reason}). Copy or export it again.")

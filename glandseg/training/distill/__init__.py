@@ -1,0 +1,1 @@
+"""A small network learns the probabilities of a large one."""

@@ -1,0 +1,124 @@
+"""What a teacher sees in every picture: made once, kept in the run folder, never of two teachers.
+
+RUN/teacher.json       whose maps they are, and of which images
+RUN/teacher/NAME.png   the probability of gland, white for certainty, of the picture's own size
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from glandseg.core.atomic import write_whole
+from glandseg.core.errors import BadInputError
+from glandseg.model.files import hash_file
+from glandseg.training.data.datasets import Picture
+from glandseg.training.data.decoding import read_grey
+from glandseg.training.distill.teacher import Teacher, open_teacher
+from glandseg.training.evaluation.evaluate import segment_file
+from glandseg.training.evaluation.scored_model import ScoredModel
+
+RECORD, FOLDER = "teacher.json", "teacher"
+TOLD_EVERY = 100
+
+
+@dataclass(frozen=True)
+class TeacherMaps:
+    """A run's maps of its teacher.
+
+    Attributes:
+        run_path: of the run folder.
+    """
+
+    run_path: Path
+
+    def find(self, name: str) -> Path:
+        """Give the path of a picture's map."""
+        return self.run_path / FOLDER / f"{name}.png"
+
+    def read(self, name: str) -> NDArray[np.uint8]:
+        """Read a picture's map, (H, W) uint8 probability of gland, 255 for certainty."""
+        return read_grey(self.find(name))
+
+    def write(self, name: str, probability: NDArray[np.uint8]) -> None:
+        """Write a picture's map whole or not at all."""
+        path = self.find(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with write_whole(path) as part:
+            cv2.imencode(".png", probability)[1].tofile(part)
+
+    def claim(self, identity: dict[str, Any]) -> None:
+        """Say whose maps they are, unless that was said before.
+
+        Raises:
+            BadInputError: if something else was said.
+        """
+        path = self.run_path / RECORD
+        if not path.is_file():
+            with write_whole(path) as part:
+                part.write_text(json.dumps(identity, indent=1), encoding="utf-8")
+        elif _read_json(path) != identity:
+            raise BadInputError(
+                f"{path}: was begun with another teacher or other images. Give another --out folder."
+            )
+
+
+def make_teacher_maps(
+    run_path: Path,
+    teacher: Teacher,
+    pictures: Sequence[Picture],
+    um_per_px: float,
+    say: Callable[[str], None],
+) -> TeacherMaps:
+    """Make the maps that a run does not have yet, each picture at the teacher's um/px and scales.
+
+    Args:
+        run_path: of the run folder.
+        teacher: whose maps.
+        pictures: of which.
+        um_per_px: of the pictures.
+        say: is told what is being done, a line each.
+
+    Raises:
+        BadInputError: if the run has maps of another teacher or of other images.
+    """
+    maps = TeacherMaps(run_path)
+    images = {"images": len(pictures), "images_um_per_px": um_per_px, "images_sha256": hash_images(pictures)}
+    maps.claim(teacher.identify() | images)
+    missing = [picture for picture in pictures if not maps.find(picture.name).is_file()]
+    say(f"teacher: {teacher.name}, {teacher.um_per_px:g} um/px, {len(missing)} maps to make")
+    if not missing:
+        return maps
+    with open_teacher(teacher.path) as model:
+        for count, picture in enumerate(missing, start=1):
+            maps.write(picture.name, map_picture(picture, model, um_per_px))
+            if count % TOLD_EVERY == 0:
+                say(f"teacher: {count} of {len(missing)} maps made")
+    return maps
+
+
+def map_picture(picture: Picture, model: ScoredModel, um_per_px: float) -> NDArray[np.uint8]:
+    """Give a model's probability of gland at each pixel of a picture, (H, W) uint8, 255 for certainty."""
+    found = segment_file(picture, model.backend, um_per_px, model.um_per_px, model.scales)
+    return np.rint(found).astype(np.uint8)
+
+
+def hash_images(pictures: Sequence[Picture]) -> str:
+    """Give one sha256 of the names and bytes of pictures, in hexadecimal, whatever their order."""
+    lines = sorted(f"{hash_file(picture.path)} {picture.name}\n" for picture in pictures)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return None

@@ -1,0 +1,200 @@
+"""How well a model does on a data set with outlines, run as it will be run on slides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from glandseg.core.errors import BadInputError
+from glandseg.model.backend import Backend
+from glandseg.runtime.tiling.in_memory import segment_plane
+from glandseg.runtime.tiling.scales import rescale
+from glandseg.slides.scaled_plane import lay_scale
+from glandseg.slides.slide_plane import SlidePlane
+from glandseg.training.data.corrupt_images import MaskFacts
+from glandseg.training.data.datasets import DataSet, Picture
+from glandseg.training.data.decoding import open_image
+from glandseg.training.data.image_file import name_some
+from glandseg.training.data.mask_rule import Glands
+from glandseg.training.data.published_splits import list_parts
+from glandseg.training.evaluation.metrics import Confusion
+from glandseg.training.evaluation.object_metrics import CONNECTIVITY, ObjectAgreement
+
+GLAND_BYTE = 128  # least probability of gland, of 255
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureScore:
+    """How well a model does on one picture at its own size.
+
+    Attributes:
+        confusion: its pixels.
+        objects: its glands, if they were matched.
+        truth: Facts of its mask, for notes.
+    """
+
+    confusion: Confusion
+    objects: ObjectAgreement | None = None
+    truth: MaskFacts | None = None
+
+    def list_scores(self) -> dict[str, float]:
+        """List the scores: shares in percent, distances in px."""
+        pixels = {"miou": self.confusion.miou, "f1": self.confusion.f1, "dice": self.confusion.dice}
+        scores = {name: round(100 * value, 2) for name, value in pixels.items()}
+        if self.objects:
+            scores["object_f1"] = round(100 * self.objects.f1, 2)
+            scores["object_dice"] = round(100 * self.objects.dice, 2)
+            scores["object_hausdorff_px"] = round(self.objects.hausdorff_px, 2)
+        return scores
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """How well a model does on pictures.
+
+    Attributes:
+        pictures: each picture's score, by name.
+    """
+
+    pictures: Mapping[str, PictureScore]
+
+    def pick(self, pictures: Iterable[Picture]) -> Evaluation:
+        """Take some of the pictures."""
+        return Evaluation(pictures={picture.name: self.pictures[picture.name] for picture in pictures})
+
+    @property
+    def total(self) -> PictureScore:
+        """The pixels, and the glands, of all pictures counted together."""
+        scores = self.pictures.values()
+        confusion = sum((score.confusion for score in scores), Confusion.empty())
+        matched = [score.objects for score in scores if score.objects]
+        objects = sum(matched, ObjectAgreement.empty()) if matched else None
+        return PictureScore(confusion=confusion, objects=objects)
+
+    def list_scores(self) -> dict[str, float]:
+        """List the scores of all pictures together, and mIoU as the mean over pictures."""
+        by_picture = [score.confusion.miou for score in self.pictures.values()]
+        mean = {"mean_image_miou": round(100 * float(np.mean(by_picture)), 2)}
+        return {"images": len(by_picture), **self.total.list_scores(), **mean}
+
+
+def keep_outlined(data_set: DataSet) -> DataSet:
+    """Leave out images without an outline mask, with a note.
+
+    Raises:
+        BadInputError: If none has one.
+    """
+    outlined = tuple(picture for picture in data_set.pictures if picture.mask_path)
+    lacking = [picture.name for picture in data_set.pictures if not picture.mask_path]
+    if not outlined:
+        raise BadInputError(
+            f"{data_set.pictures[0].path.parent}: no image has an outline mask, and scores are against "
+            "outlines. Give a data set with masks."
+        )
+    if not lacking:
+        return data_set
+    note = f"{len(lacking)} of {len(data_set.pictures)} images without a mask are left out: "
+    return replace(data_set, pictures=outlined, notes=(*data_set.notes, note + name_some(lacking)))
+
+
+def choose_part(data_set: DataSet, part: str) -> tuple[Picture, ...]:
+    """Choose the pictures to evaluate.
+
+    Args:
+        data_set: whose pictures.
+        part: "all"; a part of the set as published, such as GlaS's "train", "testA" and "testB"; or "train",
+            "val" or "test" of the split that training makes unless told otherwise.
+
+    Raises:
+        BadInputError: if there is no such part.
+    """
+    parts = list_parts(data_set)
+    if not parts.get(part):
+        raise BadInputError(
+            f"--part {part}: this data set has {', '.join(filter(parts.get, sorted(parts)))}."
+        )
+    return parts[part]
+
+
+def choose_parts(data_set: DataSet, parts: str | None) -> dict[str, tuple[Picture, ...]]:
+    """Choose the pictures of several parts.
+
+    Args:
+        data_set: whose pictures.
+        parts: as `choose_part` takes each, with commas between; none means what was published to be tested
+            on, which is testA and testB for GlaS, else test.
+    """
+    published = sorted(
+        {each.part for each in data_set.pictures if each.part and each.part.startswith("test")}
+    )
+    asked = parts.split(",") if parts else published
+    return {name: choose_part(data_set, name) for name in map(str.strip, asked or ["test"])}
+
+
+def evaluate(
+    pictures: Iterable[Picture],
+    backend: Backend,
+    *,
+    picture_um: float,
+    model_um: float,
+    scales: Iterable[float] = (1.0,),
+    objects: bool = False,
+    report: Callable[[int], None] = lambda done: None,
+    keep: Callable[[Picture, PictureScore, NDArray[np.bool_]], None] = lambda picture, score, mask: None,
+) -> Evaluation:
+    """Segment pictures and compare them with their outlines.
+
+    Args:
+        pictures: with outline masks.
+        backend: the network.
+        picture_um: um/px of the pictures.
+        model_um: um/px at which the network works.
+        scales: enlargements whose probabilities are averaged.
+        objects: score gland by gland too.
+        report: is told how many pictures are done.
+        keep: is given each picture with its score and its mask, (H, W) bool of gland.
+    """
+    found: dict[str, PictureScore] = {}
+    for picture in pictures:
+        mask = segment_file(picture, backend, picture_um, model_um, tuple(scales)) >= GLAND_BYTE
+        found[picture.name] = score_picture(picture, mask, objects)
+        keep(picture, found[picture.name], mask)
+        report(len(found))
+    return Evaluation(pictures=found)
+
+
+def score_picture(picture: Picture, mask: NDArray[np.bool_], objects: bool) -> PictureScore:
+    """Compare a mask, (H, W) bool of gland, with a picture's outlines."""
+    truth = picture.read_glands(mask.shape)
+    matched = ObjectAgreement.of(mask, list_objects(truth)) if objects else None
+    facts = MaskFacts(gland_share=float(truth.gland.mean()), note=truth.note)
+    return PictureScore(confusion=Confusion.of(mask, truth.gland), objects=matched, truth=facts)
+
+
+def list_objects(truth: Glands) -> NDArray[np.int32]:
+    """Return the id of each gland of a mask; where it tells no ids, connected pixels are a gland.
+
+    Returns:
+        (H, W) int32, 0 where no gland is.
+    """
+    if truth.ids is not None and np.unique(truth.ids[truth.gland]).size > 1:
+        return truth.ids
+    mask = truth.gland.astype(np.uint8)
+    return np.asarray(cv2.connectedComponents(mask, connectivity=CONNECTIVITY)[1], np.int32)
+
+
+def segment_file(
+    picture: Picture, backend: Backend, picture_um: float, model_um: float, scales: Sequence[float]
+) -> NDArray[np.float32]:
+    """Give the gland probability of each pixel of a picture, (H, W) float32 in 0..255."""
+    with open_image(picture.path, picture_um) as slide:
+        total = np.zeros((slide.height_l0, slide.width_l0), np.float32)
+        base = SlidePlane(slide, model_um)
+        for scale in scales:
+            plane = lay_scale(base, scale)
+            total += rescale(segment_plane(plane, backend), 1 / plane.l0_per_px, total.shape)
+    return np.asarray(total / len(scales), np.float32)

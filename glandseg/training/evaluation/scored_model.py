@@ -1,0 +1,103 @@
+"""What can be evaluated: an exported model file, or the segmenter of a run."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from glandseg.core.errors import BadInputError, EnvironmentLacksError
+from glandseg.model.backend import Backend
+from glandseg.model.device import parse_device
+from glandseg.model.files import find_model, hash_file
+from glandseg.training.paths import is_folder
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoredModel:
+    """A model ready to be evaluated.
+
+    Attributes:
+        name: of the model or of the run folder.
+        path: of the file with its weights.
+        sha256: of that file.
+        um_per_px: at which it works.
+        scales: whose probabilities it averages.
+        backend: the network.
+        data: kind of the data set that it learned from, where a run tells.
+        seen: names of the images that it learned from or was chosen on, where a run tells.
+    """
+
+    name: str
+    path: Path
+    sha256: str
+    um_per_px: float
+    scales: tuple[float, ...]
+    backend: Backend
+    data: str | None = None
+    seen: frozenset[str] = frozenset()
+
+
+@contextlib.contextmanager
+def open_model(given: Path | None, *, device: str = "auto", threads: int = 0) -> Iterator[ScoredModel]:
+    """Open a model until the block ends.
+
+    Args:
+        given: a model file or a run folder; none takes what `find_model` finds.
+        device: "cpu", "cuda", "trt", "cuda:1", or "auto" for the best that works; a run takes no "trt".
+        threads: of the CPU; 0 takes all, for a run those that PyTorch was told.
+
+    Raises:
+        BadInputError: if it is neither, or damaged.
+        EnvironmentLacksError: if the device is missing.
+    """
+    if given is not None and is_folder(given):
+        yield _open_run(given, device, threads)
+        return
+    from glandseg.model.open_backend import open_backend
+
+    file = find_model(given)
+    with open_backend(file.path, device=device, threads=threads) as backend:
+        card = backend.card
+        yield ScoredModel(
+            name=card.name,
+            path=file.path,
+            sha256=file.sha256,
+            um_per_px=card.um_per_px,
+            scales=card.scales,
+            backend=backend,
+        )
+
+
+def _open_run(folder: Path, device: str, threads: int) -> ScoredModel:
+    import torch
+
+    from glandseg.training.run import load_segmenter, open_run
+    from glandseg.training.torch_backend import TorchBackend
+
+    run = open_run(folder)
+    if threads:
+        torch.set_num_threads(threads)
+    return ScoredModel(
+        name=folder.resolve().name,
+        path=run.segmenter_path,
+        sha256=hash_file(run.segmenter_path),
+        um_per_px=run.um_per_px,
+        scales=(1.0,),
+        backend=TorchBackend(load_segmenter(run).to(_choose_device(device))),
+        data=run.record.get("data"),
+        seen=frozenset(name for name, part in run.read_parts().items() if part in ("train", "val")),
+    )
+
+
+def _choose_device(device: str) -> str:
+    import torch
+
+    choice = parse_device(device)
+    if choice.kind == "trt":
+        raise BadInputError(f"--device: TensorRT runs exported models, not runs. Received: {device}")
+    works = choice.ordinal < torch.cuda.device_count()
+    if choice.kind == "cuda" and not works:
+        raise EnvironmentLacksError(f"{device}: PyTorch finds no such GPU. Leave --device out for the CPU.")
+    return f"cuda:{choice.ordinal}" if works and choice.kind != "cpu" else "cpu"

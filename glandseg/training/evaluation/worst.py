@@ -1,0 +1,48 @@
+"""The pictures that a model does worst on, kept while it is evaluated and put on a sheet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glandseg.training.data.datasets import Picture
+from glandseg.training.evaluation.contact_sheet import CYAN, GREEN, Cell, write_contact_sheet
+from glandseg.training.evaluation.evaluate import PictureScore
+
+
+class WorstPictures:
+    """The pictures of least mIoU; no more masks than wanted are held.
+
+    Args:
+        count: how many to keep.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._kept: list[tuple[float, Picture, NDArray[np.bool_]]] = []
+
+    def add(self, picture: Picture, score: PictureScore, mask: NDArray[np.bool_]) -> None:
+        """Keep a picture and its predicted mask, (H, W) bool, if it is among the worst so far."""
+        self._kept.append((score.confusion.miou, picture, mask))
+        self._kept.sort(key=lambda kept: (kept[0], kept[1].name))
+        del self._kept[self._count :]
+
+    def list_names(self) -> list[str]:
+        """List the pictures' names, the worst first."""
+        return [picture.name for _, picture, _ in self._kept]
+
+    def write_sheet(self, path: Path, name: str) -> None:
+        """Write them as a contact sheet, the worst first, with both outlines.
+
+        Args:
+            path: of the PNG file.
+            name: of the model.
+        """
+        cells = []
+        for miou, picture, mask in self._kept:
+            truth = picture.read_mask(mask.shape) == 1
+            caption = f"{picture.name}  mIoU {100 * miou:.1f} %"
+            cells.append(Cell(image=picture.read(), outlines=((truth, GREEN), (mask, CYAN)), caption=caption))
+        write_contact_sheet(path, cells, f"{name}: worst {len(cells)}; truth green, prediction cyan")

@@ -1,0 +1,88 @@
+"""Networks and optimiser states as safetensors: nothing in them runs when they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from glandseg.core.atomic import write_whole
+from glandseg.core.errors import BadInputError, shorten
+
+
+def save_network(path: Path, network: nn.Module) -> None:
+    """Write a network's tensors whole or not at all."""
+    _save(path, {name: tensor.contiguous() for name, tensor in network.state_dict().items()})
+
+
+def load_network(path: Path, network: nn.Module) -> None:
+    """Read a network's tensors; each must be there.
+
+    Raises:
+        BadInputError: If the file is damaged or of another network.
+    """
+    try:
+        network.load_state_dict(load_file(path))
+    except (SafetensorError, RuntimeError, OSError) as error:
+        raise BadInputError(
+            f"{path}: not the weights of this run ({shorten(error)}). Repeat its `glandseg train`."
+        ) from None
+
+
+def save_progress(path: Path, network: nn.Module, optimizer: Optimizer, place: Mapping[str, float]) -> None:
+    """Write what going on needs: the network, the optimiser's state and the place in the fit, as one file."""
+    tensors = {f"place.{name}": torch.tensor(value, dtype=torch.float64) for name, value in place.items()}
+    tensors |= {f"network.{name}": tensor.contiguous() for name, tensor in network.state_dict().items()}
+    for index, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{key}": value.contiguous() for key, value in state.items()}
+    _save(path, tensors)
+
+
+def load_progress(path: Path, network: nn.Module, optimizer: Optimizer) -> dict[str, float]:
+    """Read what `save_progress` wrote; return the place in the fit.
+
+    Raises:
+        BadInputError: If the file is damaged, of another network, or says no place.
+    """
+    try:
+        return _load_progress(path, network, optimizer)
+    except (SafetensorError, RuntimeError, OSError, ValueError, IndexError) as error:
+        raise BadInputError(
+            f"{path}: damaged, or of another run ({shorten(error)}). Delete it to begin this stage again."
+        ) from None
+
+
+def _load_progress(path: Path, network: nn.Module, optimizer: Optimizer) -> dict[str, float]:
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    states: dict[int, dict[str, Tensor]] = {}
+    weights: dict[str, Tensor] = {}
+    place: dict[str, float] = {}
+    for name, tensor in load_file(path).items():
+        kind, _, rest = name.partition(".")
+        if kind == "network":
+            weights[rest] = tensor
+        elif kind == "place":
+            place[rest] = tensor.item()
+        else:
+            index, _, key = rest.partition(".")
+            states.setdefault(int(index), {})[key] = _lay_out_like(tensor, parameters[int(index)])
+    if not place:
+        raise BadInputError(f"{path}: of another version of glandseg. Delete it to begin this stage anew.")
+    network.load_state_dict(weights)
+    optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
+    return place
+
+
+def _lay_out_like(tensor: Tensor, parameter: Tensor) -> Tensor:
+    """Give a state the memory layout of its parameter, which files do not keep and arithmetic depends on."""
+    return torch.empty_like(parameter).copy_(tensor) if tensor.shape == parameter.shape else tensor
+
+
+def _save(path: Path, tensors: dict[str, Tensor]) -> None:
+    with write_whole(path) as part:
+        part.write_bytes(save({name: tensor.detach().cpu() for name, tensor in tensors.items()}))

@@ -1,0 +1,1 @@
+"""Encoders and the segmentation network on top of them."""

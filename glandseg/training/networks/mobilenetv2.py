@@ -1,0 +1,109 @@
+"""MobileNetV2 1.0 without its classifier, dilated to keep its resolution (Sandler et al. 2018)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from glandseg.training.networks.encoder import Trunk
+
+# Of each block: output channels, stride, expansion; a row of them is a stage.
+STAGES = (
+    ((16, 1, 1),),
+    ((24, 2, 6), (24, 1, 6)),
+    ((32, 2, 6), (32, 1, 6), (32, 1, 6)),
+    ((64, 2, 6), (64, 1, 6), (64, 1, 6), (64, 1, 6), (96, 1, 6), (96, 1, 6), (96, 1, 6)),
+    ((160, 2, 6), (160, 1, 6), (160, 1, 6), (320, 1, 6)),
+)
+
+
+class DepthwiseConv2d(nn.Conv2d):
+    """A convolution of each channel apart, which on the CPU stays in float32.
+
+    PyTorch 2.13's bfloat16 weight gradient of a dilated depthwise convolution is now and then not a number
+    there.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, H, W) to (N, C, H / stride, W / stride)."""
+        if x.device.type != "cpu":
+            return super().forward(x)
+        with torch.autocast("cpu", enabled=False):
+            return super().forward(x.float())
+
+
+class ConvNorm(nn.Module):
+    """Convolution and batch norm, then ReLU6 where `active`."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, *, stride: int = 1, dilation: int = 1,
+                 groups: int = 1, active: bool = True) -> None:  # fmt: skip
+        super().__init__()
+        padding = dilation * (kernel // 2)
+        kind = nn.Conv2d if groups == 1 else DepthwiseConv2d
+        self.conv = kind(inputs, outputs, kernel, stride, padding, dilation, groups, bias=False)
+        self.bn = nn.BatchNorm2d(outputs)
+        self.act = nn.ReLU6() if active else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, inputs, H, W) to (N, outputs, H / stride, W / stride)."""
+        out: Tensor = self.act(self.bn(self.conv(x)))
+        return out
+
+
+class InvertedResidual(nn.Module):
+    """Expand, filter each channel, project; skip where the shape stays."""
+
+    def __init__(self, inputs: int, outputs: int, *, stride: int, expansion: int, dilation: int) -> None:
+        super().__init__()
+        width = inputs * expansion
+        self.expand = ConvNorm(inputs, width, 1)
+        self.depthwise = ConvNorm(width, width, 3, stride=stride, dilation=dilation, groups=width)
+        self.project = ConvNorm(width, outputs, 1, active=False)
+        self.skips = stride == 1 and inputs == outputs
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, inputs, H, W) to (N, outputs, H / stride, W / stride)."""
+        out: Tensor = self.project(self.depthwise(self.expand(x)))
+        return x + out if self.skips else out
+
+
+class MobileNetV2(Trunk):
+    """MobileNetV2's stem and 17 blocks, in five stages; the names are those of the pretrained file.
+
+    Args:
+        output_stride: 8, 16 or 32; strides beyond it become dilation.
+    """
+
+    channels = (16, 24, 32, 96, 320)
+
+    def __init__(self, *, output_stride: int = 8) -> None:
+        super().__init__()
+        if output_stride not in (8, 16, 32):
+            raise ValueError(f"output_stride: one of 8, 16, 32. Received: {output_stride}")
+        self.stem = ConvNorm(3, 32, 3, stride=2)
+        blocks: list[InvertedResidual] = []
+        strides, width, total, dilation = [], 32, 2, 1
+        for stage in STAGES:
+            for outputs, stride, expansion in stage:
+                kept = total * stride <= output_stride
+                blocks.append(
+                    InvertedResidual(
+                        width, outputs, stride=stride if kept else 1, expansion=expansion, dilation=dilation
+                    )
+                )
+                total, dilation = (total * stride, dilation) if kept else (total, dilation * stride)
+                width = outputs
+            strides.append(total)
+        self.blocks = nn.ModuleList(blocks)
+        self.strides = tuple(strides)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Compute the five stages' feature maps of (N, 3, H, W) normalised RGB."""
+        x = self.stem(images)
+        features, first = [], 0
+        for stage in STAGES:
+            for block in self.blocks[first : first + len(stage)]:
+                x = block(x)
+            first += len(stage)
+            features.append(x)
+        return features

@@ -1,0 +1,109 @@
+"""PSPNet: a dilated trunk, pyramid pooling at bins 1, 2, 3 and 6, an auxiliary head (Zhao et al. 2017)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from glandseg.training.networks.encoder import Trunk
+
+
+def pooling_matrix(size: int, bins: int) -> Tensor:
+    """Give the matrix that averages `size` pixels into `bins`, as adaptive average pooling does.
+
+    Pooling is separable, so two such matrices replace it exactly; an exporter keeps them as constants.
+
+    Returns:
+        (bins, size) float32, rows sum to 1.
+    """
+    matrix = torch.zeros(bins, size)
+    for i in range(bins):
+        first, last = i * size // bins, -(-(i + 1) * size // bins)
+        matrix[i, first:last] = 1 / (last - first)
+    return matrix
+
+
+class ConvNormReLU(nn.Sequential):
+    """Convolution without bias, batch norm, ReLU."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int) -> None:
+        super().__init__(
+            nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(),
+        )
+
+
+class PyramidPooling(nn.Module):
+    """A map beside its own averages over 1x1, 2x2, 3x3 and 6x6 bins, spread back over it.
+
+    Args:
+        channels: of the map.
+        bins: cells a side, one for each level of the pyramid.
+    """
+
+    def __init__(self, channels: int, bins: tuple[int, ...]) -> None:
+        super().__init__()
+        self.bins = bins
+        self.levels = nn.ModuleList(ConvNormReLU(channels, channels // len(bins), 1) for _ in bins)
+        self.channels = channels + len(bins) * (channels // len(bins))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map (N, channels, h, w) to (N, self.channels, h, w)."""
+        height, width = features.shape[2:]
+        out = [features]
+        for bins, level in zip(self.bins, self.levels, strict=True):
+            rows = pooling_matrix(height, bins).to(features)
+            columns = pooling_matrix(width, bins).to(features)
+            pooled = level(rows @ features @ columns.T)  # (N, c / levels, bins, bins)
+            out.append(F.interpolate(pooled, (height, width), mode="bilinear", align_corners=False))
+        return torch.cat(out, 1)
+
+
+class PSPNet(nn.Module):
+    """Per-pixel class scores from a trunk's features.
+
+    Args:
+        trunk: gives the features; its last stage is pooled, the one before feeds the auxiliary head.
+        classes: number of classes.
+        bins: of the pyramid.
+        width: channels between the pyramid and the class scores.
+        dropout: share of those channels dropped while training.
+    """
+
+    def __init__(self, trunk: Trunk, *, classes: int = 2, bins: tuple[int, ...] = (1, 2, 3, 6),
+                 width: int = 512, dropout: float = 0.1) -> None:  # fmt: skip
+        super().__init__()
+        self.trunk = trunk
+        self.pyramid = PyramidPooling(trunk.channels[-1], bins)
+        self.head = nn.Sequential(
+            ConvNormReLU(self.pyramid.channels, width, 3), nn.Dropout2d(dropout), nn.Conv2d(width, classes, 1)
+        )
+        self.auxiliary_head = nn.Sequential(
+            ConvNormReLU(trunk.channels[-2], width // 2, 3),
+            nn.Dropout2d(dropout),
+            nn.Conv2d(width // 2, classes, 1),
+        )
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Give the class scores.
+
+        Args:
+            pictures: (N, 3, H, W) float RGB in 0..1.
+
+        Returns:
+            (N, classes, H, W) logits.
+        """
+        features = self.trunk(self.trunk.normalise(pictures))
+        return _enlarge(self.head(self.pyramid(features[-1])), pictures)
+
+    def forward_both(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+        """Give the class scores and, for training, the auxiliary head's: two (N, classes, H, W) logits."""
+        features = self.trunk(self.trunk.normalise(pictures))
+        logits = self.head(self.pyramid(features[-1]))
+        return _enlarge(logits, pictures), _enlarge(self.auxiliary_head(features[-2]), pictures)
+
+
+def _enlarge(scores: Tensor, pictures: Tensor) -> Tensor:
+    return F.interpolate(scores, pictures.shape[2:], mode="bilinear", align_corners=False)

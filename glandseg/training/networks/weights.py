@@ -1,0 +1,95 @@
+"""Loading a trunk's pretrained weights, and saying what was and was not found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from glandseg.core.errors import BadInputError
+from glandseg.core.regular_file import check_regular_file
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadReport:
+    """What a weights file gave a network.
+
+    Attributes:
+        loaded: names that the network took.
+        missing: names that the network has and the file lacks.
+        unused: names in the file that the network has no place for, such as an ImageNet head.
+    """
+
+    loaded: tuple[str, ...]
+    missing: tuple[str, ...]
+    unused: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """Say the counts, and name a few of what was not found."""
+        text = f"{len(self.loaded)} tensors loaded, {len(self.unused)} unused"
+        return text + (f", not found: {', '.join(self.missing[:5])}" if self.missing else "")
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Read a .safetensors file, or a .pth state dict without running any pickled code.
+
+    Raises:
+        BadInputError: if the file cannot be read as either.
+    """
+    check_regular_file(path)
+    try:
+        if path.suffix.lower() == ".safetensors":
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = state.get("state_dict", state)
+        tensors = {name: value for name, value in state.items() if isinstance(value, Tensor)}
+        return {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
+    except FileNotFoundError:
+        raise BadInputError(f"{path}: no such weights file. Check the path.") from None
+    except (SafetensorError, RuntimeError, AttributeError, EOFError, OSError) as error:
+        raise BadInputError(
+            f"{path}: not a weights file ({_first_line(error)}). Give .safetensors or .pth."
+        ) from None
+    except Exception:  # torch.load raises the unpickler's own errors, which teach the user nothing
+        raise BadInputError(
+            f"{path}: not a weights file of tensors alone, so nothing in it was run. Save it as .safetensors."
+        ) from None
+
+
+def load_weights(network: nn.Module, path: Path) -> LoadReport:
+    """Copy into a network what a file has for it, whatever floating type it is stored in.
+
+    Raises:
+        BadInputError: if the file is unreadable, shares no name with the network, or a shape differs.
+    """
+    stored = read_weights(path)
+    own = network.state_dict()
+    shared = {name: tensor for name, tensor in stored.items() if name in own}
+    if not shared:
+        raise BadInputError(
+            f"{path}: has none of the network's tensors, such as {next(iter(own))}. "
+            f"Its own begin with {next(iter(stored), 'nothing')}: give a file of the same network."
+        )
+    for name, tensor in shared.items():
+        if tensor.shape != own[name].shape:
+            raise BadInputError(
+                f"{path}: {name} has shape {tuple(tensor.shape)}, the network's is {tuple(own[name].shape)}. "
+                "Give a file of the same network."
+            )
+    network.load_state_dict(
+        {name: tensor.to(own[name].dtype) for name, tensor in shared.items()}, strict=False
+    )
+    counted = {name for name in own if not name.endswith("num_batches_tracked")}
+    return LoadReport(
+        loaded=tuple(sorted(shared)),
+        missing=tuple(sorted(counted - set(shared))),
+        unused=tuple(sorted(set(stored) - set(own))),
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0][:120]

@@ -1,1 +1,0 @@
-"""Trunks: the networks that turn an image into feature maps."""

@@ -1,0 +1,1 @@
+"""Weakly supervised methods: from patch labels to pseudo masks."""

@@ -1,0 +1,64 @@
+"""What came of stage 1, to be checked before stage 2: a manifest of the pseudo masks and a sheet of some."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from glandseg.core.atomic import write_whole
+from glandseg.model.files import hash_file
+from glandseg.training.data.augment import IGNORED
+from glandseg.training.data.datasets import Picture
+from glandseg.training.evaluation.contact_sheet import GREEN, YELLOW, Cell, write_contact_sheet
+from glandseg.training.run import Run
+
+MANIFEST, SHEET = "manifest.csv", "pseudo_masks.png"
+SAMPLE = 12
+COLUMNS = ("name", "width_px", "height_px", "gland_share", "ignored_share", "sha256")
+
+
+def record_pseudo_masks(run: Run, pictures: Sequence[Picture]) -> None:
+    """Write the manifest and the sheet of a run's pseudo masks, all of which are there."""
+    write_manifest(run, pictures)
+    write_pseudo_mask_sheet(run, pictures)
+
+
+def has_record(run: Run) -> bool:
+    """Tell whether a run's pseudo masks were recorded."""
+    return (run.pseudo_masks_path / MANIFEST).is_file() and (run.path / SHEET).is_file()
+
+
+def write_manifest(run: Run, pictures: Sequence[Picture]) -> Path:
+    """List the pseudo masks in `pseudo_masks/manifest.csv`: size, shares of the pixels, hash of the PNG."""
+    path = run.pseudo_masks_path / MANIFEST
+    with write_whole(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        writer.writerows(_describe(run, picture.name) for picture in pictures)
+    return path
+
+
+def _describe(run: Run, name: str) -> tuple[str | int, ...]:
+    mask = run.read_pseudo_mask(name)
+    shares = (f"{np.mean(mask == label):.4f}" for label in (1, IGNORED))
+    return (name, mask.shape[1], mask.shape[0], *shares, hash_file(run.pseudo_masks_path / f"{name}.png"))
+
+
+def write_pseudo_mask_sheet(run: Run, pictures: Sequence[Picture]) -> Path:
+    """Put a sample of the pictures on `pseudo_masks.png`, the same in every run: evenly apart by name."""
+    ordered = sorted(pictures, key=lambda picture: picture.name)
+    places = np.linspace(0, len(ordered) - 1, min(SAMPLE, len(ordered))).round().astype(int)
+    cells = [_draw(run, ordered[place]) for place in places]
+    title = f"pseudo masks of {len(cells)} of {len(ordered)} images: gland green, ignored yellow"
+    write_contact_sheet(run.path / SHEET, cells, title)
+    return run.path / SHEET
+
+
+def _draw(run: Run, picture: Picture) -> Cell:
+    mask = run.read_pseudo_mask(picture.name)
+    outlines = ((mask == IGNORED, YELLOW), (mask == 1, GREEN))
+    caption = f"{picture.name}  gland {100 * np.mean(mask == 1):.0f} %"
+    return Cell(image=picture.read(), outlines=outlines, caption=caption)

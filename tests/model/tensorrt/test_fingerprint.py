@@ -1,0 +1,154 @@
+"""A plan is compared with what is here before it is loaded."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from glandseg.core.errors import BadInputError
+from glandseg.model.tensorrt.fingerprint import Fingerprint, StaleEngineError, check_fingerprint
+from glandseg.model.tensorrt.fingerprint_file import find_sidecar, read_sidecar, write_sidecar
+
+FULL = Fingerprint(
+    onnx_sha256="a" * 64,
+    weights_sha256="b" * 64,
+    package="tensorrt",
+    version="11.4.0.106",
+    system="Linux x86_64",
+    gpu="NVIDIA L40S",
+    compute_capability="8.9",
+    driver="580.1",
+    cuda="13.0",
+    profile=(8, 320, 320, 3),
+    precision="float16",
+    share=0.9,
+    measured_on="engine",
+    layers={"conv": {"float16": 9, "float32": 1}},
+    card={"name": "small", "scales": [1.0]},
+)
+RTX = replace(FULL, package="tensorrt_rtx", version="1.7.1.116")
+SAME_MODEL = ("onnx_sha256", "weights_sha256")
+EVERYWHERE: dict[str, Any] = {
+    "package": "tensorrt_lean",
+    "version": "11.5.0.1",
+    "precision": "float32",
+    "profile": (4, 320, 320, 3),
+    "onnx_sha256": "c" * 64,
+    "weights_sha256": "d" * 64,
+}
+ELSEWHERE: dict[str, Any] = {
+    "system": "Windows AMD64",
+    "gpu": "Tesla T4",
+    "compute_capability": "7.5",
+    "driver": "590.2",
+    "cuda": "13.2",
+}
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Path:
+    path = tmp_path / "small.engine"
+    path.write_bytes(b"a plan")
+    write_sidecar(path, FULL)
+    return path
+
+
+def test_the_sidecar_gives_back_all(plan: Path) -> None:
+    found = read_sidecar(plan)
+    assert replace(found, plan_sha256="") == FULL
+    assert len(found.plan_sha256) == 64 and found.batch == 8
+    check_fingerprint(plan, found, FULL)
+
+
+@pytest.mark.parametrize("name", [*EVERYWHERE, *ELSEWHERE])
+def test_each_field_that_differs_is_named(plan: Path, name: str) -> None:
+    needed = replace(FULL, **{name: (EVERYWHERE | ELSEWHERE)[name]})
+    with pytest.raises(StaleEngineError, match=rf"small\.engine: {name}: built with .*, here ") as raised:
+        check_fingerprint(plan, read_sidecar(plan), needed)
+    assert str(raised.value).count("built with") == 1
+
+
+def test_the_line_says_both_values(plan: Path) -> None:
+    needed = replace(FULL, driver="590.2", profile=(4, 320, 320, 3))
+    with pytest.raises(StaleEngineError) as raised:
+        check_fingerprint(plan, read_sidecar(plan), needed)
+    assert str(raised.value) == (
+        f"{plan}: profile: built with 8x320x320x3, here 4x320x320x3; driver: built with 580.1, here 590.2."
+    )
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_rtx_plans_run_elsewhere(plan: Path, name: str) -> None:
+    write_sidecar(plan, RTX)
+    check_fingerprint(plan, read_sidecar(plan), replace(RTX, **{name: ELSEWHERE[name]}))
+
+
+@pytest.mark.parametrize("name", EVERYWHERE)
+def test_rtx_plans_are_of_one_model_and_version(plan: Path, name: str) -> None:
+    write_sidecar(plan, RTX)
+    with pytest.raises(StaleEngineError, match=name):
+        check_fingerprint(plan, read_sidecar(plan), replace(RTX, **{name: EVERYWHERE[name]}))
+
+
+@pytest.mark.parametrize(
+    ("built", "needed", "fits"),
+    [
+        ((), ("sm89",), True),
+        ((), ("sm75",), False),
+        (("sm75",), ("sm75",), True),
+        (("sm86", "sm89"), ("sm89",), True),
+        (("sm86", "sm89"), ("sm89", "sm120"), False),
+        (("sm86",), (), True),
+    ],
+)
+def test_rtx_plans_serve_their_targets(
+    plan: Path, built: tuple[str, ...], needed: tuple[str, ...], fits: bool
+) -> None:
+    write_sidecar(plan, replace(RTX, targets=built))
+    if fits:
+        check_fingerprint(plan, read_sidecar(plan), replace(RTX, targets=needed))
+    else:
+        with pytest.raises(StaleEngineError, match=rf"targets: built for .*, here {needed[-1]}"):
+            check_fingerprint(plan, read_sidecar(plan), replace(RTX, targets=needed))
+
+
+@pytest.mark.parametrize("content", [b"", b"a pla", b"a plan and more", b"b plan"])
+def test_a_damaged_plan_is_told(plan: Path, content: bytes) -> None:
+    plan.write_bytes(content)
+    with pytest.raises(StaleEngineError, match=r"its sha256 is .* its sidecar says .*: damaged, cut short"):
+        check_fingerprint(plan, read_sidecar(plan), FULL)
+
+
+def test_no_sidecar_is_told(plan: Path) -> None:
+    renamed = plan.rename(plan.with_name("other.engine"))
+    with pytest.raises(BadInputError, match=r"other\.engine: .*other\.engine\.json is not there"):
+        read_sidecar(renamed)
+
+
+@pytest.mark.parametrize("kept", [0, 1, 200, -3])
+def test_a_sidecar_cut_short_is_told(plan: Path, kept: int) -> None:
+    sidecar = find_sidecar(plan)
+    sidecar.write_bytes(sidecar.read_bytes()[:kept])
+    with pytest.raises(BadInputError, match=r"small\.engine\.json: damaged, or not the sidecar"):
+        read_sidecar(plan)
+
+
+@pytest.mark.parametrize(
+    "change", [{"profile": [8]}, {"profile": "wide"}, {"targets": None}, {"driver": None}, {"kind": None}]
+)
+def test_a_foreign_sidecar_is_told(plan: Path, change: dict[str, Any]) -> None:
+    sidecar = find_sidecar(plan)
+    sidecar.write_text(json.dumps(json.loads(sidecar.read_text()) | change))
+    with pytest.raises(BadInputError, match=r"small\.engine\.json: "):
+        check_fingerprint(plan, read_sidecar(plan), FULL)
+
+
+@pytest.mark.parametrize("content", ["[]", "3", "null", '{"kind": "TensorRT engine of glandseg"}', "\x00"])
+def test_other_json_is_told(plan: Path, content: str) -> None:
+    find_sidecar(plan).write_text(content)
+    with pytest.raises(BadInputError, match="damaged, or not the sidecar"):
+        read_sidecar(plan)

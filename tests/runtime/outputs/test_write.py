@@ -1,0 +1,148 @@
+"""What the outputs are called, and the table and thumbnail behind them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import shapely
+import tifffile
+from shapely import Polygon, box
+from shapely.geometry import shape
+
+from glandseg.runtime.glands import components as regions
+from glandseg.runtime.glands import contour as outline
+from glandseg.runtime.glands.store import Glands, GlandSpool
+from glandseg.runtime.maps import rasterize as raster
+from glandseg.runtime.outputs.write import SUFFIXES, Findings, name_outputs, write_findings
+from glandseg.slides.open import open_slide
+from glandseg.slides.slide_plane import SlidePlane
+
+Trace = Callable[..., Glands]
+
+
+def lay(tmp_path: Path, width: int, height: int) -> SlidePlane:
+    cv2.imwrite(str(tmp_path / "picture.png"), np.full((height, width, 3), 70, np.uint8))
+    return SlidePlane(open_slide(tmp_path / "picture.png", 0.5), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "stem"),
+    [
+        ("a.svs", "a"),
+        ("a.ome.tif", "a"),
+        ("A.OME.TIF", "A"),
+        ("a.ome.tiff", "a"),
+        ("a.b.ndpi", "a.b"),
+        ("a", "a"),
+        ("2024-01-01 µ.tif", "2024-01-01 µ"),
+    ],
+)
+def test_outputs_are_named_after_the_slide(name: str, stem: str) -> None:
+    names = name_outputs(Path("folder") / name)
+    assert names == [stem + suffix for suffix in SUFFIXES]
+    assert names[-1].endswith(".run.json")
+    assert name not in names
+
+
+def test_lumina_do_not_count_as_area_and_ids_tell_slides_apart(tmp_path: Path) -> None:
+    ring = Polygon(box(0, 0, 100, 100).exterior, [box(25, 25, 75, 75).exterior])
+    spool = GlandSpool(tmp_path / "spool")
+    spool.add((0, 0), (0, 0), ring, (1.0, 0.25))
+    glands, plane = spool.finish(), lay(tmp_path, 400, 400)
+    one, same, other = (
+        Findings(glands=glands, plane=plane, extent_px=(200, 200), slide_sha256=name, model_sha256="m")
+        for name in "aab"
+    )
+    assert one.area_mm2 == pytest.approx(7500e-6)
+    (measured,) = one.measure()
+    assert list(same.measure()) == [measured]
+    assert next(other.measure()).id != measured.id
+    assert measured.area_px_l0 == pytest.approx(30_000)
+    spool.close()
+
+
+def collect(glands: Glands, plane: SlidePlane, extent_px: tuple[float, float] | None = None) -> Findings:
+    extent_px = extent_px or (plane.width_px, plane.height_px)
+    return Findings(glands=glands, plane=plane, extent_px=extent_px, slide_sha256="s", model_sha256="m")
+
+
+def write(folder: Path, glands: Glands, plane: SlidePlane, name: str = "a", **options: Any) -> list[bytes]:
+    folder.mkdir()
+    findings = collect(glands, plane)
+    thumbnail = np.full((plane.height_px // 2, plane.width_px // 2, 3), 220, np.uint8)
+    names = name_outputs(Path(f"{name}.svs"))
+    write_findings(findings, folder, names, {}, thumbnail=thumbnail, thumbnail_px_per_px=0.5, **options)
+    return [(folder / name).read_bytes() for name in names[:4]]
+
+
+def test_files_are_the_same_whatever_the_bands_and_calls(
+    tmp_path: Path, trace: Trace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (300, 420)).astype(np.uint8)
+    clouds = cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 2), None, 0, 255, cv2.NORM_MINMAX)
+    plane = lay(tmp_path, 840, 600)
+    whole = write(tmp_path / "whole", trace(clouds, min_lumen_um2=50, min_gland_um2=20), plane)
+    for number, (band, strip, rows) in enumerate(((1, 1, ()), (4200, 900, range(300)), (42_000, 1, (150,)))):
+        monkeypatch.setattr(regions, "BAND_PX", band)
+        monkeypatch.setattr(outline, "STRIP_PX", strip)
+        monkeypatch.setattr(raster, "STRIP_PX", strip)
+        glands = trace(clouds, min_lumen_um2=50, min_gland_um2=20, rows=rows)
+        assert write(tmp_path / str(number), glands, plane) == whole
+    assert whole[2].count(b"\n") > 10
+
+
+def test_outlines_table_and_mask_hold_the_same_glands(tmp_path: Path, trace: Trace) -> None:
+    squares = np.zeros((60, 90), np.uint8)
+    squares[5:20, 5:20] = squares[30:50, 40:80] = 255
+    write(tmp_path / "out", trace(squares), lay(tmp_path, 180, 120))
+    collection = json.loads((tmp_path / "out" / "a.glands.geojson").read_text(encoding="utf-8"))
+    rows = (tmp_path / "out" / "a.glands.csv").read_text(encoding="utf-8").splitlines()[1:]
+    assert [feature["id"] for feature in collection["features"]] == [row.split(",")[1] for row in rows]
+    assert np.array_equal(tifffile.imread(tmp_path / "out" / "a.mask.ome.tif"), squares)
+
+
+def test_no_gland_gives_files_that_say_so(tmp_path: Path, trace: Trace) -> None:
+    written = write(tmp_path / "out", trace(np.zeros((60, 90), np.uint8)), lay(tmp_path, 180, 120))
+    assert json.loads(written[0])["features"] == []
+    assert written[2].count(b"\n") == 1
+
+
+def test_the_table_names_the_slide_and_takes_the_decimal_mark(tmp_path: Path, trace: Trace) -> None:
+    squares = np.zeros((60, 90), np.uint8)
+    squares[5:20, 5:20] = 255
+    _, _, table, _ = write(tmp_path / "out", trace(squares), lay(tmp_path, 180, 120), "a; b", csv_decimal=",")
+    header, row = table.decode().splitlines()
+    assert header.startswith("slide;id;number;area_um2;")
+    assert row.startswith('"a; b";')
+    assert row.count(";") == header.count(";") + 1
+    assert row.split(";")[4] == "224,50"
+
+
+def test_the_mask_does_not_overhang_the_slide(tmp_path: Path, trace: Trace) -> None:
+    everywhere = np.full((50, 70), 255, np.uint8)
+    plane = lay(tmp_path, 139, 99)  # px of 2 level-0 px, the last half outside
+    findings = collect(trace(everywhere, extent_px=(69.5, 49.5)), plane, (69.5, 49.5))
+    names, thumbnail = name_outputs(Path("a.svs")), np.zeros((50, 70, 3), np.uint8)
+    write_findings(findings, tmp_path, names, {}, thumbnail=thumbnail, thumbnail_px_per_px=1.0)
+    assert (plane.height_px, plane.width_px) == (50, 70)
+    mask = tifffile.imread(tmp_path / names[1])
+    assert mask.shape == (49, 69)
+    assert mask[1:-1].all()
+    (feature,) = json.loads((tmp_path / names[0]).read_text(encoding="utf-8"))["features"]
+    assert shapely.bounds(shape(feature["geometry"])).tolist() == [0, 0, 139, 99]
+
+
+@pytest.mark.parametrize(
+    ("extent_px", "shape_hw"), [((400, 400), (400, 400)), ((399.995, 0.3), (1, 400)), ((1e9, 7.9), (7, 400))]
+)
+def test_the_mask_is_made_of_whole_pixels(
+    extent_px: tuple[float, float], shape_hw: tuple[int, int], tmp_path: Path, trace: Trace
+) -> None:
+    glands = trace(np.zeros((9, 9), np.uint8))
+    assert collect(glands, lay(tmp_path, 800, 800), extent_px).mask_shape == shape_hw

@@ -1,0 +1,68 @@
+"""Planes into probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from glandseg.runtime.tiling.in_memory import segment_picture
+
+
+class RedIsGland:
+    """A network that takes a pixel's red for its probability."""
+
+    name, classes = "red is gland", 2
+
+    def __init__(self) -> None:
+        self.calls: list[int] = []
+
+    def infer(self, windows: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        self.calls.append(len(windows))
+        return np.stack([255 - windows[..., 0], windows[..., 0]], axis=1)
+
+    def __enter__(self) -> RedIsGland:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        return
+
+
+class EdgeIsBlind(RedIsGland):
+    """A network that sees nothing in the outer 16 px of a window."""
+
+    def infer(self, windows: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        out = super().infer(windows)
+        out[:, 1, :16] = out[:, 1, -16:] = out[:, 1, :, :16] = out[:, 1, :, -16:] = 0
+        return out
+
+
+@pytest.fixture
+def draw() -> Callable[[int, int], NDArray[np.uint8]]:
+    rng = np.random.default_rng(0)
+    return lambda height, width: rng.integers(0, 256, (height, width, 3), np.uint8)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (224, 224), (256, 257), (700, 1000), (520, 33)])
+def test_a_pixelwise_network_comes_through_unchanged(
+    draw: Callable[[int, int], NDArray[np.uint8]], shape: tuple[int, int]
+) -> None:
+    picture = draw(*shape)
+    assert np.array_equal(segment_picture(picture, RedIsGland()), picture[..., 0])
+
+
+def test_the_result_does_not_depend_on_the_batch(draw: Callable[[int, int], NDArray[np.uint8]]) -> None:
+    picture = draw(600, 900)
+    results = [segment_picture(picture, EdgeIsBlind(), batch=batch) for batch in (1, 3, 64)]
+    assert np.array_equal(results[0], results[1])
+    assert np.array_equal(results[0], results[2])
+
+
+def test_the_slides_edge_fares_no_worse_than_its_middle() -> None:
+    picture = np.full((600, 600, 3), 255, np.uint8)
+    probability = segment_picture(picture, EdgeIsBlind())
+    inside = probability[200:400, 200:400].min()
+    assert probability.min() >= inside
+    assert inside >= 180  # (1 - sin^2(pi / 8))^2 of 255, where four windows meet

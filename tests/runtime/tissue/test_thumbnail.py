@@ -1,0 +1,170 @@
+"""One look at a whole slide."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from glandseg.core.workers import StalledError
+from glandseg.runtime.slide_facts import list_early_warnings
+from glandseg.runtime.tissue import thumbnail_reader as thumbnail_module
+from glandseg.runtime.tissue.thumbnail import build_survey, shrink, survey_slide
+from glandseg.runtime.tissue.thumbnail_reader import describe_reading
+from glandseg.slides.mpp import Resolution
+from glandseg.slides.slide import Slide, build_levels
+from glandseg.slides.unread import Ledger
+
+Pixels = NDArray[np.uint8]
+GLASS, EOSIN = (242, 240, 243), (214, 140, 180)
+
+
+class DrawnSlide(Slide):
+    """Glass with a square of tissue in the middle, made as it is read; counts the px handed out."""
+
+    def __init__(
+        self, sizes_wh: list[tuple[int, int]], um_per_px: float, bad_from: int | None = None
+    ) -> None:
+        self.path, self.format = Path("drawn"), "memory"
+        self.levels = build_levels(sizes_wh)
+        self.resolution = Resolution(um_per_px, "test")
+        self.px_read = 0
+        self.bad_from = bad_from
+
+    def _read(self, level: int, x: int, y: int, width: int, height: int) -> Pixels:
+        self.px_read += width * height
+        size = self.levels[level]
+        if self.bad_from is not None and x + width > self.bad_from / size.downsample:
+            raise ValueError("no JPEG")
+        pixels = np.full((height, width, 3), GLASS, np.uint8)
+        left, right = size.width // 4 - x, size.width * 3 // 4 - x
+        top, bottom = size.height // 4 - y, size.height * 3 // 4 - y
+        pixels[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)] = EOSIN
+        return pixels
+
+    def close(self) -> None:
+        pass
+
+
+def test_what_a_survey_tells() -> None:
+    slide = DrawnSlide([(4000, 3000)], 8.0)
+    survey = survey_slide(slide)
+    assert survey.um_per_px == 16.0  # 12 million px would be too many
+    assert survey.thumbnail.shape == (1500, 2000, 3)
+    assert (survey.thumbnail[0, 0] == GLASS).all()
+    assert survey.light.tolist() == list(GLASS)
+    assert survey.fill_rgb == GLASS
+    assert not survey.is_dark
+    assert not survey.unread.any()
+    assert survey.tissue.mask[750, 1000]
+    assert not survey.tissue.mask[100, 100]
+    assert slide.px_read < 1.1 * 4000 * 3000  # once
+
+
+def test_the_coarsest_level_that_will_do_is_read() -> None:
+    slide = DrawnSlide([(32_000, 24_000), (8000, 6000), (2000, 1500)], 0.5)
+    survey = survey_slide(slide)
+    assert survey.um_per_px == 8.0
+    assert slide.px_read < 1.2 * 2000 * 1500
+
+
+def test_a_small_slide_has_a_finer_thumbnail_but_the_same_mask() -> None:
+    survey = survey_slide(DrawnSlide([(4000, 3000)], 0.5))
+    assert survey.um_per_px == pytest.approx(8 / 6)
+    assert survey.thumbnail.shape == (1125, 1500, 3)
+    assert survey.tissue.um_per_px == 8.0
+    assert survey.tissue.mask.shape == (188, 250)
+    assert survey.tissue.mask[94, 125]
+    assert not survey.tissue.mask[10, 10]
+
+
+def test_nothing_is_enlarged() -> None:
+    assert survey_slide(DrawnSlide([(300, 200)], 1.0)).um_per_px == 1.0
+    assert survey_slide(DrawnSlide([(300, 200)], 12.0)).um_per_px == 12.0
+
+
+def test_a_crop_is_all_tissue() -> None:
+    assert survey_slide(DrawnSlide([(700, 500)], 0.6)).tissue.mask.all()
+
+
+def test_unread_parts_count_as_tissue_look_like_glass_and_are_told() -> None:
+    ledger = Ledger()
+    survey = survey_slide(DrawnSlide([(1500, 1000)], 8.0, bad_from=1280), ledger)
+    assert [entry.x_l0 for entry in ledger.entries] == [1280] * 4
+    assert np.flatnonzero(survey.unread.any(axis=0)).tolist() == list(range(1280, 1500))
+    assert survey.tissue.mask[:, 1280:].all()
+    assert (survey.thumbnail[:, 1280:] == GLASS).all()
+    assert survey.light.tolist() == list(GLASS)
+    assert not survey.tissue.mask[:, :200].any()
+
+
+def test_a_slide_that_is_all_unread_is_surveyed() -> None:
+    survey = survey_slide(DrawnSlide([(1500, 1000)], 8.0, bad_from=0), ledger := Ledger())
+    assert survey.unread.all()
+    assert survey.tissue.mask.all()
+    assert not survey.is_dark
+    assert ledger.measure_share(survey.tissue.mask, 1.0) == 1.0
+
+
+def test_fluorescence_is_dark() -> None:
+    picture = np.full((300, 300, 3), 20, np.uint8)
+    assert build_survey(picture, np.zeros((300, 300), np.bool_), 8.0).is_dark
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("block_px", [100, 512])
+def test_blocks_and_threads_change_nothing(
+    threads: int, block_px: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = survey_slide(DrawnSlide([(3000, 2000)], 4.0))
+    monkeypatch.setattr(thumbnail_module, "BLOCK_PX", block_px)
+    again = survey_slide(DrawnSlide([(3000, 2000)], 4.0), threads=threads)
+    assert np.array_equal(again.thumbnail, whole.thumbnail)
+    assert np.array_equal(again.tissue.mask, whole.tissue.mask)
+
+
+def test_shrink_repeats_the_edge() -> None:
+    picture = np.arange(25, dtype=np.uint8).reshape(5, 5)
+    assert shrink(picture, 1) is picture
+    small = shrink(picture, 2)
+    assert small.shape == (3, 3)
+    assert small[0, 0] == 3
+    assert small[2, 2] == 24
+
+
+class HungSlide(DrawnSlide):
+    """As `DrawnSlide`, but on a drive that never answers."""
+
+    def _read(self, level: int, x: int, y: int, width: int, height: int) -> Pixels:
+        threading.Event().wait()
+        return super()._read(level, x, y, width, height)
+
+
+def test_a_drive_that_hangs_ends_the_survey(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("glandseg.core.workers._PATIENCE_S", 0.0)
+    with pytest.raises(StalledError, match="reading the slide has not answered"):
+        survey_slide(HungSlide([(1500, 1000)], 8.0), threads=2, patience_s=0.1)
+
+
+def test_the_survey_tells_how_far_it_is() -> None:
+    told: list[tuple[int, int]] = []
+    survey_slide(DrawnSlide([(1500, 1000)], 8.0), advance=lambda done, total: told.append((done, total)))
+    assert told == [(done, 6) for done in range(1, 7)]
+
+
+@pytest.mark.parametrize(("one_colour", "told"), [(True, True), (False, False)])
+def test_a_slide_of_one_colour_is_told(one_colour: bool, told: bool) -> None:
+    pixels = np.full((60, 80, 3), 255, np.uint8)
+    if not one_colour:
+        pixels[10:20, 10:20] = EOSIN
+    survey = build_survey(pixels, np.zeros((60, 80), np.bool_), 8.0)
+    warnings = list_early_warnings(DrawnSlide([(80, 60)], 8.0), 8.0, survey.tissue, survey, None)
+    assert any("of one colour, RGB (255, 255, 255)" in warning for warning in warnings) == told
+
+
+def test_long_surveys_are_announced() -> None:
+    assert describe_reading(DrawnSlide([(100_000, 80_000), (12_500, 10_000)], 0.25)) == ""
+    assert "8.0 gigapixels to look over" in describe_reading(DrawnSlide([(100_000, 80_000)], 0.25))

@@ -1,0 +1,84 @@
+"""Corrupt images are named, and stop the training or are left out, as is asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from glandseg.core.errors import BadInputError
+from glandseg.training.data.corrupt_images import keep_sound
+from glandseg.training.data.leakage import refuse_twins
+from glandseg.training.data.sample import Picture
+
+
+def write_picture(folder: Path, name: str, value: int = 0, mask_px: int = 9) -> Picture:
+    image = np.full((9, 9, 3), value, np.uint8)
+    cv2.imencode(".png", image)[1].tofile(folder / f"{name}.png")
+    cv2.imencode(".png", np.eye(mask_px, dtype=np.uint8))[1].tofile(folder / f"{name}_anno.png")
+    return Picture(
+        name=name, path=folder / f"{name}.png", mask_path=folder / f"{name}_anno.png", group=f"patient {name}"
+    )
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> list[Picture]:
+    """Give a sound picture, one cut short, one with a mask of another size, and one with a broken mask."""
+    made = [
+        write_picture(tmp_path, name, value) for value, name in enumerate(("sound", "short", "size", "mask"))
+    ]
+    made[1].path.write_bytes(made[1].path.read_bytes()[:50])
+    write_picture(tmp_path, "size", 2, mask_px=8)
+    (tmp_path / "mask_anno.png").write_bytes(b"no image")
+    return made
+
+
+def test_corrupt_images_are_fatal(pictures: list[Picture]) -> None:
+    said: list[str] = []
+    with pytest.raises(BadInputError) as caught:
+        keep_sound(pictures, "fatal", said.append)
+    text = str(caught.value)
+    assert "short.png: this png cannot be decoded" in text and "\n" not in text
+    assert "2 more are corrupt" in text and "--set on_corrupt=skip" in text and not said
+
+
+def test_corrupt_images_are_skipped_and_told(pictures: list[Picture]) -> None:
+    said: list[str] = []
+    assert keep_sound(pictures, "skip", said.append) == (pictures[0],)
+    assert len(said) == 4 and said[3] == "3 of 4 images are corrupt and skipped"
+    for line, words in zip(
+        said,
+        (
+            "short.png: this png cannot be decoded",
+            "size_anno.png: is 8 x 8 px, its image 9 x 9",
+            "mask_anno.png",
+        ),
+        strict=False,
+    ):
+        assert line.startswith("skipped: ") and words in line
+
+
+def test_sound_images_are_all_kept_in_silence(tmp_path: Path) -> None:
+    pictures = tuple(write_picture(tmp_path, name) for name in "ab")
+    said: list[str] = []
+    assert keep_sound(pictures, "fatal", said.append) == pictures and not said
+
+
+def test_twins_in_two_parts_are_refused(tmp_path: Path) -> None:
+    one, twin, other = (
+        write_picture(tmp_path, name, value) for name, value in (("a", 1), ("b", 1), ("c", 2))
+    )
+    refuse_twins({"train": [one, twin], "test": [other]})
+    with pytest.raises(BadInputError) as caught:
+        refuse_twins({"train": [one], "val": [other], "test": [twin]})
+    assert str(one.path) in str(caught.value) and str(twin.path) in str(caught.value)
+    assert "one falls to test, the other to train" in str(caught.value)
+
+
+def test_white_twins_may_be(tmp_path: Path) -> None:
+    one, twin = (write_picture(tmp_path, name, 250) for name in "ab")
+    refuse_twins({"train": [one], "test": [twin]}, background=0.9)
+    with pytest.raises(BadInputError, match="the same image"):
+        refuse_twins({"train": [one], "test": [twin]})

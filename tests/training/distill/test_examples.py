@@ -1,0 +1,74 @@
+"""Pictures become lessons, and a pupil is judged by outlines or by its teacher."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from glandseg.synthetic import draw_tile
+from glandseg.training.data.image_file import encode_png
+from glandseg.training.data.sample import Picture
+from glandseg.training.distill.examples import judge_by_outlines, judge_by_teacher, read_lessons, teach_truth
+from glandseg.training.distill.teacher_maps import TeacherMaps
+from glandseg.training.segmenter import Example
+
+
+def draw_lesson(seed: int) -> Example:
+    """Draw tissue whose teacher sees a gland where the picture is blue."""
+    image, glands = draw_tile(96, 1.24, seed, "glands")
+    return Example(image=image, mask=glands.astype(np.uint8), soft=np.ascontiguousarray(image[..., 2]))
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> list[Picture]:
+    """Give two pictures with a teacher's maps in tmp_path, of which the first has outlines."""
+    found = []
+    for name in ("a", "b"):
+        lesson = draw_lesson(ord(name))
+        encode_png(tmp_path / f"{name}.png", lesson.image)
+        encode_png(tmp_path / f"{name}_mask.png", 255 * lesson.mask)
+        assert lesson.soft is not None
+        TeacherMaps(tmp_path).write(name, lesson.soft)
+        mask_path = tmp_path / f"{name}_mask.png" if name == "a" else None
+        found.append(Picture(name=name, path=tmp_path / f"{name}.png", group=name, mask_path=mask_path))
+    return found
+
+
+def test_pictures_become_lessons(pictures: list[Picture], tmp_path: Path) -> None:
+    maps = TeacherMaps(tmp_path)
+    for outlines in (True, False):
+        first, second = read_lessons(pictures, maps, outlines=outlines, factor=1.0)
+        expected = draw_lesson(ord("a"))
+        np.testing.assert_array_equal(first.image, expected.image)
+        np.testing.assert_array_equal(first.soft, expected.soft)
+        np.testing.assert_array_equal(first.mask, expected.mask if outlines else 255)
+        assert (second.mask == 255).all()
+
+
+def test_lessons_are_enlarged_whole(pictures: list[Picture], tmp_path: Path) -> None:
+    (small, _) = read_lessons(pictures, TeacherMaps(tmp_path), outlines=True, factor=0.5)
+    assert small.soft is not None and small.soft.shape == small.mask.shape == small.image.shape[:2] == (
+        48,
+        48,
+    )
+    whole = draw_lesson(ord("a")).soft
+    assert whole is not None and abs(float(small.soft.mean()) - float(whole.mean())) < 1
+
+
+def test_the_teacher_or_the_outlines_judge() -> None:
+    lesson = draw_lesson(0)
+    assert lesson.soft is not None
+    (taught,) = judge_by_teacher([lesson])
+    np.testing.assert_array_equal(taught.mask, lesson.soft >= 128)
+    (drawn,) = judge_by_outlines([lesson])
+    np.testing.assert_array_equal(drawn.mask, lesson.mask)
+    assert taught.soft is None and drawn.soft is None
+
+
+def test_drawn_tissue_is_certain() -> None:
+    mask = np.array([[0, 1], [255, 0]], np.uint8)
+    (taught,) = teach_truth([Example(image=np.zeros((2, 2, 3), np.uint8), mask=mask)])
+    assert taught.soft is not None and taught.soft.tolist() == [[0, 255], [0, 0]]
+    assert taught.target.shape == (2, 2, 2)

@@ -1,0 +1,98 @@
+"""Trunks come by name, with weights from files or, where asked, from the hub."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from glandseg.core.errors import BadInputError, EnvironmentLacksError
+from glandseg.training.networks.build import TRUNKS, build_trunk
+from glandseg.training.networks.hub import REPOSITORIES, find_weights
+from glandseg.training.networks.pretrained import prepare_trunk
+from glandseg.training.networks.resnet38 import ResNet38
+from glandseg.training.settings import TRUNKS as NAMED
+
+
+@pytest.mark.parametrize("name", TRUNKS)
+def test_every_named_trunk_builds(name: str) -> None:
+    with torch.device("meta"):
+        trunk = build_trunk(name, 16)
+    assert trunk.strides[-1] == 16 and len(trunk.strides) == len(trunk.channels) >= 3
+
+
+def test_the_settings_name_what_can_be_built() -> None:
+    assert set(NAMED) == set(TRUNKS) and set(REPOSITORIES) < set(TRUNKS)
+
+
+@pytest.mark.parametrize(
+    ("name", "stride", "message"),
+    [
+        ("resnet9", 8, "trunk: one of mobilenetv2, resnet38, .*Received: resnet9"),
+        ("resnet38", 32, "resnet38: output_stride: one of 8, 16. Received: 32"),
+    ],
+)
+def test_what_cannot_be_built_is_told(name: str, stride: int, message: str) -> None:
+    with pytest.raises(BadInputError, match=message):
+        build_trunk(name, stride)
+
+
+def build_tiny_resnet38(monkeypatch: pytest.MonkeyPatch) -> ResNet38:
+    """Build a ResNet38 whose blocks are left out, for memory's sake."""
+    monkeypatch.setattr(ResNet38, "_add_plain_blocks", lambda self, step: [])
+    with torch.device("meta"):
+        trunk = ResNet38()
+    trunk.b6 = trunk.b7 = torch.nn.Identity()  # type: ignore[assignment]
+    return trunk.to_empty(device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("loaded", "freeze", "frozen"),
+    [(True, None, True), (False, None, False), (True, False, False), (False, True, True)],
+)
+def test_resnet38_is_frozen_where_weights_were_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loaded: bool, freeze: bool | None, frozen: bool
+) -> None:
+    trunk = build_tiny_resnet38(monkeypatch)
+    save_file({"conv1a.weight": torch.zeros(64, 3, 3, 3)}, tmp_path / "w.safetensors")
+    told = prepare_trunk(trunk, "resnet38", str(tmp_path / "w.safetensors") if loaded else None, freeze)
+    assert trunk.frozen is frozen is not trunk.conv1a.weight.requires_grad
+    assert told.endswith("batch norm frozen") is frozen and ("1 tensors loaded" in told) is loaded
+
+
+def test_other_trunks_are_not_frozen() -> None:
+    with pytest.raises(BadInputError, match="freeze: for resnet38. Received: mobilenetv2"):
+        prepare_trunk(build_trunk("mobilenetv2", 16), "mobilenetv2", None, True)
+
+
+def test_a_file_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert find_weights("some/w.pth", "resnet38") == Path("some/w.pth")
+    monkeypatch.chdir(tmp_path)
+    Path("timm").mkdir()
+    Path("timm/w.pth").touch()
+    assert find_weights("timm/w.pth", "resnet38") == Path("timm/w.pth")
+
+
+def test_the_hub_is_asked_for_the_trunk(monkeypatch: pytest.MonkeyPatch) -> None:
+    fetch = lambda repository, file: f"/cache/{repository}/{file}"  # noqa: E731
+    monkeypatch.setitem(sys.modules, "huggingface_hub", SimpleNamespace(hf_hub_download=fetch))
+    assert find_weights("hub", "resnest200") == Path("/cache/timm/resnest200e.in1k/model.safetensors")
+    assert find_weights("timm/mine", "resnest50") == Path("/cache/timm/mine/model.safetensors")
+    with pytest.raises(BadInputError, match="Give a file for mobilenetv2"):
+        find_weights("hub", "mobilenetv2")
+
+
+def test_without_hub_or_library_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(repository: str, file: str) -> str:
+        raise ConnectionError("no route\nto host")
+
+    monkeypatch.setitem(sys.modules, "huggingface_hub", SimpleNamespace(hf_hub_download=fail))
+    with pytest.raises(EnvironmentLacksError, match=r"not fetched \(no route to host\). Or fetch"):
+        find_weights("hub", "resnest50")
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(EnvironmentLacksError, match="pip install huggingface_hub"):
+        find_weights("hub", "resnest50")

@@ -1,0 +1,137 @@
+"""The classifier maps classes where its trunk sees them, and is judged by balanced accuracy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from glandseg.training.data.augment import AugmentSettings
+from glandseg.training.data.patches import Patch
+from glandseg.training.networks.mobilenetv2 import MobileNetV2
+from glandseg.training.settings import ClassifierSettings, FitSettings
+from glandseg.training.weak.classifier import (
+    Classifier,
+    PatchStream,
+    classification_loss,
+    enlarge,
+    score_classifier,
+)
+
+SETTINGS = ClassifierSettings(
+    input=32,
+    fit=FitSettings(batch=4, precision="float32"),
+    augment=AugmentSettings(
+        scale_min=1.0, scale_max=1.0, rotation=0.0, stain=0.0, mixing=0.0, colour=0.0, blur=0.0
+    ),
+)
+
+
+class RedIsGland(nn.Module):
+    """Says gland where a picture's mean red is above a half, and non-gland always."""
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        red = pictures[:, 0].mean((1, 2)) - 0.5
+        return torch.stack([torch.ones_like(red), red], 1)
+
+
+def make_patch(picture: int, present: tuple[bool, bool], x_px: int = 0) -> Patch:
+    return Patch(picture=picture, x_px=x_px, y_px=0, width_px=20, height_px=20, present=present)
+
+
+@pytest.mark.parametrize("pooling", ["gap", "mpfp"])
+@pytest.mark.parametrize("attention", [("none", "none", "none"), ("none", "criss-cross", "cca")])
+def test_shapes(pooling: str, attention: tuple[str, ...]) -> None:
+    torch.manual_seed(0)
+    classifier = Classifier(MobileNetV2(output_stride=16), attention=attention, pooling=pooling).eval()
+    pictures = torch.rand(2, 3, 64, 96)
+    with torch.inference_mode():
+        assert classifier.map_classes(pictures).shape == (2, 2, 4, 6)
+        assert classifier(pictures).shape == (2, 2)
+
+
+def test_average_pooling_averages_the_map_and_absence_can_be_said() -> None:
+    torch.manual_seed(0)
+    classifier = Classifier(MobileNetV2(output_stride=16), attention=["none"] * 3, pooling="gap").eval()
+    pictures = torch.rand(3, 3, 64, 64)
+    with torch.inference_mode():
+        class_map = classifier.map_classes(pictures)
+        torch.testing.assert_close(classifier(pictures), class_map.mean((2, 3)))
+    assert class_map.min() < 0 < class_map.max()
+
+
+def test_drawn_patches_carry_their_own_labels() -> None:
+    images = [np.full((20, 40, 3), 60, np.uint8), np.full((20, 40, 3), 200, np.uint8)]
+    images[0][:, 20:] = 120
+    patches = [
+        make_patch(0, (True, False)),
+        make_patch(0, (True, True), x_px=20),
+        make_patch(1, (False, True)),
+    ]
+    stream = PatchStream(patches, images, SETTINGS)
+    seen = set()
+    for step in range(3):
+        batch = stream.draw(step)
+        assert batch.pictures.shape == (4, 3, 32, 32) and batch.labels.shape == (4, 2)
+        assert batch.pictures.min() >= 0 and batch.pictures.max() <= 1
+        for picture, label in zip(batch.pictures, batch.labels, strict=True):
+            seen.add((round(float(picture.mean()) * 255 / 20), tuple(label.tolist())))
+    assert seen == {(3, (1.0, 0.0)), (6, (1.0, 1.0)), (10, (0.0, 1.0))}
+
+
+def test_a_batch_depends_on_the_step_alone() -> None:
+    images = [np.random.default_rng(0).integers(0, 256, (20, 20, 3), np.uint8)]
+    settings = ClassifierSettings(input=32, fit=FitSettings(batch=3))
+    patches = [make_patch(0, (True, False))]
+    first, again = (PatchStream(patches, images, settings).draw(5) for _ in range(2))
+    other = PatchStream(patches, images, settings).draw(6)
+    assert torch.equal(first.pictures, again.pictures) and not torch.equal(first.pictures, other.pictures)
+
+
+def test_places_are_a_part_of_the_batch() -> None:
+    images = [np.random.default_rng(0).integers(0, 256, (20, 20, 3), np.uint8)]
+    stream = PatchStream([make_patch(0, (True, False)), make_patch(0, (False, True))], images, SETTINGS)
+    whole, part = stream.draw(2), stream.draw(2, slice(0, None, 2))
+    assert torch.equal(part.pictures, whole.pictures[::2]) and torch.equal(part.labels, whole.labels[::2])
+    assert len(part.pictures) == 2 and part.step == 2
+
+
+@pytest.mark.parametrize(("balance", "share"), [(True, 0.5), (False, 0.1)])
+def test_rare_presence_is_drawn_as_often(balance: bool, share: float) -> None:
+    images = [np.full((20, 20, 3), 100, np.uint8)]
+    patches = [make_patch(0, (True, True))] * 90 + [make_patch(0, (True, False))] * 10
+    settings = ClassifierSettings(
+        input=8, balance=balance, fit=FitSettings(batch=20), augment=SETTINGS.augment
+    )
+    stream = PatchStream(patches, images, settings)
+    steps = 9 if balance else 5  # an epoch
+    lacking = torch.cat([stream.draw(step).labels[:, 1] == 0 for step in range(steps)]).float().mean()
+    assert lacking.item() == pytest.approx(share, abs=0.01)
+
+
+def test_scores_are_balanced() -> None:
+    images = [np.full((20, 20, 3), value, np.uint8) for value in (10, 250)]
+    patches = (
+        [make_patch(0, (True, False))] + [make_patch(1, (True, True))] * 6 + [make_patch(1, (True, False))]
+    )
+    scores = score_classifier(RedIsGland(), patches, images, SETTINGS)
+    # Gland: 6 of 6 found, 1 of 2 absences seen. Non-gland is present everywhere, and said so.
+    assert scores == {"balanced": 87.5, "non_gland": 100.0, "gland": 75.0}
+    assert next(iter(scores)) == "balanced"  # what fitting chooses by
+
+
+def test_loss_is_least_for_the_right_answer() -> None:
+    images = [np.full((20, 20, 3), value, np.uint8) for value in (10, 250)]
+    right = [make_patch(0, (True, False)), make_patch(1, (True, True))]
+    wrong = [make_patch(0, (True, True)), make_patch(1, (True, False))]
+    losses = [
+        classification_loss(RedIsGland(), PatchStream(patches, images, SETTINGS).draw(0)).item()
+        for patches in (right, wrong)
+    ]
+    assert losses[0] < losses[1] - 0.1
+
+
+def test_enlarging() -> None:
+    image = np.full((50, 70, 3), 9, np.uint8)
+    assert enlarge(image, 128).shape == (128, 128, 3) and (enlarge(image, 128) == 9).all()
