@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glandseg.model.backend import Network
+from glandseg.model.card import GLAND
 from glandseg.model.files import find_model
 from glandseg.model.onnx.session import Session
 from glandseg.runtime.settings import PAPER_SCALES
@@ -26,7 +27,6 @@ from glandseg.runtime.tiling import adaptive
 from glandseg.runtime.tiling.adaptive import AdaptiveRoute
 from glandseg.runtime.tiling.flip import Mirrored
 from glandseg.runtime.tiling.grid import GetWindow
-from glandseg.runtime.tiling.in_memory import GLAND
 from glandseg.runtime.tiling.order import list_windows
 from glandseg.runtime.tiling.scales import ScalePlane, average_scales
 from glandseg.runtime.tiling.window_store import Key, WindowStore

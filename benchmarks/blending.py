@@ -15,9 +15,9 @@ import tifffile
 from numpy.typing import NDArray
 
 from benchmarks.bench_case import Case, add_case_options, prepare_case, tell_result
+from glandseg.model.card import GLAND
 from glandseg.model.onnx.session import Session
 from glandseg.model.windows import MARGIN_PX, STRIDE_PX, UNIT, WINDOW_PX, window_starts, window_weights
-from glandseg.runtime.tiling.in_memory import GLAND
 from glandseg.slides.open import open_slide
 from glandseg.slides.slide_plane import SlidePlane
 

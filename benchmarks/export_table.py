@@ -27,13 +27,14 @@ import torch
 from torch import nn
 
 from benchmarks.measured_on import describe_circumstances
+from glandseg.core.system import count_cpus
 from glandseg.export.fp16 import to_half
 from glandseg.export.int8 import FOR_CPU, FOR_TENSORRT, to_int8
 from glandseg.export.int8_calibration import draw_calibration, read_calibration
 from glandseg.export.onnx_file import stamp, trace_segmenter, write_model
 from glandseg.model.backend import Network
 from glandseg.model.card import ModelCard
-from glandseg.model.onnx.session import Session, count_cpus
+from glandseg.model.onnx.session import Session
 from glandseg.model.parity import draw_golden_tiles, measure_parity
 from glandseg.training.data.datasets import find_pictures
 from glandseg.training.evaluation.evaluate import choose_part, evaluate

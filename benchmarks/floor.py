@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 
 from benchmarks.bench_case import Case, add_case_options, prepare_case, tell_result
 from benchmarks.watched_run import watch
-from glandseg.model.onnx.session import Session, count_cpus
+from glandseg.core.system import count_cpus
+from glandseg.model.onnx.session import Session
 from glandseg.model.windows import WINDOW_PX, window_starts
 from glandseg.slides.open import open_slide
 from glandseg.slides.scaled_plane import lay_scale

@@ -30,11 +30,12 @@ from numpy.typing import NDArray
 from onnx import helper
 
 from benchmarks.measured_on import describe_circumstances
+from glandseg.core.system import count_cpus
 from glandseg.model.backend import Network
+from glandseg.model.card import GLAND
 from glandseg.model.files import BUNDLED
-from glandseg.model.onnx.session import Session, count_cpus
+from glandseg.model.onnx.session import Session
 from glandseg.model.windows import WINDOW_PX, window_starts, window_weights
-from glandseg.runtime.tiling.in_memory import GLAND
 from glandseg.slides.open import open_slide
 from glandseg.slides.plane import PicturePlane
 from glandseg.slides.slide_plane import SlidePlane

@@ -8,7 +8,7 @@ import subprocess
 from datetime import date
 from pathlib import Path
 
-from glandseg.model.onnx.session import count_cpus
+from glandseg.core.system import count_cpus
 from glandseg.runtime.outputs.record import list_versions
 
 

@@ -30,7 +30,7 @@ from benchmarks.rivals.float_model import write_float_model
 from benchmarks.rivals.install import find_python
 from benchmarks.rivals.torch_model import write_torch_model
 from benchmarks.watched_run import WatchedRun, watch
-from glandseg.model.onnx.session import count_cpus
+from glandseg.core.system import count_cpus
 
 REPOSITORY = Path(__file__).parents[1]
 RIVALS = {

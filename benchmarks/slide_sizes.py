@@ -15,7 +15,7 @@ from dataclasses import asdict
 from benchmarks.bench_case import Case, add_case_options, prepare_case, tell_result
 from benchmarks.mask_overlap import compare_masks
 from benchmarks.watched_run import watch
-from glandseg.model.onnx.session import count_cpus
+from glandseg.core.system import count_cpus
 
 SIZES = ("8192", "32768", "100000:0.05")
 AIM = 1.10  # highest peak over lowest

@@ -29,7 +29,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from glandseg.model.onnx.session import count_cpus
+from glandseg.core.system import count_cpus
 from glandseg.training.data.datasets import GLAS_UM_PER_PX, find_pictures
 from glandseg.training.data.patches import list_patches
 from glandseg.training.data.sample import Picture

@@ -39,7 +39,7 @@ def adapt(
     shares = parse_fractions(fractions)
     import torch
 
-    from glandseg.model.onnx.session import count_cpus
+    from glandseg.core.system import count_cpus
     from glandseg.training.adaptation import adapt as run_adaptation
     from glandseg.training.adaptation import plan_fine_tuning
     from glandseg.training.adaptation_report import format_adaptation, write_report

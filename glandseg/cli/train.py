@@ -71,7 +71,7 @@ def train(
     """
     if data is None and not demo:
         raise BadInputError(WANTED)
-    from glandseg.model.onnx.session import count_cpus
+    from glandseg.core.system import count_cpus
     from glandseg.training.demo import draw_data, shorten
     from glandseg.training.loop.processes import is_first
     from glandseg.training.loop.stopping import TrainingStopped

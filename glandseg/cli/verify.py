@@ -79,8 +79,8 @@ def plan_tiles(path: Path | None, mpp: float | None) -> GatherTiles:
 
 def load_reference(run: Path) -> Reference:
     """Load a run's segmenter in PyTorch, in float32 on the CPU."""
+    from glandseg.core.system import hash_file
     from glandseg.doctor.verify import Reference
-    from glandseg.model.files import hash_file
     from glandseg.training.run import load_segmenter, open_run
     from glandseg.training.torch_backend import TorchBackend
 

@@ -10,10 +10,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+from glandseg.core.units import GIB
 from glandseg.doctor.finding import Finding, note, ok, problem
 
 OLDEST_PYTHON = (3, 10)
-GIB = 1 << 30
 LEAST_MEMORY, LEAST_DISK = 2 * GIB, 5 * GIB
 _CGROUP = Path("/sys/fs/cgroup/memory.max")  # what a container may take
 _VECTORS = {"AVX512VNNI": "AVX-512 VNNI", "AVX2": "AVX2", "ASIMDDP": "NEON dot product"}
@@ -37,7 +37,7 @@ def look_at_system() -> list[Finding]:
 
 def look_at_processor() -> list[Finding]:
     """Count the CPUs, and say what they offer to int8 models."""
-    from glandseg.model.onnx.session import count_cpus
+    from glandseg.core.system import count_cpus
 
     counts = f"{count_cpus()} of {os.cpu_count()} CPUs usable"
     vectors = next((name for key, name in _VECTORS.items() if _list_features().get(key)), "")

@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from glandseg.core.errors import EnvironmentLacksError
+from glandseg.core.system import hash_file
 from glandseg.model.backend import ModelBackend
-from glandseg.model.files import hash_file
 from glandseg.model.tensorrt.fingerprint import check_fingerprint
 from glandseg.model.tensorrt.fingerprint_file import read_sidecar
 from glandseg.model.tensorrt.gpu import read_machine

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, TypeAlias
 
 from glandseg.core.errors import hide_host, show
+from glandseg.core.system import hide_home
 
 _LONGEST = 2000  # characters of a finding
 Level: TypeAlias = Literal["ok", "note", "problem"]
@@ -50,12 +48,3 @@ def note(topic: str, text: str, cure: str = "") -> Finding:
 def problem(topic: str, text: str, cure: str = "") -> Finding:
     """Give a finding that stands in the way."""
     return Finding(level="problem", topic=topic, text=text, cure=cure)
-
-
-def hide_home(text: str) -> str:
-    """Write `~` for this user's home folder wherever a text names it."""
-    for home in {Path.home(), Path.home().resolve()}:
-        if len(home.parts) > 1:  # "/" as a home, as containers have it, is no one's name
-            flags = re.IGNORECASE if os.name == "nt" else 0
-            text = re.sub(re.escape(str(home)) + r"(?![\w.-])", "~", text, flags=flags)
-    return text

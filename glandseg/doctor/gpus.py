@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from glandseg.core.units import GIB
 from glandseg.doctor.finding import Finding, note, ok
 from glandseg.model.tensorrt.gpu import NONE, read_machine
 
-GIB = 1 << 30
 OLDEST_DRIVER = 580  # CUDA-13 packages want it
 OLDEST_DRIVER_CUDA12 = 535
 _MAJOR, _MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_*

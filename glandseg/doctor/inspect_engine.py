@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from glandseg.core.errors import BadInputError, EnvironmentLacksError
+from glandseg.core.system import hash_file
 from glandseg.doctor.inspect_model import FileReport
 from glandseg.model.card import METADATA_KEY, CardError, ModelCard, read_card
-from glandseg.model.files import hash_file
 from glandseg.model.tensorrt.fingerprint import Fingerprint, list_differences
 from glandseg.model.tensorrt.fingerprint_file import find_sidecar, read_sidecar
 from glandseg.model.tensorrt.gpu import NONE, Machine, read_machine

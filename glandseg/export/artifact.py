@@ -11,10 +11,10 @@ import onnx
 from numpy.typing import NDArray
 from torch import nn
 
+from glandseg.core.system import hash_file
 from glandseg.export.fp16 import emulate_half
 from glandseg.export.onnx_file import stamp, write_model
 from glandseg.model.card import ModelCard
-from glandseg.model.files import hash_file
 from glandseg.model.onnx.session import Session
 from glandseg.model.parity import Parity, check_parity, measure_parity
 from glandseg.training.torch_backend import TorchBackend

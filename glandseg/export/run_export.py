@@ -16,6 +16,7 @@ from torch import nn
 import glandseg
 from glandseg.core.atomic import stage_outputs
 from glandseg.core.errors import BadInputError
+from glandseg.core.system import hash_file
 from glandseg.doctor.tiles import gather_tiles
 from glandseg.export.artifact import Artefact, make_artefact
 from glandseg.export.engine_file import build_engine
@@ -26,7 +27,7 @@ from glandseg.export.int8_calibration import Calibration, draw_calibration, read
 from glandseg.export.model_card import describe_model
 from glandseg.export.onnx_file import trace_segmenter
 from glandseg.model.card import ModelCard
-from glandseg.model.files import ENGINE_SUFFIX, HALF_SUFFIX, RECORD_SUFFIX, SUFFIXES, hash_file
+from glandseg.model.files import ENGINE_SUFFIX, HALF_SUFFIX, RECORD_SUFFIX, SUFFIXES
 from glandseg.training.run import Run, load_segmenter
 from glandseg.training.torch_backend import TorchBackend
 

@@ -13,6 +13,9 @@ from glandseg.core.json_text import parse_json
 from glandseg.model.card_check import CLASSES, KIND, CardError, check_card
 from glandseg.model.windows import STRIDE_PX, WINDOW_PX
 
+GLAND = 1  # the class's index among (non-gland, gland)
+
+
 __all__ = ["CLASSES", "KIND", "METADATA_KEY", "CardError", "ModelCard", "read_card"]
 
 METADATA_KEY = "glandseg.card"

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from glandseg.core.errors import show
-from glandseg.model.windows import STRIDE_PX, WINDOW_PX
-from glandseg.runtime.settings import SCALE_MAX, SCALE_MIN
-from glandseg.slides.mpp import is_believable
+from glandseg.core.units import is_believable
+from glandseg.model.windows import SCALE_MAX, SCALE_MIN, STRIDE_PX, WINDOW_PX
 
 if TYPE_CHECKING:
     from glandseg.model.card import ModelCard

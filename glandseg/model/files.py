@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from glandseg.core.errors import BadInputError, EnvironmentLacksError
 from glandseg.core.json_text import parse_json
+from glandseg.core.system import hash_file
 
 BUNDLED = Path(__file__).parent / "bundled" / "glandseg-colon.onnx"
 RECORD_SUFFIX = ".json"
@@ -106,15 +106,6 @@ def find_name(path: Path) -> str:
     """Give the name of a model file's model, NAME of NAME.fp16.onnx."""
     suffix = next((suffix for suffix in SUFFIXES if path.stem.endswith(suffix)), "")
     return path.stem.removesuffix(suffix)
-
-
-def hash_file(path: Path) -> str:
-    """Give the sha256 of a file's bytes, in hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def list_recorded(record: Path) -> dict[str, str]:

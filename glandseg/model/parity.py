@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from glandseg.core.errors import GlandsegError
 from glandseg.model.backend import Network
+from glandseg.model.card import GLAND
 from glandseg.model.windows import WINDOW_PX
-from glandseg.runtime.tiling.in_memory import GLAND
 from glandseg.synthetic import TileKind, draw_tile
 
 # The network sees gland of four patients' stains, both tissues, no gland, and empty glass.

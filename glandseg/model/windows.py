@@ -13,6 +13,9 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+SCALE_MIN, SCALE_MAX = 0.25, 4.0
+
+
 WINDOW_PX = 320
 STRIDE_PX = 256
 UNIT = 256

@@ -10,9 +10,10 @@ from pathlib import Path
 from glandseg.core.atomic import explain_disk_errors, move_into_place, try_names
 from glandseg.core.time_limit import call_in_time
 from glandseg.core.trace import Trace
+from glandseg.core.units import GIB
 from glandseg.model.backend import ModelBackend
 from glandseg.model.files import ModelFile
-from glandseg.runtime.memory import GIB, Budget
+from glandseg.runtime.memory import Budget
 from glandseg.runtime.outputs.older_outputs import check_older_outputs
 from glandseg.runtime.outputs.write import SUFFIXES, name_outputs
 from glandseg.runtime.settings import InferSettings

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,9 +11,9 @@ import psutil
 from numpy.typing import NDArray
 
 from glandseg.core.errors import EnvironmentLacksError
+from glandseg.core.units import GIB
 from glandseg.model.windows import WINDOW_PX
 
-GIB = 1 << 30
 CACHE_SHARE = 1 / 64  # of the ceiling: for decoded parts of the file, and as much for each plane of its px
 MOST_SHARES = 8
 _SPARE_BYTES = 160 << 20  # for windows under way, tracing and writing
@@ -109,13 +106,6 @@ def measure_pace(
 def measure_memory() -> int:
     """Give the bytes that this process holds now."""
     return int(psutil.Process().memory_info().rss)
-
-
-def release_memory() -> None:
-    """Give what was freed back to the system; glibc keeps it in gaps, and the process would go on growing."""
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):  # another C library has no such call
-            ctypes.CDLL(None).malloc_trim(0)
 
 
 def make_blanks(count: int) -> NDArray[np.uint8]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from glandseg.core.errors import EnvironmentLacksError
-from glandseg.runtime.memory import GIB
+from glandseg.core.units import GIB
 from glandseg.runtime.outputs.overview import OVERVIEW_PX
 
 _WINDOW_BYTES = 45_000  # of a kept window, packed; measured at most 35 kB on tissue full of glands

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from glandseg.core.errors import BadInputError
+from glandseg.model.windows import SCALE_MAX, SCALE_MIN
 
-SCALE_MIN, SCALE_MAX = 0.25, 4.0
 PAPER_SCALES = (0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)  # Li et al. 2022, whose cost is 27.7 times one
 CHEAP_SCALES = (1.25, 1.75)  # run everywhere, where the others run only where these are unsure
 ADAPTIVE = "adaptive"

@@ -6,8 +6,9 @@ from dataclasses import asdict
 from typing import Any
 
 import glandseg
+from glandseg.core.system import hash_file
 from glandseg.model.backend import ModelBackend
-from glandseg.model.files import ModelFile, hash_file
+from glandseg.model.files import ModelFile
 from glandseg.runtime.outputs.write import Findings
 from glandseg.runtime.settings import InferSettings
 from glandseg.runtime.tissue.roi import Roi

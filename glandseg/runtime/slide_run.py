@@ -8,12 +8,12 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from glandseg.core.errors import BadInputError
+from glandseg.core.system import count_cpus, release_memory
 from glandseg.core.trace import Trace
 from glandseg.model.backend import ModelBackend
 from glandseg.model.files import ModelFile
-from glandseg.model.onnx.session import count_cpus
 from glandseg.runtime.glands.store import Glands
-from glandseg.runtime.memory import Budget, Pace, measure_pace, release_memory
+from glandseg.runtime.memory import Budget, Pace, measure_pace
 from glandseg.runtime.outputs.record import write_record
 from glandseg.runtime.outputs.write import Findings, write_findings
 from glandseg.runtime.preflight import Preflight

@@ -21,9 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from glandseg.core.errors import BadInputError
+from glandseg.core.units import HIGHEST_UM_PER_PX, LOWEST_UM_PER_PX, is_believable
 
-LOWEST_UM_PER_PX = 0.05
-HIGHEST_UM_PER_PX = 20.0
 TOLERANCE = 0.10  # by which two statements about one picture may differ
 UM_TIMES_POWER = 10.0
 POWER_WARNS, POWER_REFUSES = 1.5, 3.0  # times that um/px may be off what an objective's power suggests
@@ -90,11 +89,6 @@ class Power:
     def describe(self) -> str:
         """Say it in words."""
         return f"{self.source}: {self.power:g}x"
-
-
-def is_believable(um_per_px: float) -> bool:
-    """Whether a microscope can have this many um/px: 72 dpi and other filler values cannot."""
-    return LOWEST_UM_PER_PX <= um_per_px <= HIGHEST_UM_PER_PX
 
 
 def settle(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from glandseg.core.errors import BadInputError
-from glandseg.model.files import hash_file
+from glandseg.core.system import hash_file
 from glandseg.slides.formats.dicom_series import Instance, read_instance
 
 MIRAX_SUFFIX, HAMAMATSU_SUFFIXES = ".mrxs", (".vms", ".vmu")

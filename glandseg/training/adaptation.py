@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from glandseg.core.errors import BadInputError
-from glandseg.model.files import hash_file
+from glandseg.core.system import hash_file
 from glandseg.training.data.datasets import DataSet, Picture, find_pictures
 from glandseg.training.data.published_splits import split_data_set
 from glandseg.training.evaluation.evaluate import evaluate

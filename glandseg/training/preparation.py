@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from glandseg.core.errors import BadInputError
-from glandseg.slides.mpp import HIGHEST_UM_PER_PX, LOWEST_UM_PER_PX, is_believable
+from glandseg.core.units import HIGHEST_UM_PER_PX, LOWEST_UM_PER_PX, is_believable
 from glandseg.training.data.corrupt_images import keep_sound
 from glandseg.training.data.datasets import DataSet, Picture, find_pictures
 from glandseg.training.data.fractions import thin_split

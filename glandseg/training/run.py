@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 import glandseg
 from glandseg.core.atomic import explain_disk_errors, write_whole
 from glandseg.core.errors import BadInputError, shorten
-from glandseg.slides.mpp import is_believable
+from glandseg.core.units import is_believable
 from glandseg.training.data.decoding import read_grey
 from glandseg.training.data.splits import Split
 from glandseg.training.loop.checkpoint import load_network

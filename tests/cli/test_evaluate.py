@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 import pytest
 
+from glandseg.core.system import hash_file
 from glandseg.model.card import ModelCard
-from glandseg.model.files import hash_file
 
 RunCommand = Callable[..., Any]
 WriteModel = Callable[[Path, Mapping[str, str]], Path]

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from glandseg.model.files import BUNDLED, hash_file
+from glandseg.core.system import hash_file
+from glandseg.model.files import BUNDLED
 
 Run = Callable[..., Any]
 

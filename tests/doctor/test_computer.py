@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
+from glandseg.core.units import GIB
 from glandseg.doctor import computer
 
 Usage = namedtuple("Usage", "total used free")
@@ -56,17 +57,17 @@ def test_vector_instructions(features: dict[str, bool], says: str, monkeypatch: 
     ],
 )
 def test_memory(free: int, limit: int | None, level: str, says: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    sizes = SimpleNamespace(total=16 * computer.GIB, available=free * computer.GIB)
+    sizes = SimpleNamespace(total=16 * GIB, available=free * GIB)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: sizes)
-    monkeypatch.setattr(computer, "_read_limit", lambda: limit * computer.GIB if limit else None)
+    monkeypatch.setattr(computer, "_read_limit", lambda: limit * GIB if limit else None)
     (finding,) = computer.look_at_memory()
     assert (finding.level, finding.text) == (level, says)
 
 
 def test_disks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shutil.disk_usage", lambda folder: Usage(0, 0, 20 * computer.GIB))
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: Usage(0, 0, 20 * GIB))
     assert [one.level for one in computer.look_at_disks()] == ["ok", "ok"]
-    monkeypatch.setattr("shutil.disk_usage", lambda folder: Usage(0, 0, computer.GIB))
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: Usage(0, 0, GIB))
     here, temporary = computer.look_at_disks()
     assert (here.level, here.text) == ("note", "1.0 GiB free here")
     assert temporary.cure

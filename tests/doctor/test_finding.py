@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from glandseg.core.errors import shorten
-from glandseg.doctor.finding import hide_home, note, ok, problem
+from glandseg.core.system import hide_home
+from glandseg.doctor.finding import note, ok, problem
 
 
 @pytest.fixture(autouse=True)

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from glandseg.core.errors import BadInputError
+from glandseg.core.system import hash_file
 from glandseg.doctor.inspect_model import inspect_model
-from glandseg.model.files import BUNDLED, hash_file
+from glandseg.model.files import BUNDLED
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from glandseg.core.system import hash_file
 from glandseg.doctor.models import look_at_models
-from glandseg.model.files import BUNDLED, hash_file
+from glandseg.model.files import BUNDLED
 
 
 @pytest.fixture

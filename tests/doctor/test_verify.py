@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from glandseg.core.errors import BadInputError, EnvironmentLacksError
+from glandseg.core.system import hash_file
 from glandseg.doctor import engine_check
 from glandseg.doctor import verify as verification
 from glandseg.doctor.verify import (
@@ -26,7 +27,7 @@ from glandseg.doctor.verify import (
 )
 from glandseg.model import open_backend as devices
 from glandseg.model.card import ModelCard
-from glandseg.model.files import BUNDLED, hash_file
+from glandseg.model.files import BUNDLED
 from glandseg.model.onnx.session import Session
 from glandseg.model.tensorrt.fingerprint import Fingerprint, StaleEngineError
 from glandseg.model.tensorrt.fingerprint_file import read_sidecar, write_sidecar

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from glandseg.core.errors import BadInputError, EnvironmentLacksError
+from glandseg.core.system import hash_file
 from glandseg.model import files as model_file
-from glandseg.model.files import BUNDLED, SUFFIXES, check_model, find_bundled, find_model, hash_file
+from glandseg.model.files import BUNDLED, SUFFIXES, check_model, find_bundled, find_model
 
 
 def write(path: Path, data: bytes = b"model", age: float = 0) -> Path:

@@ -11,8 +11,10 @@ import pytest
 from numpy.typing import NDArray
 
 from glandseg.core.errors import EnvironmentLacksError
+from glandseg.core.system import release_memory
+from glandseg.core.units import GIB
 from glandseg.runtime import memory
-from glandseg.runtime.memory import GIB, Budget, measure_pace, release_memory
+from glandseg.runtime.memory import Budget, measure_pace
 from glandseg.runtime.preflight import Preflight, describe_seconds
 
 Pixels = NDArray[np.uint8]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from glandseg.core.errors import BadInputError
-from glandseg.model.files import hash_file
+from glandseg.core.system import hash_file
 from glandseg.synthetic import draw_tile
 from glandseg.training.adaptation import STEPS, Adaptation, adapt, drop_weights, plan_fine_tuning
 from glandseg.training.adaptation_report import NAMES, write_report

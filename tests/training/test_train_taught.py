@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from glandseg.core.errors import BadInputError
-from glandseg.model.files import hash_file
+from glandseg.core.system import hash_file
 from glandseg.synthetic import draw_tile
 from glandseg.training.data.image_file import encode_png
 from glandseg.training.loop.fit import Progress

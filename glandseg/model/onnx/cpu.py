@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glandseg.core.errors import BadInputError, EnvironmentLacksError, shorten
+from glandseg.core.system import release_memory
 from glandseg.model.onnx.open_session import lacks_memory, open_on_cpu, read_session_card
 from glandseg.model.ports import INPUT, OUTPUT, check_answers
 from glandseg.model.windows import WINDOW_PX
-from glandseg.runtime.memory import release_memory
 
 _TRIAL = 2  # windows: a batch that is fixed to one inside the graph shows
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glandseg.core.errors import BadInputError, GlandsegError
+from glandseg.core.system import count_cpus
 from glandseg.model.card import ModelCard
 from glandseg.model.device import DeviceChoice, parse_device
 from glandseg.model.onnx.cpu import CpuRuns
@@ -118,8 +118,3 @@ class Session:
         """Free the model."""
         self._details = self._network.identity if self._network else self._details
         self._network = None
-
-
-def count_cpus() -> int:
-    """Count the CPUs that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from glandseg.core.errors import GlandsegError, show
-from glandseg.model.files import hash_file
+from glandseg.core.system import hash_file
 from glandseg.model.tensorrt.package import RTX, TURING
 
 _ANYWHERE = ("onnx_sha256", "weights_sha256", "package", "version", "precision", "profile")

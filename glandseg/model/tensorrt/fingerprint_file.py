@@ -10,7 +10,7 @@ from typing import Any
 import glandseg
 from glandseg.core.errors import BadInputError, show
 from glandseg.core.json_text import parse_json
-from glandseg.model.files import hash_file
+from glandseg.core.system import hash_file
 from glandseg.model.tensorrt.fingerprint import Fingerprint
 from glandseg.model.windows import WINDOW_PX
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from glandseg.core.system import release_memory
 from glandseg.runtime.maps.tile_map import TILE_PX, TileMap
-from glandseg.runtime.memory import release_memory
 from glandseg.runtime.tiling.scales import ScalePlane, average_scales
 from glandseg.runtime.tiling.window_store import Key, WindowStore
 

@@ -6,11 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glandseg.model.backend import Backend
+from glandseg.model.card import GLAND
 from glandseg.model.windows import WINDOW_PX
 from glandseg.runtime.tiling.grid import Lattice
 from glandseg.slides.plane import PicturePlane, Plane
-
-GLAND = 1  # the class's index among (non-gland, gland)
 
 
 def segment_plane(plane: Plane, backend: Backend, *, batch: int = 8) -> NDArray[np.uint8]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from glandseg.core.trace import Trace
 from glandseg.core.workers import Workers, await_result
-from glandseg.runtime.tiling.in_memory import GLAND
+from glandseg.model.card import GLAND
 from glandseg.runtime.tiling.order import Step
 from glandseg.runtime.tiling.window_store import Key, WindowStore
 

@@ -18,7 +18,7 @@ from typing import Any
 from glandseg import __version__
 from glandseg.core.atomic import explain_disk_errors, write_whole
 from glandseg.core.errors import BadInputError
-from glandseg.model.files import hash_file
+from glandseg.core.system import hash_file
 from glandseg.slides.slide_files import hash_slide, list_slide_files
 from glandseg.training.data.annotated_slides import DrawnSlide
 from glandseg.training.data.cut_slides import CutSettings, cut_slide

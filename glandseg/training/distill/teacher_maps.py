@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from glandseg.core.atomic import write_whole
 from glandseg.core.errors import BadInputError
-from glandseg.model.files import hash_file
+from glandseg.core.system import hash_file
 from glandseg.training.data.datasets import Picture
 from glandseg.training.data.decoding import read_grey
 from glandseg.training.distill.teacher import Teacher, open_teacher

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from glandseg.core.errors import BadInputError, EnvironmentLacksError
+from glandseg.core.system import hash_file
 from glandseg.model.backend import Backend
 from glandseg.model.device import parse_device
-from glandseg.model.files import find_model, hash_file
+from glandseg.model.files import find_model
 from glandseg.training.paths import is_folder
 
 

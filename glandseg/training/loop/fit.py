@@ -15,7 +15,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from glandseg.core.errors import BadInputError
-from glandseg.model.onnx.session import count_cpus
+from glandseg.core.system import count_cpus
 from glandseg.training.loop.checkpoint import load_network, load_progress, save_network, save_progress
 from glandseg.training.loop.logs import EventLog, forget_after, log_row
 from glandseg.training.loop.optimizer import build_optimizer, find_scales, set_rate

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from glandseg.core.atomic import write_whole
-from glandseg.model.files import hash_file
+from glandseg.core.system import hash_file
 from glandseg.training.data.augment import IGNORED
 from glandseg.training.data.datasets import Picture
 from glandseg.training.evaluation.contact_sheet import GREEN, YELLOW, Cell, write_contact_sheet

@@ -14,10 +14,11 @@ import pytest
 from numpy.typing import NDArray
 
 from glandseg.core.errors import BadInputError, EnvironmentLacksError
+from glandseg.core.system import count_cpus
 from glandseg.model.card import ModelCard
 from glandseg.model.files import BUNDLED
 from glandseg.model.onnx.open_session import open_on_cpu
-from glandseg.model.onnx.session import Session, count_cpus, import_onnxruntime
+from glandseg.model.onnx.session import Session, import_onnxruntime
 from glandseg.synthetic import draw_tile
 
 Pixels = NDArray[np.uint8]

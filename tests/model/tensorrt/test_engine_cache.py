@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from glandseg.core.errors import BadInputError, EnvironmentLacksError
-from glandseg.model.files import BUNDLED, hash_file
+from glandseg.core.system import hash_file
+from glandseg.model.files import BUNDLED
 from glandseg.model.tensorrt import engine_file as kept
 from glandseg.model.tensorrt import request as order
 from glandseg.model.tensorrt.engine_cache import EngineFile, find_engine

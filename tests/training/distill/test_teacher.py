@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from glandseg.core.errors import BadInputError, GlandsegError
-from glandseg.model.files import hash_file
+from glandseg.core.system import hash_file
 from glandseg.training.data.datasets import DataSet, Picture
 from glandseg.training.data.splits import Split
 from glandseg.training.distill.teacher import Teacher, find_teacher, open_teacher, refuse_idle_labels
