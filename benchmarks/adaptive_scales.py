@@ -126,7 +126,7 @@ def score_adaptive(
 ) -> tuple[Confusion, int]:
     """Score the adaptive rule."""
     order = [*cheap, *(index for index in range(len(planes)) if index not in cheap)]
-    base = next(item for item in planes if item.scale == 1).lattice
+    base = next(item for item in planes if item.scale == 1).grid
     route = AdaptiveRoute(
         planes=[planes[index] for index in order],
         cheap=len(cheap),
@@ -159,7 +159,7 @@ def compare(planes: Sequence[ScalePlane], store: WindowStore, picture: Picture, 
 
     base = next(item for item in planes if item.scale == 1)
     gets = [lambda row, column, index=index: get(index, row, column) for index in range(len(planes))]
-    height, width = base.lattice.height_px, base.lattice.width_px
+    height, width = base.grid.height_px, base.grid.width_px
     mask = average_scales(planes, gets, 0, 0, height, width) >= 128
     truth = picture.read_mask(None)
     rows, columns = (

@@ -28,7 +28,7 @@ from torch import nn
 
 from benchmarks.measured_on import describe_circumstances
 from glandseg.core.system import count_cpus
-from glandseg.export.fp16 import to_half
+from glandseg.export.fp16 import to_fp16
 from glandseg.export.int8 import FOR_CPU, FOR_TENSORRT, to_int8
 from glandseg.export.int8_calibration import draw_calibration, read_calibration
 from glandseg.export.onnx_file import stamp, trace_segmenter, write_model
@@ -38,7 +38,7 @@ from glandseg.model.onnx.session import Session
 from glandseg.model.parity import draw_golden_tiles, measure_parity
 from glandseg.training.data.datasets import find_pictures
 from glandseg.training.evaluation.evaluate import choose_part, evaluate
-from glandseg.training.networks.build import build_trunk
+from glandseg.training.networks.build import build_encoder
 from glandseg.training.networks.pspnet import PSPNet
 from glandseg.training.run import Run, load_segmenter, open_run
 from glandseg.training.torch_backend import TorchBackend
@@ -81,7 +81,7 @@ def measure(name: str, asked: argparse.Namespace) -> dict[str, Any]:
     stride, width, batch, tiles = NETWORKS[name]
     run = open_run(asked.run) if name == OWN and asked.run else None
     torch.manual_seed(0)
-    segmenter = load_segmenter(run) if run else PSPNet(build_trunk(name, stride), width=width).eval()
+    segmenter = load_segmenter(run) if run else PSPNet(build_encoder(name, stride), width=width).eval()
     with tempfile.TemporaryDirectory() as folder:
         paths, facts = export(segmenter, run, Path(folder), tiles, asked.ebhi)
         rates = measure_rates(segmenter, paths, batch, asked)
@@ -101,7 +101,7 @@ def export(
     model, seconds = clock(lambda: trace_segmenter(segmenter))
     makers: dict[str, Callable[[], onnx.ModelProto]] = {
         "float32": lambda: model,
-        "float16": lambda: to_half(model),
+        "float16": lambda: to_fp16(model),
         "int8": lambda: to_int8(model, measured_on, FOR_CPU),
         "int8 for TensorRT": lambda: to_int8(model, measured_on, FOR_TENSORRT),
     }

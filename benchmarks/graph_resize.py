@@ -37,7 +37,7 @@ from glandseg.model.files import BUNDLED
 from glandseg.model.onnx.session import Session
 from glandseg.model.windows import WINDOW_PX, window_starts, window_weights
 from glandseg.slides.open import open_slide
-from glandseg.slides.plane import PicturePlane
+from glandseg.slides.plane import ImagePlane
 from glandseg.slides.slide_plane import SlidePlane
 from glandseg.training.data.datasets import find_pictures
 from glandseg.training.data.sample import DataSet, Picture
@@ -160,7 +160,7 @@ def lay(picture: Picture, data_set: DataSet, um_per_px: float) -> NDArray[np.uin
 
 def run(network: Network, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Give the gland probability of each pixel, (H, W) float32 in 0..255, blended as on slides."""
-    plane, (height, width) = PicturePlane(pixels), pixels.shape[:2]
+    plane, (height, width) = ImagePlane(pixels), pixels.shape[:2]
     rows, columns = window_starts(height), window_starts(width)
     total = np.zeros((rows[-1] + 2 * WINDOW_PX, columns[-1] + 2 * WINDOW_PX), np.float32)
     margin = -rows[0]

@@ -95,7 +95,7 @@ def build_square(image: NDArray[np.uint8], glands: NDArray[np.bool_]) -> Square:
 
 
 def encode_tile(tile: NDArray[np.uint8]) -> bytes:
-    """A (256, 256, 3) uint8 RGB tile as JPEG, YCbCr with halved colour as scanners write it."""
+    """A (256, 256, 3) uint8 RGB tile as JPEG, YCbCr with halved color as scanners write it."""
     return bytes(
         imagecodecs.jpeg8_encode(
             tile, level=QUALITY, colorspace="RGB", outcolorspace="YCBCR", subsampling="420"

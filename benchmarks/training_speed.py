@@ -3,7 +3,7 @@
 The parts of a step are timed one after the other: drawing the batch, forward, backward, optimiser. The
 training loop itself draws one batch ahead in a thread, which hides the drawing as long as that takes less
 than the rest: `images_per_s` counts it as hidden, `images_per_s_in_turn` does not. So on a CPU the network
-limits, and on a GPU the drawing may, for it is CPU work (warping and colour, about as fast on every
+limits, and on a GPU the drawing may, for it is CPU work (warping and color, about as fast on every
 machine): look at whether `draw_s` exceeds the other three together. More drawing threads, not a faster GPU,
 would help then. On a GPU, each part waits for the device to finish, which costs a little.
 

@@ -12,7 +12,7 @@ from glandseg.cli.console import say, tell, warn
 from glandseg.core.errors import GlandsegError
 
 if TYPE_CHECKING:
-    from glandseg.training.data.annotated_slides import DrawnSlide
+    from glandseg.training.data.annotated_slides import AnnotatedSlide
     from glandseg.training.data.cut_slides import CutSettings
 
 
@@ -36,12 +36,12 @@ def cut(
     A slide that was cut before is not cut again. A patients.csv of columns slide,patient in SLIDES says which
     slides are of one patient; else each is taken for one of its own.
     """
-    from glandseg.training.data.annotated_slides import find_drawn_slides
+    from glandseg.training.data.annotated_slides import find_annotated_slides
     from glandseg.training.data.cut_folder import write_table
     from glandseg.training.data.cut_slides import CutSettings
 
     settings = CutSettings(um_per_px=mpp_model, side=side, stride=stride, mpp=mpp, outlines=outlines)
-    found = find_drawn_slides(slides)
+    found = find_annotated_slides(slides)
     failures = [error for slide in found if (error := cut_one(slide, out, settings)) is not None]
     if len(failures) == len(found) == 1:
         raise failures[0]
@@ -55,7 +55,7 @@ def cut(
         raise typer.Exit(1)
 
 
-def cut_one(slide: DrawnSlide, out: Path, settings: CutSettings) -> GlandsegError | None:
+def cut_one(slide: AnnotatedSlide, out: Path, settings: CutSettings) -> GlandsegError | None:
     """Cut one slide and print what came of it; give its error rather than raise it."""
     from glandseg.training.data.cut_folder import write_slide_patches
 

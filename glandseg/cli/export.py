@@ -60,4 +60,4 @@ def export(
     say(f"run: {chosen.path}{'' if run else ' (newest)'}")
     facts = read_yaml(card) if card else None
     result = export_run(chosen, out, settings, name=name, facts=facts, say=say)
-    say(f"next: glandseg infer slide.tif --model {result.artefacts[0].path}")
+    say(f"next: glandseg infer slide.tif --model {result.artifacts[0].path}")

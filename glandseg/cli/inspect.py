@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from glandseg.doctor.finding import Finding
     from glandseg.doctor.inspect_engine import EngineReport
     from glandseg.doctor.inspect_model import FileReport, ModelReport
-    from glandseg.export.graph_stats import Census
+    from glandseg.export.graph_stats import GraphStats
     from glandseg.model.card import ModelCard
 
 Row: TypeAlias = tuple[str, str]  # label, text; a row without label goes on with the one above
@@ -51,11 +51,11 @@ def tell_model(path: Path) -> Told:
     from glandseg.doctor.inspect_model import inspect_model
 
     report = inspect_model(path)
-    census = count_if_possible(path)
+    stats = count_if_possible(path)
     devices = try_devices(path) if report.card else []
-    graph = asdict(census) | {"gflop": census.gflop} if census else None
+    graph = asdict(stats) | {"gflop": stats.gflop} if stats else None
     facts = asdict(report) | {"graph": graph, "devices": [asdict(one) for one in devices]}
-    return [*list_model_rows(report, census, devices)], facts, report.whole
+    return [*list_model_rows(report, stats, devices)], facts, report.whole
 
 
 def tell_engine(path: Path) -> Told:
@@ -66,7 +66,7 @@ def tell_engine(path: Path) -> Told:
     return [*list_engine_rows(report)], asdict(report), report.whole
 
 
-def count_if_possible(path: Path) -> Census | None:
+def count_if_possible(path: Path) -> GraphStats | None:
     """Count the graph where the package `onnx` is installed, which deployment does without."""
     from importlib.util import find_spec
 
@@ -77,13 +77,15 @@ def count_if_possible(path: Path) -> Census | None:
     return count_graph(path)
 
 
-def list_model_rows(report: ModelReport, census: Census | None, devices: Sequence[Finding]) -> Iterator[Row]:
+def list_model_rows(
+    report: ModelReport, stats: GraphStats | None, devices: Sequence[Finding]
+) -> Iterator[Row]:
     """List all that is known of an ONNX file, a line each."""
     yield from list_file_rows(report)
     yield from list_card_rows(report.card) if report.card else [("card", report.flaw)]
     yield from label_first("input", map(str, report.inputs))
     yield from label_first("output", map(str, report.outputs))
-    yield from list_graph_rows(census) if census else [("graph", "pip install onnx for its layers and GFLOP")]
+    yield from list_graph_rows(stats) if stats else [("graph", "pip install onnx for its layers and GFLOP")]
     yield from label_first("runs on", (f"{one.topic:<9} {describe_device(one)}" for one in devices))
 
 
@@ -106,7 +108,10 @@ def list_engine_rows(report: EngineReport) -> Iterator[Row]:
         for precision, count in kinds.items()
     )
     yield from label_first("layers", layers)
-    yield "runs here", "no: " + "; ".join(report.misfits) if report.misfits else "yes, by its sidecar"
+    yield (
+        "runs here",
+        "no: " + "; ".join(report.misfits) if report.misfits else "yes, by its fingerprint file",
+    )
 
 
 def list_file_rows(report: FileReport) -> Iterator[Row]:
@@ -133,12 +138,12 @@ def list_card_rows(card: ModelCard) -> Iterator[Row]:
     yield "use", card.use
 
 
-def list_graph_rows(census: Census) -> Iterator[Row]:
+def list_graph_rows(stats: GraphStats) -> Iterator[Row]:
     """List what the graph is made of: what takes work line by line, the rest on one."""
-    weights = f"{census.weights / 1e6:.2f} million weights"
-    yield "graph", f"opset {census.opset}, {weights}, {census.gflop:.2f} GFLOP a window"
-    working = [layers for layers in census.layers if layers.gflop]
-    rest = [layers for layers in census.layers if not layers.gflop]
+    weights = f"{stats.weights / 1e6:.2f} million weights"
+    yield "graph", f"opset {stats.opset}, {weights}, {stats.gflop:.2f} GFLOP a window"
+    working = [layers for layers in stats.layers if layers.gflop]
+    rest = [layers for layers in stats.layers if not layers.gflop]
     rows = [f"{one.count:>4} {one.kind} {one.precision}, {one.gflop:.3f} GFLOP" for one in working]
     others = ", ".join(f"{one.count} {one.kind} {one.precision}" for one in rest)
     yield from label_first("layers", [*rows, *([f"without products: {others}"] if others else [])])

@@ -42,7 +42,8 @@ def train(
         typer.Option(help="Run folder or model file to learn from, with --labels none or outlines."),
     ] = None,
     weights: Annotated[
-        str | None, typer.Option(help="Pretrained weights of the trunk: a .safetensors or .pth file, or hub.")
+        str | None,
+        typer.Option(help="Pretrained weights of the encoder: a .safetensors or .pth file, or hub."),
     ] = None,
     mpp: Annotated[float | None, typer.Option(help="Microns per pixel of the training images.")] = None,
     preset: Annotated[

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from glandseg.core.errors import EnvironmentLacksError
 
 T = TypeVar("T")
-_PATIENCE_S = 5.0  # that calls in progress are given to end when the workers are dismissed
+_STALL_S = 5.0  # that calls in progress are given to end when the workers are dismissed
 _TICK_S = 0.5  # between looks at the clock; Ctrl-C is heard between them on Windows too
 _LONGEST_TICK_S = 4 * _TICK_S
 
@@ -60,7 +60,7 @@ class Workers:
                 self._calls.get_nowait()
         for _ in self._threads:
             self._calls.put(None)
-        end = time.monotonic() + _PATIENCE_S
+        end = time.monotonic() + _STALL_S
         for thread in self._threads:
             thread.join(max(end - time.monotonic(), 0))
 

@@ -1,4 +1,4 @@
-"""An engine judged as it is: held against its sidecar and its ONNX file, then opened as it is."""
+"""An engine judged as it is: held against its fingerprint file and its ONNX file, then opened as it is."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from glandseg.core.errors import EnvironmentLacksError
 from glandseg.core.system import hash_file
 from glandseg.model.backend import ModelBackend
 from glandseg.model.tensorrt.fingerprint import check_fingerprint
-from glandseg.model.tensorrt.fingerprint_file import read_sidecar
+from glandseg.model.tensorrt.fingerprint_file import read_fingerprint_file
 from glandseg.model.tensorrt.gpu import read_machine
 
 
@@ -28,14 +28,14 @@ def open_engine(path: Path) -> AbstractContextManager[ModelBackend]:
 
 
 def check_plan(path: Path) -> None:
-    """Hold an engine against its sidecar and the ONNX file beside it, which needs no GPU.
+    """Hold an engine against its fingerprint file and the ONNX file beside it, which needs no GPU.
 
     Raises:
-        BadInputError: if it has no sidecar.
+        BadInputError: if it has no fingerprint file.
         EnvironmentLacksError: if it was built for other GPUs than this machine's.
         StaleEngineError: if it is damaged, or was built from another ONNX file.
     """
-    facts, onnx = read_sidecar(path), path.with_suffix(".onnx")
+    facts, onnx = read_fingerprint_file(path), path.with_suffix(".onnx")
     here = hash_file(onnx) if onnx.is_file() else facts.onnx_sha256
     check_fingerprint(path, facts, replace(facts, onnx_sha256=here, targets=()))
     target = read_machine().target

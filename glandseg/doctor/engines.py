@@ -13,7 +13,7 @@ from glandseg.doctor.finding import Finding, note, ok
 from glandseg.doctor.gpus import DriverError, Gpu, list_gpus
 from glandseg.doctor.libraries import find_version
 from glandseg.model.files import BUNDLED
-from glandseg.model.tensorrt.package import FULL, RTX, find_flavour
+from glandseg.model.tensorrt.package import FULL, RTX, find_package
 
 BUILD_PYCUDA = (
     "Build its wheel with `make pycuda` in a clone of glandseg, then pip install dist/pycuda-*.whl."
@@ -33,9 +33,9 @@ def look_at_onnxruntime() -> list[Finding]:
 
 
 def look_at_tensorrt() -> list[Finding]:
-    """Load the TensorRT flavours that are installed, and say which GPU each cannot serve."""
-    found = list_flavours()
-    return [_look_at_flavour(package) for package in found] or [
+    """Load the TensorRT packages that are installed, and say which GPU each cannot serve."""
+    found = list_packages()
+    return [_look_at_package(package) for package in found] or [
         ok("TensorRT", "not installed, and not needed")
     ]
 
@@ -44,7 +44,7 @@ def look_at_pycuda() -> list[Finding]:
     """Load PyCUDA, which TensorRT runs through."""
     version = find_version("pycuda")
     if version is None:
-        if list_flavours() and _find_gpus():
+        if list_packages() and _find_gpus():
             return [note("PyCUDA", "not installed; TensorRT runs through it", BUILD_PYCUDA)]
         return [ok("PyCUDA", "not installed, and not needed without TensorRT and a GPU")]
     try:
@@ -55,7 +55,7 @@ def look_at_pycuda() -> list[Finding]:
     return [ok("PyCUDA", version)]
 
 
-def list_flavours() -> list[str]:
+def list_packages() -> list[str]:
     """List the packages of TensorRT that are installed, whether they load or not."""
     return [package for package in (FULL, RTX) if importlib.util.find_spec(package)]
 
@@ -76,21 +76,23 @@ def look_at_cuda_libraries(runtime: Any) -> list[Finding]:
     return [ok("CUDA", f"libraries of CUDA {getattr(runtime, 'cuda_version', '') or ''} load")]
 
 
-def _look_at_flavour(package: str) -> Finding:
+def _look_at_package(package: str) -> Finding:
     from glandseg.model.tensorrt.parse import parse_onnx
 
     try:
-        flavour = find_flavour(package)
-        objections = parse_onnx(BUNDLED, flavour)
+        trt_package = find_package(package)
+        objections = parse_onnx(BUNDLED, trt_package)
     except EnvironmentLacksError as error:
         return note("TensorRT", str(error))
     if objections:
-        return note("TensorRT", f"{flavour} refuses the bundled model ({objections[0]})", "Report this line.")
-    barred = [gpu for gpu in _find_gpus() if not flavour.serves(gpu.target)]
+        return note(
+            "TensorRT", f"{trt_package} refuses the bundled model ({objections[0]})", "Report this line."
+        )
+    barred = [gpu for gpu in _find_gpus() if not trt_package.serves(gpu.target)]
     if barred:
-        cure = 'pip install "glandseg[trt]".' if flavour.is_rtx else "Give glandseg infer --device cuda."
-        return note("TensorRT", f"{flavour} does not run on {barred[0]}, but {flavour.rule}", cure)
-    return ok("TensorRT", f"{flavour}; runs {flavour.rule}")
+        cure = 'pip install "glandseg[trt]".' if trt_package.is_rtx else "Give glandseg infer --device cuda."
+        return note("TensorRT", f"{trt_package} does not run on {barred[0]}, but {trt_package.rule}", cure)
+    return ok("TensorRT", f"{trt_package}; runs {trt_package.rule}")
 
 
 def _find_gpus() -> list[Gpu]:

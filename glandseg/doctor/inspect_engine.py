@@ -1,4 +1,4 @@
-"""What a TensorRT engine is, by its sidecar, and why it does not fit this machine; it is never loaded."""
+"""What a TensorRT engine is, by its fingerprint file, and why it does not fit this machine; it is never loaded."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from glandseg.core.system import hash_file
 from glandseg.doctor.inspect_model import FileReport
 from glandseg.model.card import METADATA_KEY, CardError, ModelCard, read_card
 from glandseg.model.tensorrt.fingerprint import Fingerprint, list_differences
-from glandseg.model.tensorrt.fingerprint_file import find_sidecar, read_sidecar
+from glandseg.model.tensorrt.fingerprint_file import find_fingerprint_file, read_fingerprint_file
 from glandseg.model.tensorrt.gpu import NONE, Machine, read_machine
-from glandseg.model.tensorrt.package import find_flavour
+from glandseg.model.tensorrt.package import find_package
 
 
 @dataclass(frozen=True, kw_only=True)
 class EngineReport(FileReport):
-    """What an engine is; its record is its sidecar.
+    """What an engine is; its record is its fingerprint file.
 
     Attributes:
         fingerprint: what it was built from, with and for.
@@ -30,16 +30,16 @@ class EngineReport(FileReport):
 
 
 def inspect_engine(path: Path) -> EngineReport:
-    """Look at an engine and its sidecar.
+    """Look at an engine and its fingerprint file.
 
     Raises:
-        BadInputError: if the file is missing, or its sidecar is missing or damaged.
+        BadInputError: if the file is missing, or its fingerprint file is missing or damaged.
     """
     if not path.is_file():
         raise BadInputError(f"{path}: no such engine. Check the path.")
-    found, sha256 = read_sidecar(path), hash_file(path)
+    found, sha256 = read_fingerprint_file(path), hash_file(path)
     whole = sha256 == found.plan_sha256
-    beside = find_sidecar(path).name
+    beside = find_fingerprint_file(path).name
     verdict = "agrees" if whole else f"says {found.plan_sha256[:12]}: damaged or replaced"
     return EngineReport(
         name=path.name,
@@ -56,15 +56,15 @@ def inspect_engine(path: Path) -> EngineReport:
 def list_misfits(found: Fingerprint, machine: Machine) -> list[str]:
     """List why an engine does not run on a machine, by its fingerprint; nothing where it does."""
     try:
-        flavour = find_flavour(found.package)
-        flavour.check_gpu(machine.gpu, machine.target)
+        trt_package = find_package(found.package)
+        trt_package.check_gpu(machine.gpu, machine.target)
     except EnvironmentLacksError as error:
         return [str(error)]
     if machine.gpu == NONE:
         return ["no NVIDIA GPU here"]
-    target = (machine.target,) if flavour.is_rtx and machine.target else ()
+    target = (machine.target,) if trt_package.is_rtx and machine.target else ()
     needed = replace(
-        found, package=flavour.package, version=flavour.version, targets=target, **asdict(machine)
+        found, package=trt_package.package, version=trt_package.version, targets=target, **asdict(machine)
     )
     return list(list_differences(found, needed))
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from glandseg.core.errors import BadInputError
 from glandseg.model.parity import draw_golden_tiles
 from glandseg.model.windows import WINDOW_PX, window_starts
-from glandseg.runtime.tissue.thumbnail import survey_slide
+from glandseg.runtime.tissue.thumbnail import make_thumbnail
 from glandseg.slides.open import open_slide
 from glandseg.slides.slide_plane import SlidePlane
 
@@ -88,7 +88,7 @@ def pick_evenly(items: Sequence[Path], most: int) -> list[Path]:
 def _read_slide(path: Path, um_per_px: float, mpp: float | None, most: int) -> list[NDArray[np.uint8]]:
     with open_slide(path, mpp) as slide:
         plane = SlidePlane(slide, um_per_px)
-        tissue, side_um = survey_slide(slide).tissue, WINDOW_PX * um_per_px
+        tissue, side_um = make_thumbnail(slide).tissue, WINDOW_PX * um_per_px
         corners = [
             (x_px, y_px)
             for y_px in window_starts(plane.height_px)

@@ -17,7 +17,7 @@ from glandseg.model.card import ModelCard
 from glandseg.model.files import (
     BUNDLED,
     ENGINE_SUFFIX,
-    HALF_SUFFIX,
+    FP16_SUFFIX,
     SUFFIXES,
     check_model,
     find_name,
@@ -163,7 +163,7 @@ def _check_record(path: Path) -> None:
 
 def _check_precision(path: Path, card: ModelCard) -> None:
     suffix = path.stem.removeprefix(find_name(path))
-    expected = {"": "float32", HALF_SUFFIX: "float16"}.get(suffix, "int8")
+    expected = {"": "float32", FP16_SUFFIX: "float16"}.get(suffix, "int8")
     if card.precision != expected:
         raise BadInputError(
             f"{path}: its card says {card.precision}, its name {expected}. Export the model again."

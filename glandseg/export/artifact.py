@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from glandseg.core.system import hash_file
-from glandseg.export.fp16 import emulate_half
+from glandseg.export.fp16 import emulate_fp16
 from glandseg.export.onnx_file import stamp, write_model
 from glandseg.model.card import ModelCard
 from glandseg.model.onnx.session import Session
@@ -21,7 +21,7 @@ from glandseg.training.torch_backend import TorchBackend
 
 
 @dataclass(frozen=True, kw_only=True)
-class Artefact:
+class Artifact:
     """A model file that computes what PyTorch does.
 
     Attributes:
@@ -56,9 +56,9 @@ class Artefact:
         return f"{self.path}: {self.precision}, {self.size / 1e6:.1f} MB, within {worst:.4f} of PyTorch{told}"
 
 
-def make_artefact(
+def make_artifact(
     path: Path, model: onnx.ModelProto, card: ModelCard, segmenter: nn.Module, tiles: NDArray[np.uint8]
-) -> Artefact:
+) -> Artifact:
     """Stamp a model, write it and let it pass the gate.
 
     Args:
@@ -79,9 +79,9 @@ def make_artefact(
     check_parity(parity, card.precision, path.name)
     emulated = None
     if card.precision == "float16":
-        emulated = measure_parity(reference, TorchBackend(emulate_half(segmenter)), tiles)
+        emulated = measure_parity(reference, TorchBackend(emulate_fp16(segmenter)), tiles)
         check_parity(emulated, card.precision, f"{path.name}, activations rounded as on a GPU")
-    return Artefact(
+    return Artifact(
         path=path,
         sha256=hash_file(path),
         size=path.stat().st_size,

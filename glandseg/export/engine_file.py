@@ -13,7 +13,7 @@ from glandseg.doctor.engine_check import open_engine
 from glandseg.model.backend import Network
 from glandseg.model.parity import ParityError, check_parity, measure_parity
 from glandseg.model.tensorrt.engine_cache import EngineFile, find_engine
-from glandseg.model.tensorrt.fingerprint_file import find_sidecar
+from glandseg.model.tensorrt.fingerprint_file import find_fingerprint_file
 
 Say = Callable[[str], None]
 
@@ -52,5 +52,5 @@ def _check(engine: EngineFile, reference: Network, tiles: NDArray[np.uint8], say
         say(f"{engine.path.name}: not compared with PyTorch here: {error}")
     except ParityError:
         engine.path.unlink()
-        find_sidecar(engine.path).unlink(missing_ok=True)
+        find_fingerprint_file(engine.path).unlink(missing_ok=True)
         raise

@@ -19,7 +19,7 @@ LEAST_SHARE = 0.5
 _FLOAT, _HALF = onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16
 
 
-def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
+def to_fp16(model: onnx.ModelProto) -> onnx.ModelProto:
     """Turn a float32 model into float16, all but the pixels' normalisation and the probabilities.
 
     These two stages cost nothing and are the ones that bytes pass through; in float32 they round once.
@@ -36,7 +36,7 @@ def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
             node_block_list=_name_edges(model.graph),
         )
     check_graph(half)
-    share = half_share(half)
+    share = fp16_share(half)
     if share < LEAST_SHARE:
         raise ExportError(
             f"float16: only {share:.0%} of the weights became float16, at least {LEAST_SHARE:.0%} must. "
@@ -45,7 +45,7 @@ def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
     return half
 
 
-def half_share(model: onnx.ModelProto) -> float:
+def fp16_share(model: onnx.ModelProto) -> float:
     """Give the share of float16 among a model's floating-point weights, 0..1."""
     counts = {_FLOAT: 0, _HALF: 0}
     for tensor in model.graph.initializer:
@@ -54,7 +54,7 @@ def half_share(model: onnx.ModelProto) -> float:
     return counts[_HALF] / max(sum(counts.values()), 1)
 
 
-def emulate_half(segmenter: nn.Module) -> nn.Module:
+def emulate_fp16(segmenter: nn.Module) -> nn.Module:
     """Copy a segmenter so that its convolutions see weights and inputs rounded to float16.
 
     A GPU computes a float16 file so. ONNX Runtime on the CPU computes it in float32: there, what float16

@@ -40,7 +40,7 @@ class Layers:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Census:
+class GraphStats:
     """A graph, counted.
 
     Attributes:
@@ -59,7 +59,7 @@ class Census:
         return sum(layers.gflop for layers in self.layers)
 
 
-def count_graph(path: Path) -> Census:
+def count_graph(path: Path) -> GraphStats:
     """Count a model file's graph for one window.
 
     Raises:
@@ -73,7 +73,7 @@ def count_graph(path: Path) -> Census:
         raise BadInputError(
             f"{path}: its graph cannot be read ({shorten(error)}). Export it again."
         ) from None
-    return Census(
+    return GraphStats(
         opset=max((one.version for one in model.opset_import if one.domain in ("", "ai.onnx")), default=0),
         weights=_count_weights(model.graph),
         layers=tuple(_count_layers(model.graph)),

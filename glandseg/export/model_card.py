@@ -60,7 +60,7 @@ def _describe_network(settings: TrainSettings) -> str:
     head = settings.segmenter
     bins = ", ".join(map(str, head.bins))
     return (
-        f"PSPNet on {settings.choose_trunk(head)} at output stride {head.output_stride}, bins {bins}, "
+        f"PSPNet on {settings.choose_encoder(head)} at output stride {head.output_stride}, bins {bins}, "
         f"head {head.width} wide"
     )
 
@@ -83,5 +83,5 @@ def _list_training(settings: TrainSettings, record: Mapping[str, Any]) -> list[d
         sources.append({"name": f"distilled from {_name_teacher(teacher)}"})
         sources += [source for source in teacher["training"] if source not in sources]
     if weights := settings.choose_weights(settings.segmenter):
-        sources.append({"name": f"pretrained trunk {Path(weights).name}"})
+        sources.append({"name": f"pretrained encoder {Path(weights).name}"})
     return [{"licence": "not stated"} | source for source in sources]

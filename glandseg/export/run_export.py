@@ -18,16 +18,16 @@ from glandseg.core.atomic import stage_outputs
 from glandseg.core.errors import BadInputError
 from glandseg.core.system import hash_file
 from glandseg.doctor.tiles import gather_tiles
-from glandseg.export.artifact import Artefact, make_artefact
+from glandseg.export.artifact import Artifact, make_artifact
 from glandseg.export.engine_file import build_engine
 from glandseg.export.export_settings import ExportSettings
-from glandseg.export.fp16 import to_half
+from glandseg.export.fp16 import to_fp16
 from glandseg.export.int8 import LAYOUTS, to_int8
 from glandseg.export.int8_calibration import Calibration, draw_calibration, read_calibration
 from glandseg.export.model_card import describe_model
 from glandseg.export.onnx_file import trace_segmenter
 from glandseg.model.card import ModelCard
-from glandseg.model.files import ENGINE_SUFFIX, HALF_SUFFIX, RECORD_SUFFIX, SUFFIXES
+from glandseg.model.files import ENGINE_SUFFIX, FP16_SUFFIX, RECORD_SUFFIX, SUFFIXES
 from glandseg.training.run import Run, load_segmenter
 from glandseg.training.torch_backend import TorchBackend
 
@@ -41,12 +41,12 @@ class ExportResult:
     Attributes:
         card: of the float32 model.
         record: path of NAME.json.
-        artefacts: float32 first.
+        artifacts: float32 first.
     """
 
     card: ModelCard
     record: Path
-    artefacts: tuple[Artefact, ...]
+    artifacts: tuple[Artifact, ...]
 
 
 def export_run(
@@ -89,17 +89,17 @@ def export_run(
     names = [*(f"{name}{suffix}.onnx" for suffix in suffixes), f"{name}{RECORD_SUFFIX}"]
     with stage_outputs(folder, names) as stage:
         made = [
-            make_artefact(stage / f"{name}{suffix}.onnx", model, its_card, segmenter, tiles)
+            make_artifact(stage / f"{name}{suffix}.onnx", model, its_card, segmenter, tiles)
             for suffix, model, its_card in convert(segmenter, card, settings.half, calibration)
         ]
         (stage / names[-1]).write_text(_write_down(made, card, len(tiles)), encoding="utf-8")
     _remove_older(folder, name, suffixes)
-    artefacts = tuple(replace(artefact, path=folder / artefact.path.name) for artefact in made)
-    for artefact in artefacts:
-        say(str(artefact))
+    artifacts = tuple(replace(artifact, path=folder / artifact.path.name) for artifact in made)
+    for artifact in artifacts:
+        say(str(artifact))
     if settings.half and settings.engine:
-        build_engine(artefacts[0].path, settings.targets, TorchBackend(segmenter), tiles, say)
-    return ExportResult(card=card, record=folder / names[-1], artefacts=artefacts)
+        build_engine(artifacts[0].path, settings.targets, TorchBackend(segmenter), tiles, say)
+    return ExportResult(card=card, record=folder / names[-1], artifacts=artifacts)
 
 
 def convert(
@@ -116,7 +116,7 @@ def convert(
     model = trace_segmenter(segmenter)
     yield "", model, card
     if half:
-        yield HALF_SUFFIX, to_half(model), replace(card, precision="float16")
+        yield FP16_SUFFIX, to_fp16(model), replace(card, precision="float16")
     if calibration:
         int8_card = replace(card, precision="int8", calibration=calibration.source)
         for layout in LAYOUTS:
@@ -132,7 +132,7 @@ def calibrate(um_per_px: float, settings: ExportSettings, run: Run) -> Calibrati
 
 def _list_suffixes(settings: ExportSettings) -> list[str]:
     int8 = [layout.suffix for layout in LAYOUTS] if settings.int8 else []
-    return ["", *([HALF_SUFFIX] if settings.half else []), *int8]
+    return ["", *([FP16_SUFFIX] if settings.half else []), *int8]
 
 
 def _remove_older(folder: Path, name: str, made: Sequence[str]) -> None:
@@ -152,9 +152,9 @@ def _check_name(name: str) -> None:
         )
 
 
-def _write_down(artefacts: Sequence[Artefact], card: ModelCard, tiles: int) -> str:
+def _write_down(artifacts: Sequence[Artifact], card: ModelCard, tiles: int) -> str:
     facts = {key: value for key, value in asdict(card).items() if key not in ("precision", "calibration")}
-    files = {artefact.path.name: artefact.describe() for artefact in artefacts}
+    files = {artifact.path.name: artifact.describe() for artifact in artifacts}
     return json.dumps(
         {"glandseg": glandseg.__version__, "tiles": tiles, "files": files, "card": facts}, indent=1
     )

@@ -13,10 +13,10 @@ from glandseg.core.system import hash_file
 BUNDLED = Path(__file__).parent / "bundled" / "glandseg-colon.onnx"
 RECORD_SUFFIX = ".json"
 # Of the stems of files beside NAME.onnx: NAME.fp16.onnx.
-HALF_SUFFIX = ".fp16"
+FP16_SUFFIX = ".fp16"
 INT8_SUFFIX = ".int8"
 INT8_TENSORRT_SUFFIX = ".int8.trt"
-SUFFIXES = (HALF_SUFFIX, INT8_SUFFIX, INT8_TENSORRT_SUFFIX)
+SUFFIXES = (FP16_SUFFIX, INT8_SUFFIX, INT8_TENSORRT_SUFFIX)
 ENGINE_SUFFIX = ".engine"  # of a TensorRT engine's file
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 

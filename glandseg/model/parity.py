@@ -67,16 +67,16 @@ def draw_golden_tiles(um_per_px: float) -> NDArray[np.uint8]:
     return np.stack([draw_tile(WINDOW_PX, um_per_px, seed, kind)[0] for seed, kind in enumerate(_TILES)])
 
 
-def measure_parity(reference: Network, artefact: Network, tiles: NDArray[np.uint8]) -> Parity:
-    """Compare an artefact, at batches of 1, 2 and more, with the reference.
+def measure_parity(reference: Network, artifact: Network, tiles: NDArray[np.uint8]) -> Parity:
+    """Compare an artifact, at batches of 1, 2 and more, with the reference.
 
     Args:
         reference: the network in PyTorch, float32.
-        artefact: what was exported.
+        artifact: what was exported.
         tiles: (N, 320, 320, 3) uint8 RGB.
     """
     expected = np.concatenate([reference.infer(part) for part in _cut(tiles)])
-    received = np.concatenate([artefact.infer(part) for part in _cut(tiles)])
+    received = np.concatenate([artifact.infer(part) for part in _cut(tiles)])
     difference = np.abs(received.astype(np.int16) - expected) / 255
     next_best, best = np.sort(expected.astype(np.int16), axis=1)[:, -2:].swapaxes(0, 1)
     decided = best - next_best > 255 * LEAD

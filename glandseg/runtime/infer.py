@@ -18,7 +18,7 @@ from glandseg.runtime.outputs.older_outputs import check_older_outputs
 from glandseg.runtime.outputs.write import SUFFIXES, name_outputs
 from glandseg.runtime.settings import InferSettings
 from glandseg.runtime.slide_facts import describe_slide, list_grounds
-from glandseg.runtime.slide_run import PATIENCE_S, Job, Result, Say
+from glandseg.runtime.slide_run import STALL_S, Job, Result, Say
 from glandseg.runtime.tiling.window_run import Advance
 from glandseg.runtime.tissue.roi_file import read_roi
 from glandseg.runtime.work_folder import open_work_folder
@@ -70,9 +70,7 @@ def infer_slide(
     budget = Budget(ceiling=int(settings.max_ram_gib * GIB))
     with _pass_on(own, trace), contextlib.ExitStack() as opened:
         slide = opened.enter_context(
-            call_in_time(
-                "opening the slide", PATIENCE_S, open_slide, path, settings.mpp, budget.decoder_cache
-            )
+            call_in_time("opening the slide", STALL_S, open_slide, path, settings.mpp, budget.decoder_cache)
         )
         base = SlidePlane(slide, backend.card.um_per_px)
         say(describe_slide(slide, base))
@@ -80,7 +78,7 @@ def infer_slide(
         files = list_slide_files(path)
         state = read_state(files)
         with own.span("hash"):
-            limit_s = PATIENCE_S + sum(size for _, size, _ in state) / SLOWEST_BYTES_S
+            limit_s = STALL_S + sum(size for _, size, _ in state) / SLOWEST_BYTES_S
             sha256 = call_in_time("reading the slide", limit_s, hash_slide, files)
         with explain_disk_errors(folder):
             check_older_outputs(folder, names, sha256, overwrite, say)

@@ -12,12 +12,12 @@ from glandseg.model.files import ModelFile
 from glandseg.runtime.outputs.write import Findings
 from glandseg.runtime.settings import InferSettings
 from glandseg.runtime.tissue.roi import Roi
-from glandseg.runtime.tissue.thumbnail import Survey
+from glandseg.runtime.tissue.thumbnail import Thumbnail
 from glandseg.runtime.tissue.tissue_mask import TissueMask
 from glandseg.slides.mpp import warn_of_scale
 from glandseg.slides.plane import TiledPlane
 from glandseg.slides.slide import Slide
-from glandseg.slides.unread import Ledger
+from glandseg.slides.unread import UnreadRegions
 
 _AFTERWARDS = (
     "threshold",
@@ -55,7 +55,7 @@ def describe_frame(slide: Slide, plane: TiledPlane) -> dict[str, str]:
 
 
 def list_early_warnings(
-    slide: Slide, model_um_per_px: float, tissue: TissueMask, survey: Survey, roi: Roi | None
+    slide: Slide, model_um_per_px: float, tissue: TissueMask, thumbnail: Thumbnail, roi: Roi | None
 ) -> tuple[str, ...]:
     """List what a reader of the outputs should know and what is known before the windows run.
 
@@ -63,26 +63,28 @@ def list_early_warnings(
         slide: Open.
         model_um_per_px: Size of the model's px.
         tissue: Where the tissue is that is looked at.
-        survey: What the thumbnail of the slide tells.
+        thumbnail: What the thumbnail of the slide tells.
         roi: Regions to look at; None for all.
     """
     warnings: list[str] = [*slide.warnings]
     if slide.resolution is not None:
         warnings += slide.resolution.warnings
         warnings += warn_of_scale(slide.resolution.um_per_px, model_um_per_px)
-    warnings += survey.warnings
-    if survey.is_dark:
+    warnings += thumbnail.warnings
+    if thumbnail.is_dark:
         warnings.append("dark background: not a bright-field slide, so not what the model knows")
     if not tissue.mask.any():
         warnings.append("no tissue found: an empty slide or region, or --no-tissue-mask is needed")
     return (*warnings, *(roi.notes if roi is not None else ()))
 
 
-def list_late_warnings(findings: Findings, tissue: TissueMask, ledger: Ledger) -> tuple[str, ...]:
+def list_late_warnings(
+    findings: Findings, tissue: TissueMask, unread_regions: UnreadRegions
+) -> tuple[str, ...]:
     """List what a reader of the outputs should know and what the windows alone tell."""
     warnings = []
-    if ledger.entries:
-        parts = len(ledger.entries)
+    if unread_regions.entries:
+        parts = len(unread_regions.entries)
         warnings.append(f"{parts} part{'s' * (parts > 1)} of the slide cannot be read: left out and listed")
     if tissue.mask.any() and not findings.glands:
         warnings.append("no gland found")

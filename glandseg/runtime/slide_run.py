@@ -25,16 +25,16 @@ from glandseg.runtime.tiling.pipeline import Infer
 from glandseg.runtime.tiling.scales import ScalePlane
 from glandseg.runtime.tiling.window_run import Advance, NetworkCalls, WindowRun
 from glandseg.runtime.tissue.roi import Roi
-from glandseg.runtime.tissue.thumbnail import Survey, survey_slide
-from glandseg.runtime.tissue.thumbnail_progress import tell_survey
+from glandseg.runtime.tissue.thumbnail import Thumbnail, make_thumbnail
+from glandseg.runtime.tissue.thumbnail_progress import report_thumbnail
 from glandseg.runtime.tissue.thumbnail_reader import describe_reading
 from glandseg.runtime.tissue.tissue_mask import TissueMask
 from glandseg.slides.scaled_plane import lay_scale
 from glandseg.slides.slide import Slide
 from glandseg.slides.slide_plane import SlidePlane
-from glandseg.slides.unread import Ledger
+from glandseg.slides.unread import UnreadRegions
 
-PATIENCE_S = 600.0
+STALL_S = 600.0
 MOST_READERS = 8
 WATCHED_WINDOWS = 64  # after which the share of unread tissue is measured again
 TOLERANCE_PX = 0.1  # of outlines: a quarter of the vertices, and no gland's area changes by 1 %
@@ -100,42 +100,44 @@ class Job:
 
     def run(self, names: list[str], say: Say, advance: Advance, warn: Say = lambda text: None) -> Result:
         """Do it, and leave the outputs in the work folder under their names, the record last."""
-        ledger = Ledger(self.work / "unread.jsonl")
+        unread_regions = UnreadRegions(self.work / "unread.jsonl")
         if reading := describe_reading(self.slide):
             say(reading)
         with self.trace.span("survey"):
-            survey = survey_slide(
+            thumbnail = make_thumbnail(
                 self.slide,
-                ledger,
+                unread_regions,
                 threads=self._count_readers(),
-                patience_s=PATIENCE_S,
-                advance=tell_survey(say),
+                stall_s=STALL_S,
+                advance=report_thumbnail(say),
             )
             release_memory()
-        tissue = survey.tissue if self.settings.tissue_mask else self._cover_everything()
+        tissue = thumbnail.tissue if self.settings.tissue_mask else self._cover_everything()
         looked_at, tissue_mm2 = (tissue, tissue.area_mm2) if self.roi is None else self.roi.restrict(tissue)
-        warnings = list_early_warnings(self.slide, self.backend.card.um_per_px, looked_at, survey, self.roi)
+        warnings = list_early_warnings(
+            self.slide, self.backend.card.um_per_px, looked_at, thumbnail, self.roi
+        )
         for warning in warnings:
             warn(warning)
-        with self._lay_windows(survey, tissue, ledger) as run:
-            self._measure_unread(looked_at, ledger, run)
+        with self._lay_windows(thumbnail, tissue, unread_regions) as run:
+            self._measure_unread(looked_at, unread_regions, run)
             pace = self._prepare(run, say)
 
             def watch(done: int, total: int) -> None:
                 advance(done, total)
                 if done % WATCHED_WINDOWS == 0:
-                    self._measure_unread(looked_at, ledger, run)
+                    self._measure_unread(looked_at, unread_regions, run)
 
             with self.trace.span("windows"):
-                glands = self._find_glands(run, pace, survey, ledger, watch)
-            unread = self._measure_unread(looked_at, ledger, run)
+                glands = self._find_glands(run, pace, thumbnail, unread_regions, watch)
+            unread = self._measure_unread(looked_at, unread_regions, run)
             findings = Findings(
                 glands=glands,
                 plane=run.base.plane,
                 extent_px=self._measure_extent_px(run),
                 slide_sha256=self.sha256,
                 model_sha256=self.model.sha256,
-                unread=ledger.list_features(self.sha256),
+                unread=unread_regions.list_features(self.sha256),
             )
             with self.trace.span("write"):
                 notes = write_findings(
@@ -143,13 +145,13 @@ class Job:
                     self.work,
                     names,
                     self._describe(run),
-                    thumbnail=survey.thumbnail,
-                    thumbnail_px_per_px=run.base.plane.um_per_px / survey.um_per_px,
+                    thumbnail=thumbnail.rgb,
+                    thumbnail_px_per_px=run.base.plane.um_per_px / thumbnail.um_per_px,
                     csv_decimal=self.settings.csv_decimal,
                 )
-            warnings += (*list_late_warnings(findings, looked_at, ledger), *notes)
+            warnings += (*list_late_warnings(findings, looked_at, unread_regions), *notes)
             result = self._sum_up(findings, tissue_mm2, run, unread, warnings)
-        self._write_record(self.work / names[-1], result, ledger, run)
+        self._write_record(self.work / names[-1], result, unread_regions, run)
         return result
 
     def _cover_everything(self) -> TissueMask:
@@ -159,7 +161,9 @@ class Job:
     def _count_readers(self) -> int:
         return min(count_cpus(), MOST_READERS)
 
-    def _lay_windows(self, survey: Survey, tissue: TissueMask, ledger: Ledger) -> WindowRun:
+    def _lay_windows(
+        self, thumbnail: Thumbnail, tissue: TissueMask, unread_regions: UnreadRegions
+    ) -> WindowRun:
         """Lay planes over the slide; where the settings are adaptive, those that are run everywhere first."""
         scales = self.settings.scales or self.backend.card.scales
         cheap = len(scales)
@@ -168,7 +172,7 @@ class Job:
             cheap = len(CHEAP_SCALES)
         cache_bytes = self.budget.share_planes(len(scales))
         share, um_per_px = cache_bytes // len(scales), self.backend.card.um_per_px
-        slide_plane = SlidePlane(self.slide, um_per_px, share, ledger, survey.fill_rgb)
+        slide_plane = SlidePlane(self.slide, um_per_px, share, unread_regions, thumbnail.fill_rgb)
 
         def lay(scale: float) -> ScalePlane:
             plane = lay_scale(slide_plane, scale, share)
@@ -185,7 +189,7 @@ class Job:
         self.slide.forget()
         reserve, held = self.budget.reserve(len(run.planes)), self.slide.held_bytes
         pace = measure_pace(self._infer, self.settings.batch, self.budget.ceiling, reserve, held)
-        pixels = run.base.lattice.height_px * run.base.lattice.width_px
+        pixels = run.base.grid.height_px * run.base.grid.width_px
         preflight = Preflight.weigh(run.windows, run.count_left(), pace.window_s, pace.peak, pixels)
         say(str(preflight))
         if pace.batch < self.settings.batch:
@@ -194,10 +198,15 @@ class Job:
         return pace
 
     def _find_glands(
-        self, run: WindowRun, pace: Pace, survey: Survey, ledger: Ledger, advance: Advance
+        self,
+        run: WindowRun,
+        pace: Pace,
+        thumbnail: Thumbnail,
+        unread_regions: UnreadRegions,
+        advance: Advance,
     ) -> Glands:
         l0_per_px = run.base.plane.l0_per_px
-        excludes: list[Exclude] = [partial(ledger.mask, l0_per_px=l0_per_px)]
+        excludes: list[Exclude] = [partial(unread_regions.mask, l0_per_px=l0_per_px)]
         if self.roi is not None:
             excludes.append(partial(self.roi.exclude, l0_per_px=l0_per_px))
         calls = NetworkCalls(
@@ -205,11 +214,11 @@ class Job:
             slots=self.backend.slots,
             batch=pace.batch,
             readers=self._count_readers(),
-            patience_s=PATIENCE_S,
+            stall_s=STALL_S,
         )
         return run.run(
             calls,
-            survey.light,
+            thumbnail.white_point,
             excludes,
             self.trace,
             advance,
@@ -233,18 +242,18 @@ class Job:
     def _describe(self, run: WindowRun) -> dict[str, str]:
         return describe_frame(self.slide, run.base.plane)
 
-    def _measure_unread(self, tissue: TissueMask, ledger: Ledger, run: WindowRun) -> float:
+    def _measure_unread(self, tissue: TissueMask, unread_regions: UnreadRegions, run: WindowRun) -> float:
         """Measure the share of the tissue that could not be read, 0..1.
 
         Raises:
             UnreadError: if it is too much.
         """
         um_per_l0 = run.base.plane.um_per_px / run.base.plane.l0_per_px
-        unread = ledger.measure_share(tissue.mask, tissue.um_per_px / um_per_l0)
+        unread = unread_regions.measure_share(tissue.mask, tissue.um_per_px / um_per_l0)
         if unread > self.settings.max_unread:
             raise UnreadError(
                 f"{self.slide.path}: {unread:.1%} of the tissue cannot be read, more than --max-unread "
-                f"{self.settings.max_unread:g} allows ({ledger.entries[0].reason}). "
+                f"{self.settings.max_unread:g} allows ({unread_regions.entries[0].reason}). "
                 "Copy or export the slide again, or allow more."
             )
         return unread
@@ -271,7 +280,9 @@ class Job:
             warnings=warnings,
         )
 
-    def _write_record(self, path: Path, result: Result, ledger: Ledger, run: WindowRun) -> None:
+    def _write_record(
+        self, path: Path, result: Result, unread_regions: UnreadRegions, run: WindowRun
+    ) -> None:
         scales = [item.scale for item in run.planes]
         asked = asdict(self.settings) | {"scales": scales, "roi": bool(self.roi)}
         write_record(
@@ -286,6 +297,6 @@ class Job:
                 "backend": self.backend.name,
                 "settings": asked,
                 "result": {key: value for key, value in asdict(result).items() if key != "outputs"},
-                "unread": [asdict(entry) for entry in ledger.entries],
+                "unread": [asdict(entry) for entry in unread_regions.entries],
             },
         )

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from glandseg.slides.resampling import resample
 from glandseg.slides.slide import Slide, UnreadableError
-from glandseg.slides.unread import Ledger
+from glandseg.slides.unread import UnreadRegions
 
 LARGEST_SOURCE_PX = 1024  # side of what is read at once from a finer level
 Cell = tuple[int, int, int, int]  # x, y, width, height in px of its level
@@ -23,17 +23,21 @@ class DamagedSlide:
 
     Args:
         slide: to read.
-        ledger: of what is unread.
-        fill_rgb: colour in place of what is unread.
+        unread_regions: of what is unread.
+        fill_rgb: color in place of what is unread.
         failed: cells known to fail, and why; it grows, and spares trying them again.
     """
 
     def __init__(
-        self, slide: Slide, ledger: Ledger, fill_rgb: tuple[int, int, int], failed: Failed | None = None
+        self,
+        slide: Slide,
+        unread_regions: UnreadRegions,
+        fill_rgb: tuple[int, int, int],
+        failed: Failed | None = None,
     ) -> None:
         self.levels = slide.levels
         self._slide = slide
-        self._ledger = ledger
+        self._unread_regions = unread_regions
         self._failed = {} if failed is None else failed
         self._fill = np.array(fill_rgb, np.uint8)
 
@@ -84,5 +88,5 @@ class DamagedSlide:
 
     def _fill_cell(self, level: int, cell: Cell, reason: str) -> NDArray[np.uint8]:
         x, y, width, height = (round(side * self.levels[level].downsample) for side in cell)
-        self._ledger.add(x, y, width, height, reason)
+        self._unread_regions.add(x, y, width, height, reason)
         return np.broadcast_to(self._fill, (cell[3], cell[2], 3))

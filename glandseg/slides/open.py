@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from glandseg.core.errors import BadInputError
-from glandseg.slides.formats.image import PictureSlide, detect_picture
+from glandseg.slides.formats.image import ImageSlide, detect_image_format
 from glandseg.slides.formats.tiff import TiffSlide, detect_tiff
 from glandseg.slides.formats.vendor import OpenSlideSlide, detect_vendor
 from glandseg.slides.path_check import check_stands_alone, describe_unknown, read_head
@@ -39,9 +39,9 @@ def open_slide(path: Path, mpp: float | None = None, cache_bytes: int = CACHE_BY
         tiff = TiffSlide(path, mpp, cache_bytes)
         tiff.warnings += warn_of_suffix(path)
         return tiff
-    picture = detect_picture(head)
+    picture = detect_image_format(head)
     if picture:
-        return PictureSlide(path, picture, mpp)
+        return ImageSlide(path, picture, mpp)
     raise BadInputError(describe_unknown(path, KNOWN))
 
 

@@ -25,7 +25,7 @@ class Plane(Protocol):
         ...
 
 
-class PicturePlane:
+class ImagePlane:
     """A picture in memory, (H, W, 3) uint8 RGB, as a plane."""
 
     def __init__(self, picture: NDArray[np.uint8]) -> None:
@@ -42,7 +42,7 @@ class PicturePlane:
 class TiledPlane(ABC):
     """A slide at a fixed um/px; the value of a px is a function of its coordinates alone.
 
-    It is made of tiles on a fixed lattice, kept in a bounded cache, so rectangles hold the same bytes however
+    It is made of tiles on a fixed grid, kept in a bounded cache, so rectangles hold the same bytes however
     reads are cut. Several threads may read at once.
 
     Attributes:
@@ -69,7 +69,7 @@ class TiledPlane(ABC):
 
         Raises:
             ValueError: the rectangle is empty.
-            UnreadableError: the slide's data there cannot be decoded, and there is no ledger.
+            UnreadableError: the slide's data there cannot be decoded, and there is no list of unread regions.
         """
         if width_px < 1 or height_px < 1:
             raise ValueError(f"rectangle of {width_px} x {height_px} px: both sides must be at least 1")
@@ -103,7 +103,7 @@ class TiledPlane(ABC):
 
     @abstractmethod
     def _make_tile(self, column: int, row: int) -> NDArray[np.uint8]:
-        """Make a tile of the lattice, (h, w, 3) uint8 RGB; those at the far edges are smaller."""
+        """Make a tile of the grid, (h, w, 3) uint8 RGB; those at the far edges are smaller."""
 
     def _place_tile(self, column: int, row: int) -> tuple[int, int, int, int]:
         """Give a tile's left and top edge, width and height in px."""

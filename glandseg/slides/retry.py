@@ -28,7 +28,7 @@ def is_passing(error: Exception) -> bool:
     return isinstance(error, OSError) or any(fault in str(error).lower() for fault in FAULTS)
 
 
-class Patience:
+class RetryPolicy:
     """Tries again: once at once, and for faults that may pass, after pauses, while there is time left.
 
     Args:

@@ -35,7 +35,7 @@ def repeat_gray(gray: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def lay_on_background(
     rgba: NDArray[np.uint8], background: tuple[int, int, int] = WHITE, *, premultiplied: bool = False
 ) -> NDArray[np.uint8]:
-    """(H, W, 4) uint8 RGBA laid on one colour, as (H, W, 3) uint8 RGB."""
+    """(H, W, 4) uint8 RGBA laid on one color, as (H, W, 3) uint8 RGB."""
     rgb, alpha = rgba[..., :3], rgba[..., 3:]
     if alpha.min() == 255:
         return np.ascontiguousarray(rgb)
@@ -55,8 +55,8 @@ def convert_bgr(samples: NDArray[Any]) -> NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(samples, cv2.COLOR_BGR2RGB), np.uint8)
 
 
-def parse_colour(rrggbb: str) -> tuple[int, int, int]:
-    """A colour from six hexadecimal digits."""
+def parse_color(rrggbb: str) -> tuple[int, int, int]:
+    """A color from six hexadecimal digits."""
     red, green, blue = bytes.fromhex(rrggbb)
     return red, green, blue
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from glandseg.core.errors import BadInputError, GlandsegError, shorten
 from glandseg.slides.mpp import Resolution
-from glandseg.slides.retry import Patience
+from glandseg.slides.retry import RetryPolicy
 
 CACHE_BYTES = 64 << 20
 CELL_PX = 256  # side of the parts that a damaged slide is read in, where its file has no tiles
@@ -84,9 +84,9 @@ class Slide(ABC):
     held_bytes: int = 0
 
     @cached_property
-    def patience(self) -> Patience:
+    def retry_policy(self) -> RetryPolicy:
         """How long reading is tried again."""
-        return Patience()
+        return RetryPolicy()
 
     @property
     def width_l0(self) -> int:
@@ -120,7 +120,7 @@ class Slide(ABC):
 
     def _read_again(self, level: int, x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
         try:
-            return self.patience.retry(lambda: self._read_afresh(level, x, y, width, height))
+            return self.retry_policy.retry(lambda: self._read_afresh(level, x, y, width, height))
         except (GlandsegError, MemoryError):
             raise
         except Exception as error:

@@ -14,7 +14,7 @@ from glandseg.slides.plane import TiledPlane
 from glandseg.slides.resampling import resample
 from glandseg.slides.rgb import WHITE
 from glandseg.slides.slide import Slide, UnreadableError
-from glandseg.slides.unread import Ledger
+from glandseg.slides.unread import UnreadRegions
 
 CACHE_BYTES = 64 << 20
 LARGEST_TILE_PX = 512
@@ -27,7 +27,7 @@ class SlidePlane(TiledPlane):
     """A slide at any um/px, each tile resampled from the coarsest level that is fine enough.
 
     Attributes:
-        fill_rgb: colour in place of what cannot be read.
+        fill_rgb: color in place of what cannot be read.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class SlidePlane(TiledPlane):
         slide: Slide,
         um_per_px: float,
         cache_bytes: int = CACHE_BYTES,
-        ledger: Ledger | None = None,
+        unread_regions: UnreadRegions | None = None,
         fill_rgb: tuple[int, int, int] = WHITE,
     ) -> None:
         """Lay a plane over an open slide.
@@ -43,9 +43,9 @@ class SlidePlane(TiledPlane):
         Args:
             slide: to read.
             um_per_px: the wanted size of a px.
-            cache_bytes: of memory for tiles of the lattice.
-            ledger: where parts that cannot be decoded are noted; without one, reading them fails.
-            fill_rgb: colour in their place, such as the slide's glass.
+            cache_bytes: of memory for tiles of the grid.
+            unread_regions: where parts that cannot be decoded are noted; without one, reading them fails.
+            fill_rgb: color in their place, such as the slide's glass.
 
         Raises:
             ValueError: `um_per_px` is not above 0.
@@ -61,7 +61,7 @@ class SlidePlane(TiledPlane):
         self.height_px = max(math.ceil(slide.height_l0 / self.l0_per_px - ROUNDING), 1)
         self.fill_rgb = fill_rgb
         self._slide = slide
-        self._ledger = ledger
+        self._unread_regions = unread_regions
         self._failed: Failed = {}
         self._damaged: set[tuple[int, int]] = set()  # tiles
         self._level = choose_level(slide, self.l0_per_px)
@@ -74,10 +74,12 @@ class SlidePlane(TiledPlane):
             try:
                 return resample(self._slide, *place)
             except UnreadableError:
-                if self._ledger is None:
+                if self._unread_regions is None:
                     raise
         self._damaged.add((column, row))
-        damaged = DamagedSlide(self._slide, self._ledger or Ledger(), self.fill_rgb, self._failed)
+        damaged = DamagedSlide(
+            self._slide, self._unread_regions or UnreadRegions(), self.fill_rgb, self._failed
+        )
         return resample(damaged, *place)
 
 
@@ -88,6 +90,6 @@ def choose_level(slide: Slide, l0_per_px: float) -> int:
 
 
 def choose_tile_px(factor: float) -> int:
-    """The lattice's step: a power of two, smaller where many level px make one."""
+    """The grid's step: a power of two, smaller where many level px make one."""
     fitting = max(LARGEST_SOURCE_PX / factor, 1)
     return min(LARGEST_TILE_PX, 1 << math.floor(math.log2(fitting)))

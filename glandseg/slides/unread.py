@@ -1,4 +1,4 @@
-"""The ledger of unread tissue: every part of a slide that could not be decoded, and why."""
+"""The list of unread regions: every part of a slide that could not be decoded, and why."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Rectangle = tuple[int, int, int, int]  # x, y, width, height in level-0 px
 
 
 @dataclass(frozen=True, order=True)
-class Unread:
+class UnreadRegion:
     """A rectangle in level-0 px that cannot be decoded, and what the decoder said."""
 
     y_l0: int
@@ -31,7 +31,7 @@ class Unread:
     reason: str
 
 
-class Ledger:
+class UnreadRegions:
     """Unread parts of one slide; several threads may use it at once.
 
     What is added is also appended to a file at once, a JSON line each, so that a run that is killed and begun
@@ -41,7 +41,7 @@ class Ledger:
         path: of that file; what it holds is loaded. None keeps nothing.
 
     Raises:
-        BadInputError: the file is no ledger.
+        BadInputError: the file is no list of unread regions.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -59,18 +59,18 @@ class Ledger:
         Raises:
             OSError: the file cannot be written.
         """
-        entry = Unread(y_l0, x_l0, height_l0, width_l0, reason)
+        entry = UnreadRegion(y_l0, x_l0, height_l0, width_l0, reason)
         with self._lock:
             if self._keep(entry) and self._path is not None:
                 with self._path.open("ab") as file:
                     file.write(json.dumps(asdict(entry)).encode() + b"\n")
 
     @property
-    def entries(self) -> tuple[Unread, ...]:
+    def entries(self) -> tuple[UnreadRegion, ...]:
         """Every rectangle once, from top to bottom and from left to right."""
         with self._lock:
             known = list(self._reasons.items())
-        return tuple(sorted(Unread(y, x, height, width, why) for (x, y, width, height), why in known))
+        return tuple(sorted(UnreadRegion(y, x, height, width, why) for (x, y, width, height), why in known))
 
     def mask(
         self, x_px: int, y_px: int, width_px: int, height_px: int, l0_per_px: float
@@ -112,7 +112,7 @@ class Ledger:
             for part in shapely.get_parts(shapely.normalize(shapely.union_all(boxes)))
         ]
 
-    def _keep(self, entry: Unread) -> bool:
+    def _keep(self, entry: UnreadRegion) -> bool:
         """Whether the entry was news; of two reasons the first by letter stands, whoever came first."""
         place = (entry.x_l0, entry.y_l0, entry.width_l0, entry.height_l0)
         known = self._reasons.get(place)
@@ -148,8 +148,8 @@ def mark_rectangles(
     return unread
 
 
-def load_entries(path: Path) -> list[Unread]:
-    """Read a ledger's file, and cut off a last line that was torn.
+def load_entries(path: Path) -> list[UnreadRegion]:
+    """Read a the file of unread regions, and cut off a last line that was torn.
 
     Raises:
         BadInputError: another line is no entry.
@@ -160,10 +160,10 @@ def load_entries(path: Path) -> list[Unread]:
         with path.open("r+b") as file:
             file.truncate(len(whole))
     try:
-        return [Unread(**json.loads(line)) for line in whole.splitlines()]
+        return [UnreadRegion(**json.loads(line)) for line in whole.splitlines()]
     except (ValueError, TypeError) as error:
         raise BadInputError(
-            f"{path}: is no ledger of unread tissue ({error}). Remove it and run again"
+            f"{path}: is no list of unread regions ({error}). Remove it and run again"
         ) from error
 
 

@@ -42,7 +42,7 @@ def smooth_noise(rng: np.random.Generator, shape: tuple[int, int], grain_px: flo
 
 
 class Canvas:
-    """What the two stains have coloured so far.
+    """What the two stains have colored so far.
 
     Attributes:
         hematoxylin: (H, W) uint8, hundredths of optical density.

@@ -1,4 +1,4 @@
-"""From amounts of stain to the colours that a camera sees."""
+"""From amounts of stain to the colors that a camera sees."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Stain:
         eosin: strength of the pink stain; 1 is usual.
         hematoxylin_rgb: share of its optical density per channel.
         eosin_rgb: likewise.
-        glass_rgb: colour of empty glass, 0-255.
+        glass_rgb: color of empty glass, 0-255.
         blur_um: SD of the optics' blur.
         noise: SD of the sensor's noise, in grey levels.
     """
@@ -47,21 +47,21 @@ def develop(canvas: Canvas, stain: Stain, rng: np.random.Generator) -> U8:
 
     Args:
         canvas: the layers.
-        stain: strengths, colours, blur and noise.
+        stain: strengths, colors, blur and noise.
         rng: the only source of chance.
 
     Returns:
         (H, W, 3) uint8 RGB.
     """
     shape = canvas.hematoxylin.shape
-    light = 1.0 + 0.012 * smooth_noise(rng, shape, _SHADING_UM / canvas.um_per_px)
+    white_point = 1.0 + 0.012 * smooth_noise(rng, shape, _SHADING_UM / canvas.um_per_px)
     table = _transmission(stain)
     image: U8 = np.empty((*shape, 3), np.uint8)
     for top in range(0, shape[0], _STRIP_ROWS):
         rows = slice(top, top + _STRIP_ROWS)
         blue, pink = canvas.hematoxylin[rows], canvas.eosin[rows]
         for channel in range(3):
-            grey = cv2.LUT(blue, table[0, channel]) * cv2.LUT(pink, table[1, channel]) * light[rows]
+            grey = cv2.LUT(blue, table[0, channel]) * cv2.LUT(pink, table[1, channel]) * white_point[rows]
             image[rows, :, channel] = grey * stain.glass_rgb[channel]
     cv2.GaussianBlur(image, (0, 0), max(0.3, stain.blur_um / canvas.um_per_px), dst=image)
     return _add_noise(image, stain.noise, rng)

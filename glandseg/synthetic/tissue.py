@@ -38,7 +38,7 @@ def draw_slide(
         height_px: 64 to 16384.
         um_per_px: micrometres per pixel, 0.1 to 4.
         seed: 0 or more.
-        stain: strengths and colours; None draws the usual ones.
+        stain: strengths and colors; None draws the usual ones.
 
     Returns:
         The image, (H, W, 3) uint8 RGB, and its glands, (H, W) bool, lumen included.
@@ -67,7 +67,7 @@ def draw_tile(
         um_per_px: micrometres per pixel, 0.1 to 4.
         seed: 0 or more.
         kind: "glands", "stroma", "mixed", "muscle" or "glass".
-        stain: strengths and colours; None draws the usual ones.
+        stain: strengths and colors; None draws the usual ones.
 
     Returns:
         The image, (S, S, 3) uint8 RGB, and its glands, (S, S) bool, lumen included.

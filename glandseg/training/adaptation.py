@@ -142,7 +142,7 @@ def _put_in(settings: TrainSettings, fraction: float, seed: int) -> TrainSetting
 def drop_weights(settings: TrainSettings) -> TrainSettings:
     """Drop pretrained weights, which the source's replace; what they froze stays frozen."""
     stage = settings.segmenter
-    frozen = settings.choose_trunk(stage) == "resnet38" and settings.choose_weights(stage) is not None
+    frozen = settings.choose_encoder(stage) == "resnet38" and settings.choose_weights(stage) is not None
     freeze = True if frozen and stage.freeze is None else stage.freeze
     return replace(settings, weights=None, segmenter=replace(stage, weights=None, freeze=freeze))
 

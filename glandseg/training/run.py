@@ -22,7 +22,7 @@ from glandseg.core.units import is_believable
 from glandseg.training.data.decoding import read_grey
 from glandseg.training.data.splits import Split
 from glandseg.training.loop.checkpoint import load_network
-from glandseg.training.networks.build import build_trunk
+from glandseg.training.networks.build import build_encoder
 from glandseg.training.networks.pspnet import PSPNet
 from glandseg.training.paths import is_file
 from glandseg.training.settings import TrainSettings
@@ -224,7 +224,7 @@ def build_classifier(settings: TrainSettings) -> Classifier:
     """Build the classifier that the settings describe, with weights by chance."""
     stage = settings.classifier
     return Classifier(
-        build_trunk(settings.choose_trunk(stage), stage.output_stride),
+        build_encoder(settings.choose_encoder(stage), stage.output_stride),
         attention=stage.attention,
         pooling=stage.pooling,
         sizes=stage.sizes,
@@ -236,7 +236,7 @@ def build_segmenter(settings: TrainSettings) -> PSPNet:
     """Build the segmenter that the settings describe, with weights by chance."""
     stage = settings.segmenter
     return PSPNet(
-        build_trunk(settings.choose_trunk(stage), stage.output_stride),
+        build_encoder(settings.choose_encoder(stage), stage.output_stride),
         bins=stage.bins,
         width=stage.width,
         dropout=stage.dropout,

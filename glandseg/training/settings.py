@@ -21,18 +21,18 @@ SUM_TOLERANCE = 0.011  # of shares: three thirds may be written 0.33
 STRIDES = ("8", "16", "32")
 LABELS = ("patches", "outlines", "none")
 # What can be built, by name; named here, for settings are read where PyTorch is not.
-TRUNKS = ("mobilenetv2", "resnet38", "resnet50v2", "resnest50", "resnest101", "resnest200", "resnest269")
+ENCODERS = ("mobilenetv2", "resnet38", "resnet50v2", "resnest50", "resnest101", "resnest200", "resnest269")
 ATTENTIONS = ("none", "criss-cross", "criss-cross-twice", "cca")
 POOLINGS = ("gap", "mpfp")
 FUSIONS = ("sign-preserving", "average", "none")
 LOSSES = ("plain", "c_max", "c_diff", "l_norm", "lc_mix", "plf", "ohem")
 
 
-def _check_trunk(stage: ClassifierSettings | SegmenterSettings) -> None:
-    if stage.trunk is not None:
-        refuse_unknown("trunk", stage.trunk, TRUNKS)
-    if stage.freeze and stage.trunk not in (None, "resnet38"):
-        raise BadInputError(f"freeze: for resnet38. Received: {stage.trunk}")
+def _check_encoder(stage: ClassifierSettings | SegmenterSettings) -> None:
+    if stage.encoder is not None:
+        refuse_unknown("encoder", stage.encoder, ENCODERS)
+    if stage.freeze and stage.encoder not in (None, "resnet38"):
+        raise BadInputError(f"freeze: for resnet38. Received: {stage.encoder}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,12 +45,12 @@ class ClassifierSettings:
         um_per_px: at which side and stride are meant; none means that of the images. The default is that
             of GlaS, for which the papers chose 112 and 56.
         input: side to which a patch is enlarged for the network.
-        trunk: as `TrainSettings` has it; none takes that one.
-        weights: of the trunk, likewise.
+        encoder: as `TrainSettings` has it; none takes that one.
+        weights: of the encoder, likewise.
         freeze: whether batch norm and the first convolution of resnet38 stay as they are; none freezes them
             where weights were loaded.
-        output_stride: of the trunk, 8, 16 or 32.
-        attention: after each of the trunk's last three stages: "none", "criss-cross", "criss-cross-twice"
+        output_stride: of the encoder, 8, 16 or 32.
+        attention: after each of the encoder's last three stages: "none", "criss-cross", "criss-cross-twice"
             or "cca".
         pooling: of the class map: "gap" or "mpfp".
         sizes: of mpfp's levels: cells a side, coarse to fine.
@@ -68,7 +68,7 @@ class ClassifierSettings:
     stride: int = 56
     um_per_px: float | None = 0.62
     input: int = 128
-    trunk: str | None = None
+    encoder: str | None = None
     weights: str | None = None
     freeze: bool | None = None
     output_stride: int = 8
@@ -92,7 +92,7 @@ class ClassifierSettings:
         """Refuse what no classifier can be built or labelled with."""
         refuse_um(self.um_per_px)
         refuse_unknown("output_stride", str(self.output_stride), STRIDES)
-        _check_trunk(self)
+        _check_encoder(self)
         refuse_unknown("pooling", self.pooling, POOLINGS)
         refuse_unknown("fusion", self.fusion, FUSIONS)
         if not self.sizes or self.sizes[0] < 1 or list(self.sizes) != sorted(set(self.sizes)):
@@ -117,13 +117,13 @@ class SegmenterSettings:
     """Stage 2: the segmenter.
 
     Attributes:
-        trunk: as `TrainSettings` has it; none takes that one.
-        weights: of the trunk, likewise.
+        encoder: as `TrainSettings` has it; none takes that one.
+        weights: of the encoder, likewise.
         freeze: whether batch norm and the first convolution of resnet38 stay as they are; none freezes them
             where weights were loaded.
         um_per_px: to which the images are resized, and at which the segmenter will work on slides; none
             leaves them as they are.
-        output_stride: of the trunk, 8, 16 or 32; 16 costs a third of 8.
+        output_stride: of the encoder, 8, 16 or 32; 16 costs a third of 8.
         bins: of the pyramid pooling.
         width: channels of the head.
         dropout: in the head.
@@ -137,7 +137,7 @@ class SegmenterSettings:
         augment: how its images are changed.
     """
 
-    trunk: str | None = None
+    encoder: str | None = None
     weights: str | None = None
     freeze: bool | None = None
     um_per_px: float | None = None
@@ -156,7 +156,7 @@ class SegmenterSettings:
     def __post_init__(self) -> None:
         """Refuse what no segmenter can be built or fitted with."""
         refuse_unknown("output_stride", str(self.output_stride), STRIDES)
-        _check_trunk(self)
+        _check_encoder(self)
         refuse_unknown("loss", self.loss, LOSSES)
         refuse_um(self.um_per_px)
         refuse_outside(self, 0, 100, "auxiliary")
@@ -182,10 +182,10 @@ class TrainSettings:
         labels: "patches" learns from patch labels alone (both stages), "outlines" from masks (stage 2),
             "none" from a teacher alone (stage 2).
         teacher: run folder or model file whose probabilities the segmenter learns; none learns from labels.
-        trunk: of both stages, where they name none: "mobilenetv2", "resnet38", "resnet50v2", "resnest50",
+        encoder: of both stages, where they name none: "mobilenetv2", "resnet38", "resnet50v2", "resnest50",
             "resnest101", "resnest200" or "resnest269".
-        weights: file of this trunk's pretrained weights; "hub" or a repository such as
-            "timm/resnest200e.in1k" is fetched; none starts from chance. A stage with another trunk takes
+        weights: file of this encoder's pretrained weights; "hub" or a repository such as
+            "timm/resnest200e.in1k" is fetched; none starts from chance. A stage with another encoder takes
             none from here.
         start_from: run folder whose segmenter this run's segmenter starts from.
         um_per_px: of the training images; none takes what the data set is known to have.
@@ -203,7 +203,7 @@ class TrainSettings:
 
     labels: str = "patches"
     teacher: str | None = None
-    trunk: str = "mobilenetv2"
+    encoder: str = "mobilenetv2"
     weights: str | None = None
     start_from: str | None = None
     um_per_px: float | None = None
@@ -221,7 +221,7 @@ class TrainSettings:
     def __post_init__(self) -> None:
         """Refuse what cannot be trained."""
         refuse_unknown("labels", self.labels, LABELS)
-        refuse_unknown("trunk", self.trunk, TRUNKS)
+        refuse_unknown("encoder", self.encoder, ENCODERS)
         refuse_unknown("split", self.split, ("auto", "feng", "oeem"))
         refuse_unknown("on_corrupt", self.on_corrupt, ("fatal", "skip"))
         refuse_um(self.um_per_px)
@@ -233,10 +233,10 @@ class TrainSettings:
             raise BadInputError(f"shares: three that make 1 together. Received: {list(self.shares)}")
         refuse_outside(self, 0, LARGEST_SEED, "split_seed")
 
-    def choose_trunk(self, stage: ClassifierSettings | SegmenterSettings) -> str:
-        """Give the name of a stage's trunk."""
-        return stage.trunk or self.trunk
+    def choose_encoder(self, stage: ClassifierSettings | SegmenterSettings) -> str:
+        """Give the name of a stage's encoder."""
+        return stage.encoder or self.encoder
 
     def choose_weights(self, stage: ClassifierSettings | SegmenterSettings) -> str | None:
-        """Give the pretrained weights of a stage's trunk, if any; those of another trunk are not for it."""
-        return stage.weights or (self.weights if self.choose_trunk(stage) == self.trunk else None)
+        """Give the pretrained weights of a stage's encoder, if any; those of another encoder are not for it."""
+        return stage.weights or (self.weights if self.choose_encoder(stage) == self.encoder else None)

@@ -16,7 +16,7 @@ from glandseg.training.loop.curves import draw_curves
 from glandseg.training.loop.fit import ComputeLoss, Progress, fit
 from glandseg.training.loop.processes import ask_first
 from glandseg.training.networks.hub import refuse_missing
-from glandseg.training.networks.pretrained import prepare_trunk
+from glandseg.training.networks.pretrained import prepare_encoder
 from glandseg.training.networks.weights import load_weights
 from glandseg.training.run import Run, build_classifier, build_segmenter, open_run
 from glandseg.training.segmenter import Example, ExampleStream, score_segmenter, segmentation_loss
@@ -28,7 +28,7 @@ Say = Callable[[str], None]
 
 
 def refuse_idle_weights(settings: TrainSettings) -> None:
-    """Refuse pretrained weights that no stage would take, because each has another trunk.
+    """Refuse pretrained weights that no stage would take, because each has another encoder.
 
     Raises:
         BadInputError: if there are such.
@@ -36,7 +36,7 @@ def refuse_idle_weights(settings: TrainSettings) -> None:
     stages = (settings.segmenter, *((settings.classifier,) if settings.labels == "patches" else ()))
     if settings.weights and settings.weights not in map(settings.choose_weights, stages):
         raise BadInputError(
-            f"weights {settings.weights}: no stage has the trunk {settings.trunk}. "
+            f"weights {settings.weights}: no stage has the encoder {settings.encoder}. "
             "Give --set classifier.weights=FILE or segmenter.weights=FILE."
         )
 
@@ -50,7 +50,7 @@ def refuse_missing_sources(settings: TrainSettings) -> None:
     for stage in (settings.segmenter, *((settings.classifier,) if settings.labels == "patches" else ())):
         weights = settings.choose_weights(stage)
         if weights:
-            refuse_missing(weights, settings.choose_trunk(stage))
+            refuse_missing(weights, settings.choose_encoder(stage))
     if settings.start_from:
         open_run(Path(settings.start_from))
 
@@ -69,8 +69,8 @@ def fit_classifier(
     torch.manual_seed(stage.fit.seed)
     classifier = build_classifier(settings)
     classifier.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    trunk, weights = settings.choose_trunk(stage), settings.choose_weights(stage)
-    say(f"classifier: {prepare_trunk(classifier.trunk, trunk, weights, stage.freeze)}")
+    encoder, weights = settings.choose_encoder(stage), settings.choose_weights(stage)
+    say(f"classifier: {prepare_encoder(classifier.encoder, encoder, weights, stage.freeze)}")
     say(f"classifier: {len(train)} patches, {count_presence(train)}")
     stream = PatchStream(train, images, stage)
     fit(
@@ -101,8 +101,8 @@ def fit_segmenter(
     torch.manual_seed(stage.fit.seed)
     network = build_segmenter(settings)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    trunk, weights = settings.choose_trunk(stage), settings.choose_weights(stage)
-    say(f"segmenter: {prepare_trunk(network.trunk, trunk, weights, stage.freeze)}")
+    encoder, weights = settings.choose_encoder(stage), settings.choose_weights(stage)
+    say(f"segmenter: {prepare_encoder(network.encoder, encoder, weights, stage.freeze)}")
     if settings.start_from:
         earlier = open_run(Path(settings.start_from)).segmenter_path
         say(f"{settings.start_from}: {load_weights(network, earlier)}")

@@ -69,9 +69,9 @@ def test_a_drive_that_fails_while_reading(
     slide: Path, red_model: Path, run_command: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from glandseg.slides.formats.tiff import TiffSlide
-    from glandseg.slides.retry import Patience
+    from glandseg.slides.retry import RetryPolicy
 
-    monkeypatch.setattr(TiffSlide, "patience", Patience(0))
+    monkeypatch.setattr(TiffSlide, "patience", RetryPolicy(0))
     broken = fail_after(4, TiffSlide._read, OSError(5, "Input/output error"))
     monkeypatch.setattr(TiffSlide, "_read", broken)
     monkeypatch.setattr(TiffSlide, "_read_afresh", broken)
@@ -118,7 +118,7 @@ def test_a_network_that_stalls(
         return plain(self, windows) if calls[0] < 4 else stall(windows)
 
     monkeypatch.setattr(Session, "infer", infer)
-    monkeypatch.setattr("glandseg.runtime.slide_run.PATIENCE_S", 1.0)
+    monkeypatch.setattr("glandseg.runtime.slide_run.STALL_S", 1.0)
     outcome = run_command("infer", slide, "--model", red_model, "--device", "cpu", "--batch", 2)
     assert outcome.code == 3
     assert "the network has not answered for 1 s" in outcome.err[-1]

@@ -15,7 +15,7 @@ from glandseg.doctor import devices
 from glandseg.doctor.finding import ok, problem
 from glandseg.model.card import ModelCard
 from glandseg.model.tensorrt.fingerprint import Fingerprint
-from glandseg.model.tensorrt.fingerprint_file import write_sidecar
+from glandseg.model.tensorrt.fingerprint_file import write_fingerprint_file
 
 Run = Callable[..., Any]
 
@@ -108,7 +108,7 @@ def test_an_engine(run_command: Run, tmp_path: Path) -> None:
         layers={"CONVOLUTION": {"float16": 58, "float32": 1}},
         card=asdict(card),
     )
-    write_sidecar(plan, fingerprint)
+    write_fingerprint_file(plan, fingerprint)
     outcome = run_command("inspect", plan)
     rows = read_rows(outcome.out)
     assert outcome.code == 0

@@ -35,7 +35,7 @@ def test_preset_then_file_then_assignments(
     options = ["--preset", "feng", "--settings", path, "--set", "segmenter.crop=96"]
     run_command("train", tmp_path, *options, "--set", "segmenter.weights=hub", "--threads", 1)
     stage = asked[0].segmenter
-    assert (stage.trunk, stage.loss, stage.crop, stage.width) == ("resnest200", "l_norm", 96, 32)
+    assert (stage.encoder, stage.loss, stage.crop, stage.width) == ("resnest200", "l_norm", 96, 32)
     assert (stage.weights, asked[0].classifier.weights) == ("hub", None)
 
 

@@ -22,7 +22,7 @@ from glandseg.doctor.engines import (
 from glandseg.doctor.gpus import Gpu
 from glandseg.doctor.isolation import look
 from glandseg.model.tensorrt import parse as network
-from glandseg.model.tensorrt.package import FULL, RTX, Flavour
+from glandseg.model.tensorrt.package import FULL, RTX, TensorRtPackage
 
 
 def make_gpu(*capability: int) -> Gpu:
@@ -80,19 +80,19 @@ def test_cuda_libraries_are_of_no_interest_without_the_provider() -> None:
     assert look_at_cuda_libraries(SimpleNamespace(get_available_providers=lambda: ["CPU"])) == []
 
 
-def make_flavour(package: str) -> Flavour:
+def make_package(package: str) -> TensorRtPackage:
     known = dict.fromkeys(("SM75", "SM80", "SM86", "SM89", "SM120"))
     module = SimpleNamespace(ComputeCapability=SimpleNamespace(__members__=known if package == RTX else {}))
-    return Flavour(module=module, package=package, version="11.4")
+    return TensorRtPackage(module=module, package=package, version="11.4")
 
 
 @pytest.fixture
 def set_packages(monkeypatch: pytest.MonkeyPatch) -> Any:
     def put(*packages: str, gpus: tuple[Gpu, ...] = ()) -> None:
-        monkeypatch.setattr(engines, "list_flavours", lambda: list(packages))
+        monkeypatch.setattr(engines, "list_packages", lambda: list(packages))
         monkeypatch.setattr(engines, "_find_gpus", lambda: list(gpus))
-        monkeypatch.setattr(engines, "find_flavour", make_flavour)
-        monkeypatch.setattr(network, "parse_onnx", lambda path, flavour: [])
+        monkeypatch.setattr(engines, "find_package", make_package)
+        monkeypatch.setattr(network, "parse_onnx", lambda path, trt_package: [])
 
     return put
 
@@ -103,7 +103,7 @@ def test_tensorrt_is_optional(set_packages: Any) -> None:
     assert (finding.level, finding.text) == ("ok", "not installed, and not needed")
 
 
-def test_each_flavour_is_told(set_packages: Any) -> None:
+def test_each_package_is_told(set_packages: Any) -> None:
     set_packages(FULL, RTX, gpus=(make_gpu(8, 9),))
     assert [one.text for one in look_at_tensorrt()] == [
         "TensorRT 11.4; runs on compute capability 7.5 and newer",
@@ -111,7 +111,7 @@ def test_each_flavour_is_told(set_packages: Any) -> None:
     ]
 
 
-def test_a_gpu_that_a_flavour_does_not_serve(set_packages: Any) -> None:
+def test_a_gpu_that_a_package_does_not_serve(set_packages: Any) -> None:
     set_packages(FULL, RTX, gpus=(make_gpu(9, 0),))
     full, rtx = look_at_tensorrt()
     assert (full.level, rtx.level) == ("ok", "note")
@@ -122,13 +122,13 @@ def test_a_gpu_that_a_flavour_does_not_serve(set_packages: Any) -> None:
 
 @pytest.mark.parametrize("package", [FULL, RTX])
 def test_doctor_and_infer_agree_on_every_gpu(set_packages: Any, package: str) -> None:
-    flavour = make_flavour(package)
+    trt_package = make_package(package)
     for capability in ((7, 0), (7, 5), (8, 0), (8, 6), (8, 9), (9, 0), (12, 0), (12, 1), (13, 0)):
         gpu = make_gpu(*capability)
         set_packages(package, gpus=(gpu,))
         (finding,) = look_at_tensorrt()
         try:
-            flavour.check_gpu(gpu.name, gpu.target)
+            trt_package.check_gpu(gpu.name, gpu.target)
         except EnvironmentLacksError:
             assert finding.level == "note"
         else:
@@ -140,7 +140,7 @@ def test_a_tensorrt_that_does_not_load(set_packages: Any, monkeypatch: pytest.Mo
         raise EnvironmentLacksError("TensorRT cannot be imported (bad DLL). pip install x.")
 
     set_packages(FULL)
-    monkeypatch.setattr(engines, "find_flavour", fail)
+    monkeypatch.setattr(engines, "find_package", fail)
     (finding,) = look_at_tensorrt()
     assert finding.level == "note"
     assert "bad DLL" in finding.text
@@ -148,7 +148,7 @@ def test_a_tensorrt_that_does_not_load(set_packages: Any, monkeypatch: pytest.Mo
 
 def test_a_tensorrt_that_refuses_the_model(set_packages: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     set_packages(FULL)
-    monkeypatch.setattr(network, "parse_onnx", lambda path, flavour: ["node_1 [Conv]: odd"])
+    monkeypatch.setattr(network, "parse_onnx", lambda path, trt_package: ["node_1 [Conv]: odd"])
     (finding,) = look_at_tensorrt()
     assert (finding.level, "node_1 [Conv]: odd" in finding.text) == ("note", True)
 

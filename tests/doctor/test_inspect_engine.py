@@ -1,4 +1,4 @@
-"""What an engine is, by its sidecar."""
+"""What an engine is, by its fingerprint file."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from glandseg.doctor import inspect_engine as engine_report
 from glandseg.doctor.inspect_engine import inspect_engine, list_misfits
 from glandseg.model.card import ModelCard
 from glandseg.model.tensorrt.fingerprint import Fingerprint
-from glandseg.model.tensorrt.fingerprint_file import find_sidecar, write_sidecar
+from glandseg.model.tensorrt.fingerprint_file import find_fingerprint_file, write_fingerprint_file
 from glandseg.model.tensorrt.gpu import Machine
-from glandseg.model.tensorrt.package import RTX, Flavour
+from glandseg.model.tensorrt.package import RTX, TensorRtPackage
 
 CARD = ModelCard(name="red", network="", tissue="drawings", um_per_px=1.4, weights_sha256="0" * 64)
 MACHINE = Machine(system="Linux x86_64", gpu="RTX", compute_capability="8.9", driver="580", cuda="13.0")
@@ -35,10 +35,10 @@ FINGERPRINT = Fingerprint(
 
 
 @pytest.fixture(autouse=True)
-def flavour(monkeypatch: pytest.MonkeyPatch) -> None:
+def trt_package(monkeypatch: pytest.MonkeyPatch) -> None:
     module = SimpleNamespace(ComputeCapability=SimpleNamespace(__members__={"SM89": 1, "SM120": 2}))
-    found = Flavour(module=module, package=RTX, version="1.7")
-    monkeypatch.setattr(engine_report, "find_flavour", lambda package: found)
+    found = TensorRtPackage(module=module, package=RTX, version="1.7")
+    monkeypatch.setattr(engine_report, "find_package", lambda package: found)
     monkeypatch.setattr(engine_report, "read_machine", lambda: MACHINE)
 
 
@@ -46,7 +46,7 @@ def flavour(monkeypatch: pytest.MonkeyPatch) -> None:
 def plan(tmp_path: Path) -> Path:
     path = tmp_path / "red.engine"
     path.write_bytes(b"a plan")
-    write_sidecar(path, FINGERPRINT)
+    write_fingerprint_file(path, FINGERPRINT)
     return path
 
 
@@ -74,19 +74,19 @@ def test_why_an_engine_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     def lack(package: str) -> None:
         raise EnvironmentLacksError("TensorRT cannot be imported.")
 
-    monkeypatch.setattr(engine_report, "find_flavour", lack)
+    monkeypatch.setattr(engine_report, "find_package", lack)
     assert list_misfits(FINGERPRINT, MACHINE) == ["TensorRT cannot be imported."]
 
 
 def test_an_engine_without_card(tmp_path: Path) -> None:
     path = tmp_path / "bare.engine"
     path.write_bytes(b"a plan")
-    write_sidecar(path, replace(FINGERPRINT, card={}))
+    write_fingerprint_file(path, replace(FINGERPRINT, card={}))
     assert inspect_engine(path).card is None
 
 
 def test_an_engine_that_nothing_is_known_of(plan: Path) -> None:
-    find_sidecar(plan).unlink()
+    find_fingerprint_file(plan).unlink()
     with pytest.raises(BadInputError, match=r"red\.engine\.json is not there"):
         inspect_engine(plan)
     with pytest.raises(BadInputError, match="no such engine"):

@@ -30,7 +30,7 @@ from glandseg.model.card import ModelCard
 from glandseg.model.files import BUNDLED
 from glandseg.model.onnx.session import Session
 from glandseg.model.tensorrt.fingerprint import Fingerprint, StaleEngineError
-from glandseg.model.tensorrt.fingerprint_file import read_sidecar, write_sidecar
+from glandseg.model.tensorrt.fingerprint_file import read_fingerprint_file, write_fingerprint_file
 from glandseg.model.tensorrt.gpu import Machine
 
 onnx = pytest.importorskip("onnx")
@@ -187,7 +187,7 @@ def test_engine_that_cannot_run_here(model: Path, monkeypatch: pytest.MonkeyPatc
 
 @pytest.fixture
 def engine(model: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An engine of the float16 file with its sidecar; it runs as that file does."""
+    """An engine of the float16 file with its fingerprint file; it runs as that file does."""
     half = model.with_name("red.fp16.onnx")
     plan = half.with_suffix(".engine")
     plan.write_bytes(b"plan")
@@ -205,7 +205,7 @@ def engine(model: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         precision="float16",
         card={},
     )
-    write_sidecar(plan, facts)
+    write_fingerprint_file(plan, facts)
     monkeypatch.setattr(devices, "open_engine_only", lambda path: Session(half, device="cpu"))
     return plan
 
@@ -230,7 +230,7 @@ def test_engine_that_is_damaged(model: Path, engine: Path) -> None:
     assert last.state == FAILED and "damaged, cut short or replaced" in last.text
 
 
-def test_engine_without_a_sidecar(model: Path, engine: Path) -> None:
+def test_engine_without_a_fingerprint_file(model: Path, engine: Path) -> None:
     engine.with_name("red.fp16.engine.json").unlink()
     last = verify(model)[-1]
     assert last.state == FAILED and "nothing tells what it holds" in last.text
@@ -252,7 +252,7 @@ def test_engine_that_is_stale_on_this_machine(
 def test_engine_for_other_gpus_is_not_called_stale(
     model: Path, engine: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_sidecar(engine, replace(read_sidecar(engine), targets=("sm86", "sm89")))
+    write_fingerprint_file(engine, replace(read_fingerprint_file(engine), targets=("sm86", "sm89")))
     here = Machine(system="", gpu="RTX 5090", compute_capability="12.0")
     monkeypatch.setattr(engine_check, "read_machine", lambda: here)
     last = verify(model)[-1]

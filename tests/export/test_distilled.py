@@ -1,4 +1,4 @@
-"""A run and its model file teach alike, and a pupil passes the same gate as any run."""
+"""A run and its model file teach alike, and a student passes the same gate as any run."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def distil(teacher: Path, data: Path, folder: Path) -> Run:
 
 
 def read_card(result: ExportResult) -> ModelCard:
-    with Session(result.artefacts[0].path, device="cpu") as session:
+    with Session(result.artifacts[0].path, device="cpu") as session:
         return session.card
 
 
@@ -50,7 +50,7 @@ def test_a_run_and_its_model_file_teach_alike(
     run: Run, exported: ExportResult, pictures: Path, tmp_path: Path
 ) -> None:
     by_run = distil(run.path, pictures, tmp_path / "by-run")
-    by_file = distil(exported.artefacts[0].path, pictures, tmp_path / "by-file")
+    by_file = distil(exported.artifacts[0].path, pictures, tmp_path / "by-file")
     names = [path.stem for path in (by_run.path / "teacher").glob("*.png")]
     first, second = (
         np.stack([TeacherMaps(each.path).read(name) for name in names]).astype(int)
@@ -60,18 +60,18 @@ def test_a_run_and_its_model_file_teach_alike(
     assert np.ptp(first) > 50
 
 
-def test_a_pupil_is_exported_as_any_run(exported: ExportResult, pictures: Path, tmp_path: Path) -> None:
-    model = exported.artefacts[0]
-    pupil = distil(model.path, pictures, tmp_path / "pupil")
-    card = read_card(export_run(pupil, tmp_path / "models", name="pupil"))
+def test_a_student_is_exported_as_any_run(exported: ExportResult, pictures: Path, tmp_path: Path) -> None:
+    model = exported.artifacts[0]
+    student = distil(model.path, pictures, tmp_path / "student")
+    card = read_card(export_run(student, tmp_path / "models", name="student"))
     assert card.network.endswith(f"distilled from small (sha256 {model.sha256})")
     names = [source["name"] for source in card.training]
     assert names == ["pictures", f"distilled from small (sha256 {model.sha256})", "glas"]
     assert card.scores is not None and set(card.scores) == {"val, the teacher's masks for truth"}
 
 
-def test_a_pupil_can_teach(exported: ExportResult, pictures: Path, tmp_path: Path) -> None:
-    pupil = distil(exported.artefacts[0].path, pictures, tmp_path / "pupil")
-    teacher = find_teacher(replace(pupil.settings, teacher=pupil.path.as_posix()), tmp_path / "next")
+def test_a_student_can_teach(exported: ExportResult, pictures: Path, tmp_path: Path) -> None:
+    student = distil(exported.artifacts[0].path, pictures, tmp_path / "student")
+    teacher = find_teacher(replace(student.settings, teacher=student.path.as_posix()), tmp_path / "next")
     assert teacher is not None
     assert [source["name"] for source in teacher.training] == ["pictures", "glas"]

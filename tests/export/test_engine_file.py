@@ -18,7 +18,7 @@ TILES = np.random.default_rng(0).integers(0, 256, (3, 320, 320, 3), np.uint8)
 
 
 class Channel(contextlib.nullcontext["Channel"]):
-    """Takes a colour for the probability of gland."""
+    """Takes a color for the probability of gland."""
 
     def __init__(self, index: int = 0) -> None:
         super().__init__(self)
@@ -31,7 +31,7 @@ class Channel(contextlib.nullcontext["Channel"]):
 
 @pytest.fixture
 def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An engine with its sidecar, as if it had just been built for what was asked."""
+    """An engine with its fingerprint file, as if it had just been built for what was asked."""
     path = tmp_path / "m.fp16.engine"
 
     def find(model: Path, *, precision: str, targets: tuple[str, ...], say: Any) -> Any:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from glandseg.export.errors import ExportError
-from glandseg.export.fp16 import emulate_half, half_share, to_half
+from glandseg.export.fp16 import emulate_fp16, fp16_share, to_fp16
 from glandseg.export.run_export import ExportResult
 from glandseg.model.parity import ParityError, check_parity, measure_parity
 from glandseg.training.torch_backend import TorchBackend
@@ -18,13 +18,13 @@ from glandseg.training.torch_backend import TorchBackend
 
 @pytest.fixture(scope="module")
 def models(exported: ExportResult) -> tuple[onnx.ModelProto, onnx.ModelProto]:
-    single, half = (onnx.load(artefact.path) for artefact in exported.artefacts)
+    single, half = (onnx.load(artifact.path) for artifact in exported.artifacts)
     return single, half
 
 
 def test_nearly_all_weights_are_float16(models: tuple[onnx.ModelProto, onnx.ModelProto]) -> None:
-    assert half_share(models[0]) == 0
-    assert half_share(models[1]) > 0.999
+    assert fp16_share(models[0]) == 0
+    assert fp16_share(models[1]) > 0.999
 
 
 def test_every_convolution_is_float16(models: tuple[onnx.ModelProto, onnx.ModelProto]) -> None:
@@ -43,13 +43,13 @@ def test_probabilities_are_rounded_in_float32(models: tuple[onnx.ModelProto, onn
 
 
 def test_half_the_size(exported: ExportResult) -> None:
-    single, half = exported.artefacts
+    single, half = exported.artifacts
     assert 0.45 < half.size / single.size < 0.55
 
 
 def test_converting_leaves_the_original(models: tuple[onnx.ModelProto, onnx.ModelProto]) -> None:
     before = models[0].SerializeToString(deterministic=True)
-    to_half(models[0])
+    to_fp16(models[0])
     assert models[0].SerializeToString(deterministic=True) == before
 
 
@@ -60,11 +60,11 @@ def test_mostly_float32_is_refused(
         "glandseg.export.fp16.float16.convert_float_to_float16", lambda model, **options: model
     )
     with pytest.raises(ExportError, match="only 0% of the weights"):
-        to_half(models[0])
+        to_fp16(models[0])
 
 
 def test_emulation_differs_a_little(segmenter: nn.Module, tiles: NDArray[np.uint8]) -> None:
-    parity = measure_parity(TorchBackend(segmenter), TorchBackend(emulate_half(segmenter)), tiles[:2])
+    parity = measure_parity(TorchBackend(segmenter), TorchBackend(emulate_fp16(segmenter)), tiles[:2])
     assert 0 < parity.max_dp <= 0.04
 
 
@@ -77,6 +77,6 @@ def test_emulation_shows_overflow(segmenter: nn.Module, tiles: NDArray[np.uint8]
         last.get_parameter("weight").div_(1e6)
     parity = measure_parity(TorchBackend(segmenter), TorchBackend(loud), tiles[:2])
     check_parity(parity, "float32", "loud")
-    overflown = measure_parity(TorchBackend(loud), TorchBackend(emulate_half(loud)), tiles[:2])
+    overflown = measure_parity(TorchBackend(loud), TorchBackend(emulate_fp16(loud)), tiles[:2])
     with pytest.raises(ParityError):
         check_parity(overflown, "float16", "loud")

@@ -30,11 +30,11 @@ def write(path: Path, nodes: list[Any], weights: dict[str, Any], kind: int = Ten
 
 
 def test_the_bundled_model_takes_what_its_documents_say() -> None:
-    census = count_graph(BUNDLED)
-    assert census.opset == 20
-    assert census.gflop == pytest.approx(2.5, abs=0.05)
-    assert census.weights == pytest.approx(2.65e6, rel=0.01)
-    first = census.layers[0]
+    stats = count_graph(BUNDLED)
+    assert stats.opset == 20
+    assert stats.gflop == pytest.approx(2.5, abs=0.05)
+    assert stats.weights == pytest.approx(2.65e6, rel=0.01)
+    first = stats.layers[0]
     assert (first.kind, first.precision, first.count) == ("Conv", "float32", 58)
 
 
@@ -46,13 +46,13 @@ def test_a_convolution(groups: int, kind: str, name: str, tmp_path: Path) -> Non
     ]
     weights = {"w": np.zeros((16, 8 // groups, 3, 3), kind), "b": np.zeros(16, kind)}
     element = helper.np_dtype_to_tensor_dtype(np.dtype(kind))
-    census = count_graph(write(tmp_path / "conv.onnx", nodes, weights, element))
+    stats = count_graph(write(tmp_path / "conv.onnx", nodes, weights, element))
     flop = 2 * (16 * 10 * 10) * (8 // groups * 3 * 3)
-    assert census.layers == (
+    assert stats.layers == (
         Layers(kind="Conv", precision=name, count=1, gflop=flop / 1e9),
         Layers(kind="Relu", precision=name, count=1, gflop=0.0),
     )
-    assert census.weights == 16 * (8 // groups) * 9 + 16
+    assert stats.weights == 16 * (8 // groups) * 9 + 16
 
 
 def test_products_of_matrices_and_transposed_convolutions(tmp_path: Path) -> None:
@@ -67,8 +67,8 @@ def test_products_of_matrices_and_transposed_convolutions(tmp_path: Path) -> Non
         "m": np.zeros((20, 5), np.float32),
         "g": np.zeros((80, 3), np.float32),
     }
-    census = count_graph(write(tmp_path / "products.onnx", nodes, weights))
-    assert {one.kind: round(one.gflop * 1e9) for one in census.layers} == {
+    stats = count_graph(write(tmp_path / "products.onnx", nodes, weights))
+    assert {one.kind: round(one.gflop * 1e9) for one in stats.layers} == {
         "ConvTranspose": 2 * (8 * 10 * 10) * (4 * 2 * 2),
         "MatMul": 2 * (4 * 20 * 5) * 20,
         "Gemm": 2 * (5 * 3) * 80,
@@ -85,12 +85,12 @@ def test_what_lies_between_quantisers_is_int8(tmp_path: Path) -> None:
         helper.make_node("Relu", ["c"], ["y"]),
     ]
     weights = {"s": np.float32(0.1), "z": np.int8(0), "w": np.zeros((4, 8, 1, 1), np.int8)}
-    census = count_graph(write(tmp_path / "int8.onnx", nodes, weights))
-    found = {(one.kind, one.precision): one.count for one in census.layers}
+    stats = count_graph(write(tmp_path / "int8.onnx", nodes, weights))
+    found = {(one.kind, one.precision): one.count for one in stats.layers}
     assert found[("Conv", "int8")] == 1
     assert found[("Relu", "float32")] == 1
-    assert census.weights == 4 * 8
-    assert census.layers[0].gflop == 2 * (4 * 10 * 10) * 8 / 1e9
+    assert stats.weights == 4 * 8
+    assert stats.layers[0].gflop == 2 * (4 * 10 * 10) * 8 / 1e9
 
 
 def test_what_is_no_graph(tmp_path: Path) -> None:

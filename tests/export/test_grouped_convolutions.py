@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from torch import nn
 
-from glandseg.export.fp16 import to_half
+from glandseg.export.fp16 import to_fp16
 from glandseg.export.grouped_convolutions import count_groups, split_groups
 from glandseg.export.onnx_file import trace_segmenter
 from glandseg.model.files import BUNDLED
@@ -144,11 +144,11 @@ def test_mobilenet_keeps_its_own() -> None:
 def test_resnest_becomes_an_engine_in_float16(traced: onnx.ModelProto, tmp_path: Path) -> None:
     pytest.importorskip("tensorrt_rtx", reason="tensorrt_rtx is not installed: pip install tensorrt-rtx")
     from glandseg.model.tensorrt.build import BuildSettings, build_engine
-    from glandseg.model.tensorrt.package import RTX, find_flavour
+    from glandseg.model.tensorrt.package import RTX, find_package
 
     path = tmp_path / "resnest.fp16.onnx"
-    path.write_bytes(to_half(traced).SerializeToString())
+    path.write_bytes(to_fp16(traced).SerializeToString())
     settings = BuildSettings(batch=2, precision="float16")
-    built = build_engine(path, settings, find_flavour(RTX), lambda done, total, note: None)
+    built = build_engine(path, settings, find_package(RTX), lambda done, total, note: None)
     assert built.count.layers["CONVOLUTION"] == {"float16": len(list_groups(traced))}
     assert built.count.share("float16") > 0.85

@@ -32,7 +32,7 @@ def test_run_describes_itself(run: Run) -> None:
         ("outlines", "distilled from big (sha256 cd) and learned from outlines"),
     ],
 )
-def test_a_pupil_names_its_teacher_and_whom_that_learned_from(
+def test_a_student_names_its_teacher_and_whom_that_learned_from(
     tmp_path: Path, labels: str, lesson: str
 ) -> None:
     write_settings(tmp_path / "settings.yaml", TrainSettings(labels=labels, teacher="runs/big"))
@@ -61,7 +61,7 @@ def test_facts_replace_what_the_run_says(run: Run) -> None:
     assert read_card(card.to_metadata()) == card
 
 
-@pytest.mark.parametrize("field", ["colour", "weights_sha256", "precision", "use", "window_px"])
+@pytest.mark.parametrize("field", ["color", "weights_sha256", "precision", "use", "window_px"])
 def test_fields_that_nobody_may_fill_are_refused(run: Run, field: str) -> None:
     with pytest.raises(BadInputError, match=f"no field {field} to fill in"):
         describe_model(run, "small", "ab" * 32, {field: "x"})

@@ -19,7 +19,7 @@ from glandseg.training.torch_backend import TorchBackend
 
 @pytest.fixture(scope="module")
 def model(exported: ExportResult) -> onnx.ModelProto:
-    return onnx.load(exported.artefacts[0].path)
+    return onnx.load(exported.artifacts[0].path)
 
 
 def list_dims(value: onnx.ValueInfoProto) -> list[str | int]:
@@ -52,12 +52,12 @@ def test_holds_no_softmax_no_batch_norm_and_no_auxiliary_head(model: onnx.ModelP
 
 
 def test_is_one_file_without_traces_of_where_it_was_made(exported: ExportResult) -> None:
-    for artefact in exported.artefacts:
-        content = artefact.path.read_bytes()
+    for artifact in exported.artifacts:
+        content = artifact.path.read_bytes()
         home, checkout = str(Path.home()).encode(), str(Path(__file__).parents[2]).encode()
         for trace in (b"/work", b"/home", b"site-packages", b"pkg.torch", b"forward", home, checkout):
             assert trace not in content
-        assert artefact.path.stat().st_size == artefact.size
+        assert artifact.path.stat().st_size == artifact.size
     assert {path.suffix for path in exported.record.parent.iterdir()} == {".onnx", ".json"}
 
 
@@ -72,7 +72,7 @@ def test_same_weights_give_the_same_bytes(segmenter: nn.Module, model: onnx.Mode
 def test_plain_onnxruntime_agrees_with_pytorch(
     exported: ExportResult, segmenter: nn.Module, tiles: NDArray[np.uint8], batch: int, index: int
 ) -> None:
-    path = exported.artefacts[index].path
+    path = exported.artifacts[index].path
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     (probabilities,) = session.run(None, {"windows": tiles[:batch]})
     assert probabilities.shape == (batch, 2, 320, 320) and probabilities.dtype == np.uint8
@@ -83,15 +83,15 @@ def test_plain_onnxruntime_agrees_with_pytorch(
 
 
 def test_card_comes_back_through_the_session(exported: ExportResult) -> None:
-    with Session(exported.artefacts[0].path, device="cpu") as session:
+    with Session(exported.artifacts[0].path, device="cpu") as session:
         assert session.card == exported.card
-    with Session(exported.artefacts[1].path, device="cpu") as session:
+    with Session(exported.artifacts[1].path, device="cpu") as session:
         assert session.card.precision == "float16"
 
 
 def test_truncated_file_is_refused(exported: ExportResult, tmp_path: Path) -> None:
     damaged = tmp_path / "damaged.onnx"
-    damaged.write_bytes(exported.artefacts[0].path.read_bytes()[:-5000])
+    damaged.write_bytes(exported.artifacts[0].path.read_bytes()[:-5000])
     with pytest.raises(BadInputError, match=r"damaged\.onnx"):
         Session(damaged, device="cpu")
 

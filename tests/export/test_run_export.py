@@ -29,7 +29,7 @@ Trace = Callable[[nn.Module], onnx.ModelProto]
 
 def load_traced(exported: ExportResult) -> onnx.ModelProto:
     """The traced model, without paying for another trace."""
-    return onnx.load(exported.artefacts[0].path)
+    return onnx.load(exported.artifacts[0].path)
 
 
 def perturb(model: onnx.ModelProto, factor: float = 1.1) -> onnx.ModelProto:
@@ -46,30 +46,30 @@ def list_names(folder: Path) -> set[str]:
 
 def test_writes_models_and_record(exported: ExportResult, run: Run) -> None:
     assert list_names(exported.record.parent) == {"small.onnx", "small.fp16.onnx", "small.json"}
-    assert [artefact.precision for artefact in exported.artefacts] == ["float32", "float16"]
+    assert [artifact.precision for artifact in exported.artifacts] == ["float32", "float16"]
     assert exported.card.weights_sha256 == hashlib.sha256(run.segmenter_path.read_bytes()).hexdigest()
 
 
 def test_record_tells_hash_and_parity_of_each_file(exported: ExportResult) -> None:
     record = json.loads(exported.record.read_text(encoding="utf-8"))
     assert set(record["files"]) == {"small.onnx", "small.fp16.onnx"}
-    for artefact in exported.artefacts:
-        told = record["files"][artefact.path.name]
-        assert told["sha256"] == hashlib.sha256(artefact.path.read_bytes()).hexdigest()
-        assert told["bytes"] == artefact.path.stat().st_size
-        assert told["parity"]["max_dp"] == artefact.parity.max_dp
+    for artifact in exported.artifacts:
+        told = record["files"][artifact.path.name]
+        assert told["sha256"] == hashlib.sha256(artifact.path.read_bytes()).hexdigest()
+        assert told["bytes"] == artifact.path.stat().st_size
+        assert told["parity"]["max_dp"] == artifact.parity.max_dp
     assert "emulated" in record["files"]["small.fp16.onnx"]
     assert record["card"]["um_per_px"] == 0.62
 
 
 def test_one_record_vouches_for_both_files(exported: ExportResult, tmp_path: Path) -> None:
-    for artefact in exported.artefacts:
-        assert check_model(artefact.path, "--model").sha256 == artefact.sha256
-        for path in (artefact.path, exported.record):
+    for artifact in exported.artifacts:
+        assert check_model(artifact.path, "--model").sha256 == artifact.sha256
+        for path in (artifact.path, exported.record):
             (tmp_path / path.name).write_bytes(path.read_bytes())
-        (tmp_path / artefact.path.name).write_bytes(b"other")
+        (tmp_path / artifact.path.name).write_bytes(b"other")
         with pytest.raises(BadInputError, match=r"small\.json says"):
-            check_model(tmp_path / artefact.path.name, "--model")
+            check_model(tmp_path / artifact.path.name, "--model")
 
 
 def test_newest_export_is_the_float32_file(exported: ExportResult) -> None:
@@ -108,7 +108,7 @@ def test_default_folder_is_models_and_the_run_s_name(
 
 
 @pytest.mark.parametrize("half", [False, True])
-def test_sabotaged_artefact_is_refused_and_nothing_remains(
+def test_sabotaged_artifact_is_refused_and_nothing_remains(
     run: Run,
     exported: ExportResult,
     tmp_path: Path,
@@ -131,9 +131,9 @@ def test_failed_float16_leaves_what_was_there(
     tiles: NDArray[np.uint8],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    half = perturb(onnx.load(exported.artefacts[1].path), 2)
+    half = perturb(onnx.load(exported.artifacts[1].path), 2)
     monkeypatch.setattr(run_export, "trace_segmenter", lambda segmenter: load_traced(exported))
-    monkeypatch.setattr(run_export, "to_half", lambda model: half)
+    monkeypatch.setattr(run_export, "to_fp16", lambda model: half)
     (tmp_path / "small.onnx").write_bytes(b"older")
     with pytest.raises(ParityError, match=r"small\.fp16\.onnx"):
         export_run(run, tmp_path, HALF, golden=tiles[:1])
@@ -154,14 +154,14 @@ def test_int8_files_say_what_they_were_calibrated_on(
 ) -> None:
     result = export_run(run, tmp_path, ExportSettings(int8=True), golden=tiles[:1])
     assert list_names(tmp_path) == {"small.onnx", "small.int8.onnx", "small.int8.trt.onnx", "small.json"}
-    assert [artefact.precision for artefact in result.artefacts] == ["float32", "int8", "int8"]
+    assert [artifact.precision for artifact in result.artifacts] == ["float32", "int8", "int8"]
     files = json.loads(result.record.read_text(encoding="utf-8"))["files"]
     for name in ("small.int8.onnx", "small.int8.trt.onnx"):
         with Session(tmp_path / name, device="cpu") as session:
             assert (session.card.precision, session.card.calibration) == ("int8", "32 tiles of drawn tissue")
         assert files[name]["calibration"] == "32 tiles of drawn tissue"
     assert "calibration" not in files["small.onnx"] and result.card.calibration is None
-    assert "calibrated on 32 tiles of drawn tissue" in str(result.artefacts[1])
+    assert "calibrated on 32 tiles of drawn tissue" in str(result.artifacts[1])
 
 
 @pytest.mark.usefixtures("quick")
@@ -226,4 +226,4 @@ def test_other_tiles_can_be_given(
 ) -> None:
     monkeypatch.setattr(run_export, "trace_segmenter", lambda segmenter: load_traced(exported))
     result = export_run(run, tmp_path / "out", golden=tiles[:1])
-    assert result.artefacts[0].parity.max_dp <= 1 / 255
+    assert result.artifacts[0].parity.max_dp <= 1 / 255

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from glandseg.model.card import ModelCard
 from glandseg.model.tensorrt.driver import held_context
-from glandseg.model.tensorrt.package import RTX, Flavour, find_flavour
+from glandseg.model.tensorrt.package import RTX, TensorRtPackage, find_package
 from glandseg.model.tensorrt.runner import EngineRunner
 from glandseg.model.tensorrt.stream import Lane
 from tests.model.tensorrt.fake_cuda import FakeCuda, FakeTensorRt
@@ -27,10 +27,10 @@ WriteNetwork = Callable[..., Path]
 
 
 @pytest.fixture(scope="session")
-def rtx() -> Flavour:
+def rtx() -> TensorRtPackage:
     """The real TensorRT for RTX, which builds without a GPU."""
     pytest.importorskip("tensorrt_rtx", reason="tensorrt_rtx is not installed: pip install tensorrt-rtx")
-    return find_flavour(RTX)
+    return find_package(RTX)
 
 
 @pytest.fixture

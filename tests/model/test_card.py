@@ -30,7 +30,7 @@ def test_a_card_comes_back() -> None:
 
 
 def test_what_a_later_version_adds_is_ignored() -> None:
-    assert read_card(change(colour="red")) == CARD
+    assert read_card(change(color="red")) == CARD
 
 
 def test_the_same_card_gives_the_same_text() -> None:

@@ -57,9 +57,9 @@ def test_golden_tiles_at_any_resolution(um_per_px: float, monkeypatch: pytest.Mo
 
 
 def test_same_network_is_at_parity(tiles: NDArray[np.uint8]) -> None:
-    artefact = Threshold()
-    assert measure_parity(Threshold(), artefact, tiles) == SAME
-    assert artefact.batches == [1, 2, 5]
+    artifact = Threshold()
+    assert measure_parity(Threshold(), artifact, tiles) == SAME
+    assert artifact.batches == [1, 2, 5]
 
 
 def test_one_tile_suffices(tiles: NDArray[np.uint8]) -> None:

@@ -566,8 +566,8 @@ def test_the_tissue_mask_can_be_left_out(tmp_path: Path, run: Callable[..., Resu
 
 def test_a_slide_without_glands_says_so(tmp_path: Path, run: Callable[..., Result]) -> None:
     path = write_png(tmp_path / "dull.png", np.full((300, 300, 3), 90, np.uint8))
-    one_colour = "the whole slide is of one colour, RGB (90, 90, 90): empty, transparent or damaged"
-    assert run(path, mpp=0.5).warnings == (one_colour, "no gland found")
+    one_color = "the whole slide is of one color, RGB (90, 90, 90): empty, transparent or damaged"
+    assert run(path, mpp=0.5).warnings == (one_color, "no gland found")
 
 
 @pytest.mark.parametrize("size", [(1, 1), (7, 3000), (3000, 7)])

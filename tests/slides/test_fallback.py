@@ -15,13 +15,13 @@ import pytest
 import tifffile
 from numpy.typing import NDArray
 
-from glandseg.runtime.tissue.thumbnail import survey_slide
+from glandseg.runtime.tissue.thumbnail import make_thumbnail
 from glandseg.slides.mpp import Resolution
 from glandseg.slides.open import open_slide
-from glandseg.slides.retry import Patience
+from glandseg.slides.retry import RetryPolicy
 from glandseg.slides.slide import Slide, UnreadableError, build_levels
 from glandseg.slides.slide_plane import SlidePlane
-from glandseg.slides.unread import Ledger
+from glandseg.slides.unread import UnreadRegions
 
 Pixels = NDArray[np.uint8]
 GLASS = (240, 238, 242)
@@ -64,7 +64,7 @@ class FailingSlide(Slide):
         self.image = draw()
         self.levels = build_levels([(640, 640)])
         self.resolution = Resolution(0.5, "test")
-        self.patience = Patience(sleep=lambda seconds: None)
+        self.retry_policy = RetryPolicy(sleep=lambda seconds: None)
         self.left, self.error = times, error
 
     def get_cell_wh(self, level: int) -> tuple[int, int]:
@@ -86,22 +86,22 @@ class FailingSlide(Slide):
 
 @pytest.mark.parametrize("error", [ValueError("no JPEG"), OSError(errno.EIO, "Input/output error")])
 def test_what_always_fails_is_filled_and_told(error: Exception) -> None:
-    ledger, slide = Ledger(), FailingSlide(float("inf"), error)
-    plane = SlidePlane(slide, 0.5, ledger=ledger, fill_rgb=GLASS)
+    unread_regions, slide = UnreadRegions(), FailingSlide(float("inf"), error)
+    plane = SlidePlane(slide, 0.5, unread_regions=unread_regions, fill_rgb=GLASS)
     pixels = plane.read(0, 0, 640, 640)
     expected = draw()
     expected[64:128, 64:128] = GLASS
     assert np.array_equal(pixels, expected)
-    assert [(e.x_l0, e.y_l0, e.width_l0, e.height_l0) for e in ledger.entries] == [(64, 64, 64, 64)]
-    assert ledger.entries[0].reason == str(error)
-    unread = ledger.mask(0, 0, 640, 640, plane.l0_per_px)
+    assert [(e.x_l0, e.y_l0, e.width_l0, e.height_l0) for e in unread_regions.entries] == [(64, 64, 64, 64)]
+    assert unread_regions.entries[0].reason == str(error)
+    unread = unread_regions.mask(0, 0, 640, 640, plane.l0_per_px)
     assert unread is not None
     assert unread[64:128, 64:128].all()
     assert np.count_nonzero(unread) == 64 * 64
-    assert ledger.mask(128, 0, 100, 640, plane.l0_per_px) is None
+    assert unread_regions.mask(128, 0, 100, 640, plane.l0_per_px) is None
 
 
-def test_without_a_ledger_it_fails() -> None:
+def test_without_a_unread_regions_it_fails() -> None:
     with pytest.raises(UnreadableError, match=r"no JPEG"):
         SlidePlane(FailingSlide(float("inf"), ValueError("no JPEG")), 0.5).read(0, 0, 640, 640)
 
@@ -110,19 +110,23 @@ def test_without_a_ledger_it_fails() -> None:
     ("times", "error"), [(1, ValueError("poisoned")), (4, OSError(errno.ESTALE, "Stale file handle"))]
 )
 def test_what_fails_for_a_while_is_read(times: int, error: Exception) -> None:
-    ledger = Ledger()
-    pixels = SlidePlane(FailingSlide(times, error), 0.5, ledger=ledger).read(0, 0, 640, 640)
+    unread_regions = UnreadRegions()
+    pixels = SlidePlane(FailingSlide(times, error), 0.5, unread_regions=unread_regions).read(0, 0, 640, 640)
     assert np.array_equal(pixels, draw())
-    assert ledger.entries == ()
+    assert unread_regions.entries == ()
 
 
 def test_px_at_the_rim_of_what_is_unread_count_as_unread() -> None:
-    ledger = Ledger()
-    plane = SlidePlane(FailingSlide(float("inf"), ValueError("no")), 0.7, ledger=ledger, fill_rgb=(0, 0, 0))
+    unread_regions = UnreadRegions()
+    plane = SlidePlane(
+        FailingSlide(float("inf"), ValueError("no")), 0.7, unread_regions=unread_regions, fill_rgb=(0, 0, 0)
+    )
     whole = SlidePlane(FailingSlide(0, ValueError("no")), 0.7)
-    assert ledger.mask(0, 0, plane.width_px, plane.height_px, plane.l0_per_px) is None  # nothing read yet
+    assert (
+        unread_regions.mask(0, 0, plane.width_px, plane.height_px, plane.l0_per_px) is None
+    )  # nothing read yet
     differs = (plane.read(0, 0, 300, 300) != whole.read(0, 0, 300, 300)).any(axis=2)
-    unread = ledger.mask(0, 0, 300, 300, plane.l0_per_px)
+    unread = unread_regions.mask(0, 0, 300, 300, plane.l0_per_px)
     assert unread is not None
     assert differs.any()
     assert not (differs & ~unread).any()
@@ -134,23 +138,23 @@ def test_px_at_the_rim_of_what_is_unread_count_as_unread() -> None:
 def test_tiff_with_bad_tiles(tmp_path: Path) -> None:
     path = write_pyramid(tmp_path / "a.tif")
     overwrite(path, 0, BAD, 23)
-    ledger = Ledger()
+    unread_regions = UnreadRegions()
     with open_slide(path) as slide:
-        SlidePlane(slide, 0.62, ledger=ledger).read(0, 0, 516, 516)
-    places = [(e.x_l0, e.y_l0, e.width_l0, e.height_l0) for e in ledger.entries]
+        SlidePlane(slide, 0.62, unread_regions=unread_regions).read(0, 0, 516, 516)
+    places = [(e.x_l0, e.y_l0, e.width_l0, e.height_l0) for e in unread_regions.entries]
     assert places == [(BAD * TILE, 0, TILE, TILE), (3 * TILE, 2 * TILE, TILE, TILE)]
-    assert all("a.tif" not in entry.reason for entry in ledger.entries)
+    assert all("a.tif" not in entry.reason for entry in unread_regions.entries)
 
 
 def test_a_finer_level_stands_in(tmp_path: Path) -> None:
     path, sound = (write_pyramid(tmp_path / name, compression="deflate") for name in ("a.tif", "b.tif"))
     overwrite(path, 1, 0)
     overwrite(path, 2, 0, 1)
-    ledger = Ledger()
+    unread_regions = UnreadRegions()
     with open_slide(path) as slide, open_slide(sound) as whole:
-        pixels = SlidePlane(slide, 2.0, ledger=ledger).read(0, 0, 160, 160)
+        pixels = SlidePlane(slide, 2.0, unread_regions=unread_regions).read(0, 0, 160, 160)
         expected = SlidePlane(whole, 2.0).read(0, 0, 160, 160)
-    assert ledger.entries == ()
+    assert unread_regions.entries == ()
     assert np.abs(pixels.astype(int) - expected).max() <= 2
 
 
@@ -160,10 +164,10 @@ def test_what_no_level_gives_is_told_in_level_0(tmp_path: Path) -> None:
     overwrite(path, 1, 0)
     overwrite(path, 2, 0)
     with open_slide(path) as slide:
-        survey = survey_slide(slide, ledger := Ledger())
-    assert [(e.x_l0, e.y_l0) for e in ledger.entries] == [(TILE, TILE)]
-    assert survey.unread.any()
-    assert survey.unread.mean() < 0.05
+        thumbnail = make_thumbnail(slide, unread_regions := UnreadRegions())
+    assert [(e.x_l0, e.y_l0) for e in unread_regions.entries] == [(TILE, TILE)]
+    assert thumbnail.unread.any()
+    assert thumbnail.unread.mean() < 0.05
 
 
 def test_a_jpeg_without_its_end_is_unread(tmp_path: Path) -> None:
@@ -183,14 +187,14 @@ def test_a_file_cut_short_keeps_its_beginning(tmp_path: Path, options: dict[str,
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, draw(), photometric="rgb", metadata=None, **{"compression": "deflate", **options})
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
-    ledger = Ledger()
+    unread_regions = UnreadRegions()
     with open_slide(path, 0.5) as slide:
-        pixels = SlidePlane(slide, 0.5, ledger=ledger).read(0, 0, 640, 640)
-    first = min(entry.y_l0 for entry in ledger.entries)
+        pixels = SlidePlane(slide, 0.5, unread_regions=unread_regions).read(0, 0, 640, 640)
+    first = min(entry.y_l0 for entry in unread_regions.entries)
     assert 200 < first < 400
     assert np.array_equal(pixels[:first], draw()[:first])
     assert (pixels[-100:] == 255).all()
-    assert {entry.y_l0 + entry.height_l0 for entry in ledger.entries} >= {640}
+    assert {entry.y_l0 + entry.height_l0 for entry in unread_regions.entries} >= {640}
 
 
 def test_what_is_told_does_not_depend_on_order_or_threads(tmp_path: Path) -> None:
@@ -200,15 +204,15 @@ def test_what_is_told_does_not_depend_on_order_or_threads(tmp_path: Path) -> Non
     for seed, threads in ((0, 1), (1, 1), (2, 4)):
         places = [(x, y) for x in range(0, 500, 100) for y in range(0, 500, 100)]
         random.Random(seed).shuffle(places)
-        ledger = Ledger()
+        unread_regions = UnreadRegions()
         with open_slide(path, cache_bytes=1) as slide, ThreadPoolExecutor(threads) as pool:
-            plane = SlidePlane(slide, 0.62, cache_bytes=1, ledger=ledger)
+            plane = SlidePlane(slide, 0.62, cache_bytes=1, unread_regions=unread_regions)
             parts = list(pool.map(lambda place, p=plane: p.read(place[0], place[1], 100, 100), places))
-            masks = [ledger.mask(*place, 100, 100, plane.l0_per_px) for place in places]
+            masks = [unread_regions.mask(*place, 100, 100, plane.l0_per_px) for place in places]
         in_order = sorted(zip(places, parts, masks, strict=True), key=lambda item: item[0])
         outcomes.append(
             (
-                ledger.entries,
+                unread_regions.entries,
                 [p.tobytes() for _, p, _ in in_order],
                 [None if m is None else m.tobytes() for _, _, m in in_order],
             )
@@ -240,20 +244,23 @@ def test_one_bad_tile_does_not_poison_the_slide(damaged_svs: Path) -> None:
 @pytest.mark.shared
 @pytest.mark.parametrize("threads", [1, 4])
 def test_svs_with_bad_tiles(damaged_svs: Path, shared_data: Path, threads: int) -> None:
-    ledger = Ledger()
+    unread_regions = UnreadRegions()
     with (
         open_slide(damaged_svs) as slide,
         open_slide(shared_data / "slides/CMU-1-Small-Region.svs") as sound,
         ThreadPoolExecutor(threads) as pool,
     ):
-        plane, whole = SlidePlane(slide, 0.62, ledger=ledger, fill_rgb=GLASS), SlidePlane(sound, 0.62)
+        plane, whole = (
+            SlidePlane(slide, 0.62, unread_regions=unread_regions, fill_rgb=GLASS),
+            SlidePlane(sound, 0.62),
+        )
         places = [(x, y) for y in range(0, 1500, 250) for x in range(0, 1500, 250)]
         parts = list(pool.map(lambda place: plane.read(place[0], place[1], 250, 250), places))
         for place, part in zip(places, parts, strict=True):
-            unread = ledger.mask(*place, 250, 250, plane.l0_per_px)
+            unread = unread_regions.mask(*place, 250, 250, plane.l0_per_px)
             readable = np.ones((250, 250), np.bool_) if unread is None else ~unread
             assert np.array_equal(part[readable], whole.read(*place, 250, 250)[readable])
-    assert [(e.x_l0, e.y_l0, e.width_l0, e.height_l0) for e in ledger.entries] == [
+    assert [(e.x_l0, e.y_l0, e.width_l0, e.height_l0) for e in unread_regions.entries] == [
         (1200, 960, 240, 240),
         (1440, 960, 240, 240),
     ]
@@ -274,12 +281,12 @@ def test_a_poisoned_handle_is_replaced(shared_data: Path) -> None:
 
 
 @pytest.mark.shared
-def test_survey_of_a_damaged_slide_is_told_once_and_fills_with_glass(damaged_svs: Path) -> None:
-    ledger = Ledger()
+def test_thumbnail_of_a_damaged_slide_is_told_once_and_fills_with_glass(damaged_svs: Path) -> None:
+    unread_regions = UnreadRegions()
     with open_slide(damaged_svs) as slide:
-        survey = survey_slide(slide, ledger)
-    assert len(ledger.entries) == 2
-    assert survey.unread.any()
-    assert (survey.thumbnail[survey.unread] == np.rint(survey.light)).all()
-    share = ledger.measure_share(survey.tissue.mask, survey.tissue.um_per_px / 0.499)
+        thumbnail = make_thumbnail(slide, unread_regions)
+    assert len(unread_regions.entries) == 2
+    assert thumbnail.unread.any()
+    assert (thumbnail.rgb[thumbnail.unread] == np.rint(thumbnail.white_point)).all()
+    share = unread_regions.measure_share(thumbnail.tissue.mask, thumbnail.tissue.um_per_px / 0.499)
     assert 0.01 < share < 0.05

@@ -97,8 +97,8 @@ def test_gray_palette_bilevel_and_16_bit_tiff(tmp_path: Path) -> None:
     )
     inverse = read_whole(write_tiff(tmp_path / "w.tif", gray, photometric="miniswhite"))
     assert np.array_equal(inverse[..., 1], 255 - gray)
-    colours = (np.arange(768).reshape(3, 256) % 256 * 257).astype(np.uint16)[:, ::-1]
-    palette = read_whole(write_tiff(tmp_path / "p.tif", gray, photometric="palette", colormap=colours))
+    colors = (np.arange(768).reshape(3, 256) % 256 * 257).astype(np.uint16)[:, ::-1]
+    palette = read_whole(write_tiff(tmp_path / "p.tif", gray, photometric="palette", colormap=colors))
     assert np.array_equal(palette[..., 2], 255 - gray)
     bits = write_tiff(tmp_path / "b.tif", gray > 127, photometric="minisblack", compression="deflate")
     assert np.array_equal(read_whole(bits)[..., 0], (gray > 127) * 255)

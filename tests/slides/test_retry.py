@@ -7,7 +7,7 @@ import errno
 import pytest
 
 from glandseg.core.errors import BadInputError
-from glandseg.slides.retry import PAUSES_S, Patience, is_passing
+from glandseg.slides.retry import PAUSES_S, RetryPolicy, is_passing
 
 
 class Failing:
@@ -32,35 +32,35 @@ def slept() -> list[float]:
 def test_a_damaged_tile_is_not_waited_for(slept: list[float]) -> None:
     read = Failing(9, ValueError("not a JPEG"))
     with pytest.raises(ValueError, match="not a JPEG"):
-        Patience(sleep=slept.append).retry(read)
+        RetryPolicy(sleep=slept.append).retry(read)
     assert (read.calls, slept) == (1, [])
 
 
 def test_a_drive_that_fails_for_a_while_is_waited_for(slept: list[float]) -> None:
     read = Failing(3, OSError(errno.EIO, "Input/output error"))
-    assert Patience(sleep=slept.append).retry(read) == "read"
+    assert RetryPolicy(sleep=slept.append).retry(read) == "read"
     assert slept == list(PAUSES_S)
 
 
 def test_a_drive_that_stays_away_is_given_up(slept: list[float]) -> None:
     read = Failing(9, OSError(errno.EIO, "Input/output error"))
     with pytest.raises(OSError, match="Input/output"):
-        Patience(sleep=slept.append).retry(read)
+        RetryPolicy(sleep=slept.append).retry(read)
     assert read.calls == len(PAUSES_S) + 1
 
 
 def test_pauses_end_with_the_budget(slept: list[float]) -> None:
-    patience = Patience(1.0, slept.append)
+    retry_policy = RetryPolicy(1.0, slept.append)
     for _ in range(50):
         with pytest.raises(OSError):
-            patience.retry(Failing(9, OSError(errno.EIO, "Input/output error")))
+            retry_policy.retry(Failing(9, OSError(errno.EIO, "Input/output error")))
     assert sum(slept) <= 1.0
 
 
 def test_told_errors_and_lack_of_memory_pass_through(slept: list[float]) -> None:
     for error in (BadInputError("told"), MemoryError()):
         with pytest.raises(type(error)):
-            Patience(sleep=slept.append).retry(Failing(1, error))
+            RetryPolicy(sleep=slept.append).retry(Failing(1, error))
     assert slept == []
 
 

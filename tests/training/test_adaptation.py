@@ -144,7 +144,7 @@ def test_other_data_or_settings_in_the_folder_are_refused(source: Run, other: Pa
 
 
 def test_outlines_need_no_pretrained_weights_but_keep_what_they_froze() -> None:
-    settings = TrainSettings(trunk="resnet38", weights="gone.pth")
+    settings = TrainSettings(encoder="resnet38", weights="gone.pth")
     bare = drop_weights(settings)
     assert bare.weights is None and bare.segmenter.freeze is True
-    assert drop_weights(replace(settings, trunk="mobilenetv2")).segmenter.freeze is None
+    assert drop_weights(replace(settings, encoder="mobilenetv2")).segmenter.freeze is None

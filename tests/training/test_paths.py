@@ -37,7 +37,7 @@ def test_fifos_are_refused(tmp_path: Path) -> None:
                 read(path)
 
 
-def test_the_hub_has_no_weights_for_other_trunks() -> None:
+def test_the_hub_has_no_weights_for_other_encoders() -> None:
     with pytest.raises(BadInputError, match="the hub's are for resnest50"):
         refuse_missing("hub", "mobilenetv2")
     refuse_missing("hub", "resnest50")

@@ -89,8 +89,8 @@ def test_masks_of_one_class_are_told(tmp_path: Path, mask: int, note: str) -> No
 
 def test_a_choice_in_reading_masks_is_told(tmp_path: Path) -> None:
     for index in range(3):
-        colours = np.zeros((9, 9, 3), np.uint8)
-        colours[:4, :4, 0], colours[5:, 5:, 1] = 255, 255
-        write_pair(tmp_path, f"{index}", index, colours)
+        colors = np.zeros((9, 9, 3), np.uint8)
+        colors[:4, :4, 0], colors[5:, 5:, 1] = 255, 255
+        write_pair(tmp_path, f"{index}", index, colors)
     (line,) = run(tmp_path)[1]
-    assert line == "note: 3 masks: several colours; all but black are taken for gland: 0, 1, 2"
+    assert line == "note: 3 masks: several colors; all but black are taken for gland: 0, 1, 2"

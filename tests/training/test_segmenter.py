@@ -18,7 +18,7 @@ from glandseg.training.segmenter import Example, ExampleStream, score_segmenter,
 from glandseg.training.settings import FitSettings, SegmenterSettings
 
 SETTINGS = SegmenterSettings(crop=64, width=8, fit=FitSettings(batch=4, precision="float32"))
-PLAIN = AugmentSettings(stain=0.0, mixing=0.0, colour=0.0, blur=0.0, mosaic=1.0, glass=0.0)
+PLAIN = AugmentSettings(stain=0.0, mixing=0.0, color=0.0, blur=0.0, mosaic=1.0, glass=0.0)
 
 
 class RedIsGland(nn.Module):

@@ -140,9 +140,9 @@ def test_wrong_assignments_are_told(assignment: str, parts: tuple[str, ...]) -> 
         ("classifier.attention=[none]", "attention: one of each of three stages. Received: 1"),
         ("classifier.scales=[]", "scales: one or more above 0"),
         ("classifier.stride=0", "stride: at least 1. Received: 0"),
-        ("trunk=resnet9", "trunk: one of mobilenetv2, resnet38"),
-        ("segmenter.trunk=resnet9", "trunk: one of mobilenetv2, resnet38"),
-        ("segmenter={trunk: resnest50, freeze: true}", "freeze: for resnet38. Received: resnest50"),
+        ("encoder=resnet9", "encoder: one of mobilenetv2, resnet38"),
+        ("segmenter.encoder=resnet9", "encoder: one of mobilenetv2, resnet38"),
+        ("segmenter={encoder: resnest50, freeze: true}", "freeze: for resnet38. Received: resnest50"),
         ("segmenter.loss=focal", "loss: one of plain, c_max"),
         ("segmenter.fit.accumulate=5", "batch: a multiple of accumulate=5. Received: 12"),
         ("segmenter.fit.accumulate=12", "segmenter.fit.batch: at least 24. Received: 12"),
@@ -184,14 +184,14 @@ def test_epochs_become_steps() -> None:
         fit.count_steps()
 
 
-def test_a_stage_takes_the_shared_trunk_and_its_weights_unless_it_names_its_own() -> None:
-    settings = override_settings(TrainSettings(), ["weights=w.pth", "segmenter.trunk=resnest50"])
+def test_a_stage_takes_the_shared_encoder_and_its_weights_unless_it_names_its_own() -> None:
+    settings = override_settings(TrainSettings(), ["weights=w.pth", "segmenter.encoder=resnest50"])
     classifier, segmenter = settings.classifier, settings.segmenter
-    assert (settings.choose_trunk(classifier), settings.choose_weights(classifier)) == (
+    assert (settings.choose_encoder(classifier), settings.choose_weights(classifier)) == (
         "mobilenetv2",
         "w.pth",
     )
-    assert (settings.choose_trunk(segmenter), settings.choose_weights(segmenter)) == ("resnest50", None)
+    assert (settings.choose_encoder(segmenter), settings.choose_weights(segmenter)) == ("resnest50", None)
     own = override_settings(settings, ["segmenter.weights=hub"])
     assert own.choose_weights(own.segmenter) == "hub"
 

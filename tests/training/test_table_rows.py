@@ -71,7 +71,7 @@ def test_a_row_builds(row: str) -> None:
     fusions = [name for name in classifier.state_dict() if name.startswith("pooling.fusions")]
     whole = settings.classifier.pooling == "mpfp" and settings.classifier.fusion == "sign-preserving"
     assert len(fusions) == (6 if whole else 0)
-    assert classifier.trunk.channels == (128, 256, 512, 1024, 4096)
+    assert classifier.encoder.channels == (128, 256, 512, 1024, 4096)
     assert settings.segmenter.loss in SCHEMES
 
 
@@ -79,7 +79,7 @@ def test_a_row_builds(row: str) -> None:
 def test_their_segmenters_build(preset: str, channels: int) -> None:
     with torch.device("meta"):
         segmenter = build_segmenter(read_preset(preset))
-    assert (segmenter.trunk.channels[-1], segmenter.trunk.strides[-1]) == (channels, 8)
+    assert (segmenter.encoder.channels[-1], segmenter.encoder.strides[-1]) == (channels, 8)
 
 
 def test_no_two_rows_are_the_same() -> None:
@@ -109,7 +109,7 @@ def test_a_file_goes_over_a_preset_and_an_assignment_over_both(tmp_path: Path) -
         7,
         None,
     )
-    assert settings.segmenter.trunk == "resnest200"
+    assert settings.segmenter.encoder == "resnest200"
     write_settings(path, settings)
     assert read_settings(path) == settings
 

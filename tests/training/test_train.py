@@ -179,9 +179,9 @@ def expect_refusal(data: Path, folder: Path, settings: TrainSettings, message: s
 
 
 def test_weights_that_no_stage_takes_are_refused(tiles: Path, tmp_path: Path) -> None:
-    other = ["weights=w.pth", "segmenter.trunk=resnest50", "classifier.trunk=resnet38"]
+    other = ["weights=w.pth", "segmenter.encoder=resnest50", "classifier.encoder=resnet38"]
     expect_refusal(
-        tiles, tmp_path / "run", override_settings(SMALL, other), "no stage has the trunk mobilenetv2"
+        tiles, tmp_path / "run", override_settings(SMALL, other), "no stage has the encoder mobilenetv2"
     )
     assert not (tmp_path / "run").exists()
 

@@ -73,14 +73,14 @@ def test_from_pictures_alone(pictures: Path, red_model: Path, tmp_path: Path) ->
 def test_outlines_are_mixed_in_where_there_are_some(
     partly_outlined: Path, red_model: Path, tmp_path: Path
 ) -> None:
-    heavy, light = (
+    heavy, white_point = (
         teach(
             partly_outlined, tmp_path / weight, red_model, "labels=outlines", f"distillation.weight={weight}"
         )
         for weight in ("0.9", "0.1")
     )
     assert set(heavy.record["scores"]) <= {"val", BY_TEACHER}
-    assert heavy.segmenter_path.read_bytes() != light.segmenter_path.read_bytes()
+    assert heavy.segmenter_path.read_bytes() != white_point.segmenter_path.read_bytes()
 
 
 def test_outlines_that_nobody_drew_are_refused(pictures: Path, red_model: Path, tmp_path: Path) -> None:

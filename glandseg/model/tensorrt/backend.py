@@ -68,14 +68,14 @@ class EngineBackend:
     def _describe(self, engine: EngineFile, gpu: str) -> None:
         facts = engine.facts
         self.card, self.precision = engine.card, facts.precision
-        self.name = f"{engine.flavour} through PyCUDA, {gpu}, {facts.precision}, batches of {facts.batch}"
+        self.name = f"{engine.trt_package} through PyCUDA, {gpu}, {facts.precision}, batches of {facts.batch}"
         self.identity = (
             f"{facts.package} {facts.version} {gpu} plan {facts.plan_sha256[:16]} {facts.precision}"
         )
 
     def _try(self, driver: Any, engine: EngineFile, ordinal: int) -> EngineRunner | None:
         """Start the engine; none where the GPU's memory does not suffice."""
-        trt, plan, batch, slots = engine.flavour.module, engine.path, engine.facts.batch, self.slots
+        trt, plan, batch, slots = engine.trt_package.module, engine.path, engine.facts.batch, self.slots
         try:
             return EngineRunner(
                 self.name,

@@ -20,7 +20,7 @@ from glandseg.model.tensorrt.layer_types import (
     describe_doubt,
 )
 from glandseg.model.tensorrt.log import find_reason
-from glandseg.model.tensorrt.package import Flavour
+from glandseg.model.tensorrt.package import TensorRtPackage
 from glandseg.model.tensorrt.parse import Parsed, parse_network
 from glandseg.model.tensorrt.progress import PERCENT, Advance, interrupts_noted, open_progress
 from glandseg.model.windows import WINDOW_PX
@@ -33,7 +33,7 @@ class BuildSettings:
     Attributes:
         batch: windows that it takes at once, no more and no fewer.
         precision: of the ONNX file, which the engine must keep: "float32", "float16" or "int8".
-        targets: GPUs to build for, "sm89"; none takes the flavour's default.
+        targets: GPUs to build for, "sm89"; none takes the package's default.
         workspace_bytes: memory that a layer may use beside its inputs and outputs.
         timings: file of kernels' timings, which makes the next build faster; none keeps none.
     """
@@ -70,13 +70,15 @@ class Built:
     doubt: str = ""
 
 
-def build_engine(onnx: Path, settings: BuildSettings, flavour: Flavour, advance: Advance) -> Built:
+def build_engine(
+    onnx: Path, settings: BuildSettings, trt_package: TensorRtPackage, advance: Advance
+) -> Built:
     """Build a plan.
 
     Args:
         onnx: the model, in the settings' precision.
         settings: how.
-        flavour: with what.
+        package: with what.
         advance: is told the percent done, 100, and the phase.
 
     Raises:
@@ -85,17 +87,17 @@ def build_engine(onnx: Path, settings: BuildSettings, flavour: Flavour, advance:
         GlandsegError: if it cannot build the engine, or the network falls short of the precision.
         KeyboardInterrupt: if the user stopped it.
     """
-    flavour.check_targets(settings.targets)
-    parsed = parse_network(onnx, flavour)
+    trt_package.check_targets(settings.targets)
+    parsed = parse_network(onnx, trt_package)
     _check_parsed(parsed, onnx)
     inputs, outputs = _list_ports(parsed.network)
     check_ports(onnx, inputs, outputs)
     count = count_network(parsed.network)
     check_share(count, settings.precision, onnx.name)
     config = _configure(parsed, settings)
-    with _kept_timings(config, flavour, settings.timings):
+    with _kept_timings(config, trt_package, settings.timings):
         plan = _run_builder(parsed, config, onnx, advance)
-    built = count_engine(plan, flavour, parsed.log) or count
+    built = count_engine(plan, trt_package, parsed.log) or count
     return Built(plan=plan, count=built, doubt=describe_doubt(built, settings.precision))
 
 
@@ -103,7 +105,7 @@ def _check_parsed(parsed: Parsed, onnx: Path) -> None:
     if parsed.errors:
         more = f" (and {len(parsed.errors) - 1} more)" if parsed.errors[1:] else ""
         raise BadInputError(
-            f"{onnx}: {parsed.flavour} cannot read it: {parsed.errors[0]}{more}. Export the model again."
+            f"{onnx}: {parsed.trt_package} cannot read it: {parsed.errors[0]}{more}. Export the model again."
         )
 
 
@@ -119,7 +121,7 @@ def _list_ports(network: Any) -> tuple[list[Any], list[Any]]:
 
 
 def _configure(parsed: Parsed, settings: BuildSettings) -> Any:
-    module, config = parsed.flavour.module, parsed.builder.create_builder_config()
+    module, config = parsed.trt_package.module, parsed.builder.create_builder_config()
     config.set_memory_pool_limit(module.MemoryPoolType.WORKSPACE, settings.workspace_bytes)
     config.clear_flag(module.BuilderFlag.TF32)  # float32 means float32
     config.profiling_verbosity = module.ProfilingVerbosity.DETAILED  # the inspector lists types only then
@@ -138,7 +140,7 @@ def _fix_shape(parsed: Parsed, config: Any, shape: tuple[int, ...]) -> None:
     it takes a shape that is fixed in the network.
     """
     windows = parsed.network.get_input(0)
-    if parsed.flavour.is_rtx:
+    if parsed.trt_package.is_rtx:
         windows.shape = shape
         return
     profile = parsed.builder.create_optimization_profile()
@@ -147,7 +149,7 @@ def _fix_shape(parsed: Parsed, config: Any, shape: tuple[int, ...]) -> None:
 
 
 def _run_builder(parsed: Parsed, config: Any, onnx: Path, advance: Advance) -> bytes:
-    progress = open_progress(parsed.flavour.module, advance)
+    progress = open_progress(parsed.trt_package.module, advance)
     config.progress_monitor = progress
     with interrupts_noted(progress.stop):
         plan = parsed.builder.build_serialized_network(parsed.network, config)
@@ -155,16 +157,16 @@ def _run_builder(parsed: Parsed, config: Any, onnx: Path, advance: Advance) -> b
         raise progress.error
     if plan is None:
         raise GlandsegError(
-            f"{onnx}: {parsed.flavour} cannot build an engine of it: {find_reason(parsed.log)}"
+            f"{onnx}: {parsed.trt_package} cannot build an engine of it: {find_reason(parsed.log)}"
         )
     advance(PERCENT, PERCENT, "built")
     return bytes(plan)
 
 
 @contextlib.contextmanager
-def _kept_timings(config: Any, flavour: Flavour, path: Path | None) -> Iterator[None]:
+def _kept_timings(config: Any, trt_package: TensorRtPackage, path: Path | None) -> Iterator[None]:
     """Give the builder the timings of earlier builds, and keep them with its own; losing them costs time."""
-    if path is None or flavour.is_rtx:  # which times nothing while it builds
+    if path is None or trt_package.is_rtx:  # which times nothing while it builds
         yield
         return
     known = path.read_bytes() if path.is_file() else b""

@@ -10,8 +10,8 @@ from glandseg.core.errors import BadInputError, EnvironmentLacksError
 from glandseg.model.tensorrt.build import build_engine
 from glandseg.model.tensorrt.engine_file import EngineFile, open_alone, open_plan
 from glandseg.model.tensorrt.fingerprint import StaleEngineError
-from glandseg.model.tensorrt.fingerprint_file import read_sidecar, write_sidecar
-from glandseg.model.tensorrt.package import RTX, find_flavour
+from glandseg.model.tensorrt.fingerprint_file import read_fingerprint_file, write_fingerprint_file
+from glandseg.model.tensorrt.package import RTX, find_package
 from glandseg.model.tensorrt.paths import (
     PLAN_SUFFIX,
     Say,
@@ -69,8 +69,8 @@ def find_engine(
     if given and not onnx.is_file():
         return open_alone(given)
     beside = given or onnx.with_suffix(PLAN_SUFFIX)
-    flavour = find_flavour(package or (RTX if targets else _find_package(beside)))
-    order = make_order(onnx, batch, tuple(targets), flavour, cache)
+    trt_package = find_package(package or (RTX if targets else _find_package(beside)))
+    order = make_order(onnx, batch, tuple(targets), trt_package, cache)
     places = [given] if given else list_places(onnx, order.sha256, cache)
     if aside:
         places = [place_aside(onnx, order.sha256, order.settings.batch, cache)]
@@ -87,15 +87,15 @@ def find_engine(
 def _find_package(plan: Path) -> str | None:
     """Return the TensorRT that built a plan, where it can be imported; None lets any be taken."""
     try:
-        package = read_sidecar(plan).package
-        find_flavour(package)
+        package = read_fingerprint_file(plan).package
+        find_package(package)
     except (BadInputError, EnvironmentLacksError):
         return None
     return package
 
 
 def make_engine(order: Order, places: Sequence[Path], say: Say, advance: Advance) -> EngineFile:
-    """Build an engine and keep it with its sidecar.
+    """Build an engine and keep it with its fingerprint file.
 
     Args:
         order: what to build.
@@ -103,8 +103,8 @@ def make_engine(order: Order, places: Sequence[Path], say: Say, advance: Advance
         say: is told what came of it.
         advance: is told the percent done, 100, and the phase.
     """
-    say(f"{order.onnx.name}: building an engine with {order.flavour}")
-    built = build_engine(order.onnx, order.settings, order.flavour, advance)
+    say(f"{order.onnx.name}: building an engine with {order.trt_package}")
+    built = build_engine(order.onnx, order.settings, order.trt_package, advance)
     share = built.count.share(order.settings.precision)
     if built.doubt:
         say(f"{order.onnx.name}: {built.doubt}")
@@ -117,11 +117,17 @@ def make_engine(order: Order, places: Sequence[Path], say: Say, advance: Advance
 
     def write(plan: Path) -> None:
         plan.write_bytes(built.plan)
-        write_sidecar(plan, facts)
+        write_fingerprint_file(plan, facts)
 
     path = keep_plan(places, write)
     say(
-        f"{path}: {order.flavour}, batch {facts.batch}, {share:.0%} of the layers of its {facts.measured_on} "
+        f"{path}: {order.trt_package}, batch {facts.batch}, {share:.0%} of the layers of its {facts.measured_on} "
         f"in {facts.precision}, {len(built.plan) / 1e6:.1f} MB"
     )
-    return EngineFile(path=path, facts=read_sidecar(path), card=order.card, flavour=order.flavour, built=True)
+    return EngineFile(
+        path=path,
+        facts=read_fingerprint_file(path),
+        card=order.card,
+        trt_package=order.trt_package,
+        built=True,
+    )

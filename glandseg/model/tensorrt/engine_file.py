@@ -1,4 +1,4 @@
-"""A plan that is there: loaded only where its sidecar says that it fits what is wanted here."""
+"""A plan that is there: loaded only where its fingerprint file says that it fits what is wanted here."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 from glandseg.core.errors import BadInputError
 from glandseg.model.card import METADATA_KEY, CardError, ModelCard, read_card
 from glandseg.model.tensorrt.fingerprint import Fingerprint, StaleEngineError, check_fingerprint
-from glandseg.model.tensorrt.fingerprint_file import read_sidecar
+from glandseg.model.tensorrt.fingerprint_file import read_fingerprint_file
 from glandseg.model.tensorrt.gpu import read_machine
-from glandseg.model.tensorrt.package import Flavour, find_flavour
+from glandseg.model.tensorrt.package import TensorRtPackage, find_package
 from glandseg.model.tensorrt.request import Order
 
 
@@ -24,14 +24,14 @@ class EngineFile:
         path: of the plan.
         facts: what it was built from, with and for; `facts.batch` windows go in at once.
         card: of the model.
-        flavour: the TensorRT that loads it.
+        package: the TensorRT that loads it.
         built: whether it was built just now.
     """
 
     path: Path
     facts: Fingerprint
     card: ModelCard
-    flavour: Flavour
+    trt_package: TensorRtPackage
     built: bool
 
 
@@ -54,13 +54,13 @@ def open_plan(
     except StaleEngineError as error:
         refuse(str(error))
         return None
-    return EngineFile(path=plan, facts=facts, card=order.card, flavour=order.flavour, built=False)
+    return EngineFile(path=plan, facts=facts, card=order.card, trt_package=order.trt_package, built=False)
 
 
 def _check_plan(plan: Path, order: Order, batch: int | None) -> Fingerprint:
     needed = order.describe()
     try:
-        found = read_sidecar(plan)
+        found = read_fingerprint_file(plan)
     except BadInputError as error:
         raise BadInputError(f"{error} Remove {plan.name} to have it built again.") from None
     if batch is None:
@@ -80,12 +80,12 @@ def open_alone(plan: Path) -> EngineFile:
     if not plan.is_file():
         raise BadInputError(f"{plan}: no such plan. Check the path.")
     try:
-        found = read_sidecar(plan)
-        flavour, machine = find_flavour(found.package), read_machine()
-        here = asdict(machine) | {"version": flavour.version}
+        found = read_fingerprint_file(plan)
+        trt_package, machine = find_package(found.package), read_machine()
+        here = asdict(machine) | {"version": trt_package.version}
         targets = (machine.target,) if machine.target else ()
         check_fingerprint(plan, found, replace(found, **here, targets=targets))
         card = read_card({METADATA_KEY: json.dumps(found.card)})
     except (BadInputError, StaleEngineError, CardError) as error:
         raise BadInputError(f"{error} Put {plan.stem}.onnx beside it, and it is built again.") from None
-    return EngineFile(path=plan, facts=found, card=card, flavour=flavour, built=False)
+    return EngineFile(path=plan, facts=found, card=card, trt_package=trt_package, built=False)

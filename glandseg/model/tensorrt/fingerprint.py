@@ -69,11 +69,11 @@ class Fingerprint:
 
 
 def check_fingerprint(plan: Path, found: Fingerprint, needed: Fingerprint) -> None:
-    """Compare a plan and its sidecar with what is needed here, before the plan is loaded.
+    """Compare a plan and its fingerprint file with what is needed here, before the plan is loaded.
 
     Args:
         plan: path of the plan.
-        found: read from its sidecar.
+        found: read from its fingerprint file.
         needed: what a plan built now, here, would be; its targets are the GPUs that must be served.
 
     Raises:
@@ -83,7 +83,7 @@ def check_fingerprint(plan: Path, found: Fingerprint, needed: Fingerprint) -> No
         raise StaleEngineError(f"{plan}: {'; '.join(differences)}.")
     if (received := hash_file(plan)) != found.plan_sha256:
         raise StaleEngineError(
-            f"{plan}: its sha256 is {received[:12]}, its sidecar says {found.plan_sha256[:12]}: "
+            f"{plan}: its sha256 is {received[:12]}, its fingerprint file says {found.plan_sha256[:12]}: "
             "damaged, cut short or replaced."
         )
 

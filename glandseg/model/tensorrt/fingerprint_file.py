@@ -1,4 +1,4 @@
-"""The sidecar of a plan, NAME.engine.json: its fingerprint beside it, for the plan is TensorRT's own."""
+"""The fingerprint file of a plan, NAME.engine.json: its fingerprint beside it, for the plan is TensorRT's own."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from glandseg.model.tensorrt.fingerprint import Fingerprint
 from glandseg.model.windows import WINDOW_PX
 
 KIND = "TensorRT engine of glandseg"
-SIDECAR_SUFFIX = ".json"  # after the plan's own
+FINGERPRINT_SUFFIX = ".json"  # after the plan's own
 
 
-def find_sidecar(plan: Path) -> Path:
-    """Give the path of a plan's sidecar."""
-    return plan.with_name(plan.name + SIDECAR_SUFFIX)
+def find_fingerprint_file(plan: Path) -> Path:
+    """Give the path of a plan's fingerprint file."""
+    return plan.with_name(plan.name + FINGERPRINT_SUFFIX)
 
 
-def write_sidecar(plan: Path, fingerprint: Fingerprint) -> None:
-    """Write the sidecar of a plan that was written, with the plan's hash."""
+def write_fingerprint_file(plan: Path, fingerprint: Fingerprint) -> None:
+    """Write the fingerprint file of a plan that was written, with the plan's hash."""
     facts = asdict(replace(fingerprint, plan_sha256=hash_file(plan)))
     content = {"kind": KIND, "glandseg": glandseg.__version__, **facts}
-    find_sidecar(plan).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    find_fingerprint_file(plan).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
-def read_sidecar(plan: Path) -> Fingerprint:
-    """Read the sidecar of a plan.
+def read_fingerprint_file(plan: Path) -> Fingerprint:
+    """Read the fingerprint file of a plan.
 
     Raises:
         BadInputError: if there is none, it is damaged, or it is of something else.
     """
-    path = find_sidecar(plan)
+    path = find_fingerprint_file(plan)
     if not path.is_file():
         raise BadInputError(f"{plan}: nothing tells what it holds, for {path.name} is not there.")
     try:
@@ -46,7 +46,7 @@ def read_sidecar(plan: Path) -> Fingerprint:
             raise BadInputError(f"{path}: says that {plan.name} is of another kind ({kind}).")
         return _thaw({field.name: content[field.name] for field in fields(Fingerprint)})
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        raise BadInputError(f"{path}: damaged, or not the sidecar of {plan.name}.") from None
+        raise BadInputError(f"{path}: damaged, or not the fingerprint file of {plan.name}.") from None
 
 
 def _thaw(values: dict[str, Any]) -> Fingerprint:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from glandseg.core.errors import GlandsegError
-from glandseg.model.tensorrt.package import Flavour
+from glandseg.model.tensorrt.package import TensorRtPackage
 
 # The least share of layers in the number type that was asked for. What fell back has next to none.
 LEAST_SHARE = {"float16": 0.25, "int8": 0.1}
@@ -104,15 +104,17 @@ def read_inspection(text: str) -> LayerCount:
     )
 
 
-def count_engine(plan: bytes, flavour: Flavour, log: Any) -> LayerCount | None:
+def count_engine(plan: bytes, trt_package: TensorRtPackage, log: Any) -> LayerCount | None:
     """Load a plan and count its layers; none if it cannot be loaded here or lists no number types.
 
     TensorRT for RTX loads nothing without a GPU, and finishes the layers on it only later.
     """
-    engine = flavour.module.Runtime(log).deserialize_cuda_engine(plan)
+    engine = trt_package.module.Runtime(log).deserialize_cuda_engine(plan)
     if engine is None:
         return None
-    text = engine.create_engine_inspector().get_engine_information(flavour.module.LayerInformationFormat.JSON)
+    text = engine.create_engine_inspector().get_engine_information(
+        trt_package.module.LayerInformationFormat.JSON
+    )
     try:
         count = read_inspection(text)
     except (ValueError, AttributeError):

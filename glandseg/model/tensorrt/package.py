@@ -19,7 +19,7 @@ _INSTALL = 'pip install "glandseg[rtx]" for an RTX card, or "glandseg[trt]" for 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Flavour:
+class TensorRtPackage:
     """An installed TensorRT.
 
     Attributes:
@@ -115,7 +115,7 @@ class Flavour:
             )
 
 
-def find_flavour(package: str | None = None) -> Flavour:
+def find_package(package: str | None = None) -> TensorRtPackage:
     """Find the installed TensorRT; of two, the one that suits every GPU.
 
     Args:
@@ -131,19 +131,24 @@ def find_flavour(package: str | None = None) -> Flavour:
         except Exception as error:  # a missing library raises OSError, FileNotFoundError or ImportError
             reasons.append(f"{name}: {shorten(error, 80)}")
             continue
-        return _check(Flavour(module=module, package=name, version=str(module.__version__)))
+        return _check(TensorRtPackage(module=module, package=name, version=str(module.__version__)))
     raise EnvironmentLacksError(f"TensorRT cannot be imported ({'; '.join(reasons)}). {_INSTALL}.")
 
 
-def _check(flavour: Flavour) -> Flavour:
-    if flavour.is_rtx:
-        return flavour
-    if flavour.version.startswith(tuple(f"{bad}." for bad in _KNOWN_BAD)) or flavour.version in _KNOWN_BAD:
-        raise EnvironmentLacksError(f"{flavour}: known to compute wrong results. pip install -U tensorrt.")
-    major = int(flavour.version.partition(".")[0])
-    if major < _OLDEST or (major == _OLDEST and not flavour.network_flags):
+def _check(trt_package: TensorRtPackage) -> TensorRtPackage:
+    if trt_package.is_rtx:
+        return trt_package
+    if (
+        trt_package.version.startswith(tuple(f"{bad}." for bad in _KNOWN_BAD))
+        or trt_package.version in _KNOWN_BAD
+    ):
         raise EnvironmentLacksError(
-            f"{flavour}: cannot keep float16 as the model has it; {_OLDEST}.16 or later can. "
+            f"{trt_package}: known to compute wrong results. pip install -U tensorrt."
+        )
+    major = int(trt_package.version.partition(".")[0])
+    if major < _OLDEST or (major == _OLDEST and not trt_package.network_flags):
+        raise EnvironmentLacksError(
+            f"{trt_package}: cannot keep float16 as the model has it; {_OLDEST}.16 or later can. "
             "pip install -U tensorrt."
         )
-    return flavour
+    return trt_package

@@ -8,7 +8,7 @@ from typing import Any
 
 from glandseg.core.errors import BadInputError, EnvironmentLacksError, shorten
 from glandseg.model.tensorrt.log import find_reason, open_log
-from glandseg.model.tensorrt.package import Flavour, find_flavour
+from glandseg.model.tensorrt.package import TensorRtPackage, find_package
 
 _MOST = 240  # characters of a parser's error
 
@@ -18,7 +18,7 @@ class Parsed:
     """A network with what must outlive it: its weights lie in the parser.
 
     Attributes:
-        flavour: that read it.
+        package: that read it.
         log: of all that was said.
         builder: of the network.
         network: as TensorRT has it.
@@ -26,7 +26,7 @@ class Parsed:
         errors: of the parser, a line each.
     """
 
-    flavour: Flavour
+    trt_package: TensorRtPackage
     log: Any
     builder: Any
     network: Any
@@ -34,30 +34,30 @@ class Parsed:
     errors: tuple[str, ...]
 
 
-def parse_onnx(path: Path, flavour: Flavour | None = None) -> list[str]:
+def parse_onnx(path: Path, trt_package: TensorRtPackage | None = None) -> list[str]:
     """Let TensorRT read an ONNX file, without building it; give its objections, a line each.
 
     Args:
         path: of the ONNX file.
-        flavour: that reads; none finds the installed one.
+        package: that reads; none finds the installed one.
 
     Raises:
         EnvironmentLacksError: if there is no TensorRT, or it needs a GPU and there is none.
     """
-    return list(parse_network(path, flavour or find_flavour()).errors)
+    return list(parse_network(path, trt_package or find_package()).errors)
 
 
-def parse_network(path: Path, flavour: Flavour) -> Parsed:
+def parse_network(path: Path, trt_package: TensorRtPackage) -> Parsed:
     """Let TensorRT read an ONNX file into a network that keeps the file's number types.
 
     Raises:
         BadInputError: if the file cannot be opened.
         EnvironmentLacksError: if TensorRT cannot start here.
     """
-    log = open_log(flavour.module)
-    builder = _open_builder(flavour, log)
-    network = builder.create_network(flavour.network_flags)
-    parser = flavour.module.OnnxParser(network, log)
+    log = open_log(trt_package.module)
+    builder = _open_builder(trt_package, log)
+    network = builder.create_network(trt_package.network_flags)
+    parser = trt_package.module.OnnxParser(network, log)
     try:
         whole = parser.parse(path.read_bytes())
     except OSError as error:
@@ -65,16 +65,18 @@ def parse_network(path: Path, flavour: Flavour) -> Parsed:
     errors = tuple(_tell(parser.get_error(i)) for i in range(parser.num_errors))
     if not whole and not errors:
         errors = (find_reason(log),)
-    return Parsed(flavour=flavour, log=log, builder=builder, network=network, parser=parser, errors=errors)
+    return Parsed(
+        trt_package=trt_package, log=log, builder=builder, network=network, parser=parser, errors=errors
+    )
 
 
-def _open_builder(flavour: Flavour, log: Any) -> Any:
+def _open_builder(trt_package: TensorRtPackage, log: Any) -> Any:
     try:
-        return flavour.module.Builder(log)
+        return trt_package.module.Builder(log)
     except Exception as error:  # pybind11 raises TypeError where the library gave none
         reason = find_reason(log) if log.lines else shorten(error)
         raise EnvironmentLacksError(
-            f"{flavour}: cannot start ({reason}). It needs an NVIDIA GPU and its driver."
+            f"{trt_package}: cannot start ({reason}). It needs an NVIDIA GPU and its driver."
         ) from None
 
 

@@ -10,13 +10,13 @@ import platformdirs
 
 from glandseg.core.atomic import stage_outputs
 from glandseg.core.errors import BadInputError, EnvironmentLacksError
-from glandseg.model.files import BUNDLED, HALF_SUFFIX, INT8_TENSORRT_SUFFIX, find_name
-from glandseg.model.tensorrt.fingerprint_file import find_sidecar
+from glandseg.model.files import BUNDLED, FP16_SUFFIX, INT8_TENSORRT_SUFFIX, find_name
+from glandseg.model.tensorrt.fingerprint_file import find_fingerprint_file
 
 Say = Callable[[str], None]
 PLAN_SUFFIX = ".engine"
 # Of the stem of the ONNX file that TensorRT takes in each precision, and what writes it.
-PRECISIONS = {"float32": "", "float16": HALF_SUFFIX, "int8": INT8_TENSORRT_SUFFIX}
+PRECISIONS = {"float32": "", "float16": FP16_SUFFIX, "int8": INT8_TENSORRT_SUFFIX}
 _OPTIONS = {"float32": "", "float16": " --fp16", "int8": " --int8"}
 
 
@@ -50,8 +50,8 @@ def _choose_precision(model: Path, say: Say) -> str:
     name = find_name(model)
     suffix = model.stem.removeprefix(name)
     if suffix:
-        return "float16" if suffix == HALF_SUFFIX else "int8"
-    half = model.with_name(f"{name}{HALF_SUFFIX}.onnx")
+        return "float16" if suffix == FP16_SUFFIX else "int8"
+    half = model.with_name(f"{name}{FP16_SUFFIX}.onnx")
     if half.is_file():
         return "float16"
     say(f"{half.name} is not there: the engine computes in float32. `glandseg export --fp16` writes it.")
@@ -78,7 +78,7 @@ def place_aside(onnx: Path, sha256: str, batch: int, cache: Path) -> Path:
 
 
 def keep_plan(places: Sequence[Path], write: Callable[[Path], None]) -> Path:
-    """Write a plan and its sidecar where that can be done, both or neither; give the plan's path.
+    """Write a plan and its fingerprint file where that can be done, both or neither; give the plan's path.
 
     Args:
         places: of the plan, the best one first.
@@ -98,7 +98,7 @@ def keep_plan(places: Sequence[Path], write: Callable[[Path], None]) -> Path:
 
 def _try_to_keep(place: Path, write: Callable[[Path], None]) -> bool:
     with contextlib.suppress(EnvironmentLacksError):
-        with stage_outputs(place.parent, [place.name, find_sidecar(place).name]) as stage:
+        with stage_outputs(place.parent, [place.name, find_fingerprint_file(place).name]) as stage:
             write(stage / place.name)
         return True
     return False

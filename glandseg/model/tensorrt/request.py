@@ -12,7 +12,7 @@ from glandseg.model.onnx.one_file import check_one_file
 from glandseg.model.tensorrt.build import BuildSettings
 from glandseg.model.tensorrt.fingerprint import Fingerprint
 from glandseg.model.tensorrt.gpu import Machine, read_machine
-from glandseg.model.tensorrt.package import Flavour
+from glandseg.model.tensorrt.package import TensorRtPackage
 
 BATCH = 8
 
@@ -25,7 +25,7 @@ class Order:
         onnx: the model.
         sha256: of that file.
         card: of the model.
-        flavour: that builds and loads the engine.
+        package: that builds and loads the engine.
         machine: where.
         settings: how it would be built.
     """
@@ -33,7 +33,7 @@ class Order:
     onnx: Path
     sha256: str
     card: ModelCard
-    flavour: Flavour
+    trt_package: TensorRtPackage
     machine: Machine
     settings: BuildSettings
 
@@ -42,8 +42,8 @@ class Order:
         return Fingerprint(
             onnx_sha256=self.sha256,
             weights_sha256=self.card.weights_sha256,
-            package=self.flavour.package,
-            version=self.flavour.version,
+            package=self.trt_package.package,
+            version=self.trt_package.version,
             profile=self.settings.profile,
             precision=self.settings.precision,
             targets=self.settings.targets,
@@ -53,29 +53,31 @@ class Order:
 
 
 def make_order(
-    onnx: Path, batch: int | None, targets: tuple[str, ...], flavour: Flavour, cache: Path
+    onnx: Path, batch: int | None, targets: tuple[str, ...], trt_package: TensorRtPackage, cache: Path
 ) -> Order:
     """Put together what is wanted.
 
     Args:
         onnx: the model.
         batch: windows that go in at once; none takes `BATCH`.
-        targets: GPUs to build for, "sm89"; none takes the flavour's default.
-        flavour: that builds and loads the engine.
+        targets: GPUs to build for, "sm89"; none takes the package's default.
+        package: that builds and loads the engine.
         cache: folder for kernels' timings.
 
     Raises:
         BadInputError: if the file is no model of glandseg, or differs from its record.
-        EnvironmentLacksError: if the flavour does not run on this machine's GPU.
+        EnvironmentLacksError: if the package does not run on this machine's GPU.
     """
     check_one_file(onnx)
     sha256, card, machine = check_model(onnx, "--model").sha256, read_onnx_card(onnx), read_machine()
-    flavour.check_gpu(machine.gpu, machine.target)
-    timings = cache / f"timings-{flavour.version}-{machine.gpu.replace(' ', '-')}"
+    trt_package.check_gpu(machine.gpu, machine.target)
+    timings = cache / f"timings-{trt_package.version}-{machine.gpu.replace(' ', '-')}"
     settings = BuildSettings(
         batch=BATCH if batch is None else batch,
         precision=card.precision,
-        targets=targets or flavour.choose_targets(machine.target),
+        targets=targets or trt_package.choose_targets(machine.target),
         timings=timings,
     )
-    return Order(onnx=onnx, sha256=sha256, card=card, flavour=flavour, machine=machine, settings=settings)
+    return Order(
+        onnx=onnx, sha256=sha256, card=card, trt_package=trt_package, machine=machine, settings=settings
+    )

@@ -15,7 +15,7 @@ from glandseg import RESEARCH_USE
 from glandseg.core.errors import BadInputError, EnvironmentLacksError
 from glandseg.runtime.glands.store import Gland
 
-_LINE_RGB = (40, 255, 120)  # brighter than the fill colour in QuPath: a thin line loses strength
+_LINE_RGB = (40, 255, 120)  # brighter than the fill color in QuPath: a thin line loses strength
 _CASING_RGB = (0, 48, 24)
 _INK_RGB = (32, 32, 32)
 _PAPER_RGB = (255, 255, 255)
@@ -77,7 +77,7 @@ def draw_outlines(picture: NDArray[np.uint8], glands: Iterable[Gland], thumbnail
             _scale_ring(shapely.get_coordinates(ring), thumbnail_px_per_px)
             for ring in (polygon.exterior, *polygon.interiors)
         ]
-        # The lines twice: once, a thin smoothed line keeps only half its colour.
+        # The lines twice: once, a thin smoothed line keeps only half its color.
         for layer, thickness in ((casings, 2 * width), (lines, width), (lines, width)):
             cv2.polylines(layer, rings, True, 255, thickness, cv2.LINE_AA, _SHIFT)
     _lay_over(picture, _CASING_RGB, casings)
@@ -111,7 +111,7 @@ def _shrink(thumbnail: NDArray[np.uint8], share: float) -> NDArray[np.uint8]:
 
 
 def _lay_over(picture: NDArray[np.uint8], rgb: tuple[int, int, int], cover: NDArray[np.uint8]) -> None:
-    """Lays a colour over a picture where `cover`, (h, w) of 0..255, says how much of it shows."""
+    """Lays a color over a picture where `cover`, (h, w) of 0..255, says how much of it shows."""
     share = cover / np.float32(255)
     for channel, value in enumerate(rgb):
         below = picture[..., channel]

@@ -90,7 +90,7 @@ class AdaptiveRoute:
 
     def _is_unsure(self, key: Key) -> bool:
         item = self.planes[key.plane]
-        y, x = item.lattice.rows[key.row] / item.scale, item.lattice.columns[key.column] / item.scale
+        y, x = item.grid.rows[key.row] / item.scale, item.grid.columns[key.column] / item.scale
         side = WINDOW_PX / item.scale
         cells = self._unsure[
             max(int(y) // GRID_PX, 0) : math.ceil((y + side) / GRID_PX),

@@ -16,7 +16,7 @@ GetWindow = Callable[[int, int], NDArray[np.uint8] | None]  # row, column -> (32
 
 
 @dataclass(frozen=True)
-class Lattice:
+class Grid:
     """Windows of 320 px every 256 px over a plane.
 
     Attributes:

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from glandseg.model.backend import Backend
 from glandseg.model.card import GLAND
 from glandseg.model.windows import WINDOW_PX
-from glandseg.runtime.tiling.grid import Lattice
-from glandseg.slides.plane import PicturePlane, Plane
+from glandseg.runtime.tiling.grid import Grid
+from glandseg.slides.plane import ImagePlane, Plane
 
 
 def segment_plane(plane: Plane, backend: Backend, *, batch: int = 8) -> NDArray[np.uint8]:
@@ -23,19 +23,17 @@ def segment_plane(plane: Plane, backend: Backend, *, batch: int = 8) -> NDArray[
     Returns:
         (H, W) uint8 of p(gland), 255 for certainty.
     """
-    lattice = Lattice(plane.width_px, plane.height_px)
-    places = [(i, j) for i in range(len(lattice.rows)) for j in range(len(lattice.columns))]
+    grid = Grid(plane.width_px, plane.height_px)
+    places = [(i, j) for i in range(len(grid.rows)) for j in range(len(grid.columns))]
     done: dict[tuple[int, int], NDArray[np.uint8]] = {}
     for first in range(0, len(places), batch):
         part = places[first : first + batch]
-        windows = np.stack(
-            [plane.read(lattice.columns[j], lattice.rows[i], WINDOW_PX, WINDOW_PX) for i, j in part]
-        )
+        windows = np.stack([plane.read(grid.columns[j], grid.rows[i], WINDOW_PX, WINDOW_PX) for i, j in part])
         done.update(zip(part, backend.infer(windows)[:, GLAND], strict=True))
-    return lattice.blend(lambda i, j: done[i, j], 0, 0, plane.height_px, plane.width_px)[0]
+    return grid.blend(lambda i, j: done[i, j], 0, 0, plane.height_px, plane.width_px)[0]
 
 
-def segment_picture(picture: NDArray[np.uint8], backend: Backend, *, batch: int = 8) -> NDArray[np.uint8]:
+def segment_image(picture: NDArray[np.uint8], backend: Backend, *, batch: int = 8) -> NDArray[np.uint8]:
     """Give the gland probability of each pixel of a picture at the model's um/px.
 
     Args:
@@ -46,4 +44,4 @@ def segment_picture(picture: NDArray[np.uint8], backend: Backend, *, batch: int 
     Returns:
         (H, W) uint8, 255 for certainty.
     """
-    return segment_plane(PicturePlane(picture), backend, batch=batch)
+    return segment_plane(ImagePlane(picture), backend, batch=batch)

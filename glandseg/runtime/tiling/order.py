@@ -66,7 +66,7 @@ def list_windows(planes: Sequence[ScalePlane], top: int, bottom: int) -> list[Ke
         ((column_px + WINDOW_PX / 2) / item.scale, Key(index, row, column))
         for index, item in enumerate(planes)
         for row in find_rows(item, top, bottom)
-        for column, column_px in enumerate(item.lattice.columns)
+        for column, column_px in enumerate(item.grid.columns)
         if item.wants(row, column)
     ]
     return [key for _, key in sorted(placed)]
@@ -74,7 +74,7 @@ def list_windows(planes: Sequence[ScalePlane], top: int, bottom: int) -> list[Ke
 
 def find_rows(item: ScalePlane, top: int, bottom: int) -> list[int]:
     """Give the rows of windows that start at rows top..bottom of the base plane; the first begins above 0."""
-    return [row for row, y in enumerate(item.lattice.rows) if top <= max(y / item.scale, 0) < bottom]
+    return [row for row, y in enumerate(item.grid.rows) if top <= max(y / item.scale, 0) < bottom]
 
 
 def find_final(planes: Sequence[ScalePlane], start: int) -> int:
@@ -88,6 +88,6 @@ def count_windows(planes: Sequence[ScalePlane]) -> int:
     return sum(
         item.wants(row, column)
         for item in planes
-        for row in range(len(item.lattice.rows))
-        for column in range(len(item.lattice.columns))
+        for row in range(len(item.grid.rows))
+        for column in range(len(item.grid.columns))
     )

@@ -44,7 +44,7 @@ class Pipeline:
         slots: calls of the network that may overlap.
         readers: threads that read.
         trace: of the time spent.
-        patience_s: seconds that a read or a call of the network may take.
+        stall_s: seconds that a read or a call of the network may take.
     """
 
     read: Read
@@ -55,7 +55,7 @@ class Pipeline:
     slots: int
     readers: int
     trace: Trace
-    patience_s: float
+    stall_s: float
 
     def run(self, steps: Iterable[Step], count: Callable[[int], None]) -> None:
         """Run all windows of all steps.
@@ -83,7 +83,7 @@ class Pipeline:
             while running:
                 self._keep(*running.popleft(), finishers, finishing, count)
             while finishing:
-                await_result(finishing.popleft(), "finishing", self.patience_s)
+                await_result(finishing.popleft(), "finishing", self.stall_s)
 
     def _read_ahead(
         self, steps: Iterable[Step], readers: Workers, count: Callable[[int], None]
@@ -111,7 +111,7 @@ class Pipeline:
         if isinstance(item, Step):
             yield item
         else:
-            window = await_result(item[1], "reading the slide", self.patience_s)
+            window = await_result(item[1], "reading the slide", self.stall_s)
             if window is not None:
                 yield item[0], window
 
@@ -139,7 +139,7 @@ class Pipeline:
         count: Callable[[int], None],
     ) -> None:
         """Store a batch once it is computed, and have the rows finished that are final with it."""
-        probabilities = await_result(computed, "the network", self.patience_s)
+        probabilities = await_result(computed, "the network", self.stall_s)
         with self.trace.span("keep"):
             for key, probability in zip(batch.keys, probabilities, strict=True):
                 self.store.append(key, probability)
@@ -147,7 +147,7 @@ class Pipeline:
         for step in batch.ended:
             finishing.append(finishers.submit(self._finish, step.final_px))
         while len(finishing) > _FINISHES_AHEAD:
-            await_result(finishing.popleft(), "finishing", self.patience_s)
+            await_result(finishing.popleft(), "finishing", self.stall_s)
 
     def _read(self, key: Key) -> NDArray[np.uint8] | None:
         with self.trace.span("read"):

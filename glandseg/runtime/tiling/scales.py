@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glandseg.model.windows import WINDOW_PX
-from glandseg.runtime.tiling.grid import WHOLE, GetWindow, Lattice
+from glandseg.runtime.tiling.grid import WHOLE, GetWindow, Grid
 from glandseg.slides.plane import TiledPlane
 
 ROUNDING = 1e-6  # of a share of 1, by interpolation
@@ -32,19 +32,19 @@ class ScalePlane:
     wanted: Wanted
 
     @cached_property
-    def lattice(self) -> Lattice:
+    def grid(self) -> Grid:
         """Its windows."""
-        return Lattice(self.plane.width_px, self.plane.height_px)
+        return Grid(self.plane.width_px, self.plane.height_px)
 
     def wants(self, row: int, column: int) -> bool:
         """Whether a window is worth running."""
         um = self.plane.um_per_px
-        x_px, y_px = self.lattice.columns[column], self.lattice.rows[row]
+        x_px, y_px = self.grid.columns[column], self.grid.rows[row]
         return self.wanted(x_px * um, y_px * um, WINDOW_PX * um, WINDOW_PX * um)
 
     def read(self, row: int, column: int) -> NDArray[np.uint8]:
         """Read a window, (320, 320, 3) uint8 RGB."""
-        return self.plane.read(self.lattice.columns[column], self.lattice.rows[row], WINDOW_PX, WINDOW_PX)
+        return self.plane.read(self.grid.columns[column], self.grid.rows[row], WINDOW_PX, WINDOW_PX)
 
 
 def average_scales(
@@ -71,7 +71,7 @@ def average_scales(
         (rows, columns) uint8 of p(gland), 255 for certainty; 0 where no window was run.
     """
     if len(planes) == 1 and planes[0].scale == 1:
-        return planes[0].lattice.blend(gets[0], top, left, bottom, right)[0]
+        return planes[0].grid.blend(gets[0], top, left, bottom, right)[0]
     total = np.zeros((bottom - top, right - left), np.float32)
     weight: NDArray[np.float32] | float = 0.0
     for item, get in zip(planes, gets, strict=True):
@@ -91,9 +91,9 @@ def sample_scale(
         (rows, columns) float32 in 0..255, and the share of its windows that were run, 0..1; where that is the
         same everywhere, as a number.
     """
-    down = Neighbours.find(np.arange(top, bottom), item.scale, item.lattice.height_px)
-    across = Neighbours.find(np.arange(left, right), item.scale, item.lattice.width_px)
-    mean, weight = item.lattice.blend(get, down.first, across.first, down.last, across.last)
+    down = Neighbours.find(np.arange(top, bottom), item.scale, item.grid.height_px)
+    across = Neighbours.find(np.arange(left, right), item.scale, item.grid.width_px)
+    mean, weight = item.grid.blend(get, down.first, across.first, down.last, across.last)
     values = interpolate(mean.astype(np.float32), down, across)
     if (weight == WHOLE).all():
         return values, 1.0

@@ -39,14 +39,14 @@ class NetworkCalls:
         slots: calls that may overlap.
         batch: windows a call.
         readers: threads that read for it.
-        patience_s: seconds after which a call that has not ended counts as stalled.
+        stall_s: seconds after which a call that has not ended counts as stalled.
     """
 
     infer: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
     slots: int
     batch: int
     readers: int
-    patience_s: float
+    stall_s: float
 
 
 @dataclass(kw_only=True)
@@ -88,7 +88,7 @@ class WindowRun:
     def run(
         self,
         network: NetworkCalls,
-        light: NDArray[np.float32],
+        white_point: NDArray[np.float32],
         excludes: Sequence[Exclude],
         trace: Trace,
         advance: Advance,
@@ -98,7 +98,7 @@ class WindowRun:
 
         Args:
             network: ready to be called.
-            light: (3,) RGB in 0..255 of unstained glass.
+            white_point: (3,) RGB in 0..255 of unstained glass.
             excludes: tell px of the base plane that no gland may lie on.
             trace: of the time spent.
             advance: is told how many windows are done, and of how many.
@@ -107,7 +107,7 @@ class WindowRun:
         Returns:
             The glands; they can be read until this is closed.
         """
-        height, width = self.base.lattice.height_px, self.base.lattice.width_px
+        height, width = self.base.grid.height_px, self.base.grid.width_px
         probability, unstained = (
             self._files.enter_context(TileMap(self.work / name, height, width))
             for name in ("probability.map", "unstained.map")
@@ -122,7 +122,7 @@ class WindowRun:
             trace=tracer.advance,
         )
         pipeline = Pipeline(
-            read=lambda key: self._read(key, light),
+            read=lambda key: self._read(key, white_point),
             infer=network.infer,
             finish=finisher.finish,
             store=self.store,
@@ -130,7 +130,7 @@ class WindowRun:
             slots=network.slots,
             readers=network.readers,
             trace=trace,
-            patience_s=network.patience_s,
+            stall_s=network.stall_s,
         )
         pipeline.run(self._lay_route(), Counter(self.windows, advance).add)
         with trace.span("finish"):
@@ -154,7 +154,7 @@ class WindowRun:
         looks = [] if any(item.scale == 1 for item in self.planes[: self.cheap]) else [self.base]
         planes = [*self.planes, *looks]
         swath_px = choose_swath_px(planes, self.cache_bytes)
-        height, width = self.base.lattice.height_px, self.base.lattice.width_px
+        height, width = self.base.grid.height_px, self.base.grid.width_px
         if self.cheap == len(self.planes):
             return lay_route(planes, height, swath_px)
         return AdaptiveRoute(
@@ -167,7 +167,7 @@ class WindowRun:
             swath_px=max(swath_px, 4 * STRIDE_PX),
         )
 
-    def _read(self, key: Key, light: NDArray[np.float32]) -> NDArray[np.uint8] | None:
+    def _read(self, key: Key, white_point: NDArray[np.float32]) -> NDArray[np.uint8] | None:
         """Read a window; of one of the base plane, keep also which px are unstained."""
         is_base = key.plane == len(self.planes) or self.planes[key.plane].scale == 1
         item = self.base if is_base else self.planes[key.plane]
@@ -177,7 +177,7 @@ class WindowRun:
         window = item.read(key.row, key.column)
         if is_base and look not in self.store:
             middle = slice(MARGIN_PX, MARGIN_PX + STRIDE_PX)
-            self.store.append(look, mark_unstained(window[middle, middle], light))
+            self.store.append(look, mark_unstained(window[middle, middle], white_point))
         return window if key.plane < len(self.planes) else None
 
 

@@ -28,7 +28,7 @@ _LEVEL = 1  # of zstd: ten times faster than the network is even on a GPU, and a
 
 
 class Key(NamedTuple):
-    """Which window: the index of its plane, and its row and column on the plane's lattice."""
+    """Which window: the index of its plane, and its row and column on the plane's grid."""
 
     plane: int
     row: int

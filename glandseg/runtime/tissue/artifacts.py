@@ -12,13 +12,13 @@ from glandseg.runtime.tissue.background import Marks
 
 LINE_UM = 3000.0  # an edge is at least so long; tissue so thin is never so straight
 LINE_WIDTH_UM = 120.0  # and at most so wide
-LINE_STAINED = 0.2  # at most this share of it has a stain's colour
+LINE_STAINED = 0.2  # at most this share of it has a stain's color
 LINE_RUN = 1.5  # times its width: how far an edge goes on along a row or column
 LINE_GAP_UM = 80.0  # gaps that do not end it
 
 DUST_UM2 = 250.0**2
-DUST_GRAY = 0.5  # at least this share of it is dark without colour
-DUST_STAINED = 0.1  # and at most this share has a stain's colour
+DUST_GRAY = 0.5  # at least this share of it is dark without color
+DUST_STAINED = 0.1  # and at most this share has a stain's color
 
 
 def drop_lines(mask: NDArray[np.bool_], marks: Marks, um_per_px: float) -> NDArray[np.bool_]:
@@ -62,7 +62,7 @@ def mark_lines(
 
 
 def is_line(member: NDArray[np.bool_], stained: NDArray[np.bool_], um_per_px: float) -> bool:
-    """Whether the px of a part lie in a long, thin rectangle at any angle, and few have a stain's colour."""
+    """Whether the px of a part lie in a long, thin rectangle at any angle, and few have a stain's color."""
     if np.count_nonzero(member & stained) > LINE_STAINED * np.count_nonzero(member):
         return False
     points = cv2.findNonZero(member.view(np.uint8))
@@ -71,7 +71,7 @@ def is_line(member: NDArray[np.bool_], stained: NDArray[np.bool_], um_per_px: fl
 
 
 def drop_dust(mask: NDArray[np.bool_], marks: Marks, um_per_px: float) -> NDArray[np.bool_]:
-    """The mask without small connected parts that are dark and colourless.
+    """The mask without small connected parts that are dark and colorless.
 
     Args:
         mask: (h, w) bool.

@@ -1,4 +1,4 @@
-"""Tells tissue, pen and dirt from glass by colour, darkness and texture."""
+"""Tells tissue, pen and dirt from glass by color, darkness and texture."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from glandseg.runtime.tissue.tinted_background import find_tinted_glass
 GLASS_MIN_LEVEL = 180  # glass: every channel at least this bright,
 GLASS_MAX_CHROMA = 24  # the channels at most this far apart,
 GLASS_MIN_SHARE = 0.01  # on at least this share of the slide
-GLASS_WIDTH = 6  # gray levels around the glass colour that belong to it
+GLASS_WIDTH = 6  # gray levels around the glass color that belong to it
 
 DARK_LEVEL = 60  # a picture of which half is darker was not lit from behind
 
 TISSUE_DENSITY = 0.02  # mean optical density over glass (2 % is 0.009, pale mucin 0.04)
-TISSUE_CHROMA = 0.03  # spread of density between channels: colour without darkness
+TISSUE_CHROMA = 0.03  # spread of density between channels: color without darkness
 TISSUE_TEXTURE = 0.012  # local deviation of density: strands in clear mucus
 
 PEN_RED_DENSITY = 0.35  # green and blue pens absorb red at least so much,
@@ -41,9 +41,9 @@ class Marks:
     """What each px of a thumbnail shows, as (h, w) bool.
 
     Attributes:
-        differs: colour, darkness or texture that is not glass's.
-        stained: the colour of haematoxylin or eosin.
-        gray: dark without colour.
+        differs: color, darkness or texture that is not glass's.
+        stained: the color of haematoxylin or eosin.
+        gray: dark without color.
         pen: where a green, blue or black pen wrote; red ones look like eosin and are not marked.
     """
 
@@ -53,8 +53,10 @@ class Marks:
     pen: NDArray[np.bool_]
 
 
-def find_glass_colour(thumbnail: NDArray[np.uint8], fill: NDArray[np.bool_]) -> NDArray[np.float32] | None:
-    """Return the colour of empty glass: bright and colourless, else as another lamp shows it.
+def find_background_color(
+    thumbnail: NDArray[np.uint8], fill: NDArray[np.bool_]
+) -> NDArray[np.float32] | None:
+    """Return the color of empty glass: bright and colorless, else as another lamp shows it.
 
     Args:
         thumbnail: (h, w, 3) uint8 RGB.
@@ -70,7 +72,7 @@ def find_glass_colour(thumbnail: NDArray[np.uint8], fill: NDArray[np.bool_]) -> 
 
 
 def find_white_glass(thumbnail: NDArray[np.uint8], fill: NDArray[np.bool_]) -> NDArray[np.float32] | None:
-    """Return the colour of glass under white light, (3,) float32 RGB in 0..255; None where there is none."""
+    """Return the color of glass under white light, (3,) float32 RGB in 0..255; None where there is none."""
     lowest, highest = find_extremes(thumbnail)
     bright = (lowest >= GLASS_MIN_LEVEL) & (highest - lowest <= GLASS_MAX_CHROMA) & ~fill
     if np.count_nonzero(bright) < GLASS_MIN_SHARE * max(fill.size - np.count_nonzero(fill), 1):

@@ -1,4 +1,4 @@
-"""Warnings on a slide's light: no glass to be seen, or colours that look inverted."""
+"""Warnings on a slide's light: no glass to be seen, or colors that look inverted."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAX_FILL = 0.05  # of a slide: more white or black fill is what stands for glass
-COLOURED_LEVELS = 20  # between the channels of a px that has a colour
+COLORED_LEVELS = 20  # between the channels of a px that has a color
 GREEN_LEVELS = 8  # by which green exceeds the others in inverted tissue: stains absorb it most
-MIN_COLOURED = 0.1  # of the slide, for a verdict on its colours
-MIN_GREEN = 0.5  # of its coloured px
+MIN_COLORED = 0.1  # of the slide, for a verdict on its colors
+MIN_GREEN = 0.5  # of its colored px
 
 NO_GLASS = "no glass found, so that the whole slide counts as tissue: tissue area and windows may be too many"
-INVERTED = "green is the brightest channel of the tissue: inverted colours, green light, or no H&E stain"
+INVERTED = "green is the brightest channel of the tissue: inverted colors, green light, or no H&E stain"
 
 
 def list_light_warnings(
@@ -36,10 +36,10 @@ def list_light_warnings(
 
 
 def looks_inverted(thumbnail: NDArray[np.uint8], fill: NDArray[np.bool_]) -> bool:
-    """Return whether most px of (h, w, 3) uint8 RGB that have a colour are green, as inverted H&E is."""
+    """Return whether most px of (h, w, 3) uint8 RGB that have a color are green, as inverted H&E is."""
     red, green, blue = (np.asarray(channel, np.int16) for channel in cv2.split(thumbnail))
     highest, lowest = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)
-    coloured = (highest - lowest >= COLOURED_LEVELS) & ~fill
-    count = int(np.count_nonzero(coloured))
-    greenish = coloured & (green - np.maximum(red, blue) >= GREEN_LEVELS)
-    return bool(count >= MIN_COLOURED * fill.size and np.count_nonzero(greenish) > MIN_GREEN * count)
+    colored = (highest - lowest >= COLORED_LEVELS) & ~fill
+    count = int(np.count_nonzero(colored))
+    greenish = colored & (green - np.maximum(red, blue) >= GREEN_LEVELS)
+    return bool(count >= MIN_COLORED * fill.size and np.count_nonzero(greenish) > MIN_GREEN * count)

@@ -12,12 +12,14 @@ UNSTAINED_SHARE = 0.85  # of the glass's light in every channel
 BRIGHTEST_SHARE = 0.995  # stands for glass where a picture shows none
 
 
-def estimate_light(thumbnail: NDArray[np.uint8], glass: NDArray[np.float32] | None) -> NDArray[np.float32]:
+def estimate_white_point(
+    thumbnail: NDArray[np.uint8], glass: NDArray[np.float32] | None
+) -> NDArray[np.float32]:
     """Give the light that passes where nothing is stained, (3,) float32 RGB in 0..255.
 
     Args:
         thumbnail: (h, w, 3) uint8 RGB of the slide.
-        glass: its colour of glass; where there is none, the brightest pixels stand in, as bright as glass
+        glass: its color of glass; where there is none, the brightest pixels stand in, as bright as glass
             must be at least.
     """
     if glass is not None:
@@ -26,15 +28,15 @@ def estimate_light(thumbnail: NDArray[np.uint8], glass: NDArray[np.float32] | No
     return np.maximum(brightest, GLASS_MIN_LEVEL).astype(np.float32)
 
 
-def mark_unstained(pixels: NDArray[np.uint8], light: NDArray[np.float32]) -> NDArray[np.uint8]:
+def mark_unstained(pixels: NDArray[np.uint8], white_point: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Mark the px that let nearly all light pass in every channel.
 
     Args:
         pixels: (h, w, 3) uint8 RGB.
-        light: (3,) RGB in 0..255 of unstained glass.
+        white_point: (3,) RGB in 0..255 of unstained glass.
 
     Returns:
         (h, w) uint8 of 0 and 1.
     """
-    least = np.ceil(np.float32(UNSTAINED_SHARE) * light).astype(np.float64)
+    least = np.ceil(np.float32(UNSTAINED_SHARE) * white_point).astype(np.float64)
     return np.asarray(cv2.inRange(pixels, tuple(least), (255.0, 255.0, 255.0)) & 1, np.uint8)

@@ -8,54 +8,54 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from glandseg.runtime.tissue.background import find_glass_colour, is_dark
+from glandseg.runtime.tissue.background import find_background_color, is_dark
 from glandseg.runtime.tissue.light_warnings import list_light_warnings
-from glandseg.runtime.tissue.lumen import estimate_light
-from glandseg.runtime.tissue.thumbnail_reader import PATIENCE_S, Advance, lay_thumbnail, read_thumbnail
+from glandseg.runtime.tissue.lumen import estimate_white_point
+from glandseg.runtime.tissue.thumbnail_reader import STALL_S, Advance, lay_thumbnail, read_thumbnail
 from glandseg.runtime.tissue.tissue_mask import MASK_UM_PER_PX, TissueMask, find_fill, mask_tissue
 from glandseg.slides.slide import Slide
-from glandseg.slides.unread import Ledger
+from glandseg.slides.unread import UnreadRegions
 
 PICTURE_MM2 = 0.5  # a picture up to this large is a crop: all of it is tissue
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Survey:
+class Thumbnail:
     """What one look at a slide tells.
 
     Attributes:
-        thumbnail: (h, w, 3) uint8 RGB, the whole slide; what is unread has the colour of glass.
+        rgb: (h, w, 3) uint8 RGB, the whole slide; what is unread has the color of glass.
         unread: (h, w) bool, px of the thumbnail that touch what cannot be read.
         um_per_px: the size of the thumbnail's px; those of the tissue mask may be larger.
         tissue: where it is; what cannot be read counts as tissue.
-        light: (3,) float32 RGB in 0..255 that passes where nothing is stained.
+        white_point: (3,) float32 RGB in 0..255 that passes where nothing is stained.
         is_dark: mostly black, as fluorescence is.
         warnings: what the thumbnail makes doubtful.
     """
 
-    thumbnail: NDArray[np.uint8]
+    rgb: NDArray[np.uint8]
     unread: NDArray[np.bool_]
     um_per_px: float
     tissue: TissueMask
-    light: NDArray[np.float32]
+    white_point: NDArray[np.float32]
     is_dark: bool
     warnings: tuple[str, ...] = ()
 
     @property
     def fill_rgb(self) -> tuple[int, int, int]:
-        """The light as whole numbers: the colour to give to px that cannot be read."""
-        red, green, blue = (int(level) for level in np.rint(self.light))
+        """The light as whole numbers: the color to give to px that cannot be read."""
+        red, green, blue = (int(level) for level in np.rint(self.white_point))
         return red, green, blue
 
 
-def survey_slide(
+def make_thumbnail(
     slide: Slide,
-    ledger: Ledger | None = None,
+    unread_regions: UnreadRegions | None = None,
     *,
     threads: int = 1,
-    patience_s: float = PATIENCE_S,
+    stall_s: float = STALL_S,
     advance: Advance = lambda done, total: None,
-) -> Survey:
+) -> Thumbnail:
     """Read a slide once, coarsely, from the coarsest level that will do.
 
     Beside the thumbnail of 18 MB at most and what the slide's own cache holds, memory stays below 100 MB a
@@ -63,33 +63,33 @@ def survey_slide(
 
     Args:
         slide: to read.
-        ledger: is told what cannot be read.
+        unread_regions: is told what cannot be read.
         threads: that read at once.
-        patience_s: seconds that a block of the thumbnail may take.
+        stall_s: seconds that a block of the thumbnail may take.
         advance: called with blocks read and blocks in all, after each.
 
     Raises:
         BadInputError: the slide's um/px is unknown.
         StalledError: the drive does not answer.
     """
-    found = Ledger()
+    found = UnreadRegions()
     plane = lay_thumbnail(slide, found)
-    thumbnail = read_thumbnail(plane, threads, patience_s, advance)
-    if ledger is not None:
+    thumbnail = read_thumbnail(plane, threads, stall_s, advance)
+    if unread_regions is not None:
         for entry in found.entries:
-            ledger.add(entry.x_l0, entry.y_l0, entry.width_l0, entry.height_l0, entry.reason)
+            unread_regions.add(entry.x_l0, entry.y_l0, entry.width_l0, entry.height_l0, entry.reason)
     marked = found.mask(0, 0, plane.width_px, plane.height_px, plane.l0_per_px)
     unread = np.zeros(thumbnail.shape[:2], np.bool_) if marked is None else marked
     um_per_px = plane.um_per_px
     del plane  # and the tiles that it keeps
-    return build_survey(thumbnail, unread, um_per_px)
+    return build_thumbnail(thumbnail, unread, um_per_px)
 
 
-def build_survey(thumbnail: NDArray[np.uint8], unread: NDArray[np.bool_], um_per_px: float) -> Survey:
+def build_thumbnail(thumbnail: NDArray[np.uint8], unread: NDArray[np.bool_], um_per_px: float) -> Thumbnail:
     """Judge a thumbnail.
 
     Args:
-        thumbnail: (h, w, 3) uint8 RGB; px that are unread take the light's colour.
+        thumbnail: (h, w, 3) uint8 RGB; px that are unread take the light's color.
         unread: (h, w) bool.
         um_per_px: the size of its px.
     """
@@ -101,30 +101,30 @@ def build_survey(thumbnail: NDArray[np.uint8], unread: NDArray[np.bool_], um_per
     mask = np.ones_like(lost) if is_crop else mask_tissue(small, um_per_px * times) | lost
     readable = small if not lost.any() or lost.all() else small[~lost][None]
     fill, dark = find_fill(readable), is_dark(readable)
-    glass = find_glass_colour(readable, fill)
-    light = estimate_light(readable, glass)
-    thumbnail[unread] = np.rint(light)
-    return Survey(
-        thumbnail=thumbnail,
+    glass = find_background_color(readable, fill)
+    white_point = estimate_white_point(readable, glass)
+    thumbnail[unread] = np.rint(white_point)
+    return Thumbnail(
+        rgb=thumbnail,
         unread=unread,
         um_per_px=um_per_px,
         tissue=TissueMask(mask, um_per_px * times),
-        light=light,
+        white_point=white_point,
         is_dark=dark,
         warnings=(
             *list_light_warnings(readable, fill, has_glass=dark or glass is not None, is_crop=is_crop),
-            *(warn_of_one_colour(small) if mask.any() and not lost.any() else ()),
+            *(warn_of_one_color(small) if mask.any() and not lost.any() else ()),
         ),
     )
 
 
-def warn_of_one_colour(thumbnail: NDArray[np.uint8]) -> tuple[str, ...]:
-    """Warn where a thumbnail, (h, w, 3) uint8 RGB, has one colour throughout."""
+def warn_of_one_color(thumbnail: NDArray[np.uint8]) -> tuple[str, ...]:
+    """Warn where a thumbnail, (h, w, 3) uint8 RGB, has one color throughout."""
     first = thumbnail[0, 0]
     if (thumbnail != first).any():
         return ()
-    colour = tuple(int(level) for level in first)
-    return (f"the whole slide is of one colour, RGB {colour}: empty, transparent or damaged",)
+    color = tuple(int(level) for level in first)
+    return (f"the whole slide is of one color, RGB {color}: empty, transparent or damaged",)
 
 
 def shrink(picture: NDArray[np.uint8], times: int) -> NDArray[np.uint8]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 LINE_S = 15.0
 
 
-def tell_survey(
+def report_thumbnail(
     say: Callable[[str], None], clock: Callable[[], float] = time.monotonic
 ) -> Callable[[int, int], None]:
     """Return a function that is called with blocks read and blocks in all, and says so every 15 s.

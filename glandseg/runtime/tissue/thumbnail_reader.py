@@ -12,9 +12,9 @@ from glandseg.core.workers import Workers, await_result
 from glandseg.runtime.tissue.tissue_mask import MASK_UM_PER_PX
 from glandseg.slides.slide import Slide
 from glandseg.slides.slide_plane import SlidePlane, choose_level
-from glandseg.slides.unread import Ledger
+from glandseg.slides.unread import UnreadRegions
 
-PATIENCE_S = 600.0
+STALL_S = 600.0
 MOST_PX = 6_000_000  # of the thumbnail
 WIDE_PX = 1600  # the longer side that a small slide's thumbnail is given, if it has the detail
 BLOCK_PX = 512
@@ -33,16 +33,16 @@ def describe_reading(slide: Slide) -> str:
     return f"survey: {gigapixels:.1f} gigapixels to look over, as the file has no smaller level"
 
 
-def lay_thumbnail(slide: Slide, ledger: Ledger) -> SlidePlane:
+def lay_thumbnail(slide: Slide, unread_regions: UnreadRegions) -> SlidePlane:
     """The plane of a slide's thumbnail: 8 um/px, by a whole number coarser or finer where it must be."""
-    plane = SlidePlane(slide, choose_um_per_px(slide), CACHE_BYTES, ledger)
+    plane = SlidePlane(slide, choose_um_per_px(slide), CACHE_BYTES, unread_regions)
     step = 1
     while plane.width_px * plane.height_px / step**2 > MOST_PX:
         step *= 2
     if step > 1:
-        return SlidePlane(slide, plane.um_per_px * step, CACHE_BYTES, ledger)
+        return SlidePlane(slide, plane.um_per_px * step, CACHE_BYTES, unread_regions)
     finer = min(WIDE_PX // max(plane.width_px, plane.height_px), math.floor(plane.l0_per_px))
-    return SlidePlane(slide, plane.um_per_px / max(finer, 1), CACHE_BYTES, ledger)
+    return SlidePlane(slide, plane.um_per_px / max(finer, 1), CACHE_BYTES, unread_regions)
 
 
 def choose_um_per_px(slide: Slide) -> float:
@@ -53,7 +53,7 @@ def choose_um_per_px(slide: Slide) -> float:
 def read_thumbnail(
     plane: SlidePlane,
     threads: int = 1,
-    patience_s: float = PATIENCE_S,
+    stall_s: float = STALL_S,
     advance: Advance = lambda done, total: None,
 ) -> NDArray[np.uint8]:
     """Read the whole plane, (h, w, 3) uint8 RGB, block by block.
@@ -61,7 +61,7 @@ def read_thumbnail(
     Args:
         plane: To read.
         threads: That read at the same time.
-        patience_s: Seconds that a block may take.
+        stall_s: Seconds that a block may take.
         advance: Called with blocks read and blocks in all, after each.
 
     Raises:
@@ -78,6 +78,6 @@ def read_thumbnail(
     with Workers("survey", threads) as workers:
         blocks = [workers.submit(read, (y, x)) for y in rows for x in columns]
         for done, block in enumerate(blocks, 1):
-            await_result(block, "reading the slide", patience_s)
+            await_result(block, "reading the slide", stall_s)
             advance(done, len(blocks))
     return thumbnail

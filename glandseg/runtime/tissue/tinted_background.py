@@ -1,4 +1,4 @@
-"""Glass under yellow, blue or dim light, where a slide shows none that is bright and colourless.
+"""Glass under yellow, blue or dim light, where a slide shows none that is bright and colorless.
 
 What tells glass from tissue whatever the light: it is smooth, nothing is brighter, and its green is not its
 weakest channel. Lamps and their filters rise or fall from red to blue, while haematoxylin, eosin and their
@@ -15,35 +15,35 @@ MIN_LEVEL = 80  # of glass in every channel; below, a slide is dark rather than 
 MAX_TINT = 0.4  # share of its highest channel by which the lowest may fall short
 GREEN_SLACK = 0.03  # share by which green may be below the weaker of red and blue: a tilted white balance
 MAX_DEVIATION = 3.0  # levels, of each channel within 3 x 3 px
-SAME_LEVELS = 6  # around glass's colour that belong to it, in each channel
+SAME_LEVELS = 6  # around glass's color that belong to it, in each channel
 MIN_SHARE = 0.02  # of the slide that must be glass
 BRIGHTER_LEVELS = 8  # above glass in every channel: reflexes, or a slide whose glass is something else
 MAX_BRIGHTER = 0.01  # of the slide
 
 
 def find_tinted_glass(thumbnail: NDArray[np.uint8], fill: NDArray[np.bool_]) -> NDArray[np.float32] | None:
-    """Return the colour of glass lit by any lamp.
+    """Return the color of glass lit by any lamp.
 
     Args:
         thumbnail: (h, w, 3) uint8 RGB.
         fill: (h, w) bool, px that the scanner painted.
 
     Returns:
-        (3,) float32 RGB in 0..255; None where no colour is surely that of glass.
+        (3,) float32 RGB in 0..255; None where no color is surely that of glass.
     """
     seen = max(fill.size - int(np.count_nonzero(fill)), 1)
     smooth = _mark_smooth(thumbnail) & ~fill
-    colour = _find_brightest_colour(thumbnail[smooth], MIN_SHARE * seen)
-    if colour is None:
+    color = _find_brightest_color(thumbnail[smooth], MIN_SHARE * seen)
+    if color is None:
         return None
-    red, green, blue = colour
+    red, green, blue = color
     low, high = min(red, green, blue), max(red, green, blue)
     if low < MIN_LEVEL or high - low > MAX_TINT * high or green < (1 - GREEN_SLACK) * min(red, blue):
         return None
-    brighter = cv2.inRange(thumbnail, tuple(colour + BRIGHTER_LEVELS), (255.0, 255.0, 255.0)) > 0
+    brighter = cv2.inRange(thumbnail, tuple(color + BRIGHTER_LEVELS), (255.0, 255.0, 255.0)) > 0
     if np.count_nonzero(brighter & ~fill) > MAX_BRIGHTER * seen:
         return None
-    return colour.astype(np.float32)
+    return color.astype(np.float32)
 
 
 def _mark_smooth(thumbnail: NDArray[np.uint8]) -> NDArray[np.bool_]:
@@ -56,8 +56,8 @@ def _mark_smooth(thumbnail: NDArray[np.uint8]) -> NDArray[np.bool_]:
     return smooth
 
 
-def _find_brightest_colour(pixels: NDArray[np.uint8], least: float) -> NDArray[np.float64] | None:
-    """Return the brightest colour that at least `least` of (N, 3) pixels have, (3,); None without one.
+def _find_brightest_color(pixels: NDArray[np.uint8], least: float) -> NDArray[np.float64] | None:
+    """Return the brightest color that at least `least` of (N, 3) pixels have, (3,); None without one.
 
     It is sought where the brightest `least` pixels end: in the fullest range of the channels' sum there.
     """
@@ -72,6 +72,6 @@ def _find_brightest_colour(pixels: NDArray[np.uint8], least: float) -> NDArray[n
     start = max(top - width, 0)
     first = start + int(np.argmax(windows[start : top + width]))
     near = pixels[(brightness >= first) & (brightness < first + width)]
-    colour = np.median(near, axis=0)
-    same = (np.abs(near - colour) <= SAME_LEVELS).all(axis=1)
-    return np.asarray(colour, np.float64) if np.count_nonzero(same) >= least else None
+    color = np.median(near, axis=0)
+    same = (np.abs(near - color) <= SAME_LEVELS).all(axis=1)
+    return np.asarray(color, np.float64) if np.count_nonzero(same) >= least else None

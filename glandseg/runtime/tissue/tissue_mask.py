@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glandseg.runtime.tissue.artifacts import drop_dust, drop_lines, pick_parts
-from glandseg.runtime.tissue.background import find_extremes, find_glass_colour, mark_thumbnail
+from glandseg.runtime.tissue.background import find_background_color, find_extremes, mark_thumbnail
 
 MASK_UM_PER_PX = 8.0
 
@@ -70,7 +70,7 @@ def mask_tissue(thumbnail: NDArray[np.uint8], um_per_px: float) -> NDArray[np.bo
 def find_stain(thumbnail: NDArray[np.uint8], um_per_px: float) -> NDArray[np.bool_]:
     """Where a thumbnail shows what is neither glass nor fill, pen, coverslip or dust, px by px."""
     fill = find_fill(thumbnail)
-    glass = find_glass_colour(thumbnail, fill)
+    glass = find_background_color(thumbnail, fill)
     if glass is None:
         return ~fill
     marks = mark_thumbnail(thumbnail, glass, fill)

@@ -21,7 +21,7 @@ MAX_PIXELS = 1 << 28  # held in memory, and twice while they are decoded; WebP c
 TRANSPARENT_WARNS = 0.9  # share of the px
 
 
-def detect_picture(head: bytes) -> str | None:
+def detect_image_format(head: bytes) -> str | None:
     """The picture format that a file's first 12 bytes announce; None for another."""
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
         return "png"
@@ -32,14 +32,14 @@ def detect_picture(head: bytes) -> str | None:
     return "bmp" if head.startswith(b"BM") else None
 
 
-class PictureSlide(Slide):
+class ImageSlide(Slide):
     """A picture of one level; rotation marks (EXIF) are ignored, as QuPath and ImageJ do."""
 
     def __init__(self, path: Path, kind: str, mpp: float | None = None) -> None:
         self.path = path
         self.format = kind
         self.resolution = settle(path, [], given=mpp)
-        self._rgb, self.warnings = decode_picture(path, kind)
+        self._rgb, self.warnings = decode_image(path, kind)
         height, width = self._rgb.shape[:2]
         self.levels = build_levels([(width, height)])
 
@@ -50,7 +50,7 @@ class PictureSlide(Slide):
         """Nothing to let go of: the file was closed once read."""
 
 
-def decode_picture(path: Path, kind: str) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+def decode_image(path: Path, kind: str) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
     """Decode a picture file to (H, W, 3) uint8 RGB, alpha on white; return it with warnings.
 
     Raises:

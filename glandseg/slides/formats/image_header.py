@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 DEFLATE_MOST = 1032  # bytes out of one
 JPEG_MOST_PX = 512  # of one byte: eight blocks of 64 px
-PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
+PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by color type
 BMP_PLAIN = (0, 3, 6)  # BI_RGB, BI_BITFIELDS, BI_ALPHABITFIELDS
 BMP_ALPHA_FIELDS = 6
 JPEG_FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
@@ -52,13 +52,13 @@ def read_header(data: bytes, kind: str) -> PictureHeader | None:
 
 def read_png(data: bytes) -> PictureHeader:
     """Read IHDR, and add up the packed bytes of all IDAT."""
-    width, height, bits, colour = struct.unpack_from(">IIBB", data, 16)
+    width, height, bits, color = struct.unpack_from(">IIBB", data, 16)
     packed, place = 0, 8
     while place + 8 <= len(data):
         length, name = struct.unpack_from(">I4s", data, place)
         packed += length if name in {b"IDAT", b"fdAT"} else 0
         place += length + 12
-    needed = height * -(-width * bits * PNG_CHANNELS[colour] // 8)
+    needed = height * -(-width * bits * PNG_CHANNELS[color] // 8)
     return PictureHeader(width, height, describe_fault(width, height, needed > DEFLATE_MOST * (packed + 1)))
 
 

@@ -40,7 +40,7 @@ def find_jpeg_fault(data: bytes, tables: bytes = b"") -> str:
     try:
         colorspace = checker.decode_jpeg_header(whole, strict=False)[2]
         checker.decode_jpeg(whole, "CMYK" if colorspace in {"CMYK", "YCCK"} else "GRAY", strict=True)
-    except KeyError:  # colours of another kind than simplejpeg knows
+    except KeyError:  # colors of another kind than simplejpeg knows
         return ""
     except ValueError as error:
         said = str(error)

@@ -15,7 +15,7 @@ from glandseg.slides.formats.tiff_choice import Choice
 from glandseg.slides.formats.tiff_layout import SegmentLayout, find_layout_problem
 from glandseg.slides.formats.tiff_likeness import Picture, compare
 from glandseg.slides.formats.tiff_page import ReadBytes, TiffPageReader
-from glandseg.slides.formats.tiff_probe import correct_colours, probe_page
+from glandseg.slides.formats.tiff_probe import correct_colors, probe_page
 from glandseg.slides.formats.tiff_pyramid import Candidate
 from glandseg.slides.formats.tiff_samples import convert_samples, find_problem
 
@@ -57,7 +57,7 @@ class LevelBuilder:
                     f"{self._path}: page {page.index + 1}: {problem}: damaged. Copy or export it again"
                 )
         for page in (choice.page, *(candidate.page for candidate in choice.candidates)):
-            correct_colours(page, self._read_bytes)
+            correct_colors(page, self._read_bytes)
         readers, told = [TiffPageReader(choice.page, self._cache, self._count)], []
         for candidate in choice.candidates:
             problem = self._find_fault(candidate, readers[-1])

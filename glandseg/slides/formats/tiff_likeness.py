@@ -128,7 +128,7 @@ def shrink(gray: NDArray[np.float32], width: int, height: int, factor: float) ->
 
 
 def turn_gray(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return the mean of the colours, (h, w) float32 in 0..255."""
+    """Return the mean of the colors, (h, w) float32 in 0..255."""
     return np.asarray(rgb.mean(axis=2, dtype=np.float32), np.float32)
 
 

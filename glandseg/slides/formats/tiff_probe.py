@@ -2,7 +2,7 @@
 
 A damaged width leaves the number of strips as it was, and some decoders (LZW, LZMA) stop where they are told
 to: every row would begin at another place, and nothing would fail. Nor does it where the tags name another
-colour model than the JPEGs themselves.
+color model than the JPEGs themselves.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def probe_page(page: tifffile.TiffPage, read_bytes: Callable[[int, int], bytes])
     return compare_bytes(page, layout, index, decoded)
 
 
-def correct_colours(page: tifffile.TiffPage, read_bytes: Callable[[int, int], bytes]) -> None:
+def correct_colors(page: tifffile.TiffPage, read_bytes: Callable[[int, int], bytes]) -> None:
     """Mark a page as YCbCr where its tags say RGB, but its JPEGs say themselves that they are YCbCr."""
     index = next((i for i, count in enumerate(page.databytecounts) if count), None)
     if index is None or page.compression not in JPEG_COMPRESSIONS or page.photometric != RGB:

@@ -33,7 +33,7 @@ def find_problem(page: tifffile.TiffPage) -> str | None:
     if page.photometric in (WHITE_IS_ZERO, BLACK_IS_ZERO, PALETTE) and page.samplesperpixel == 1:
         if page.dtype == np.uint16:
             return "16-bit gray is taken for fluorescence; RGB, palette and 8-bit gray are read"
-    elif not is_colour(page):
+    elif not is_color(page):
         return f"{page.samplesperpixel} samples of {name(page.photometric)} are not RGB, palette or gray"
     if page.imagedepth != 1:
         return f"it is a volume, {page.imagedepth} deep; one flat picture is read"
@@ -47,12 +47,12 @@ def is_decodable(compression: int) -> bool:
     return compression in tifffile.TIFF.DECOMPRESSORS
 
 
-def is_colour(page: tifffile.TiffPage) -> bool:
+def is_color(page: tifffile.TiffPage) -> bool:
     """Whether a page holds RGB or RGBA, or YCbCr that its codec turns into RGB."""
-    has_colours = page.photometric == RGB or (
+    has_colors = page.photometric == RGB or (
         page.photometric == YCBCR and page.compression in {*JPEG_COMPRESSIONS, APERIO_YCBCR}
     )
-    return has_colours and page.samplesperpixel in (3, 4)
+    return has_colors and page.samplesperpixel in (3, 4)
 
 
 def find_white(page: tifffile.TiffPage) -> int:
@@ -76,8 +76,8 @@ def convert_stored_ycbcr(page: tifffile.TiffPage, samples: NDArray[Any]) -> NDAr
 def convert_samples(page: tifffile.TiffPage, samples: NDArray[Any]) -> NDArray[np.uint8]:
     """A page's (H, W, 1, 3 or 4) samples as (H, W, 3) uint8 RGB, alpha on white."""
     if page.photometric == PALETTE:
-        colours: NDArray[np.uint16] = np.asarray(page.colormap, np.uint16)
-        return np.ascontiguousarray((colours.T >> 8).astype(np.uint8)[samples[..., 0]])
+        colors: NDArray[np.uint16] = np.asarray(page.colormap, np.uint16)
+        return np.ascontiguousarray((colors.T >> 8).astype(np.uint8)[samples[..., 0]])
     pixels = reduce_to_8_bits(samples)
     if page.photometric == WHITE_IS_ZERO:
         pixels = 255 - pixels
@@ -107,10 +107,10 @@ def find_sample_warnings(
         return ()
     if has_alpha and not stored[:, -1].any():
         return ("The picture is transparent throughout, so it is shown as white: export it without alpha.",)
-    colours = (
+    colors = (
         stored[(stored[:, :3] < find_white(page)).any(axis=1), :3] if page.dtype == np.uint16 else stored[:0]
     )
-    brightest = int(np.percentile(colours, BRIGHT_PERCENT)) if colours.size else WHITE_16
+    brightest = int(np.percentile(colors, BRIGHT_PERCENT)) if colors.size else WHITE_16
     if brightest > WHITE_16 // 2:
         return ()
     return (

@@ -18,7 +18,7 @@ from glandseg.slides.formats.vendor_tiff import TIFF_VENDORS, check_tile_counts,
 from glandseg.slides.mpp import describe_statements, settle
 from glandseg.slides.mpp_sources import find_openslide_power, list_openslide_statements
 from glandseg.slides.plausible_size import check_plausible
-from glandseg.slides.rgb import WHITE, drop_alpha, parse_colour
+from glandseg.slides.rgb import WHITE, drop_alpha, parse_color
 from glandseg.slides.slide import CACHE_BYTES, CELL_PX, Slide, build_levels, cut_side
 from glandseg.slides.slide_files import list_slide_files
 
@@ -79,7 +79,7 @@ class OpenSlideSlide(Slide):
         self.said = describe_statements(statements, power)
         self.resolution = settle(self.path, statements, power, mpp)
         background = properties.get(openslide.PROPERTY_NAME_BACKGROUND_COLOR)
-        self._background = parse_colour(background) if background else WHITE
+        self._background = parse_color(background) if background else WHITE
         self._downsamples: tuple[float, ...] = self._handle.level_downsamples
         self._origin_l0_xy, bounds_wh = self._find_bounds()
         if bounds_wh == self._handle.dimensions:

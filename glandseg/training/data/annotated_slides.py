@@ -16,7 +16,7 @@ NO_SLIDES = (*ENDINGS, ".gz", ".json", ".csv", ".txt", ".xml", ".qpdata")
 
 
 @dataclass(frozen=True, kw_only=True)
-class DrawnSlide:
+class AnnotatedSlide:
     """A slide with the file of its regions.
 
     Attributes:
@@ -32,7 +32,7 @@ class DrawnSlide:
     patient: str
 
 
-def find_drawn_slides(folder: Path) -> list[DrawnSlide]:
+def find_annotated_slides(folder: Path) -> list[AnnotatedSlide]:
     """List the slides that have a GeoJSON of their name beside them: `NAME.svs` with `NAME.geojson`.
 
     `NAME.svs.geojson` and `.geojson.gz` will do too, and any format that `open_slide` knows. A `patients.csv`
@@ -45,7 +45,7 @@ def find_drawn_slides(folder: Path) -> list[DrawnSlide]:
         raise BadInputError(f"{folder}: no such folder. Give the folder that holds slides and their GeoJSON.")
     patients = read_column(folder / PATIENTS_CSV, "slide", "patient")
     files = [path for path in sorted(folder.iterdir()) if path.is_file() and not path.name.startswith(".")]
-    found: dict[Path, DrawnSlide] = {}
+    found: dict[Path, AnnotatedSlide] = {}
     for regions_path in files:
         name = _strip_ending(regions_path.name)
         if name is None or name.endswith(OWN_OUTPUT):
@@ -54,7 +54,7 @@ def find_drawn_slides(folder: Path) -> list[DrawnSlide]:
         if path in found:
             raise BadInputError(f"{path}: {found[path].regions_path.name} and {regions_path.name}. Keep one.")
         patient = patients.get(path.name) or patients.get(path.stem) or path.stem
-        found[path] = DrawnSlide(name=name, path=path, regions_path=regions_path, patient=patient)
+        found[path] = AnnotatedSlide(name=name, path=path, regions_path=regions_path, patient=patient)
     if not found:
         raise BadInputError(
             f"{folder}: no GeoJSON of regions. Export it from QuPath as NAME.geojson beside NAME.svs."

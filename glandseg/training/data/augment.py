@@ -26,9 +26,9 @@ class AugmentSettings:
         scale_max: largest enlargement.
         rotation: largest angle beyond quarter turns, in degrees.
         stain: largest relative change of each stain's strength.
-        mixing: largest share of one colour channel's optical density that leaks into another, which turns
+        mixing: largest share of one color channel's optical density that leaks into another, which turns
             the stains' hues.
-        colour: largest relative change of brightness, contrast and saturation; a third of it turns the hue.
+        color: largest relative change of brightness, contrast and saturation; a third of it turns the hue.
         blur: largest Gaussian sigma, in px; half of the images stay sharp.
         mosaic: share of images that are put together from four.
         glass: share of images of which a side becomes empty glass.
@@ -39,7 +39,7 @@ class AugmentSettings:
     rotation: float = 30.0
     stain: float = 0.45
     mixing: float = 0.2
-    colour: float = 0.2
+    color: float = 0.2
     blur: float = 1.2
     mosaic: float = 0.25
     glass: float = 0.08
@@ -51,7 +51,7 @@ class AugmentSettings:
             raise BadInputError(f"scale_max: at least scale_min={self.scale_min}. Received: {self.scale_max}")
         refuse_outside(self, 0, 180, "rotation")
         refuse_outside(self, 0, 5, "stain")
-        refuse_outside(self, 0, 1, "mixing", "colour", "mosaic", "glass")
+        refuse_outside(self, 0, 1, "mixing", "color", "mosaic", "glass")
         refuse_outside(self, 0, 100, "blur")
 
 
@@ -106,14 +106,14 @@ def change_stain(
     strength = np.exp(rng.uniform(-settings.stain, settings.stain, 3)).astype(np.float32)
     offset = rng.uniform(-0.1, 0.1, 3).astype(np.float32) * settings.stain
     leak = np.eye(3) + rng.uniform(-settings.mixing, settings.mixing, (3, 3))
-    light = np.exp(-(density * strength + offset) @ (STAINS_OD @ leak).astype(np.float32))  # 0..1
-    gain, contrast, saturation = (1 + rng.uniform(-settings.colour, settings.colour, 3)).astype(np.float32)
-    middle, grey = light.mean(), light.mean(axis=2, keepdims=True)
-    light = gain * (middle + contrast * (grey + saturation * (light - grey) - middle))
-    light *= 1 + rng.uniform(-settings.colour, settings.colour, 3).astype(np.float32) / 3
+    white_point = np.exp(-(density * strength + offset) @ (STAINS_OD @ leak).astype(np.float32))  # 0..1
+    gain, contrast, saturation = (1 + rng.uniform(-settings.color, settings.color, 3)).astype(np.float32)
+    middle, grey = white_point.mean(), white_point.mean(axis=2, keepdims=True)
+    white_point = gain * (middle + contrast * (grey + saturation * (white_point - grey) - middle))
+    white_point *= 1 + rng.uniform(-settings.color, settings.color, 3).astype(np.float32) / 3
     if rng.random() < 0.5:
-        light = cv2.GaussianBlur(light, (0, 0), rng.uniform(0.1, max(settings.blur, 0.11)))
-    return np.asarray(np.clip(255 * light, 0, 255), np.uint8)
+        white_point = cv2.GaussianBlur(white_point, (0, 0), rng.uniform(0.1, max(settings.blur, 0.11)))
+    return np.asarray(np.clip(255 * white_point, 0, 255), np.uint8)
 
 
 def put_together(

@@ -20,7 +20,7 @@ from glandseg.core.atomic import explain_disk_errors, write_whole
 from glandseg.core.errors import BadInputError
 from glandseg.core.system import hash_file
 from glandseg.slides.slide_files import hash_slide, list_slide_files
-from glandseg.training.data.annotated_slides import DrawnSlide
+from glandseg.training.data.annotated_slides import AnnotatedSlide
 from glandseg.training.data.cut_slides import CutSettings, cut_slide
 from glandseg.training.data.image_file import encode_png
 from glandseg.training.data.labelled_patches import LABELS_CSV
@@ -31,7 +31,7 @@ HEADER = ("file", "gland", "non_gland", "patient", "um_per_px", "mask")
 
 
 def write_slide_patches(
-    slide: DrawnSlide, out: Path, settings: CutSettings, note: Callable[[str], None] = lambda text: None
+    slide: AnnotatedSlide, out: Path, settings: CutSettings, note: Callable[[str], None] = lambda text: None
 ) -> tuple[list[list[str]], bool]:
     """Cut a slide into its folder of patches, whole or not at all, unless that was done before.
 
@@ -88,7 +88,7 @@ def write_slide_patches(
 
 
 def _write_patches(
-    slide: DrawnSlide, folder: Path, settings: CutSettings, note: Callable[[str], None]
+    slide: AnnotatedSlide, folder: Path, settings: CutSettings, note: Callable[[str], None]
 ) -> Iterator[list[str]]:
     for patch in cut_slide(slide.path, slide.regions_path, settings, note):
         name, mask = f"x{patch.x_px:05d}_y{patch.y_px:05d}", ""

@@ -1,4 +1,4 @@
-"""Which samples of a mask are gland: one rule for grey masks, ids, palettes, colours and opacity.
+"""Which samples of a mask are gland: one rule for grey masks, ids, palettes, colors and opacity.
 
 Masks come from many programs and do not say what their values mean. The rule reads only what has one meaning:
 two grey levels, or two with smooth edges between them (resized, JPEG), split at the middle; flat areas of
@@ -55,7 +55,7 @@ def find_glands(samples: Samples) -> Glands:
     note = samples.note
     if values.ndim == 3 and values.shape[2] in (2, 4):
         values, note = _drop_opacity(values)
-    found = (_read_colours if values.ndim == 3 else read_levels)(values, samples.lossy)
+    found = (_read_colors if values.ndim == 3 else read_levels)(values, samples.lossy)
     return replace(found, note=note or found.note)
 
 
@@ -137,29 +137,29 @@ def _read_palette(index: NDArray[Any], palette: NDArray[np.uint8]) -> Glands:
     used = np.unique(index)
     if used[-1] >= len(palette):
         raise AmbiguousMaskError("has indices beyond its palette")
-    colours = palette[used]
-    levels = colours[:, 0]
-    if (colours == levels[:, None]).all() and np.unique(levels).size == levels.size:
+    colors = palette[used]
+    levels = colors[:, 0]
+    if (colors == levels[:, None]).all() and np.unique(levels).size == levels.size:
         return read_levels(palette[index, 0])
     if palette[0].any():
-        raise AmbiguousMaskError("has a palette whose first colour, that of no gland, is not black")
+        raise AmbiguousMaskError("has a palette whose first color, that of no gland, is not black")
     return read_levels(index)
 
 
 def _drop_opacity(values: NDArray[Any]) -> tuple[NDArray[Any], str]:
-    """Return (H, W, 2 or 4) samples without opacity; where one colour is everywhere, opacity is the mask."""
-    colour, opacity = values[..., :-1], values[..., -1]
+    """Return (H, W, 2 or 4) samples without opacity; where one color is everywhere, opacity is the mask."""
+    color, opacity = values[..., :-1], values[..., -1]
     full = np.iinfo(values.dtype).max if values.dtype.kind in "iu" else 1
     if not opacity.any():
         raise AmbiguousMaskError("is wholly transparent")
-    if opacity.min() < full and (colour == colour[:1, :1]).all():
-        return opacity, "one colour everywhere; what is opaque is taken for gland"
-    if colour[opacity <= full // 2].any():
-        raise AmbiguousMaskError("has colours where it is transparent")
-    return (colour[..., 0] if colour.shape[2] == 1 else colour), ""
+    if opacity.min() < full and (color == color[:1, :1]).all():
+        return opacity, "one color everywhere; what is opaque is taken for gland"
+    if color[opacity <= full // 2].any():
+        raise AmbiguousMaskError("has colors where it is transparent")
+    return (color[..., 0] if color.shape[2] == 1 else color), ""
 
 
-def _read_colours(values: NDArray[Any], lossy: bool) -> Glands:
+def _read_colors(values: NDArray[Any], lossy: bool) -> Glands:
     """Find what is not black in (H, W, C); equal channels are grey levels."""
     if values.shape[2] not in (1, 3):
         raise AmbiguousMaskError(f"has {values.shape[2]} channels; grey, RGB and RGBA are read")
@@ -168,11 +168,11 @@ def _read_colours(values: NDArray[Any], lossy: bool) -> Glands:
     if int((peak - values.min(axis=2)).max()) <= full // 2 // NEAR:
         return read_levels(peak, lossy)
     if not (peak <= full // NEAR).any():
-        raise AmbiguousMaskError("is coloured without black, so which colour is gland is unclear")
+        raise AmbiguousMaskError("is colored without black, so which color is gland is unclear")
     square = np.ones((3, 3), np.uint8)
     flat = (cv2.erode(values, square) == cv2.dilate(values, square)).all(axis=2)
     kinds = np.unique(values[flat & (peak > full // NEAR)].reshape(-1, 3), axis=0)
     smooth = peak.max() > full // 2 and _has_smooth_edges(peak, full, lossy)
     several = len(kinds) > 1 and not lossy
-    note = "several colours; all but black are taken for gland" if several else ""
+    note = "several colors; all but black are taken for gland" if several else ""
     return Glands(gland=peak > (full // 2 if smooth else 0), note=note)

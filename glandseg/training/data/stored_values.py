@@ -1,4 +1,4 @@
-"""The samples of a mask file as stored: grey levels, ids, colours, opacity, or indices into a palette.
+"""The samples of a mask file as stored: grey levels, ids, colors, opacity, or indices into a palette.
 
 A mask's values mean something as stored, which the slide reader's RGB would hide: an id, an index, 16 bits.
 """
@@ -61,8 +61,8 @@ def _read_picture(path: Path, data: bytes) -> Samples:
     try:
         with Image.open(io.BytesIO(data)) as opened:
             if opened.mode == "P":
-                colours = np.array(opened.getpalette("RGB"), np.uint8).reshape(-1, 3)
-                return Samples(values=np.asarray(opened), palette=colours)
+                colors = np.array(opened.getpalette("RGB"), np.uint8).reshape(-1, 3)
+                return Samples(values=np.asarray(opened), palette=colors)
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except Exception as error:  # whatever the decoders raise
         raise _build_damage_error(path, shorten(error)) from None
@@ -92,7 +92,7 @@ def _find_problem(pages: list[tifffile.TiffPage]) -> str | None:
     if page.photometric not in (WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE) and not (
         page.photometric == YCBCR and page.compression in JPEG_TIFF
     ):
-        return f"its colours are {getattr(page.photometric, 'name', page.photometric)}, not grey or RGB"
+        return f"its colors are {getattr(page.photometric, 'name', page.photometric)}, not grey or RGB"
     return "stores no pixels" if not any(page.databytecounts) else None
 
 
@@ -103,8 +103,8 @@ def _convert_page(page: tifffile.TiffPage) -> Samples:
     if page.bitspersample == 1:
         values = values > 0
     if page.photometric == PALETTE:
-        colours = (np.asarray(page.colormap, np.uint16).T >> 8).astype(np.uint8)
-        return Samples(values=values, palette=colours)
+        colors = (np.asarray(page.colormap, np.uint16).T >> 8).astype(np.uint8)
+        return Samples(values=values, palette=colors)
     if page.photometric != WHITE_IS_ZERO:
         return Samples(values=values, lossy=page.compression in JPEG_TIFF)
     if page.software.startswith("tifffile") or page.description.startswith("ImageJ="):

@@ -21,7 +21,7 @@ LEAST = 1 / 510  # probability that a byte of 0 stands for: half a step
 
 
 def compute_soft_loss(logits: Tensor, probability: Tensor, temperature: float) -> Tensor:
-    """Mean over pixels of T^2 times the divergence of the pupil's softened classes from the teacher's.
+    """Mean over pixels of T^2 times the divergence of the student's softened classes from the teacher's.
 
     Args:
         logits: (N, 2, H, W) scores of non-gland and gland; half precision is computed in float32.
@@ -29,13 +29,13 @@ def compute_soft_loss(logits: Tensor, probability: Tensor, temperature: float) -
         temperature: T, above 0.
 
     Returns:
-        A scalar, float32 at least; 0 where pupil and teacher agree.
+        A scalar, float32 at least; 0 where student and teacher agree.
     """
     logits = widen(logits)
     odds = torch.logit(probability.to(logits.dtype) / 255, eps=LEAST) / temperature
     teacher = torch.stack([logsigmoid(-odds), logsigmoid(odds)], dim=1)  # (N, 2, H, W)
-    pupil = log_softmax(logits / temperature, dim=1)
-    divergence = kl_div(pupil, teacher, reduction="none", log_target=True).sum(dim=1)  # (N, H, W)
+    student = log_softmax(logits / temperature, dim=1)
+    divergence = kl_div(student, teacher, reduction="none", log_target=True).sum(dim=1)  # (N, H, W)
     return temperature**2 * divergence.mean()
 
 

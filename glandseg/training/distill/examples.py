@@ -1,4 +1,4 @@
-"""What a pupil learns from its teacher, and what it is judged by."""
+"""What a student learns from its teacher, and what it is judged by."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ class DistillationSettings:
     """How the segmenter learns from a teacher (Hinton et al. 2015).
 
     Attributes:
-        temperature: by which the log odds of teacher and pupil are divided. Of two classes a probability
+        temperature: by which the log odds of teacher and student are divided. Of two classes a probability
             hides no third; above 1 the last bit of a probability near certainty weighs more.
         weight: of the teacher in the loss where outlines have the rest; without outlines it has all.
     """

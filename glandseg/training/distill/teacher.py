@@ -98,7 +98,7 @@ def find_teacher(settings: TrainSettings, folder: Path | None) -> Teacher | None
             f"{path}: no such teacher. Give --teacher a run folder of `glandseg train`, or a model file."
         )
     if folder is not None and folder.resolve() == path.resolve():
-        raise BadInputError(f"{path}: cannot be teacher and pupil. Give another --out folder.")
+        raise BadInputError(f"{path}: cannot be teacher and student. Give another --out folder.")
     with open_teacher(path) as model:
         return Teacher(
             path=path,

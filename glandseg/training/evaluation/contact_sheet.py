@@ -14,10 +14,10 @@ from glandseg.core.atomic import write_whole
 
 COLUMNS, SIDE_PX, CAPTION_PX, MARGIN_PX = 4, 380, 22, 6
 INK, PAPER = (30, 30, 30), 255
-Colour = tuple[int, int, int]
-GREEN: Colour = (0, 150, 0)
-YELLOW: Colour = (255, 230, 0)
-CYAN: Colour = (0, 225, 255)
+Color = tuple[int, int, int]
+GREEN: Color = (0, 150, 0)
+YELLOW: Color = (255, 230, 0)
+CYAN: Color = (0, 225, 255)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,12 +26,12 @@ class Cell:
 
     Attributes:
         image: (H, W, 3) uint8 RGB.
-        outlines: masks, each (H, W) bool, with the RGB colour of their outlines; the last lies on top.
+        outlines: masks, each (H, W) bool, with the RGB color of their outlines; the last lies on top.
         caption: below it, in ASCII.
     """
 
     image: NDArray[np.uint8]
-    outlines: Sequence[tuple[NDArray[np.bool_], Colour]]
+    outlines: Sequence[tuple[NDArray[np.bool_], Color]]
     caption: str
 
 
@@ -58,13 +58,13 @@ def draw_cell(cell: Cell) -> NDArray[np.uint8]:
     scale = room / max(height, width)
     size_wh = max(round(width * scale), 1), max(round(height * scale), 1)
     image = cv2.resize(cell.image, size_wh, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-    for mask, colour in cell.outlines:
+    for mask, color in cell.outlines:
         small = cv2.resize(mask.astype(np.uint8), size_wh, interpolation=cv2.INTER_NEAREST)
         edges, _ = cv2.findContours(small, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
         cv2.drawContours(
             image, edges, -1, INK, 3, cv2.LINE_AA
         )  # a dark seam, or bright tissue hides the line
-        cv2.drawContours(image, edges, -1, colour, 2, cv2.LINE_AA)
+        cv2.drawContours(image, edges, -1, color, 2, cv2.LINE_AA)
     canvas = np.full((size_wh[1] + MARGIN_PX, SIDE_PX, 3), PAPER, np.uint8)
     left = (SIDE_PX - size_wh[0]) // 2
     canvas[MARGIN_PX:, left : left + size_wh[0]] = image

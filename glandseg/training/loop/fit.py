@@ -109,7 +109,7 @@ def fit(
     wanted = ((later, part) for later in range(step, steps) for part in places)
     drawn = draw_ahead(draw_batch, wanted, max(1, min(count_cpus() // 2, MOST_AHEAD)))
     with closing(drawn) as batches, listen_for_stop(folder) as stop:
-        while step < steps and not 0 < settings.patience <= stale:
+        while step < steps and not 0 < settings.retry_policy <= stale:
             rate = set_rate(optimizer, settings, step, steps)
             torch.manual_seed(settings.seed * 1_000_003 + step + 1_000_000_007 * fabric.global_rank)
             optimizer.zero_grad()

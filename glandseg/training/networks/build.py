@@ -1,4 +1,4 @@
-"""The trunks by name: what a settings file may ask for."""
+"""The encoders by name: what a settings file may ask for."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Callable
 from functools import partial
 
 from glandseg.core.errors import BadInputError
-from glandseg.training.networks.encoder import Trunk
+from glandseg.training.networks.encoder import Encoder
 from glandseg.training.networks.mobilenetv2 import MobileNetV2
 from glandseg.training.networks.resnest import VARIANTS, ResNeSt
 from glandseg.training.networks.resnet38 import ResNet38
 from glandseg.training.networks.resnet50v2 import ResNet50V2
 
-TRUNKS: dict[str, Callable[..., Trunk]] = {
+ENCODERS: dict[str, Callable[..., Encoder]] = {
     "mobilenetv2": MobileNetV2,
     "resnet38": ResNet38,
     "resnet50v2": ResNet50V2,
@@ -20,19 +20,19 @@ TRUNKS: dict[str, Callable[..., Trunk]] = {
 }
 
 
-def build_trunk(name: str, output_stride: int) -> Trunk:
-    """Build a trunk with weights by chance.
+def build_encoder(name: str, output_stride: int) -> Encoder:
+    """Build an encoder with weights by chance.
 
     Args:
-        name: a key of `TRUNKS`.
+        name: a key of `ENCODERS`.
         output_stride: of its last stage.
 
     Raises:
-        BadInputError: if there is no such trunk, or not at that stride.
+        BadInputError: if there is no such encoder, or not at that stride.
     """
-    if name not in TRUNKS:
-        raise BadInputError(f"trunk: one of {', '.join(TRUNKS)}. Received: {name}")
+    if name not in ENCODERS:
+        raise BadInputError(f"encoder: one of {', '.join(ENCODERS)}. Received: {name}")
     try:
-        return TRUNKS[name](output_stride=output_stride)
+        return ENCODERS[name](output_stride=output_stride)
     except ValueError as error:
         raise BadInputError(f"{name}: {error}") from None

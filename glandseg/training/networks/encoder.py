@@ -1,4 +1,4 @@
-"""What every trunk has: stages of feature maps with channels and strides."""
+"""What every encoder has: stages of feature maps with channels and strides."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
-class Trunk(nn.Module):
+class Encoder(nn.Module):
     """A network that turns an image into feature maps, stage by stage.
 
     Attributes:
         channels: of each stage's output.
         strides: of each stage's output with respect to the image.
-        mean: of RGB / 255, subtracted before the trunk sees an image.
+        mean: of RGB / 255, subtracted before the encoder sees an image.
         std: of RGB / 255, which divides after the mean is subtracted.
     """
 

@@ -11,7 +11,7 @@ from glandseg.training.paths import is_file
 
 HUB = "hub"
 WEIGHTS_FILE = "model.safetensors"
-# Of each trunk: the repository whose names it shares.
+# Of each encoder: the repository whose names it shares.
 REPOSITORIES = {
     "resnest50": "timm/resnest50d.in1k",
     "resnest101": "timm/resnest101e.in1k",
@@ -20,49 +20,49 @@ REPOSITORIES = {
 }
 
 
-def refuse_missing(asked: str, trunk: str) -> None:
+def refuse_missing(asked: str, encoder: str) -> None:
     """Refuse weights that are not there, before hours of work are done without them.
 
     Args:
         asked: What a setting names, as of `find_weights`.
-        trunk: Name of the trunk that they are for.
+        encoder: Name of the encoder that they are for.
 
     Raises:
-        BadInputError: If the hub has none for this trunk, or the file is missing or not a regular file.
+        BadInputError: If the hub has none for this encoder, or the file is missing or not a regular file.
     """
     if _is_of_hub(asked):
-        _refuse_other_trunk(asked, trunk)
+        _refuse_other_encoder(asked, encoder)
         return
     check_regular_file(Path(asked))
     if not is_file(Path(asked)):
         raise BadInputError(f"{asked[:200]}: no such weights file. Check the path.")
 
 
-def find_weights(asked: str, trunk: str) -> Path:
+def find_weights(asked: str, encoder: str) -> Path:
     """Give the file of the weights that a setting asks for.
 
     Args:
         asked: a file, "hub", or a repository such as "timm/resnest200e.in1k".
-        trunk: name of the trunk that they are for.
+        encoder: name of the encoder that they are for.
 
     Raises:
-        BadInputError: if the hub has none for this trunk.
+        BadInputError: if the hub has none for this encoder.
         EnvironmentLacksError: if they cannot be fetched.
     """
     if not _is_of_hub(asked):
         return Path(asked)
-    _refuse_other_trunk(asked, trunk)
-    return _fetch(REPOSITORIES[trunk] if asked == HUB else asked)
+    _refuse_other_encoder(asked, encoder)
+    return _fetch(REPOSITORIES[encoder] if asked == HUB else asked)
 
 
 def _is_of_hub(asked: str) -> bool:
     return asked == HUB or (asked.startswith("timm/") and not is_file(Path(asked)))
 
 
-def _refuse_other_trunk(asked: str, trunk: str) -> None:
-    if trunk not in REPOSITORIES:
+def _refuse_other_encoder(asked: str, encoder: str) -> None:
+    if encoder not in REPOSITORIES:
         raise BadInputError(
-            f"weights {asked}: the hub's are for {', '.join(REPOSITORIES)}. Give a file for {trunk}."
+            f"weights {asked}: the hub's are for {', '.join(REPOSITORIES)}. Give a file for {encoder}."
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from glandseg.training.networks.encoder import Trunk
+from glandseg.training.networks.encoder import Encoder
 
 # Of each block: output channels, stride, expansion; a row of them is a stage.
 STAGES = (
@@ -67,7 +67,7 @@ class InvertedResidual(nn.Module):
         return x + out if self.skips else out
 
 
-class MobileNetV2(Trunk):
+class MobileNetV2(Encoder):
     """MobileNetV2's stem and 17 blocks, in five stages; the names are those of the pretrained file.
 
     Args:

@@ -1,4 +1,4 @@
-"""PSPNet: a dilated trunk, pyramid pooling at bins 1, 2, 3 and 6, an auxiliary head (Zhao et al. 2017)."""
+"""PSPNet: a dilated encoder, pyramid pooling at bins 1, 2, 3 and 6, an auxiliary head (Zhao et al. 2017)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from glandseg.training.networks.encoder import Trunk
+from glandseg.training.networks.encoder import Encoder
 
 
 def pooling_matrix(size: int, bins: int) -> Tensor:
@@ -62,26 +62,26 @@ class PyramidPooling(nn.Module):
 
 
 class PSPNet(nn.Module):
-    """Per-pixel class scores from a trunk's features.
+    """Per-pixel class scores from an encoder's features.
 
     Args:
-        trunk: gives the features; its last stage is pooled, the one before feeds the auxiliary head.
+        encoder: gives the features; its last stage is pooled, the one before feeds the auxiliary head.
         classes: number of classes.
         bins: of the pyramid.
         width: channels between the pyramid and the class scores.
         dropout: share of those channels dropped while training.
     """
 
-    def __init__(self, trunk: Trunk, *, classes: int = 2, bins: tuple[int, ...] = (1, 2, 3, 6),
+    def __init__(self, encoder: Encoder, *, classes: int = 2, bins: tuple[int, ...] = (1, 2, 3, 6),
                  width: int = 512, dropout: float = 0.1) -> None:  # fmt: skip
         super().__init__()
-        self.trunk = trunk
-        self.pyramid = PyramidPooling(trunk.channels[-1], bins)
+        self.encoder = encoder
+        self.pyramid = PyramidPooling(encoder.channels[-1], bins)
         self.head = nn.Sequential(
             ConvNormReLU(self.pyramid.channels, width, 3), nn.Dropout2d(dropout), nn.Conv2d(width, classes, 1)
         )
         self.auxiliary_head = nn.Sequential(
-            ConvNormReLU(trunk.channels[-2], width // 2, 3),
+            ConvNormReLU(encoder.channels[-2], width // 2, 3),
             nn.Dropout2d(dropout),
             nn.Conv2d(width // 2, classes, 1),
         )
@@ -95,12 +95,12 @@ class PSPNet(nn.Module):
         Returns:
             (N, classes, H, W) logits.
         """
-        features = self.trunk(self.trunk.normalise(pictures))
+        features = self.encoder(self.encoder.normalise(pictures))
         return _enlarge(self.head(self.pyramid(features[-1])), pictures)
 
     def forward_both(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
         """Give the class scores and, for training, the auxiliary head's: two (N, classes, H, W) logits."""
-        features = self.trunk(self.trunk.normalise(pictures))
+        features = self.encoder(self.encoder.normalise(pictures))
         logits = self.head(self.pyramid(features[-1]))
         return _enlarge(logits, pictures), _enlarge(self.auxiliary_head(features[-2]), pictures)
 

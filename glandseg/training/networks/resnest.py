@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from glandseg.training.networks.encoder import Trunk
+from glandseg.training.networks.encoder import Encoder
 
 # Of each depth: blocks of the four stages, width of the stem.
 VARIANTS = {
@@ -102,7 +102,7 @@ def build_stem(width: int) -> nn.Sequential:
     return nn.Sequential(*layers, nn.Conv2d(width, 2 * width, 3, 1, 1, bias=False))
 
 
-class ResNeSt(Trunk):
+class ResNeSt(Encoder):
     """ResNeSt's stem and four stages: timm's resnest50d, resnest101e, resnest200e and resnest269e.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from glandseg.training.networks.encoder import Trunk
+from glandseg.training.networks.encoder import Encoder
 
 # Of each stage of plain blocks: name, blocks, input, middle and output channels;
 # stride and dilation at output stride 8.
@@ -20,7 +20,7 @@ AFTER_A_STAGE = ("b3", "b4", "b5", "b6")
 
 
 class PreActivated(nn.Module):
-    """A residual block that starts with batch norm and ReLU, which a trunk may read on the way."""
+    """A residual block that starts with batch norm and ReLU, which an encoder may read on the way."""
 
     def __init__(self, inputs: int) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ class Bottleneck(PreActivated):
         return out
 
 
-class ResNet38(Trunk):
+class ResNet38(Encoder):
     """ResNet38 in five stages: b2, b3, b4, b5 and b7; the names are those of its ImageNet checkpoints.
 
     Each stage's output is read after the batch norm and ReLU that follow it (the next stage's first,

@@ -8,7 +8,7 @@ from typing import cast
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from glandseg.training.networks.encoder import Trunk
+from glandseg.training.networks.encoder import Encoder
 
 # Of each stage: units, output channels, stride.
 STAGES = ((3, 256, 1), (4, 512, 2), (6, 1024, 2))
@@ -42,11 +42,11 @@ class Unit(nn.Module):
         return out
 
 
-class ResNet50V2(Trunk):
+class ResNet50V2(Encoder):
     """ResNet-50 v2's stem and stages 1 to 3, with the pretrained file's names.
 
     Each map is read after the batch norm and ReLU that follow it. The one after stage 3, `bn_last`,
-    is this trunk's own, for the file has none: it starts at the variance that the file's weights give.
+    is this encoder's own, for the file has none: it starts at the variance that the file's weights give.
 
     Args:
         output_stride: 8 or 16; the stride beyond it becomes dilation.

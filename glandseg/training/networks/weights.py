@@ -1,4 +1,4 @@
-"""Loading a trunk's pretrained weights, and saying what was and was not found."""
+"""Loading an encoder's pretrained weights, and saying what was and was not found."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from glandseg.training.data.augment import change_stain, place_randomly
 from glandseg.training.data.patches import Patch
 from glandseg.training.loop.sampling import WHOLE, Batch, repeat_rare, shuffled_indices
 from glandseg.training.losses import compute_presence_loss
-from glandseg.training.networks.encoder import Trunk
+from glandseg.training.networks.encoder import Encoder
 from glandseg.training.settings import ClassifierSettings
 from glandseg.training.torch_backend import autocast, evaluating, move_beside, to_pictures
 from glandseg.training.weak.attention import build_attention
@@ -26,10 +26,10 @@ FUSED_STAGES = 3
 
 
 class Classifier(nn.Module):
-    """Class maps from a trunk's last three stages, pooled to one score a class (OEEM Eq. 1, Feng Fig. 2).
+    """Class maps from an encoder's last three stages, pooled to one score a class (OEEM Eq. 1, Feng Fig. 2).
 
     Args:
-        trunk: gives the stages, the paper's 4, 5 and 6.
+        encoder: gives the stages, the paper's 4, 5 and 6.
         attention: of each of the three, a kind that `build_attention` knows.
         pooling: "gap" (Feng Eq. 3) or "mpfp" (Feng Eq. 5-9).
         sizes: of mpfp's levels, coarse to fine.
@@ -38,7 +38,7 @@ class Classifier(nn.Module):
 
     def __init__(
         self,
-        trunk: Trunk,
+        encoder: Encoder,
         *,
         attention: Sequence[str],
         pooling: str,
@@ -46,8 +46,8 @@ class Classifier(nn.Module):
         fusion: str = "sign-preserving",
     ) -> None:
         super().__init__()
-        self.trunk = trunk
-        channels = trunk.channels[-FUSED_STAGES:]
+        self.encoder = encoder
+        channels = encoder.channels[-FUSED_STAGES:]
         self.attentions = nn.ModuleList(
             build_attention(kind, width) for kind, width in zip(attention, channels, strict=True)
         )
@@ -62,9 +62,9 @@ class Classifier(nn.Module):
             pictures: (N, 3, H, W) float RGB in 0..1.
 
         Returns:
-            (N, 2, h, w) float at the trunk's output stride.
+            (N, 2, h, w) float at the encoder's output stride.
         """
-        stages = self.trunk(self.trunk.normalise(pictures))[-FUSED_STAGES:]
+        stages = self.encoder(self.encoder.normalise(pictures))[-FUSED_STAGES:]
         attended = [attend(stage) for attend, stage in zip(self.attentions, stages, strict=True)]
         size = attended[-1].shape[2:]
         fused = [F.interpolate(stage, size, mode="bilinear", align_corners=False) for stage in attended]

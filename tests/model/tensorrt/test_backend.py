@@ -14,7 +14,7 @@ from glandseg.model.card import ModelCard
 from glandseg.model.tensorrt.backend import EngineBackend
 from glandseg.model.tensorrt.engine_cache import EngineFile
 from glandseg.model.tensorrt.fingerprint import Fingerprint
-from glandseg.model.tensorrt.package import Flavour
+from glandseg.model.tensorrt.package import TensorRtPackage
 from tests.model.tensorrt.fake_cuda import FakeCuda, FakeTensorRt
 
 CARD = ModelCard(name="red", network="", tissue="", um_per_px=1.4, weights_sha256="", precision="float16")
@@ -36,7 +36,7 @@ def open_backend(cuda: FakeCuda, trt: FakeTensorRt, plan: Path, asked: list[int 
             path=plan,
             facts=make_facts(batch or 4),
             card=CARD,
-            flavour=Flavour(module=trt, package="tensorrt", version="11.4.0"),
+            trt_package=TensorRtPackage(module=trt, package="tensorrt", version="11.4.0"),
             built=False,
         )
 

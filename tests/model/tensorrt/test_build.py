@@ -15,7 +15,7 @@ from glandseg.model.files import BUNDLED
 from glandseg.model.tensorrt import build
 from glandseg.model.tensorrt.build import BuildSettings, build_engine
 from glandseg.model.tensorrt.layer_types import LayerCount
-from glandseg.model.tensorrt.package import FULL, Flavour
+from glandseg.model.tensorrt.package import FULL, TensorRtPackage
 
 WriteNetwork = Callable[..., Path]
 
@@ -24,7 +24,7 @@ def ignore(done: int, total: int, note: str) -> None:
     pass
 
 
-def test_the_bundled_model_in_float16(rtx: Flavour, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_bundled_model_in_float16(rtx: TensorRtPackage, capfd: pytest.CaptureFixture[str]) -> None:
     half = BUNDLED.with_name("glandseg-colon.fp16.onnx")
     built = build_engine(half, BuildSettings(batch=4, precision="float16"), rtx, ignore)
     assert set(built.count.layers["CONVOLUTION"]) == {"float16"}
@@ -34,40 +34,44 @@ def test_the_bundled_model_in_float16(rtx: Flavour, capfd: pytest.CaptureFixture
     assert capfd.readouterr() == ("", "")  # libraries' own prints count too
 
 
-def test_float32_stays_float32(rtx: Flavour, write_network: WriteNetwork, tmp_path: Path) -> None:
+def test_float32_stays_float32(rtx: TensorRtPackage, write_network: WriteNetwork, tmp_path: Path) -> None:
     path = write_network(tmp_path / "small.onnx")
     built = build_engine(path, BuildSettings(batch=1), rtx, ignore)
     assert built.count.share("float32") == 1
 
 
 def test_float16_from_a_float32_file_is_refused(
-    rtx: Flavour, write_network: WriteNetwork, tmp_path: Path
+    rtx: TensorRtPackage, write_network: WriteNetwork, tmp_path: Path
 ) -> None:
     path = write_network(tmp_path / "small.onnx")
     with pytest.raises(GlandsegError, match="float16 was asked for, but 0% of the layers"):
         build_engine(path, BuildSettings(batch=1, precision="float16"), rtx, ignore)
 
 
-def test_quantised_layers_are_counted(rtx: Flavour, write_network: WriteNetwork, tmp_path: Path) -> None:
+def test_quantised_layers_are_counted(
+    rtx: TensorRtPackage, write_network: WriteNetwork, tmp_path: Path
+) -> None:
     path = write_network(tmp_path / "small.onnx", "int8")
     built = build_engine(path, BuildSettings(batch=1, precision="int8"), rtx, ignore)
     assert built.count.layers["CONVOLUTION"] == {"int8": 2}
 
 
-def test_an_engine_for_two_gpus(rtx: Flavour, write_network: WriteNetwork, tmp_path: Path) -> None:
+def test_an_engine_for_two_gpus(rtx: TensorRtPackage, write_network: WriteNetwork, tmp_path: Path) -> None:
     path = write_network(tmp_path / "small.onnx", "float16")
     settings = BuildSettings(batch=1, precision="float16", targets=("sm86", "sm89"))
     one = dataclasses.replace(settings, targets=("sm86",))
     assert build_engine(path, settings, rtx, ignore).plan != build_engine(path, one, rtx, ignore).plan
 
 
-def test_what_cannot_be_read_is_one_line(rtx: Flavour, red_model: Path) -> None:
+def test_what_cannot_be_read_is_one_line(rtx: TensorRtPackage, red_model: Path) -> None:
     with pytest.raises(BadInputError, match=r"red\.onnx: TensorRT for RTX .* cannot read it: ") as raised:
         build_engine(red_model, BuildSettings(batch=1), rtx, ignore)
     assert "\n" not in str(raised.value)
 
 
-def test_what_cannot_be_built_is_one_line(rtx: Flavour, write_network: WriteNetwork, tmp_path: Path) -> None:
+def test_what_cannot_be_built_is_one_line(
+    rtx: TensorRtPackage, write_network: WriteNetwork, tmp_path: Path
+) -> None:
     path = write_network(tmp_path / "small.onnx")
     with pytest.raises(GlandsegError, match=r"small\.onnx: .* cannot build an engine of it: ") as raised:
         build_engine(path, BuildSettings(batch=10**7), rtx, ignore)  # more numbers than can be counted
@@ -82,9 +86,9 @@ def test_a_batch_of_none_is_refused() -> None:
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("kept", [None, b"damaged"])
 def test_timings_are_kept(
-    rtx: Flavour, write_network: WriteNetwork, tmp_path: Path, kept: bytes | None
+    rtx: TensorRtPackage, write_network: WriteNetwork, tmp_path: Path, kept: bytes | None
 ) -> None:
-    timed = Flavour(module=rtx.module, package=FULL, version=rtx.version)
+    timed = TensorRtPackage(module=rtx.module, package=FULL, version=rtx.version)
     timings = tmp_path / "cache" / "timings"
     if kept is not None:
         timings.parent.mkdir()
@@ -94,14 +98,14 @@ def test_timings_are_kept(
     assert timings.stat().st_size > len(b"damaged")
 
 
-def test_rtx_times_nothing(rtx: Flavour, write_network: WriteNetwork, tmp_path: Path) -> None:
+def test_rtx_times_nothing(rtx: TensorRtPackage, write_network: WriteNetwork, tmp_path: Path) -> None:
     path, timings = write_network(tmp_path / "small.onnx"), tmp_path / "timings"
     build_engine(path, BuildSettings(batch=1, timings=timings), rtx, ignore)
     assert not timings.exists()
 
 
 def test_rtx_takes_one_shape_that_is_fixed_in_the_network(
-    rtx: Flavour, write_network: WriteNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    rtx: TensorRtPackage, write_network: WriteNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shapes = []
     run = build._run_builder
@@ -119,7 +123,7 @@ def test_the_full_tensorrt_takes_one_shape_by_its_profile() -> None:
     calls: list[Any] = []
     profile = SimpleNamespace(set_shape=lambda *asked: calls.append(asked))
     parsed: Any = SimpleNamespace(
-        flavour=Flavour(module=None, package=FULL, version="11.4"),
+        trt_package=TensorRtPackage(module=None, package=FULL, version="11.4"),
         network=SimpleNamespace(get_input=lambda i: SimpleNamespace(name="windows")),
         builder=SimpleNamespace(create_optimization_profile=lambda: profile),
     )
@@ -128,10 +132,10 @@ def test_the_full_tensorrt_takes_one_shape_by_its_profile() -> None:
 
 
 def test_what_the_inspector_counts_warns_and_refuses_nothing(
-    rtx: Flavour, write_network: WriteNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    rtx: TensorRtPackage, write_network: WriteNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counted = LayerCount(layers={"CONVOLUTION": {"float32": 9}}, measured_on="engine")
-    monkeypatch.setattr(build, "count_engine", lambda plan, flavour, log: counted)
+    monkeypatch.setattr(build, "count_engine", lambda plan, trt_package, log: counted)
     path = write_network(tmp_path / "small.onnx", "float16")
     built = build_engine(path, BuildSettings(batch=1, precision="float16"), rtx, ignore)
     assert built.count is counted

@@ -20,9 +20,9 @@ from glandseg.model.tensorrt import engine_file as kept
 from glandseg.model.tensorrt import request as order
 from glandseg.model.tensorrt.engine_cache import EngineFile, find_engine
 from glandseg.model.tensorrt.fingerprint import StaleEngineError
-from glandseg.model.tensorrt.fingerprint_file import find_sidecar
+from glandseg.model.tensorrt.fingerprint_file import find_fingerprint_file
 from glandseg.model.tensorrt.gpu import Machine, read_machine
-from glandseg.model.tensorrt.package import RTX, Flavour
+from glandseg.model.tensorrt.package import RTX, TensorRtPackage
 from glandseg.model.tensorrt.paths import find_cache
 
 WriteNetwork = Callable[..., Path]
@@ -44,7 +44,7 @@ def said() -> list[str]:
 
 
 @pytest.fixture
-def find_one(rtx: Flavour, tmp_path: Path, said: list[str]) -> Find:
+def find_one(rtx: TensorRtPackage, tmp_path: Path, said: list[str]) -> Find:
     def call(path: Path, **options: Any) -> EngineFile:
         defaults: dict[str, Any] = {
             "batch": 1,
@@ -63,9 +63,9 @@ def set_machine(monkeypatch: pytest.MonkeyPatch, **facts: str) -> None:
         monkeypatch.setattr(module, "read_machine", lambda: here)
 
 
-def edit_sidecar(plan: Path, **facts: Any) -> None:
-    sidecar = find_sidecar(plan)
-    sidecar.write_text(json.dumps(json.loads(sidecar.read_text()) | facts))
+def edit_fingerprint_file(plan: Path, **facts: Any) -> None:
+    fingerprint_file = find_fingerprint_file(plan)
+    fingerprint_file.write_text(json.dumps(json.loads(fingerprint_file.read_text()) | facts))
 
 
 def test_an_engine_is_built_once(model: Path, find_one: Find, said: list[str]) -> None:
@@ -138,7 +138,7 @@ def test_a_plan_that_does_not_fit_is_built_again(
     model: Path, find_one: Find, said: list[str], name: str
 ) -> None:
     plan = find_one(model).path
-    edit_sidecar(plan, **{name: "1.0.0.21"})
+    edit_fingerprint_file(plan, **{name: "1.0.0.21"})
     assert find_one(model).built
     assert f"{name}: built with 1.0.0.21, here " in said[2]
     assert not find_one(model).built
@@ -159,25 +159,25 @@ def test_a_renamed_plan_is_built_again(
     other = write_network(
         model.with_name("other.fp16.onnx"), "float16", replace(find_one(model).card, name="o")
     )
-    for path in (plan, find_sidecar(plan)):
+    for path in (plan, find_fingerprint_file(plan)):
         path.rename(path.with_name(path.name.replace("small", "other")))
     assert find_one(other).built
     assert "other.fp16.engine: onnx_sha256: built with" in said[2]
 
 
-def test_a_plan_without_sidecar_is_refused(model: Path, find_one: Find) -> None:
+def test_a_plan_without_fingerprint_file_is_refused(model: Path, find_one: Find) -> None:
     plan = find_one(model).path
-    find_sidecar(plan).unlink()
+    find_fingerprint_file(plan).unlink()
     content = plan.read_bytes()
     with pytest.raises(BadInputError, match=r"nothing tells what it holds.* Remove small\.fp16\.engine"):
         find_one(model)
-    assert plan.read_bytes() == content and not find_sidecar(plan).exists()
+    assert plan.read_bytes() == content and not find_fingerprint_file(plan).exists()
 
 
 @pytest.mark.parametrize("content", ["", "{}", '{"kind": "trtexec timing"}'])
-def test_a_foreign_sidecar_is_refused(model: Path, find_one: Find, content: str) -> None:
+def test_a_foreign_fingerprint_file_is_refused(model: Path, find_one: Find, content: str) -> None:
     plan = find_one(model).path
-    find_sidecar(plan).write_text(content)
+    find_fingerprint_file(plan).write_text(content)
     with pytest.raises(
         BadInputError, match=r"small\.fp16\.engine\.json: .* Remove small.fp16.engine to have it"
     ):
@@ -189,7 +189,7 @@ def test_a_given_plan_is_checked_against_the_onnx_beside_it(
 ) -> None:
     plan = find_one(model, batch=2).path
     assert find_one(plan, batch=None).path == plan
-    edit_sidecar(plan, version="1.0.0.21")
+    edit_fingerprint_file(plan, version="1.0.0.21")
     again = find_one(plan, batch=2)
     assert again.built and again.path == plan
 
@@ -198,13 +198,13 @@ def test_a_plan_alone_is_opened_if_it_fits(model: Path, find_one: Find, tmp_path
     plan = find_one(model).path
     alone = tmp_path / "alone.engine"
     shutil.copy(plan, alone)
-    shutil.copy(find_sidecar(plan), find_sidecar(alone))
+    shutil.copy(find_fingerprint_file(plan), find_fingerprint_file(alone))
     opened = find_one(alone)
     assert opened.path == alone and opened.card == find_one(model).card and opened.facts.batch == 1
-    edit_sidecar(alone, version="1.0.0.21")
+    edit_fingerprint_file(alone, version="1.0.0.21")
     with pytest.raises(BadInputError, match=r"built with 1\.0\.0\.21.* Put alone\.onnx beside it"):
         find_one(alone)
-    find_sidecar(alone).unlink()
+    find_fingerprint_file(alone).unlink()
     with pytest.raises(BadInputError, match=r"nothing tells what it holds.* Put alone\.onnx beside it"):
         find_one(alone)
     with pytest.raises(BadInputError, match=r"absent\.engine: no such plan"):
@@ -276,12 +276,12 @@ def test_the_cache_is_the_users() -> None:
 
 def test_where_nothing_may_be_built_a_stale_plan_is_told_and_left(model: Path, find_one: Find) -> None:
     plan = find_one(model).path
-    edit_sidecar(plan, version="1.0.0.21")
-    before = plan.read_bytes(), find_sidecar(plan).read_bytes()
+    edit_fingerprint_file(plan, version="1.0.0.21")
+    before = plan.read_bytes(), find_fingerprint_file(plan).read_bytes()
     for given in (plan, model):
         with pytest.raises(StaleEngineError, match=r"small\.fp16\.engine: version: built with 1\.0\.0\.21"):
             find_one(given, rebuild=False)
-    assert (plan.read_bytes(), find_sidecar(plan).read_bytes()) == before
+    assert (plan.read_bytes(), find_fingerprint_file(plan).read_bytes()) == before
     plan.unlink()
     with pytest.raises(StaleEngineError, match=r"small\.fp16\.engine: no such plan"):
         find_one(model, rebuild=False)

@@ -11,7 +11,11 @@ import pytest
 
 from glandseg.core.errors import BadInputError
 from glandseg.model.tensorrt.fingerprint import Fingerprint, StaleEngineError, check_fingerprint
-from glandseg.model.tensorrt.fingerprint_file import find_sidecar, read_sidecar, write_sidecar
+from glandseg.model.tensorrt.fingerprint_file import (
+    find_fingerprint_file,
+    read_fingerprint_file,
+    write_fingerprint_file,
+)
 
 FULL = Fingerprint(
     onnx_sha256="a" * 64,
@@ -53,12 +57,12 @@ ELSEWHERE: dict[str, Any] = {
 def plan(tmp_path: Path) -> Path:
     path = tmp_path / "small.engine"
     path.write_bytes(b"a plan")
-    write_sidecar(path, FULL)
+    write_fingerprint_file(path, FULL)
     return path
 
 
-def test_the_sidecar_gives_back_all(plan: Path) -> None:
-    found = read_sidecar(plan)
+def test_the_fingerprint_file_gives_back_all(plan: Path) -> None:
+    found = read_fingerprint_file(plan)
     assert replace(found, plan_sha256="") == FULL
     assert len(found.plan_sha256) == 64 and found.batch == 8
     check_fingerprint(plan, found, FULL)
@@ -68,14 +72,14 @@ def test_the_sidecar_gives_back_all(plan: Path) -> None:
 def test_each_field_that_differs_is_named(plan: Path, name: str) -> None:
     needed = replace(FULL, **{name: (EVERYWHERE | ELSEWHERE)[name]})
     with pytest.raises(StaleEngineError, match=rf"small\.engine: {name}: built with .*, here ") as raised:
-        check_fingerprint(plan, read_sidecar(plan), needed)
+        check_fingerprint(plan, read_fingerprint_file(plan), needed)
     assert str(raised.value).count("built with") == 1
 
 
 def test_the_line_says_both_values(plan: Path) -> None:
     needed = replace(FULL, driver="590.2", profile=(4, 320, 320, 3))
     with pytest.raises(StaleEngineError) as raised:
-        check_fingerprint(plan, read_sidecar(plan), needed)
+        check_fingerprint(plan, read_fingerprint_file(plan), needed)
     assert str(raised.value) == (
         f"{plan}: profile: built with 8x320x320x3, here 4x320x320x3; driver: built with 580.1, here 590.2."
     )
@@ -83,15 +87,15 @@ def test_the_line_says_both_values(plan: Path) -> None:
 
 @pytest.mark.parametrize("name", ELSEWHERE)
 def test_rtx_plans_run_elsewhere(plan: Path, name: str) -> None:
-    write_sidecar(plan, RTX)
-    check_fingerprint(plan, read_sidecar(plan), replace(RTX, **{name: ELSEWHERE[name]}))
+    write_fingerprint_file(plan, RTX)
+    check_fingerprint(plan, read_fingerprint_file(plan), replace(RTX, **{name: ELSEWHERE[name]}))
 
 
 @pytest.mark.parametrize("name", EVERYWHERE)
 def test_rtx_plans_are_of_one_model_and_version(plan: Path, name: str) -> None:
-    write_sidecar(plan, RTX)
+    write_fingerprint_file(plan, RTX)
     with pytest.raises(StaleEngineError, match=name):
-        check_fingerprint(plan, read_sidecar(plan), replace(RTX, **{name: EVERYWHERE[name]}))
+        check_fingerprint(plan, read_fingerprint_file(plan), replace(RTX, **{name: EVERYWHERE[name]}))
 
 
 @pytest.mark.parametrize(
@@ -108,47 +112,49 @@ def test_rtx_plans_are_of_one_model_and_version(plan: Path, name: str) -> None:
 def test_rtx_plans_serve_their_targets(
     plan: Path, built: tuple[str, ...], needed: tuple[str, ...], fits: bool
 ) -> None:
-    write_sidecar(plan, replace(RTX, targets=built))
+    write_fingerprint_file(plan, replace(RTX, targets=built))
     if fits:
-        check_fingerprint(plan, read_sidecar(plan), replace(RTX, targets=needed))
+        check_fingerprint(plan, read_fingerprint_file(plan), replace(RTX, targets=needed))
     else:
         with pytest.raises(StaleEngineError, match=rf"targets: built for .*, here {needed[-1]}"):
-            check_fingerprint(plan, read_sidecar(plan), replace(RTX, targets=needed))
+            check_fingerprint(plan, read_fingerprint_file(plan), replace(RTX, targets=needed))
 
 
 @pytest.mark.parametrize("content", [b"", b"a pla", b"a plan and more", b"b plan"])
 def test_a_damaged_plan_is_told(plan: Path, content: bytes) -> None:
     plan.write_bytes(content)
-    with pytest.raises(StaleEngineError, match=r"its sha256 is .* its sidecar says .*: damaged, cut short"):
-        check_fingerprint(plan, read_sidecar(plan), FULL)
+    with pytest.raises(
+        StaleEngineError, match=r"its sha256 is .* its fingerprint file says .*: damaged, cut short"
+    ):
+        check_fingerprint(plan, read_fingerprint_file(plan), FULL)
 
 
-def test_no_sidecar_is_told(plan: Path) -> None:
+def test_no_fingerprint_file_is_told(plan: Path) -> None:
     renamed = plan.rename(plan.with_name("other.engine"))
     with pytest.raises(BadInputError, match=r"other\.engine: .*other\.engine\.json is not there"):
-        read_sidecar(renamed)
+        read_fingerprint_file(renamed)
 
 
 @pytest.mark.parametrize("kept", [0, 1, 200, -3])
-def test_a_sidecar_cut_short_is_told(plan: Path, kept: int) -> None:
-    sidecar = find_sidecar(plan)
-    sidecar.write_bytes(sidecar.read_bytes()[:kept])
-    with pytest.raises(BadInputError, match=r"small\.engine\.json: damaged, or not the sidecar"):
-        read_sidecar(plan)
+def test_a_fingerprint_file_cut_short_is_told(plan: Path, kept: int) -> None:
+    fingerprint_file = find_fingerprint_file(plan)
+    fingerprint_file.write_bytes(fingerprint_file.read_bytes()[:kept])
+    with pytest.raises(BadInputError, match=r"small\.engine\.json: damaged, or not the fingerprint file"):
+        read_fingerprint_file(plan)
 
 
 @pytest.mark.parametrize(
     "change", [{"profile": [8]}, {"profile": "wide"}, {"targets": None}, {"driver": None}, {"kind": None}]
 )
-def test_a_foreign_sidecar_is_told(plan: Path, change: dict[str, Any]) -> None:
-    sidecar = find_sidecar(plan)
-    sidecar.write_text(json.dumps(json.loads(sidecar.read_text()) | change))
+def test_a_foreign_fingerprint_file_is_told(plan: Path, change: dict[str, Any]) -> None:
+    fingerprint_file = find_fingerprint_file(plan)
+    fingerprint_file.write_text(json.dumps(json.loads(fingerprint_file.read_text()) | change))
     with pytest.raises(BadInputError, match=r"small\.engine\.json: "):
-        check_fingerprint(plan, read_sidecar(plan), FULL)
+        check_fingerprint(plan, read_fingerprint_file(plan), FULL)
 
 
 @pytest.mark.parametrize("content", ["[]", "3", "null", '{"kind": "TensorRT engine of glandseg"}', "\x00"])
 def test_other_json_is_told(plan: Path, content: str) -> None:
-    find_sidecar(plan).write_text(content)
-    with pytest.raises(BadInputError, match="damaged, or not the sidecar"):
-        read_sidecar(plan)
+    find_fingerprint_file(plan).write_text(content)
+    with pytest.raises(BadInputError, match="damaged, or not the fingerprint file"):
+        read_fingerprint_file(plan)

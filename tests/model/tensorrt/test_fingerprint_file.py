@@ -10,7 +10,11 @@ import pytest
 
 from glandseg.core.errors import BadInputError
 from glandseg.model.tensorrt.fingerprint import Fingerprint
-from glandseg.model.tensorrt.fingerprint_file import find_sidecar, read_sidecar, write_sidecar
+from glandseg.model.tensorrt.fingerprint_file import (
+    find_fingerprint_file,
+    read_fingerprint_file,
+    write_fingerprint_file,
+)
 
 TEXTS = ("weights_sha256", "package", "version", "system", "gpu", "compute_capability", "driver", "cuda")
 
@@ -20,7 +24,7 @@ def plan(tmp_path: Path) -> Path:
     path = tmp_path / "red.engine"
     path.write_bytes(b"plan")
     facts = dict.fromkeys(TEXTS, "x")
-    write_sidecar(
+    write_fingerprint_file(
         path,
         Fingerprint(
             onnx_sha256="x",
@@ -35,8 +39,8 @@ def plan(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_sidecar_comes_back(plan: Path) -> None:
-    found = read_sidecar(plan)
+def test_a_fingerprint_file_comes_back(plan: Path) -> None:
+    found = read_fingerprint_file(plan)
     assert (found.profile, found.targets, found.layers) == (
         (8, 320, 320, 3),
         ("sm89",),
@@ -65,20 +69,20 @@ def test_a_sidecar_comes_back(plan: Path) -> None:
     ],
 )
 def test_fields_of_another_kind_are_refused(plan: Path, changed: dict[str, Any]) -> None:
-    path = find_sidecar(plan)
+    path = find_fingerprint_file(plan)
     path.write_text(json.dumps(json.loads(path.read_text()) | changed))
     with pytest.raises(BadInputError, match=r"red\.engine\.json: damaged"):
-        read_sidecar(plan)
+        read_fingerprint_file(plan)
 
 
 def test_json_nested_deep_is_refused(plan: Path) -> None:
-    find_sidecar(plan).write_text("[" * 100_000)
+    find_fingerprint_file(plan).write_text("[" * 100_000)
     with pytest.raises(BadInputError, match=r"red\.engine\.json: damaged"):
-        read_sidecar(plan)
+        read_fingerprint_file(plan)
 
 
-def test_what_the_sidecar_says_cannot_write_to_the_terminal(plan: Path) -> None:
-    find_sidecar(plan).write_text(json.dumps({"kind": "x\x1b[2J\nerror: fake"}))
+def test_what_the_fingerprint_file_says_cannot_write_to_the_terminal(plan: Path) -> None:
+    find_fingerprint_file(plan).write_text(json.dumps({"kind": "x\x1b[2J\nerror: fake"}))
     with pytest.raises(BadInputError, match="of another kind") as raised:
-        read_sidecar(plan)
+        read_fingerprint_file(plan)
     assert str(raised.value).isprintable()

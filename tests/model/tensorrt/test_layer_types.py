@@ -10,7 +10,7 @@ import pytest
 
 from glandseg.core.errors import GlandsegError
 from glandseg.model.tensorrt.layer_types import LayerCount, check_share, count_engine, read_inspection
-from glandseg.model.tensorrt.package import FULL, Flavour
+from glandseg.model.tensorrt.package import FULL, TensorRtPackage
 
 
 def describe(kind: str, spelled_in: str, spelled_out: str, key: str = "Format/Datatype") -> dict[str, Any]:
@@ -97,5 +97,5 @@ def test_a_loaded_plan_is_inspected(told: str | None, expected: Any) -> None:
         Runtime=lambda log: SimpleNamespace(deserialize_cuda_engine=lambda plan: engine),
         LayerInformationFormat=SimpleNamespace(JSON=1),
     )
-    count = count_engine(b"", Flavour(module=module, package=FULL, version="11.4.0.106"), None)
+    count = count_engine(b"", TensorRtPackage(module=module, package=FULL, version="11.4.0.106"), None)
     assert (count and count.layers) == expected

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from glandseg.model.tensorrt.build import BuildSettings, build_engine
-from glandseg.model.tensorrt.package import Flavour
+from glandseg.model.tensorrt.package import TensorRtPackage
 from glandseg.model.tensorrt.progress import Phases, interrupts_noted
 
 WriteNetwork = Callable[..., Path]
@@ -45,7 +45,9 @@ def test_the_count_never_falls_nor_leaves_its_range() -> None:
     assert phases.percent == 100
 
 
-def test_a_build_tells_its_progress(rtx: Flavour, write_network: WriteNetwork, tmp_path: Path) -> None:
+def test_a_build_tells_its_progress(
+    rtx: TensorRtPackage, write_network: WriteNetwork, tmp_path: Path
+) -> None:
     told: list[tuple[int, int, str]] = []
     build_engine(
         write_network(tmp_path / "small.onnx"), BuildSettings(batch=1), rtx, lambda *step: told.append(step)
@@ -55,7 +57,7 @@ def test_a_build_tells_its_progress(rtx: Flavour, write_network: WriteNetwork, t
     assert all(one != other for one, other in pairwise(told))
 
 
-def test_ctrl_c_stops_a_build(rtx: Flavour, write_network: WriteNetwork, tmp_path: Path) -> None:
+def test_ctrl_c_stops_a_build(rtx: TensorRtPackage, write_network: WriteNetwork, tmp_path: Path) -> None:
     told = []
 
     def press(done: int, total: int, note: str) -> None:
@@ -70,7 +72,7 @@ def test_ctrl_c_stops_a_build(rtx: Flavour, write_network: WriteNetwork, tmp_pat
 
 
 def test_what_the_listener_raises_comes_out(
-    rtx: Flavour, write_network: WriteNetwork, tmp_path: Path
+    rtx: TensorRtPackage, write_network: WriteNetwork, tmp_path: Path
 ) -> None:
     def fail(done: int, total: int, note: str) -> None:
         raise BrokenPipeError("nobody listens")

@@ -51,7 +51,7 @@ def walk(planes: list[ScalePlane], store: WindowStore, swath_px: int) -> list[li
     for step in route:
         for key in step.windows:
             store.append(key, planes[key.plane].read(key.row, key.column)[..., 0])
-            assert planes[key.plane].lattice.rows[key.row] / planes[key.plane].scale >= final or final == 0
+            assert planes[key.plane].grid.rows[key.row] / planes[key.plane].scale >= final or final == 0
         assert step.final_px >= final
         final = step.final_px
         steps.append(list(step.windows))

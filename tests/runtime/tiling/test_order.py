@@ -52,9 +52,9 @@ def test_every_wanted_window_comes_once(swath_px: int, wanted: Wanted) -> None:
     places = {
         Key(index, row, column)
         for index, item in enumerate(planes)
-        for row in range(len(item.lattice.rows))
-        for column in range(len(item.lattice.columns))
-        if wanted(item.lattice.columns[column] / item.scale, 0, 0, 0)
+        for row in range(len(item.grid.rows))
+        for column in range(len(item.grid.columns))
+        if wanted(item.grid.columns[column] / item.scale, 0, 0, 0)
     }
     assert len(keys) == len(set(keys)) == count_windows(planes)
     assert set(keys) == places
@@ -68,7 +68,7 @@ def test_no_later_window_reaches_final_rows(scales: tuple[float, ...], swath_px:
     for step in lay_route(planes, HEIGHT, swath_px):
         for key in step.windows:
             item = planes[key.plane]
-            assert item.lattice.rows[key.row] / item.scale >= final or final == 0
+            assert item.grid.rows[key.row] / item.scale >= final or final == 0
         assert step.final_px >= final
         final = step.final_px
         assert final == HEIGHT or final % 256 == 0
@@ -84,7 +84,7 @@ def test_within_a_swath_the_walk_goes_from_left_to_right() -> None:
     planes = lay((1.0, 2.0))
     for step in lay_route(planes, HEIGHT, 1024):
         centres = [
-            (planes[key.plane].lattice.columns[key.column] + WINDOW_PX / 2) / planes[key.plane].scale
+            (planes[key.plane].grid.columns[key.column] + WINDOW_PX / 2) / planes[key.plane].scale
             for key in step.windows
         ]
         assert centres == sorted(centres)

@@ -44,7 +44,7 @@ class Plant:
     def count(self, windows: int) -> None:
         self.counted += windows
 
-    def run(self, steps: Iterator[Step] | list[Step], patience_s: float = 20.0, slots: int = 1) -> None:
+    def run(self, steps: Iterator[Step] | list[Step], stall_s: float = 20.0, slots: int = 1) -> None:
         Pipeline(
             read=lambda key: self.read(key),
             infer=lambda windows: self.infer(windows),
@@ -54,7 +54,7 @@ class Plant:
             slots=slots,
             readers=3,
             trace=Trace(),
-            patience_s=patience_s,
+            stall_s=stall_s,
         ).run(steps, self.count)
 
 
@@ -189,6 +189,6 @@ def test_a_stage_that_stalls_is_told(plant: Plant, stage: str, what: str) -> Non
     setattr(plant, stage, lambda item: forever.wait(30))
     try:
         with pytest.raises(StalledError, match=f"{what} has not answered"):
-            plant.run(make_steps(20), patience_s=0.3)
+            plant.run(make_steps(20), stall_s=0.3)
     finally:
         forever.set()

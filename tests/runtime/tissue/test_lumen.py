@@ -5,24 +5,24 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from glandseg.runtime.tissue.lumen import UNSTAINED_SHARE, estimate_light, mark_unstained
+from glandseg.runtime.tissue.lumen import UNSTAINED_SHARE, estimate_white_point, mark_unstained
 
 GLASS = np.array([240, 238, 242], np.float32)
 
 
 def test_the_light_is_that_of_glass() -> None:
-    assert estimate_light(np.zeros((4, 4, 3), np.uint8), GLASS) is GLASS
+    assert estimate_white_point(np.zeros((4, 4, 3), np.uint8), GLASS) is GLASS
 
 
 def test_without_glass_the_brightest_pixels_stand_in() -> None:
     thumbnail = np.full((100, 100, 3), 120, np.uint8)
     thumbnail[0] = (230, 220, 225)
-    assert estimate_light(thumbnail, None).tolist() == [230, 220, 225]
+    assert estimate_white_point(thumbnail, None).tolist() == [230, 220, 225]
 
 
 def test_stained_pixels_do_not_stand_in_for_glass() -> None:
     thumbnail = np.full((100, 100, 3), (200, 120, 160), np.uint8)
-    assert not mark_unstained(thumbnail, estimate_light(thumbnail, None)).any()
+    assert not mark_unstained(thumbnail, estimate_white_point(thumbnail, None)).any()
 
 
 def test_unstained_pixels_are_bright_in_every_channel() -> None:
@@ -36,11 +36,11 @@ def test_unstained_pixels_are_bright_in_every_channel() -> None:
 
 @pytest.mark.parametrize("rgb", [(240, 238, 242), (180, 200, 255), (251.5, 0, 240)])
 def test_the_border_is_where_the_share_is(rgb: tuple[float, ...]) -> None:
-    light = np.array(rgb, np.float32)
+    white_point = np.array(rgb, np.float32)
     levels = np.repeat(np.arange(256, dtype=np.uint8), 3).reshape(1, 256, 3)
     for channel in range(3):
         picture = np.full_like(levels, 255)
         picture[..., channel] = levels[..., channel]
-        expected = (picture >= UNSTAINED_SHARE * light).all(axis=2)
-        assert np.array_equal(mark_unstained(picture, light), expected)
+        expected = (picture >= UNSTAINED_SHARE * white_point).all(axis=2)
+        assert np.array_equal(mark_unstained(picture, white_point), expected)
         assert expected.any()

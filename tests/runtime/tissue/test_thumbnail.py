@@ -12,17 +12,17 @@ from numpy.typing import NDArray
 from glandseg.core.workers import StalledError
 from glandseg.runtime.slide_facts import list_early_warnings
 from glandseg.runtime.tissue import thumbnail_reader as thumbnail_module
-from glandseg.runtime.tissue.thumbnail import build_survey, shrink, survey_slide
+from glandseg.runtime.tissue.thumbnail import build_thumbnail, make_thumbnail, shrink
 from glandseg.runtime.tissue.thumbnail_reader import describe_reading
 from glandseg.slides.mpp import Resolution
 from glandseg.slides.slide import Slide, build_levels
-from glandseg.slides.unread import Ledger
+from glandseg.slides.unread import UnreadRegions
 
 Pixels = NDArray[np.uint8]
 GLASS, EOSIN = (242, 240, 243), (214, 140, 180)
 
 
-class DrawnSlide(Slide):
+class AnnotatedSlide(Slide):
     """Glass with a square of tissue in the middle, made as it is read; counts the px handed out."""
 
     def __init__(
@@ -49,69 +49,71 @@ class DrawnSlide(Slide):
         pass
 
 
-def test_what_a_survey_tells() -> None:
-    slide = DrawnSlide([(4000, 3000)], 8.0)
-    survey = survey_slide(slide)
-    assert survey.um_per_px == 16.0  # 12 million px would be too many
-    assert survey.thumbnail.shape == (1500, 2000, 3)
-    assert (survey.thumbnail[0, 0] == GLASS).all()
-    assert survey.light.tolist() == list(GLASS)
-    assert survey.fill_rgb == GLASS
-    assert not survey.is_dark
-    assert not survey.unread.any()
-    assert survey.tissue.mask[750, 1000]
-    assert not survey.tissue.mask[100, 100]
+def test_what_a_thumbnail_tells() -> None:
+    slide = AnnotatedSlide([(4000, 3000)], 8.0)
+    thumbnail = make_thumbnail(slide)
+    assert thumbnail.um_per_px == 16.0  # 12 million px would be too many
+    assert thumbnail.rgb.shape == (1500, 2000, 3)
+    assert (thumbnail.rgb[0, 0] == GLASS).all()
+    assert thumbnail.white_point.tolist() == list(GLASS)
+    assert thumbnail.fill_rgb == GLASS
+    assert not thumbnail.is_dark
+    assert not thumbnail.unread.any()
+    assert thumbnail.tissue.mask[750, 1000]
+    assert not thumbnail.tissue.mask[100, 100]
     assert slide.px_read < 1.1 * 4000 * 3000  # once
 
 
 def test_the_coarsest_level_that_will_do_is_read() -> None:
-    slide = DrawnSlide([(32_000, 24_000), (8000, 6000), (2000, 1500)], 0.5)
-    survey = survey_slide(slide)
-    assert survey.um_per_px == 8.0
+    slide = AnnotatedSlide([(32_000, 24_000), (8000, 6000), (2000, 1500)], 0.5)
+    thumbnail = make_thumbnail(slide)
+    assert thumbnail.um_per_px == 8.0
     assert slide.px_read < 1.2 * 2000 * 1500
 
 
 def test_a_small_slide_has_a_finer_thumbnail_but_the_same_mask() -> None:
-    survey = survey_slide(DrawnSlide([(4000, 3000)], 0.5))
-    assert survey.um_per_px == pytest.approx(8 / 6)
-    assert survey.thumbnail.shape == (1125, 1500, 3)
-    assert survey.tissue.um_per_px == 8.0
-    assert survey.tissue.mask.shape == (188, 250)
-    assert survey.tissue.mask[94, 125]
-    assert not survey.tissue.mask[10, 10]
+    thumbnail = make_thumbnail(AnnotatedSlide([(4000, 3000)], 0.5))
+    assert thumbnail.um_per_px == pytest.approx(8 / 6)
+    assert thumbnail.rgb.shape == (1125, 1500, 3)
+    assert thumbnail.tissue.um_per_px == 8.0
+    assert thumbnail.tissue.mask.shape == (188, 250)
+    assert thumbnail.tissue.mask[94, 125]
+    assert not thumbnail.tissue.mask[10, 10]
 
 
 def test_nothing_is_enlarged() -> None:
-    assert survey_slide(DrawnSlide([(300, 200)], 1.0)).um_per_px == 1.0
-    assert survey_slide(DrawnSlide([(300, 200)], 12.0)).um_per_px == 12.0
+    assert make_thumbnail(AnnotatedSlide([(300, 200)], 1.0)).um_per_px == 1.0
+    assert make_thumbnail(AnnotatedSlide([(300, 200)], 12.0)).um_per_px == 12.0
 
 
 def test_a_crop_is_all_tissue() -> None:
-    assert survey_slide(DrawnSlide([(700, 500)], 0.6)).tissue.mask.all()
+    assert make_thumbnail(AnnotatedSlide([(700, 500)], 0.6)).tissue.mask.all()
 
 
 def test_unread_parts_count_as_tissue_look_like_glass_and_are_told() -> None:
-    ledger = Ledger()
-    survey = survey_slide(DrawnSlide([(1500, 1000)], 8.0, bad_from=1280), ledger)
-    assert [entry.x_l0 for entry in ledger.entries] == [1280] * 4
-    assert np.flatnonzero(survey.unread.any(axis=0)).tolist() == list(range(1280, 1500))
-    assert survey.tissue.mask[:, 1280:].all()
-    assert (survey.thumbnail[:, 1280:] == GLASS).all()
-    assert survey.light.tolist() == list(GLASS)
-    assert not survey.tissue.mask[:, :200].any()
+    unread_regions = UnreadRegions()
+    thumbnail = make_thumbnail(AnnotatedSlide([(1500, 1000)], 8.0, bad_from=1280), unread_regions)
+    assert [entry.x_l0 for entry in unread_regions.entries] == [1280] * 4
+    assert np.flatnonzero(thumbnail.unread.any(axis=0)).tolist() == list(range(1280, 1500))
+    assert thumbnail.tissue.mask[:, 1280:].all()
+    assert (thumbnail.rgb[:, 1280:] == GLASS).all()
+    assert thumbnail.white_point.tolist() == list(GLASS)
+    assert not thumbnail.tissue.mask[:, :200].any()
 
 
-def test_a_slide_that_is_all_unread_is_surveyed() -> None:
-    survey = survey_slide(DrawnSlide([(1500, 1000)], 8.0, bad_from=0), ledger := Ledger())
-    assert survey.unread.all()
-    assert survey.tissue.mask.all()
-    assert not survey.is_dark
-    assert ledger.measure_share(survey.tissue.mask, 1.0) == 1.0
+def test_a_slide_that_is_all_unread_is_thumbnailed() -> None:
+    thumbnail = make_thumbnail(
+        AnnotatedSlide([(1500, 1000)], 8.0, bad_from=0), unread_regions := UnreadRegions()
+    )
+    assert thumbnail.unread.all()
+    assert thumbnail.tissue.mask.all()
+    assert not thumbnail.is_dark
+    assert unread_regions.measure_share(thumbnail.tissue.mask, 1.0) == 1.0
 
 
 def test_fluorescence_is_dark() -> None:
     picture = np.full((300, 300, 3), 20, np.uint8)
-    assert build_survey(picture, np.zeros((300, 300), np.bool_), 8.0).is_dark
+    assert build_thumbnail(picture, np.zeros((300, 300), np.bool_), 8.0).is_dark
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -119,9 +121,9 @@ def test_fluorescence_is_dark() -> None:
 def test_blocks_and_threads_change_nothing(
     threads: int, block_px: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = survey_slide(DrawnSlide([(3000, 2000)], 4.0))
+    whole = make_thumbnail(AnnotatedSlide([(3000, 2000)], 4.0))
     monkeypatch.setattr(thumbnail_module, "BLOCK_PX", block_px)
-    again = survey_slide(DrawnSlide([(3000, 2000)], 4.0), threads=threads)
+    again = make_thumbnail(AnnotatedSlide([(3000, 2000)], 4.0), threads=threads)
     assert np.array_equal(again.thumbnail, whole.thumbnail)
     assert np.array_equal(again.tissue.mask, whole.tissue.mask)
 
@@ -135,36 +137,38 @@ def test_shrink_repeats_the_edge() -> None:
     assert small[2, 2] == 24
 
 
-class HungSlide(DrawnSlide):
-    """As `DrawnSlide`, but on a drive that never answers."""
+class HungSlide(AnnotatedSlide):
+    """As `AnnotatedSlide`, but on a drive that never answers."""
 
     def _read(self, level: int, x: int, y: int, width: int, height: int) -> Pixels:
         threading.Event().wait()
         return super()._read(level, x, y, width, height)
 
 
-def test_a_drive_that_hangs_ends_the_survey(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("glandseg.core.workers._PATIENCE_S", 0.0)
+def test_a_drive_that_hangs_ends_the_thumbnail(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("glandseg.core.workers._STALL_S", 0.0)
     with pytest.raises(StalledError, match="reading the slide has not answered"):
-        survey_slide(HungSlide([(1500, 1000)], 8.0), threads=2, patience_s=0.1)
+        make_thumbnail(HungSlide([(1500, 1000)], 8.0), threads=2, stall_s=0.1)
 
 
-def test_the_survey_tells_how_far_it_is() -> None:
+def test_the_thumbnail_tells_how_far_it_is() -> None:
     told: list[tuple[int, int]] = []
-    survey_slide(DrawnSlide([(1500, 1000)], 8.0), advance=lambda done, total: told.append((done, total)))
+    make_thumbnail(
+        AnnotatedSlide([(1500, 1000)], 8.0), advance=lambda done, total: told.append((done, total))
+    )
     assert told == [(done, 6) for done in range(1, 7)]
 
 
-@pytest.mark.parametrize(("one_colour", "told"), [(True, True), (False, False)])
-def test_a_slide_of_one_colour_is_told(one_colour: bool, told: bool) -> None:
+@pytest.mark.parametrize(("one_color", "told"), [(True, True), (False, False)])
+def test_a_slide_of_one_color_is_told(one_color: bool, told: bool) -> None:
     pixels = np.full((60, 80, 3), 255, np.uint8)
-    if not one_colour:
+    if not one_color:
         pixels[10:20, 10:20] = EOSIN
-    survey = build_survey(pixels, np.zeros((60, 80), np.bool_), 8.0)
-    warnings = list_early_warnings(DrawnSlide([(80, 60)], 8.0), 8.0, survey.tissue, survey, None)
-    assert any("of one colour, RGB (255, 255, 255)" in warning for warning in warnings) == told
+    thumbnail = build_thumbnail(pixels, np.zeros((60, 80), np.bool_), 8.0)
+    warnings = list_early_warnings(AnnotatedSlide([(80, 60)], 8.0), 8.0, thumbnail.tissue, thumbnail, None)
+    assert any("of one color, RGB (255, 255, 255)" in warning for warning in warnings) == told
 
 
-def test_long_surveys_are_announced() -> None:
-    assert describe_reading(DrawnSlide([(100_000, 80_000), (12_500, 10_000)], 0.25)) == ""
-    assert "8.0 gigapixels to look over" in describe_reading(DrawnSlide([(100_000, 80_000)], 0.25))
+def test_long_thumbnails_are_announced() -> None:
+    assert describe_reading(AnnotatedSlide([(100_000, 80_000), (12_500, 10_000)], 0.25)) == ""
+    assert "8.0 gigapixels to look over" in describe_reading(AnnotatedSlide([(100_000, 80_000)], 0.25))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from glandseg.runtime.tissue.thumbnail_progress import tell_survey
+from glandseg.runtime.tissue.thumbnail_progress import report_thumbnail
 
 
-def test_slow_surveys_are_told_every_quarter_minute() -> None:
+def test_slow_thumbnails_are_told_every_quarter_minute() -> None:
     said: list[str] = []
     times = iter([0.0, 5.0, 16.0, 16.0, 20.0, 40.0])
-    advance = tell_survey(said.append, lambda: next(times))
+    advance = report_thumbnail(said.append, lambda: next(times))
     for done in (1, 2, 3):
         advance(done, 4)
     advance(4, 4)  # the end needs no line

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from glandseg.runtime.tissue.background import find_glass_colour
+from glandseg.runtime.tissue.background import find_background_color
 from glandseg.runtime.tissue.light_warnings import INVERTED, NO_GLASS
-from glandseg.runtime.tissue.thumbnail import Survey, build_survey
+from glandseg.runtime.tissue.thumbnail import Thumbnail, build_thumbnail
 from glandseg.runtime.tissue.tissue_mask import find_fill, mask_tissue
 from glandseg.synthetic import draw_slide
 
@@ -19,7 +19,7 @@ HALOGEN = (245.0, 233.0, 191.0)
 UM = 8.0
 
 
-def light(share: float | tuple[float, ...], seed: int = 0, glass_share: float = 0.6) -> Pixels:
+def white_point(share: float | tuple[float, ...], seed: int = 0, glass_share: float = 0.6) -> Pixels:
     """Draw a slide of eosin and haematoxylin seen by a lamp; the left is tissue, the right glass."""
     rng = np.random.default_rng(seed)
     passed = np.ones((200, 300, 3))
@@ -31,18 +31,18 @@ def light(share: float | tuple[float, ...], seed: int = 0, glass_share: float = 
     return np.asarray(np.clip(np.rint(picture), 0, 255), np.uint8)
 
 
-def survey(picture: Pixels) -> Survey:
-    return build_survey(picture.copy(), np.zeros(picture.shape[:2], np.bool_), UM)
+def thumbnail(picture: Pixels) -> Thumbnail:
+    return build_thumbnail(picture.copy(), np.zeros(picture.shape[:2], np.bool_), UM)
 
 
-def check_colour(picture: Pixels, expected: tuple[float, ...]) -> None:
+def check_color(picture: Pixels, expected: tuple[float, ...]) -> None:
     found = find(picture)
     assert found is not None
     np.testing.assert_allclose(found, np.array(expected), atol=1.5)
 
 
 def find(picture: Pixels) -> NDArray[np.float32] | None:
-    return find_glass_colour(picture, find_fill(picture))
+    return find_background_color(picture, find_fill(picture))
 
 
 @pytest.mark.parametrize("dim", [1.0, 0.7, 0.5])
@@ -50,18 +50,18 @@ def find(picture: Pixels) -> NDArray[np.float32] | None:
 @pytest.mark.parametrize("glass_share", [0.08, 0.6])
 def test_glass_is_found_under_any_lamp(lamp: tuple[float, ...], dim: float, glass_share: float) -> None:
     shown = tuple(level * dim for level in lamp)
-    picture = light(shown, glass_share=glass_share)
-    check_colour(picture, shown)
+    picture = white_point(shown, glass_share=glass_share)
+    check_color(picture, shown)
     tissue = mask_tissue(picture, UM)
     left = round(300 * (1 - glass_share))
     assert tissue[:, :left].all()
     assert not tissue[:, left + 12 :].any()
-    assert survey(picture).warnings == ()
+    assert thumbnail(picture).warnings == ()
 
 
 @pytest.mark.parametrize("density", [0.05, 0.03])
 def test_pale_tissue_is_kept_under_halogen(density: float) -> None:
-    picture = light(HALOGEN, glass_share=1.0)
+    picture = white_point(HALOGEN, glass_share=1.0)
     picture[60:140, 100:200] = np.rint(np.array(HALOGEN) * 10**-density)
     tissue = mask_tissue(picture, UM)
     assert tissue[60:140, 100:200].all()
@@ -70,44 +70,44 @@ def test_pale_tissue_is_kept_under_halogen(density: float) -> None:
 
 @pytest.mark.parametrize("lamp", [WHITE, HALOGEN])
 def test_a_slide_full_of_tissue_has_no_glass_and_says_so(lamp: tuple[float, ...]) -> None:
-    picture = light(lamp, glass_share=0.0)
+    picture = white_point(lamp, glass_share=0.0)
     assert find(picture) is None
-    found = survey(picture)
+    found = thumbnail(picture)
     assert found.tissue.mask.all()
     assert found.warnings == (NO_GLASS,)
 
 
 def test_smooth_pale_eosin_is_no_glass() -> None:
-    picture = light(HALOGEN, glass_share=0.0)
+    picture = white_point(HALOGEN, glass_share=0.0)
     picture[:, 200:] = (235, 205, 222)
     assert find(picture) is None
 
 
 def test_the_scanners_fill_is_not_brighter_glass() -> None:
-    picture = light(HALOGEN, glass_share=0.3)
+    picture = white_point(HALOGEN, glass_share=0.3)
     picture[:30, :] = 255
-    check_colour(picture, HALOGEN)
+    check_color(picture, HALOGEN)
 
 
 def test_a_crop_of_tissue_is_not_warned_about() -> None:
-    assert survey(light(WHITE, glass_share=0.0)[:80, :80]).warnings == ()
+    assert thumbnail(white_point(WHITE, glass_share=0.0)[:80, :80]).warnings == ()
 
 
 def test_white_fill_stands_for_glass() -> None:
-    picture = light(WHITE, glass_share=0.4)
+    picture = white_point(WHITE, glass_share=0.4)
     picture[:, 180:] = 255
-    assert survey(picture).warnings == ()
+    assert thumbnail(picture).warnings == ()
 
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_inverted_tissue_is_warned_about(seed: int) -> None:
-    assert survey(255 - light(WHITE, seed, glass_share=0.1)).warnings[0] == INVERTED
+    assert thumbnail(255 - white_point(WHITE, seed, glass_share=0.1)).warnings[0] == INVERTED
     drawn = cv2.resize(draw_slide(400, 400, 4.0, seed)[0], (200, 200), interpolation=cv2.INTER_AREA)
-    assert INVERTED not in survey(np.asarray(drawn, np.uint8)).warnings
+    assert INVERTED not in thumbnail(np.asarray(drawn, np.uint8)).warnings
 
 
 def test_black_ink_is_told_from_tissue_in_dim_light() -> None:
-    picture = light(tuple(0.5 * level for level in WHITE))
+    picture = white_point(tuple(0.5 * level for level in WHITE))
     picture[60:140, 20:60] = (38, 20, 45)  # dark tissue
     picture[60:140, 220:226] = (8, 8, 10)
     tissue = mask_tissue(picture, UM)

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from glandseg.core.errors import BadInputError
 from glandseg.runtime.tissue import background as glass
-from glandseg.runtime.tissue.thumbnail import survey_slide
+from glandseg.runtime.tissue.thumbnail import make_thumbnail
 from glandseg.runtime.tissue.tissue_mask import TissueMask, mask_tissue
 from glandseg.slides.mpp import Resolution
 from glandseg.slides.open import open_slide
-from glandseg.slides.retry import Patience
+from glandseg.slides.retry import RetryPolicy
 from glandseg.slides.slide import Slide, build_levels
 
 Pixels = NDArray[np.uint8]
@@ -41,7 +41,7 @@ class ThumbnailSlide(Slide):
         self.broken_from = broken_from
         self.levels = build_levels([(image.shape[1], image.shape[0])])
         self.resolution = Resolution(UM, "test")
-        self.patience = Patience(0)
+        self.retry_policy = RetryPolicy(0)
 
     def _read(self, level: int, x: int, y: int, width: int, height: int) -> Pixels:
         if self.broken_from is not None and x + width > self.broken_from:
@@ -82,11 +82,11 @@ def test_strands_in_clear_mucus_are_kept() -> None:
     assert mask_tissue(image, UM)[60:140, 100:200].all()
 
 
-@pytest.mark.parametrize("colour", [(20, 120, 60), (30, 60, 170), (15, 15, 20)])
-def test_pen_is_dropped(colour: tuple[int, int, int]) -> None:
+@pytest.mark.parametrize("color", [(20, 120, 60), (30, 60, 170), (15, 15, 20)])
+def test_pen_is_dropped(color: tuple[int, int, int]) -> None:
     image = draw_glass()
     image[60:140, 40:120] = EOSIN
-    cv2.line(image, (220, 20), (260, 180), colour, 8, cv2.LINE_AA)
+    cv2.line(image, (220, 20), (260, 180), color, 8, cv2.LINE_AA)
     mask = mask_tissue(image, UM)
     assert mask[60:140, 40:120].all()
     assert not mask[:, 200:].any()
@@ -112,9 +112,9 @@ def test_edges_of_coverslips_are_dropped(angle: int) -> None:
     image[250:350, 250:350] = EOSIN
     turn = np.array([np.cos(np.radians(angle)), np.sin(np.radians(angle))])
     across = np.array([-turn[1], turn[0]])
-    for offset, colour in ((150, (120, 121, 119)), (155, (255, 255, 255))):
+    for offset, color in ((150, (120, 121, 119)), (155, (255, 255, 255))):
         start, end = (np.array([300, 300]) + across * offset + turn * s for s in (-280, 280))
-        cv2.line(image, start.astype(int).tolist(), end.astype(int).tolist(), colour, 4, cv2.LINE_AA)
+        cv2.line(image, start.astype(int).tolist(), end.astype(int).tolist(), color, 4, cv2.LINE_AA)
     mask = mask_tissue(image, UM)
     assert mask[250:350, 250:350].all()
     far = np.ones_like(mask)
@@ -199,7 +199,7 @@ def test_scanner_fill_is_dropped_and_does_not_hide_glass(fill: int) -> None:
 
 @pytest.mark.parametrize("level", [230, 255])
 def test_empty_slide_is_empty(level: int) -> None:
-    mask = survey_slide(ThumbnailSlide(np.full((200, 300, 3), level, np.uint8))).tissue
+    mask = make_thumbnail(ThumbnailSlide(np.full((200, 300, 3), level, np.uint8))).tissue
     assert not mask.mask.any()
     assert mask.area_mm2 == 0
 
@@ -207,15 +207,15 @@ def test_empty_slide_is_empty(level: int) -> None:
 def test_slide_without_glass_is_kept_whole() -> None:
     noise = np.random.default_rng(0).integers(-30, 30, (200, 300, 3))
     image = np.clip(np.array(EOSIN) + noise, 0, 255).astype(np.uint8)
-    assert survey_slide(ThumbnailSlide(image)).tissue.mask.all()
+    assert make_thumbnail(ThumbnailSlide(image)).tissue.mask.all()
 
 
 def test_small_picture_is_kept_whole() -> None:
-    assert survey_slide(ThumbnailSlide(draw_glass(60, 60))).tissue.mask.all()
+    assert make_thumbnail(ThumbnailSlide(draw_glass(60, 60))).tissue.mask.all()
 
 
 def test_unreadable_parts_are_kept() -> None:
-    found = survey_slide(ThumbnailSlide(draw_glass(1100, 100), broken_from=1050)).tissue
+    found = make_thumbnail(ThumbnailSlide(draw_glass(1100, 100), broken_from=1050)).tissue
     assert found.mask[:, 1024:].all()
     assert not found.mask[:, :512].any()
 
@@ -244,13 +244,13 @@ def test_unknown_resolution_is_refused() -> None:
     slide = ThumbnailSlide(draw_glass())
     slide.resolution = None
     with pytest.raises(BadInputError, match="--mpp"):
-        survey_slide(slide)
+        make_thumbnail(slide)
 
 
 @pytest.mark.shared
 def test_real_slide(shared_data: Path) -> None:
     with open_slide(shared_data / "slides/CMU-1-Small-Region.svs") as slide:
-        mask = survey_slide(slide).tissue.mask
+        mask = make_thumbnail(slide).tissue.mask
     assert 0.4 < mask.mean() < 0.7
     assert mask[60:180, 55:90].all()  # the tissue's body
     assert not mask[100:, :15].any()  # glass

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from glandseg.core.errors import BadInputError
-from glandseg.slides.formats import image as picture_slide
+from glandseg.slides.formats import image as image_slide
 from glandseg.slides.formats.image_header import read_header
 from glandseg.slides.open import open_slide
 
@@ -104,7 +104,7 @@ def test_jpeg_size_beyond_the_file_is_refused(tmp_path: Path, height_width: tupl
 
 
 def test_picture_larger_than_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(picture_slide, "MAX_PIXELS", SIDE * SIDE - 1)
+    monkeypatch.setattr(image_slide, "MAX_PIXELS", SIDE * SIDE - 1)
     (tmp_path / "a.png").write_bytes(encode(".png", draw()))
     with pytest.raises(BadInputError, match="larger than a picture may be"):
         open_slide(tmp_path / "a.png")

@@ -241,7 +241,7 @@ def test_files_named_in_a_file_are_never_opened(
     assert opened <= {str(path)}
 
 
-# Which colours
+# Which colors
 
 
 def encode_tiles(pixels: NDArray[Any], encode: Any, side: int = 64) -> Iterator[bytes]:
@@ -273,8 +273,8 @@ def test_what_a_sparse_tiff_does_not_store_is_white(tmp_path: Path, kind: str) -
     if kind == "rgba":
         how, samples = {**how, "extrasamples": ["unassalpha"]}, (4,)
     elif kind == "palette":
-        colours = np.tile(np.arange(256, dtype=np.uint16)[::-1] * 257, (3, 1))
-        how, samples = {**how, "photometric": "palette", "colormap": colours}, ()
+        colors = np.tile(np.arange(256, dtype=np.uint16)[::-1] * 257, (3, 1))
+        how, samples = {**how, "photometric": "palette", "colormap": colors}, ()
     elif kind.endswith("zero"):
         how, samples = {**how, "photometric": "miniswhite" if kind.startswith("w") else "minisblack"}, ()
     elif kind == "ycbcr":

@@ -19,7 +19,7 @@ from glandseg.training.data.augment import (
 )
 
 STILL = AugmentSettings(
-    scale_min=1.0, scale_max=1.0, rotation=0.0, stain=0.0, mixing=0.0, colour=0.0, blur=0.0
+    scale_min=1.0, scale_max=1.0, rotation=0.0, stain=0.0, mixing=0.0, color=0.0, blur=0.0
 )
 Pixels = NDArray[np.uint8]
 
@@ -136,8 +136,8 @@ def test_four_images_share_one_square() -> None:
     expect_agreement(image, mask)
     for old, new in zip(before, images, strict=True):
         np.testing.assert_array_equal(old, new)
-    colours = [np.full((96, 96, 3), k, np.uint8) for k in range(4)]
-    corners = put_together(colours, [c[..., 0] for c in colours], np.random.default_rng(0))[1]
+    colors = [np.full((96, 96, 3), k, np.uint8) for k in range(4)]
+    corners = put_together(colors, [c[..., 0] for c in colors], np.random.default_rng(0))[1]
     assert [corners[0, 0], corners[0, -1], corners[-1, 0], corners[-1, -1]] == [0, 1, 2, 3]
     assert np.bincount(corners.ravel(), minlength=4).min() >= (96 // 4) ** 2
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from glandseg.core.errors import BadInputError
-from glandseg.training.data.annotated_slides import find_drawn_slides
+from glandseg.training.data.annotated_slides import find_annotated_slides
 from glandseg.training.data.cut_folder import write_slide_patches, write_table
 from glandseg.training.data.cut_slides import CutSettings
 from glandseg.training.data.datasets import find_pictures
@@ -52,7 +52,7 @@ def slides(tmp_path: Path) -> Path:
 
 
 def cut_all(slides: Path, out: Path, settings: CutSettings = SETTINGS) -> list[bool]:
-    before = [write_slide_patches(slide, out, settings)[1] for slide in find_drawn_slides(slides)]
+    before = [write_slide_patches(slide, out, settings)[1] for slide in find_annotated_slides(slides)]
     write_table(out)
     return before
 
@@ -97,7 +97,7 @@ def test_what_was_cut_is_not_cut_again(slides: Path, tmp_path: Path) -> None:
 
 def test_regions_passed_over_are_told_each_time(tmp_path: Path) -> None:
     write_slide(tmp_path / "slides", "one", ("Gland", "Tumour"))
-    (slide,) = find_drawn_slides(tmp_path / "slides")
+    (slide,) = find_annotated_slides(tmp_path / "slides")
     for before in (False, True):
         notes: list[str] = []
         rows, found = write_slide_patches(slide, tmp_path / "out", SETTINGS, notes.append)
@@ -175,7 +175,7 @@ def test_regions_find_their_slide(tmp_path: Path, name: str) -> None:
         name,
     ):
         (tmp_path / file).touch()
-    (slide,) = find_drawn_slides(tmp_path)
+    (slide,) = find_annotated_slides(tmp_path)
     assert (slide.path.name, slide.regions_path.name, slide.patient) == ("one.svs", name, "one")
 
 
@@ -192,9 +192,9 @@ def test_what_does_not_pair_is_told(tmp_path: Path, files: tuple[str, ...], mess
     for file in files:
         (tmp_path / file).touch()
     with pytest.raises(BadInputError, match=message):
-        find_drawn_slides(tmp_path)
+        find_annotated_slides(tmp_path)
     with pytest.raises(BadInputError, match="no such folder"):
-        find_drawn_slides(tmp_path / "lost")
+        find_annotated_slides(tmp_path / "lost")
 
 
 def test_the_command(slides: Path, tmp_path: Path, run_command: RunCommand) -> None:

@@ -169,7 +169,7 @@ def test_a_labelled_patch_has_no_outlines(write_table: WriteTable) -> None:
         (np.dstack([MASK, MASK * 0, MASK * 0]), MASK > 0),
         (np.dstack([MASK, MASK, MASK, np.full_like(MASK, 255)]), MASK > 0),  # opaque
     ],
-    ids=["ids", "16-bit ids", "127 at most", "grey", "empty", "full", "colour", "opacity"],
+    ids=["ids", "16-bit ids", "127 at most", "grey", "empty", "full", "color", "opacity"],
 )
 def test_masks_become_labels(tmp_path: Path, stored: NDArray[np.generic], gland: NDArray[np.bool_]) -> None:
     write_image(tmp_path / "a.png")

@@ -48,14 +48,14 @@ def write(folder: Path, pixels: NDArray[Any], name: str = "a.png") -> Path:
 
 
 def build_voc_palette() -> list[int]:
-    """The colours of Pascal VOC and labelme: bits of the index spread over red, green and blue."""
-    colours = []
+    """The colors of Pascal VOC and labelme: bits of the index spread over red, green and blue."""
+    colors = []
     for index in range(256):
         bits = [(index >> shift & 7) for shift in (0, 3, 6)]
-        colours += [
+        colors += [
             sum((part >> channel & 1) << (7 - i) for i, part in enumerate(bits)) for channel in range(3)
         ]
-    return colours
+    return colors
 
 
 def save_palette(path: Path, index: NDArray[np.uint8], palette: list[int]) -> Path:
@@ -129,9 +129,9 @@ def test_palettes_go_by_index(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found.gland, ids > 0)
     assert found.ids is not None and found.ids.max() == 30
     rgb = np.array(build_voc_palette(), np.uint8).reshape(-1, 3)[ids]
-    coloured = read(write(tmp_path, rgb))
-    np.testing.assert_array_equal(coloured.gland, ids > 0)
-    assert "several colours" in coloured.note
+    colored = read(write(tmp_path, rgb))
+    np.testing.assert_array_equal(colored.gland, ids > 0)
+    assert "several colors" in colored.note
 
 
 def test_grey_palettes_go_by_level(tmp_path: Path) -> None:
@@ -141,8 +141,8 @@ def test_grey_palettes_go_by_level(tmp_path: Path) -> None:
 
 
 def test_opacity_alone_is_the_mask(tmp_path: Path) -> None:
-    for colour in (0, 255):
-        found = read(write(tmp_path, np.dstack([np.full((*GLAND.shape, 3), colour, np.uint8), PLAIN])))
+    for color in (0, 255):
+        found = read(write(tmp_path, np.dstack([np.full((*GLAND.shape, 3), color, np.uint8), PLAIN])))
         np.testing.assert_array_equal(found.gland, GLAND)
         assert "what is opaque is taken for gland" in found.note
     clear = read(write(tmp_path, np.dstack([PLAIN, PLAIN * 0, PLAIN * 0, PLAIN])))
@@ -156,16 +156,16 @@ VOID = np.where(cv2.dilate(PLAIN, np.ones((5, 5), np.uint8)) > PLAIN, 255, IDS).
 @pytest.mark.parametrize(
     ("pixels", "reason"),
     [
-        (RED_GREEN, "coloured without black"),
-        (np.where(RED_GREEN > 0, 255, 128).astype(np.uint8), "coloured without black"),
+        (RED_GREEN, "colored without black"),
+        (np.where(RED_GREEN > 0, 255, 128).astype(np.uint8), "colored without black"),
         (VOID, "has ids up to 9 and 255, which may be void or gland"),
         (np.where(GLAND, 1, 255).astype(np.uint8) * (IDS != 5), "has ids up to 1 and 255"),
         (np.where(GLAND, 2, 1).astype(np.uint8), "several levels and no 0"),
         (np.where(GLAND, 250, 200).astype(np.uint8), "several levels and no 0"),
         (np.dstack([RED_GREEN, PLAIN * 0]), "wholly transparent"),
-        (np.dstack([RED_GREEN, PLAIN]), "colours where it is transparent"),
+        (np.dstack([RED_GREEN, PLAIN]), "colors where it is transparent"),
     ],
-    ids=["red green", "bright", "void", "void 1", "1 and 2", "two high", "transparent", "hidden colours"],
+    ids=["red green", "bright", "void", "void 1", "1 and 2", "two high", "transparent", "hidden colors"],
 )
 def test_two_meanings_are_refused(tmp_path: Path, pixels: NDArray[Any], reason: str) -> None:
     with pytest.raises(BadInputError, match=rf"a\.png: as a mask it .*{reason}.*0 for all else") as caught:
@@ -181,7 +181,7 @@ def test_numbers_that_are_no_mask_are_refused(tmp_path: Path, values: float) -> 
 
 def test_a_palette_without_black_background_is_refused(tmp_path: Path) -> None:
     palette = [0, 255, 0, 255, 0, 0] + [0] * 762
-    with pytest.raises(BadInputError, match="a palette whose first colour"):
+    with pytest.raises(BadInputError, match="a palette whose first color"):
         read(save_palette(tmp_path / "a.png", GLAND.astype(np.uint8), palette))
 
 

@@ -98,7 +98,7 @@ def test_white_patches_are_dropped(tmp_path: Path) -> None:
     assert patch.x_px == 10
 
 
-def test_a_strong_colour_is_not_white(tmp_path: Path) -> None:
+def test_a_strong_color_is_not_white(tmp_path: Path) -> None:
     image = np.full((112, 112, 3), 255, np.uint8)
     image[..., 1] = 200
     assert len(list_of(tmp_path, np.zeros((112, 112), np.uint8), image=image)) == 1

@@ -1,4 +1,4 @@
-"""The loss towards a teacher against its formula; a pupil comes near its teacher."""
+"""The loss towards a teacher against its formula; a student comes near its teacher."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ STILL = AugmentSettings(
     rotation=0.0,
     stain=0.0,
     mixing=0.0,
-    colour=0.0,
+    color=0.0,
     blur=0.0,
     mosaic=0.0,
     glass=0.0,
@@ -59,9 +59,9 @@ def compute_slowly(
         odds = np.array([0.0, np.log(clamped[n, y, x] / (1 - clamped[n, y, x]))])
         teacher = np.exp(odds / temperature) / np.exp(odds / temperature).sum()
         scores = np.exp(logits[n, :, y, x] / temperature)
-        pupil = scores / scores.sum()
-        total += temperature**2 * float((teacher * np.log(teacher / pupil)).sum())
-        gradient[n, :, y, x] = temperature * (pupil - teacher) / clamped.size
+        student = scores / scores.sum()
+        total += temperature**2 * float((teacher * np.log(teacher / student)).sum())
+        gradient[n, :, y, x] = temperature * (student - teacher) / clamped.size
     return total / clamped.size, gradient
 
 
@@ -165,11 +165,11 @@ def measure_distance(network: nn.Module, lessons: list[Example]) -> tuple[float,
     pictures = to_pictures(torch.from_numpy(np.stack([each.image for each in lessons])))
     teacher = torch.from_numpy(np.stack([each.soft for each in lessons if each.soft is not None])) / 255
     with torch.no_grad():
-        pupil = network(pictures).softmax(1)[:, 1]
-    return float((pupil - teacher).abs().mean()), float((teacher - teacher.median()).abs().mean())
+        student = network(pictures).softmax(1)[:, 1]
+    return float((student - teacher).abs().mean()), float((teacher - teacher.median()).abs().mean())
 
 
-def test_a_pupil_comes_near_its_teacher() -> None:
+def test_a_student_comes_near_its_teacher() -> None:
     lessons, unseen = [[draw_lesson(seed) for seed in range(*r)] for r in ((0, 8), (8, 12))]
     network = build_network()
     before, constant = measure_distance(network, unseen)

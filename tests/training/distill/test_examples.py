@@ -1,4 +1,4 @@
-"""Pictures become lessons, and a pupil is judged by outlines or by its teacher."""
+"""Pictures become lessons, and a student is judged by outlines or by its teacher."""
 
 from __future__ import annotations
 

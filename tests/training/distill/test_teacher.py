@@ -24,7 +24,7 @@ SETTINGS = TrainSettings(labels="outlines", segmenter=SegmenterSettings(width=4,
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """Give a finished run that was a pupil itself."""
+    """Give a finished run that was a student itself."""
     run = Run(tmp_path / "big")
     run.path.mkdir()
     write_settings(run.path / "settings.yaml", SETTINGS)
@@ -76,7 +76,7 @@ def test_what_cannot_teach_is_told(run: Run, tmp_path: Path) -> None:
     expect_refusal(tmp_path / "none.onnx", None, "no such teacher. Give --teacher a run folder")
     (tmp_path / "empty").mkdir()
     expect_refusal(tmp_path / "empty", None, "not a run folder")
-    expect_refusal(run.path, tmp_path / "." / "big", "cannot be teacher and pupil. Give another --out")
+    expect_refusal(run.path, tmp_path / "." / "big", "cannot be teacher and student. Give another --out")
     (tmp_path / "text.onnx").write_text("text", encoding="utf-8")
     expect_refusal(tmp_path / "text.onnx", None, "it is no ONNX file")
     run.segmenter_path.write_bytes(b"damaged")

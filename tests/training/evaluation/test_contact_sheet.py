@@ -1,4 +1,4 @@
-"""Sheets show every image, its outlines in their colours, and the worst first."""
+"""Sheets show every image, its outlines in their colors, and the worst first."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ def make_cell(height: int = 200, width: int = 300) -> Cell:
     return Cell(image=image, outlines=((mask, GREEN), (np.roll(mask, 60, 1), CYAN)), caption="one")
 
 
-def has_colour(pixels: NDArray[np.uint8], colour: tuple[int, int, int]) -> bool:
-    return bool((np.abs(pixels.astype(int) - colour).max(axis=2) <= 2).any())
+def has_color(pixels: NDArray[np.uint8], color: tuple[int, int, int]) -> bool:
+    return bool((np.abs(pixels.astype(int) - color).max(axis=2) <= 2).any())
 
 
 @pytest.mark.parametrize(("height", "width"), [(200, 300), (900, 400), (3, 5)])
 def test_a_cell_is_as_wide_as_any_other_and_shows_both_outlines(height: int, width: int) -> None:
     cell = draw_cell(make_cell(height, width))
     assert cell.shape[1:] == (SIDE_PX, 3)
-    assert height < 100 or (has_colour(cell, GREEN) and has_colour(cell, CYAN))
+    assert height < 100 or (has_color(cell, GREEN) and has_color(cell, CYAN))
 
 
 @pytest.mark.parametrize(("count", "columns"), [(1, 1), (4, 4), (6, 4)])
@@ -49,7 +49,7 @@ def test_a_sheet_has_room_for_all(tmp_path: Path, count: int, columns: int) -> N
     assert sheet.shape[1] == columns * SIDE_PX
     assert [file.name for file in tmp_path.iterdir()] == ["sheet.png"]
     last = sheet[-draw_cell(make_cell()).shape[0] :, ((count - 1) % columns) * SIDE_PX :][:, :SIDE_PX, ::-1]
-    assert has_colour(last, GREEN) and has_colour(last, CYAN)
+    assert has_color(last, GREEN) and has_color(last, CYAN)
 
 
 def test_the_worst_are_kept_and_come_first(tmp_path: Path) -> None:

@@ -83,11 +83,11 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
 
     write = Path.write_bytes
 
-    def write_half(part: Path, data: bytes) -> int:
+    def write_fp16(part: Path, data: bytes) -> int:
         write(part, data[: len(data) // 2])
         raise OSError("no space left")
 
-    monkeypatch.setattr(Path, "write_bytes", write_half)
+    monkeypatch.setattr(Path, "write_bytes", write_fp16)
     with pytest.raises(OSError, match="no space"):
         save_network(path, build_network(1))
     assert path.read_bytes() == before

@@ -241,7 +241,7 @@ def test_asked_to_stop_it_saves_and_goes_on_later(tmp_path: Path, ask: Callable[
 
 def test_without_improvement_it_ends(tmp_path: Path) -> None:
     scores = iter([1.0, 3.0, 2.0, 3.0, 9.0])
-    settings = replace(SETTINGS, steps=50, patience=2)
+    settings = replace(SETTINGS, steps=50, retry_policy=2)
     for steps in (12, 0):  # the second call sees that nothing is left
         told: list[Progress] = []
         fit(

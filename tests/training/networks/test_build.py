@@ -1,4 +1,4 @@
-"""Trunks come by name, with weights from files or, where asked, from the hub."""
+"""Encoders come by name, with weights from files or, where asked, from the hub."""
 
 from __future__ import annotations
 
@@ -11,43 +11,43 @@ import torch
 from safetensors.torch import save_file
 
 from glandseg.core.errors import BadInputError, EnvironmentLacksError
-from glandseg.training.networks.build import TRUNKS, build_trunk
+from glandseg.training.networks.build import ENCODERS, build_encoder
 from glandseg.training.networks.hub import REPOSITORIES, find_weights
-from glandseg.training.networks.pretrained import prepare_trunk
+from glandseg.training.networks.pretrained import prepare_encoder
 from glandseg.training.networks.resnet38 import ResNet38
-from glandseg.training.settings import TRUNKS as NAMED
+from glandseg.training.settings import ENCODERS as NAMED
 
 
-@pytest.mark.parametrize("name", TRUNKS)
-def test_every_named_trunk_builds(name: str) -> None:
+@pytest.mark.parametrize("name", ENCODERS)
+def test_every_named_encoder_builds(name: str) -> None:
     with torch.device("meta"):
-        trunk = build_trunk(name, 16)
-    assert trunk.strides[-1] == 16 and len(trunk.strides) == len(trunk.channels) >= 3
+        encoder = build_encoder(name, 16)
+    assert encoder.strides[-1] == 16 and len(encoder.strides) == len(encoder.channels) >= 3
 
 
 def test_the_settings_name_what_can_be_built() -> None:
-    assert set(NAMED) == set(TRUNKS) and set(REPOSITORIES) < set(TRUNKS)
+    assert set(NAMED) == set(ENCODERS) and set(REPOSITORIES) < set(ENCODERS)
 
 
 @pytest.mark.parametrize(
     ("name", "stride", "message"),
     [
-        ("resnet9", 8, "trunk: one of mobilenetv2, resnet38, .*Received: resnet9"),
+        ("resnet9", 8, "encoder: one of mobilenetv2, resnet38, .*Received: resnet9"),
         ("resnet38", 32, "resnet38: output_stride: one of 8, 16. Received: 32"),
     ],
 )
 def test_what_cannot_be_built_is_told(name: str, stride: int, message: str) -> None:
     with pytest.raises(BadInputError, match=message):
-        build_trunk(name, stride)
+        build_encoder(name, stride)
 
 
 def build_tiny_resnet38(monkeypatch: pytest.MonkeyPatch) -> ResNet38:
     """Build a ResNet38 whose blocks are left out, for memory's sake."""
     monkeypatch.setattr(ResNet38, "_add_plain_blocks", lambda self, step: [])
     with torch.device("meta"):
-        trunk = ResNet38()
-    trunk.b6 = trunk.b7 = torch.nn.Identity()  # type: ignore[assignment]
-    return trunk.to_empty(device="cpu")
+        encoder = ResNet38()
+    encoder.b6 = encoder.b7 = torch.nn.Identity()  # type: ignore[assignment]
+    return encoder.to_empty(device="cpu")
 
 
 @pytest.mark.parametrize(
@@ -57,16 +57,16 @@ def build_tiny_resnet38(monkeypatch: pytest.MonkeyPatch) -> ResNet38:
 def test_resnet38_is_frozen_where_weights_were_loaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loaded: bool, freeze: bool | None, frozen: bool
 ) -> None:
-    trunk = build_tiny_resnet38(monkeypatch)
+    encoder = build_tiny_resnet38(monkeypatch)
     save_file({"conv1a.weight": torch.zeros(64, 3, 3, 3)}, tmp_path / "w.safetensors")
-    told = prepare_trunk(trunk, "resnet38", str(tmp_path / "w.safetensors") if loaded else None, freeze)
-    assert trunk.frozen is frozen is not trunk.conv1a.weight.requires_grad
+    told = prepare_encoder(encoder, "resnet38", str(tmp_path / "w.safetensors") if loaded else None, freeze)
+    assert encoder.frozen is frozen is not encoder.conv1a.weight.requires_grad
     assert told.endswith("batch norm frozen") is frozen and ("1 tensors loaded" in told) is loaded
 
 
-def test_other_trunks_are_not_frozen() -> None:
+def test_other_encoders_are_not_frozen() -> None:
     with pytest.raises(BadInputError, match="freeze: for resnet38. Received: mobilenetv2"):
-        prepare_trunk(build_trunk("mobilenetv2", 16), "mobilenetv2", None, True)
+        prepare_encoder(build_encoder("mobilenetv2", 16), "mobilenetv2", None, True)
 
 
 def test_a_file_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,7 +77,7 @@ def test_a_file_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert find_weights("timm/w.pth", "resnet38") == Path("timm/w.pth")
 
 
-def test_the_hub_is_asked_for_the_trunk(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_hub_is_asked_for_the_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
     fetch = lambda repository, file: f"/cache/{repository}/{file}"  # noqa: E731
     monkeypatch.setitem(sys.modules, "huggingface_hub", SimpleNamespace(hf_hub_download=fetch))
     assert find_weights("hub", "resnest200") == Path("/cache/timm/resnest200e.in1k/model.safetensors")

@@ -19,13 +19,13 @@ STRIDES = {8: (2, 4, 8, 8, 8), 16: (2, 4, 8, 16, 16), 32: (2, 4, 8, 16, 32)}
 @pytest.mark.parametrize("output_stride", STRIDES)
 def test_stage_shapes(output_stride: int, size: tuple[int, int]) -> None:
     with torch.device("meta"):
-        trunk = MobileNetV2(output_stride=output_stride)
-        features = trunk(torch.empty(2, 3, *size))
-    assert trunk.strides == STRIDES[output_stride]
-    assert trunk.channels == (16, 24, 32, 96, 320)
+        encoder = MobileNetV2(output_stride=output_stride)
+        features = encoder(torch.empty(2, 3, *size))
+    assert encoder.strides == STRIDES[output_stride]
+    assert encoder.channels == (16, 24, 32, 96, 320)
     assert [tuple(feature.shape) for feature in features] == [
         (2, channels, size[0] // stride, size[1] // stride)
-        for channels, stride in zip(trunk.channels, trunk.strides, strict=True)
+        for channels, stride in zip(encoder.channels, encoder.strides, strict=True)
     ]
 
 
@@ -39,9 +39,9 @@ def test_names_and_parameters_do_not_depend_on_the_output_stride() -> None:
     assert sum(name.endswith("conv.weight") for name in shapes[0]) == 1 + 17 * 3
 
 
-def randomise_statistics(trunk: nn.Module) -> None:
+def randomise_statistics(encoder: nn.Module) -> None:
     """Give batch norms the statistics of a trained network: shifts that a wrong padding would move."""
-    for module in trunk.modules():
+    for module in encoder.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.normal_(module.bias, std=0.3)
             nn.init.normal_(module.running_mean, std=0.1)  # type: ignore[arg-type]
@@ -65,8 +65,8 @@ def test_dilated_features_sampled_are_the_strided_ones(output_stride: int) -> No
 
 def test_the_first_block_of_a_dilated_stage_keeps_the_old_dilation() -> None:
     with torch.device("meta"):
-        trunk = MobileNetV2(output_stride=8)
-    dilations = [trunk.get_submodule(f"blocks.{k}.depthwise.conv").dilation for k in range(17)]
+        encoder = MobileNetV2(output_stride=8)
+    dilations = [encoder.get_submodule(f"blocks.{k}.depthwise.conv").dilation for k in range(17)]
     assert dilations == [(1, 1)] * 7 + [(2, 2)] * 7 + [(4, 4)] * 3
 
 
@@ -78,10 +78,10 @@ def test_a_depthwise_convolution_stays_in_float32_on_the_cpu() -> None:
 
 def test_bfloat16_gradients_are_numbers() -> None:
     torch.manual_seed(0)
-    trunk = MobileNetV2(output_stride=8)
+    encoder = MobileNetV2(output_stride=8)
     with torch.autocast("cpu", torch.bfloat16):
-        trunk(torch.randn(2, 3, 64, 64))[-1].float().square().mean().backward()
-    assert all(weight.grad is not None and weight.grad.isfinite().all() for weight in trunk.parameters())
+        encoder(torch.randn(2, 3, 64, 64))[-1].float().square().mean().backward()
+    assert all(weight.grad is not None and weight.grad.isfinite().all() for weight in encoder.parameters())
 
 
 def test_refuses_another_output_stride() -> None:
@@ -91,11 +91,11 @@ def test_refuses_another_output_stride() -> None:
 
 @pytest.mark.shared
 def test_the_pretrained_file_loads_whole(shared_data: Path) -> None:
-    trunk = MobileNetV2().eval()
-    report = load_weights(trunk, shared_data / WEIGHTS)
+    encoder = MobileNetV2().eval()
+    report = load_weights(encoder, shared_data / WEIGHTS)
     assert not report.missing
     assert {name.partition(".")[0] for name in report.unused} == {"head"}
-    names = {name for name in trunk.state_dict() if not name.endswith("num_batches_tracked")}
+    names = {name for name in encoder.state_dict() if not name.endswith("num_batches_tracked")}
     assert set(report.loaded) >= names
 
 
@@ -103,10 +103,10 @@ def test_the_pretrained_file_loads_whole(shared_data: Path) -> None:
 def test_pretrained_statistics_hold_on_tissue(shared_data: Path) -> None:
     import cv2
 
-    trunk = MobileNetV2(output_stride=16).eval()
-    load_weights(trunk, shared_data / WEIGHTS)
+    encoder = MobileNetV2(output_stride=16).eval()
+    load_weights(encoder, shared_data / WEIGHTS)
     inputs: dict[str, torch.Tensor] = {}
-    for name, module in trunk.named_modules():
+    for name, module in encoder.named_modules():
         if isinstance(module, nn.BatchNorm2d):
             module.register_forward_pre_hook(
                 lambda _, args, name=name: inputs.update({name: args[0].clone()})
@@ -114,9 +114,11 @@ def test_pretrained_statistics_hold_on_tissue(shared_data: Path) -> None:
     picture = cv2.cvtColor(cv2.imread(str(shared_data / "glas/train_1.webp")), cv2.COLOR_BGR2RGB)
     rgb = torch.from_numpy(picture).permute(2, 0, 1).float()[None, :, :320, :320] / 255
     with torch.inference_mode():
-        trunk(trunk.normalise(rgb))
+        encoder(encoder.normalise(rgb))
     ratios = {
-        name: (seen.var((0, 2, 3)).mean() / trunk.get_submodule(name).get_buffer("running_var").mean()).item()
+        name: (
+            seen.var((0, 2, 3)).mean() / encoder.get_submodule(name).get_buffer("running_var").mean()
+        ).item()
         for name, seen in inputs.items()
     }
     assert len(ratios) == 52

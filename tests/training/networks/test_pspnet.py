@@ -7,15 +7,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, interpolate
 
-from glandseg.training.networks.encoder import Trunk
+from glandseg.training.networks.encoder import Encoder
 from glandseg.training.networks.mobilenetv2 import MobileNetV2
 from glandseg.training.networks.pspnet import PSPNet, PyramidPooling, pooling_matrix
 
 BINS = (1, 2, 3, 6)
 
 
-class Thumbnails(Trunk):
-    """A trunk of two stages without weights: the picture twice, at a half and at a quarter."""
+class Thumbnails(Encoder):
+    """An encoder of two stages without weights: the picture twice, at a half and at a quarter."""
 
     channels, strides = (6, 6), (2, 4)
 
@@ -70,9 +70,9 @@ def test_both_heads_learn_and_the_auxiliary_one_from_the_stage_before() -> None:
     auxiliary.sum().backward(retain_graph=True)  # type: ignore[no-untyped-call]
     untouched = {name.split(".")[0] for name, weight in network.named_parameters() if weight.grad is None}
     assert {"pyramid", "head"} <= untouched and "auxiliary_head" not in untouched
-    last = network.trunk.get_submodule("blocks.16")
+    last = network.encoder.get_submodule("blocks.16")
     assert all(weight.grad is None for weight in last.parameters())
-    before = network.trunk.get_parameter("blocks.12.project.conv.weight").grad
+    before = network.encoder.get_parameter("blocks.12.project.conv.weight").grad
     assert before is not None and before.any()
     logits.sum().backward()  # type: ignore[no-untyped-call]
     assert all(weight.grad is not None for weight in network.parameters())
@@ -80,9 +80,9 @@ def test_both_heads_learn_and_the_auxiliary_one_from_the_stage_before() -> None:
 
 def test_pictures_are_normalised_inside() -> None:
     torch.manual_seed(0)
-    trunk = Thumbnails()
-    mean = torch.tensor(trunk.mean).view(1, 3, 1, 1).expand(1, 3, 32, 32)
-    network = PSPNet(trunk, width=4).eval()
+    encoder = Thumbnails()
+    mean = torch.tensor(encoder.mean).view(1, 3, 1, 1).expand(1, 3, 32, 32)
+    network = PSPNet(encoder, width=4).eval()
     with torch.inference_mode():
         logits = network(mean)
-    assert torch.allclose(logits, logits[..., :1, :1].expand_as(logits), atol=1e-6)  # the mean colour is 0
+    assert torch.allclose(logits, logits[..., :1, :1].expand_as(logits), atol=1e-6)  # the mean color is 0

@@ -51,30 +51,30 @@ def test_shapes_of_timms_tensors() -> None:
     [(8, (2, 4, 8, 8, 8)), (16, (2, 4, 8, 16, 16)), (32, (2, 4, 8, 16, 32))],
 )
 def test_stage_shapes(output_stride: int, strides: tuple[int, ...]) -> None:
-    trunk = build_on_meta(101, output_stride)
-    assert trunk.channels == (128, 256, 512, 1024, 2048)
-    assert trunk.strides == strides
+    encoder = build_on_meta(101, output_stride)
+    assert encoder.channels == (128, 256, 512, 1024, 2048)
+    assert encoder.strides == strides
     for size in (224, 320):
-        features = trunk(torch.empty(2, 3, size, size, device="meta"))
-        for feature, channels, stride in zip(features, trunk.channels, strides, strict=True):
+        features = encoder(torch.empty(2, 3, size, size, device="meta"))
+        for feature, channels, stride in zip(features, encoder.channels, strides, strict=True):
             assert feature.shape == (2, channels, size // stride, size // stride)
 
 
 def test_a_dilated_stage_begins_with_the_dilation_before_it() -> None:
-    trunk = build_on_meta(50, 8)
+    encoder = build_on_meta(50, 8)
     dilations = [
         [block.conv2.conv.dilation[0] for block in stage.children() if isinstance(block, Bottleneck)]
-        for stage in (trunk.layer2, trunk.layer3, trunk.layer4)
+        for stage in (encoder.layer2, encoder.layer3, encoder.layer4)
     ]
     assert dilations == [[1] * 4, [1, 2, 2, 2, 2, 2], [2, 4, 4]]
 
 
 def test_a_dilated_stage_pools_at_stride_1() -> None:
-    trunk = build_on_meta(50, 16)
-    assert isinstance(trunk.get_submodule("layer3.0.avd_last"), nn.AvgPool2d)
-    assert isinstance(trunk.get_submodule("layer3.0.downsample.0"), nn.AvgPool2d)
-    assert isinstance(trunk.get_submodule("layer4.0.avd_last"), nn.Identity)
-    assert isinstance(trunk.get_submodule("layer4.0.downsample.0"), SamePool)
+    encoder = build_on_meta(50, 16)
+    assert isinstance(encoder.get_submodule("layer3.0.avd_last"), nn.AvgPool2d)
+    assert isinstance(encoder.get_submodule("layer3.0.downsample.0"), nn.AvgPool2d)
+    assert isinstance(encoder.get_submodule("layer4.0.avd_last"), nn.Identity)
+    assert isinstance(encoder.get_submodule("layer4.0.downsample.0"), SamePool)
 
 
 def test_pooling_of_the_branch_counts_its_padding() -> None:
@@ -125,24 +125,24 @@ def test_batch_stays_dynamic_under_export() -> None:
 
 def test_half_precision_stays_half_and_near() -> None:
     torch.manual_seed(0)
-    trunk = ResNeSt(50).eval()
+    encoder = ResNeSt(50).eval()
     images = torch.randn(1, 3, 64, 64)
     with torch.inference_mode():
-        exact = trunk(images)[-1]
+        exact = encoder(images)[-1]
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            half = trunk(images)[-1]
+            half = encoder(images)[-1]
     assert half.dtype == torch.bfloat16
     assert (half.float() - exact).norm() < 0.05 * exact.norm()
 
 
 def test_a_reloaded_state_gives_the_same_outputs() -> None:
     torch.manual_seed(0)
-    trunk, other = ResNeSt(50), build_on_meta(50)
-    trunk(torch.randn(2, 3, 64, 64))  # moves the batch norms' statistics
-    other.load_state_dict(trunk.state_dict(), assign=True)
+    encoder, other = ResNeSt(50), build_on_meta(50)
+    encoder(torch.randn(2, 3, 64, 64))  # moves the batch norms' statistics
+    other.load_state_dict(encoder.state_dict(), assign=True)
     images = torch.randn(1, 3, 64, 64)
     with torch.inference_mode():
-        for a, b in zip(trunk.eval()(images), other.eval()(images), strict=True):
+        for a, b in zip(encoder.eval()(images), other.eval()(images), strict=True):
             assert torch.equal(a, b)
 
 

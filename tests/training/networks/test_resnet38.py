@@ -20,7 +20,7 @@ def randomise(network: nn.Module) -> None:
 
 
 @pytest.fixture(scope="module")
-def trunk() -> ResNet38:
+def encoder() -> ResNet38:
     torch.manual_seed(0)
     network = ResNet38()
     randomise(network)
@@ -78,22 +78,22 @@ def test_names_are_the_checkpoints() -> None:
     assert state["b6.conv_branch1.weight"].shape == (2048, 1024, 1, 1)
 
 
-def test_computes_what_the_published_network_computes(trunk: ResNet38) -> None:
+def test_computes_what_the_published_network_computes(encoder: ResNet38) -> None:
     images = torch.randn(1, 3, 72, 80)
     with torch.inference_mode():
-        features, expected = trunk(images), compute_by_hand(trunk.state_dict(), images)
+        features, expected = encoder(images), compute_by_hand(encoder.state_dict(), images)
     assert len(features) == len(expected) == 5
     for feature, wanted in zip(features, expected, strict=True):
         torch.testing.assert_close(feature, wanted, rtol=1e-4, atol=1e-4)
 
 
-def test_a_reloaded_state_gives_the_same_outputs(trunk: ResNet38) -> None:
+def test_a_reloaded_state_gives_the_same_outputs(encoder: ResNet38) -> None:
     with torch.device("meta"):
         other = ResNet38()
-    other.load_state_dict(trunk.state_dict(), assign=True)
+    other.load_state_dict(encoder.state_dict(), assign=True)
     images = torch.randn(1, 3, 32, 32)
     with torch.inference_mode():
-        for a, b in zip(trunk(images), other.eval()(images), strict=True):
+        for a, b in zip(encoder(images), other.eval()(images), strict=True):
             assert torch.equal(a, b)
 
 
@@ -101,11 +101,11 @@ def test_a_reloaded_state_gives_the_same_outputs(trunk: ResNet38) -> None:
 @pytest.mark.parametrize("output_stride", [8, 16])
 def test_stage_shapes(output_stride: int, size: int) -> None:
     with torch.device("meta"):
-        trunk = ResNet38(output_stride=output_stride)
-        features = trunk(torch.empty(2, 3, size, size))
-    assert trunk.channels == (128, 256, 512, 1024, 4096)
-    assert trunk.strides == (2, 4, 8, output_stride, output_stride)
-    for feature, channels, stride in zip(features, trunk.channels, trunk.strides, strict=True):
+        encoder = ResNet38(output_stride=output_stride)
+        features = encoder(torch.empty(2, 3, size, size))
+    assert encoder.channels == (128, 256, 512, 1024, 4096)
+    assert encoder.strides == (2, 4, 8, output_stride, output_stride)
+    for feature, channels, stride in zip(features, encoder.channels, encoder.strides, strict=True):
         assert feature.shape == (2, channels, size // stride, size // stride)
 
 
@@ -117,27 +117,27 @@ def test_last_dilation_is_a_setting() -> None:
 
 def test_dropout_rates() -> None:
     with torch.device("meta"):
-        trunk = ResNet38()
-    assert (trunk.b6.dropout.p, trunk.b7.dropout.p) == (0.3, 0.5)
+        encoder = ResNet38()
+    assert (encoder.b6.dropout.p, encoder.b7.dropout.p) == (0.3, 0.5)
 
 
 def test_frozen_norms_stay_out_of_training() -> None:
     with torch.device("meta"):
-        trunk = ResNet38()
-    trunk.freeze()
-    trunk.train()
-    norms = [module for module in trunk.modules() if isinstance(module, nn.BatchNorm2d)]
-    learning = {name for name, parameter in trunk.named_parameters() if parameter.requires_grad}
+        encoder = ResNet38()
+    encoder.freeze()
+    encoder.train()
+    norms = [module for module in encoder.modules() if isinstance(module, nn.BatchNorm2d)]
+    learning = {name for name, parameter in encoder.named_parameters() if parameter.requires_grad}
     assert not any(norm.training for norm in norms)
-    assert trunk.b7.dropout.training
+    assert encoder.b7.dropout.training
     assert "conv1a.weight" not in learning and not any("bn" in name for name in learning)
     assert "b2.conv_branch2a.weight" in learning
 
 
 def test_norms_learn_unless_frozen() -> None:
     with torch.device("meta"):
-        trunk = ResNet38().train()
-    assert trunk.bn7.training and trunk.bn7.weight.requires_grad
+        encoder = ResNet38().train()
+    assert encoder.bn7.training and encoder.bn7.weight.requires_grad
 
 
 @pytest.mark.parametrize("settings", [{"output_stride": 32}, {"last_dilation": 3}])

@@ -31,11 +31,11 @@ def record_inputs(network: nn.Module) -> dict[str, Tensor]:
 @pytest.mark.parametrize(("output_stride", "strides"), [(8, (2, 4, 8, 8)), (16, (2, 4, 8, 16))])
 def test_stage_shapes(output_stride: int, strides: tuple[int, ...], size: int) -> None:
     with torch.device("meta"):
-        trunk = ResNet50V2(output_stride=output_stride)
-        features = trunk(torch.empty(2, 3, size, size))
-    assert trunk.channels == (64, 256, 512, 1024)
-    assert trunk.strides == strides
-    for feature, channels, stride in zip(features, trunk.channels, strides, strict=True):
+        encoder = ResNet50V2(output_stride=output_stride)
+        features = encoder(torch.empty(2, 3, size, size))
+    assert encoder.channels == (64, 256, 512, 1024)
+    assert encoder.strides == strides
+    for feature, channels, stride in zip(features, encoder.channels, strides, strict=True):
         assert feature.shape == (2, channels, size // stride, size // stride)
 
 
@@ -79,14 +79,14 @@ def test_shortcut_takes_the_activated_input() -> None:
 
 def test_a_reloaded_state_gives_the_same_outputs() -> None:
     torch.manual_seed(0)
-    trunk = ResNet50V2()
-    trunk(torch.randn(2, 3, 64, 64))  # moves the batch norms' statistics
+    encoder = ResNet50V2()
+    encoder(torch.randn(2, 3, 64, 64))  # moves the batch norms' statistics
     with torch.device("meta"):
         other = ResNet50V2()
-    other.load_state_dict(trunk.state_dict(), assign=True)
+    other.load_state_dict(encoder.state_dict(), assign=True)
     images = torch.randn(1, 3, 64, 64)
     with torch.inference_mode():
-        for a, b in zip(trunk.eval()(images), other.eval()(images), strict=True):
+        for a, b in zip(encoder.eval()(images), other.eval()(images), strict=True):
             assert torch.equal(a, b)
 
 
@@ -99,19 +99,19 @@ def test_refuses_another_output_stride() -> None:
 def test_pretrained_statistics_hold_on_tissue(shared_data: Path) -> None:
     import cv2
 
-    trunk = ResNet50V2(output_stride=16).eval()
-    report = load_weights(trunk, shared_data / WEIGHTS)
+    encoder = ResNet50V2(output_stride=16).eval()
+    report = load_weights(encoder, shared_data / WEIGHTS)
     assert not report.unused
     assert {name.rpartition(".")[0] for name in report.missing} == {"bn_last"}
     picture = cv2.cvtColor(cv2.imread(str(shared_data / "glas/train_1.webp")), cv2.COLOR_BGR2RGB)
     rgb = torch.from_numpy(picture).permute(2, 0, 1).float()[:, :320, :320] / 255
-    images = (rgb - torch.tensor(trunk.mean).view(3, 1, 1)) / torch.tensor(trunk.std).view(3, 1, 1)
-    inputs = record_inputs(trunk)
+    images = (rgb - torch.tensor(encoder.mean).view(3, 1, 1)) / torch.tensor(encoder.std).view(3, 1, 1)
+    inputs = record_inputs(encoder)
     with torch.inference_mode():
-        features = trunk(images[None])
-    norms = {name for name, module in trunk.named_modules() if isinstance(module, nn.BatchNorm2d)}
+        features = encoder(images[None])
+    norms = {name for name, module in encoder.named_modules() if isinstance(module, nn.BatchNorm2d)}
     assert set(inputs) == norms
     for name, seen in inputs.items():  # tissue varies less than ImageNet; a wrong skip varies many times less
-        expected = trunk.get_submodule(name).get_buffer("running_var").mean()
+        expected = encoder.get_submodule(name).get_buffer("running_var").mean()
         assert 0.15 < (seen.var((0, 2, 3)).mean() / expected).item() < 2, name
     assert len(features) == 4 and all(feature.isfinite().all() and feature.any() for feature in features)

@@ -1,4 +1,4 @@
-"""The classifier maps classes where its trunk sees them, and is judged by balanced accuracy."""
+"""The classifier maps classes where its encoder sees them, and is judged by balanced accuracy."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SETTINGS = ClassifierSettings(
     input=32,
     fit=FitSettings(batch=4, precision="float32"),
     augment=AugmentSettings(
-        scale_min=1.0, scale_max=1.0, rotation=0.0, stain=0.0, mixing=0.0, colour=0.0, blur=0.0
+        scale_min=1.0, scale_max=1.0, rotation=0.0, stain=0.0, mixing=0.0, color=0.0, blur=0.0
     ),
 )
 
