@@ -33,8 +33,8 @@ from glandseg.runtime.tiling.window_store import Key, WindowStore
 from glandseg.slides.open import open_slide
 from glandseg.slides.scaled_plane import RescaledPlane
 from glandseg.slides.slide_plane import SlidePlane
-from glandseg.training.data.datasets import find_pictures
-from glandseg.training.data.sample import Picture
+from glandseg.training.data.datasets import find_samples
+from glandseg.training.data.sample import Sample
 from glandseg.training.evaluation.evaluate import choose_part
 from glandseg.training.evaluation.metrics import Confusion
 
@@ -45,26 +45,26 @@ Scores = dict[str, tuple[Confusion, int]]  # by rule: pixels counted, windows ru
 
 
 def main() -> None:
-    """Score every rule on every picture, and print the table."""
+    """Score every rule on every image, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("--part", default="train")
-    parser.add_argument("--um", type=float, required=True, help="um/px of the pictures")
+    parser.add_argument("--um", type=float, required=True, help="um/px of the images")
     parser.add_argument("--model", type=Path)
-    parser.add_argument("--every", type=int, default=1, help="take every n-th picture")
+    parser.add_argument("--every", type=int, default=1, help="take every n-th image")
     parser.add_argument("--flips", action="store_true", help="average with the mirror image too")
     parser.add_argument("--out", type=Path)
     asked = parser.parse_args()
-    pictures = choose_part(find_pictures(asked.data), asked.part)[:: asked.every]
+    images = choose_part(find_samples(asked.data), asked.part)[:: asked.every]
     file = find_model(asked.model)
     totals: Scores = {}
     with Session(file.path, device="cpu") as session:
         network: Network = Mirrored(session) if asked.flips else session
-        for picture in pictures:
+        for image in images:
             with tempfile.TemporaryDirectory() as folder, WindowStore(Path(folder) / "all.windows") as store:
-                planes = lay_planes(picture, asked.um, session.card.um_per_px)
+                planes = lay_planes(image, asked.um, session.card.um_per_px)
                 run_all(planes, network, store)
-                add(totals, score_rules(planes, store, picture))
+                add(totals, score_rules(planes, store, image))
     rows = {name: (100 * confusion.miou, windows) for name, (confusion, windows) in totals.items()}
     for name, (miou, windows) in rows.items():
         print(f"{name:<44}{miou:8.2f} % {windows:8} windows")
@@ -72,7 +72,7 @@ def main() -> None:
         facts = {
             "data": asked.data.name,
             "part": asked.part,
-            "pictures": len(pictures),
+            "images": len(images),
             "flips": asked.flips,
             "model_sha256": file.sha256,
             "rules": {name: {"miou": round(miou, 2), "windows": n} for name, (miou, n) in rows.items()},
@@ -81,9 +81,9 @@ def main() -> None:
         asked.out.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 
 
-def lay_planes(picture: Picture, picture_um: float, model_um: float) -> list[ScalePlane]:
-    """Lay a plane over a picture for each of the papers' scales."""
-    base = SlidePlane(open_slide(picture.path, picture_um), model_um)
+def lay_planes(image: Sample, image_um: float, model_um: float) -> list[ScalePlane]:
+    """Lay a plane over an image for each of the papers' scales."""
+    base = SlidePlane(open_slide(image.path, image_um), model_um)
     return [
         ScalePlane(scale=scale, plane=RescaledPlane(base, scale), wanted=lambda *rectangle: True)
         for scale in PAPER_SCALES
@@ -100,29 +100,29 @@ def run_all(planes: Sequence[ScalePlane], network: Network, store: WindowStore) 
             store.append(key, probability)
 
 
-def score_rules(planes: Sequence[ScalePlane], store: WindowStore, picture: Picture) -> Scores:
+def score_rules(planes: Sequence[ScalePlane], store: WindowStore, image: Sample) -> Scores:
     """Score single scales, the full list and the adaptive rule with each of its settings."""
-    scores = {f"scale {planes[i].scale:g}": score(planes, store, picture, [i]) for i in range(len(planes))}
-    scores["all scales"] = score(planes, store, picture, range(len(planes)))
+    scores = {f"scale {planes[i].scale:g}": score(planes, store, image, [i]) for i in range(len(planes))}
+    scores["all scales"] = score(planes, store, image, range(len(planes)))
     for cheap in CHEAP:
         indices = [PAPER_SCALES.index(scale) for scale in cheap]
-        scores[f"cheap {cheap} alone"] = score(planes, store, picture, indices)
+        scores[f"cheap {cheap} alone"] = score(planes, store, image, indices)
         for share in SHARES:
             adaptive.LEAST_SHARE = share
-            scores[f"cheap {cheap}, unsure {share}"] = score_adaptive(planes, store, picture, indices)
+            scores[f"cheap {cheap}, unsure {share}"] = score_adaptive(planes, store, image, indices)
     return scores
 
 
 def score(
-    planes: Sequence[ScalePlane], store: WindowStore, picture: Picture, indices: Sequence[int]
+    planes: Sequence[ScalePlane], store: WindowStore, image: Sample, indices: Sequence[int]
 ) -> tuple[Confusion, int]:
     """Score the mean of some scales, each run everywhere."""
     ran = {key for key in store if key.plane in indices}
-    return compare(planes, store, picture, ran), len(ran)
+    return compare(planes, store, image, ran), len(ran)
 
 
 def score_adaptive(
-    planes: Sequence[ScalePlane], store: WindowStore, picture: Picture, cheap: Sequence[int]
+    planes: Sequence[ScalePlane], store: WindowStore, image: Sample, cheap: Sequence[int]
 ) -> tuple[Confusion, int]:
     """Score the adaptive rule."""
     order = [*cheap, *(index for index in range(len(planes)) if index not in cheap)]
@@ -136,7 +136,7 @@ def score_adaptive(
         swath_px=4096,
     )
     ran = {key._replace(plane=order[key.plane]) for step in route for key in step.windows}
-    return compare(planes, store, picture, ran), len(ran)
+    return compare(planes, store, image, ran), len(ran)
 
 
 class Renumbered:
@@ -150,8 +150,8 @@ class Renumbered:
         return self._store.get_from(self._order[plane])
 
 
-def compare(planes: Sequence[ScalePlane], store: WindowStore, picture: Picture, ran: set[Key]) -> Confusion:
-    """Compare the mean of the windows that ran with the picture's outlines, px by px of the base plane."""
+def compare(planes: Sequence[ScalePlane], store: WindowStore, image: Sample, ran: set[Key]) -> Confusion:
+    """Compare the mean of the windows that ran with the image's outlines, px by px of the base plane."""
 
     def get(index: int, row: int, column: int) -> NDArray[np.uint8] | None:
         key = Key(index, row, column)
@@ -161,7 +161,7 @@ def compare(planes: Sequence[ScalePlane], store: WindowStore, picture: Picture, 
     gets = [lambda row, column, index=index: get(index, row, column) for index in range(len(planes))]
     height, width = base.grid.height_px, base.grid.width_px
     mask = average_scales(planes, gets, 0, 0, height, width) >= 128
-    truth = picture.read_mask(None)
+    truth = image.read_mask(None)
     rows, columns = (
         np.minimum(((np.arange(size) + 0.5) / base.plane.l0_per_px).astype(np.intp), limit - 1)
         for size, limit in zip(truth.shape, mask.shape, strict=True)
@@ -170,7 +170,7 @@ def compare(planes: Sequence[ScalePlane], store: WindowStore, picture: Picture, 
 
 
 def add(totals: Scores, scores: Scores) -> None:
-    """Add a picture's scores."""
+    """Add an image's scores."""
     for name, (confusion, windows) in scores.items():
         known = totals.get(name, (Confusion.empty(), 0))
         totals[name] = (known[0] + confusion, known[1] + windows)

@@ -36,7 +36,7 @@ from glandseg.model.backend import Network
 from glandseg.model.card import ModelCard
 from glandseg.model.onnx.session import Session
 from glandseg.model.parity import draw_golden_tiles, measure_parity
-from glandseg.training.data.datasets import find_pictures
+from glandseg.training.data.datasets import find_samples
 from glandseg.training.evaluation.evaluate import choose_part, evaluate
 from glandseg.training.networks.build import build_encoder
 from glandseg.training.networks.pspnet import PSPNet
@@ -164,11 +164,11 @@ def score(path: Path, ebhi: Path | None, glas: Path | None, threads: int) -> dic
 
 def score_part(session: Session, folder: Path, part: str) -> float:
     """Give the mIoU in percent on one part of a data set."""
-    data_set = find_pictures(folder)
+    data_set = find_samples(folder)
     found = evaluate(
         choose_part(data_set, part),
         session,
-        picture_um=data_set.um_per_px or UM_PER_PX,
+        image_um=data_set.um_per_px or UM_PER_PX,
         model_um=UM_PER_PX,
     )
     return round(100 * found.total.confusion.miou, 3)

@@ -39,8 +39,8 @@ from glandseg.model.windows import WINDOW_PX, window_starts, window_weights
 from glandseg.slides.open import open_slide
 from glandseg.slides.plane import ImagePlane
 from glandseg.slides.slide_plane import SlidePlane
-from glandseg.training.data.datasets import find_pictures
-from glandseg.training.data.sample import DataSet, Picture
+from glandseg.training.data.datasets import find_samples
+from glandseg.training.data.sample import DataSet, Sample
 from glandseg.training.evaluation.evaluate import choose_part
 from glandseg.training.evaluation.metrics import Confusion
 
@@ -61,7 +61,7 @@ def main() -> None:
     with Session(BUNDLED, device="cpu", threads=asked.threads) as session:
         detail = {
             name: [
-                compare_sources(session, find_pictures(folder), part, scale, asked.limit) for scale in SCALES
+                compare_sources(session, find_samples(folder), part, scale, asked.limit) for scale in SCALES
             ]
             for name, (folder, part) in sets.items()
         }
@@ -127,16 +127,16 @@ def compare_sources(
     """Give mIoU at a scale with finer pixels read and with the model's enlarged, and how far they differ."""
     um_per_px, total = read_um_per_px(), 0.0
     read, enlarged = Confusion.empty(), Confusion.empty()
-    pictures = choose_part(data_set, part)[:limit]
-    for picture in pictures:
-        fine, coarse = (lay(picture, data_set, um_per_px / scale), lay(picture, data_set, um_per_px))
+    images = choose_part(data_set, part)[:limit]
+    for image in images:
+        fine, coarse = (lay(image, data_set, um_per_px / scale), lay(image, data_set, um_per_px))
         height, width = fine.shape[:2]
         probabilities = [
             run(network, source)
             for source in (fine, cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR))
         ]
         total += float(np.abs(probabilities[0] - probabilities[1]).mean()) / 255
-        truth = picture.read_mask() == 1
+        truth = image.read_mask() == 1
         masks = [
             cv2.resize(each, truth.shape[::-1], interpolation=cv2.INTER_LINEAR) >= HALF_BYTE
             for each in probabilities
@@ -144,16 +144,16 @@ def compare_sources(
         read, enlarged = read + Confusion.of(masks[0], truth), enlarged + Confusion.of(masks[1], truth)
     return {
         "scale": scale,
-        "images": len(pictures),
+        "images": len(images),
         "miou_finer_pixels_read": round(100 * read.miou, 2),
         "miou_model_s_pixels_enlarged": round(100 * enlarged.miou, 2),
-        "mean_dp": round(total / len(pictures), 5),
+        "mean_dp": round(total / len(images), 5),
     }
 
 
-def lay(picture: Picture, data_set: DataSet, um_per_px: float) -> NDArray[np.uint8]:
-    """Read a picture at a um/px, (H, W, 3) uint8 RGB."""
-    with open_slide(picture.path, data_set.um_per_px) as slide:
+def lay(image: Sample, data_set: DataSet, um_per_px: float) -> NDArray[np.uint8]:
+    """Read an image at a um/px, (H, W, 3) uint8 RGB."""
+    with open_slide(image.path, data_set.um_per_px) as slide:
         plane = SlidePlane(slide, um_per_px)
         return plane.read(0, 0, plane.width_px, plane.height_px)
 

@@ -1,6 +1,6 @@
 """Squares of tissue with known glands, each encoded once: what a mosaic slide is laid from.
 
-A square is a picture and, to the right and below, its mirror image. Its side is a whole number of tiles at
+A square is an image and, to the right and below, its mirror image. Its side is a whole number of tiles at
 the three finest levels, so that these levels repeat the same encoded tiles wherever a square lies; the
 coarser levels, 1/64 of the pixels, are put together from what the squares shrink to.
 """
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from glandseg.synthetic import TileKind, draw_tile
 from glandseg.training.data.glas import UM_PER_PX, read_glas
-from glandseg.training.data.sample import Picture
+from glandseg.training.data.sample import Sample
 
 GLAS = Path(__file__).parents[2] / "shared" / "data" / "glas"
 SQUARE_PX = 1024
@@ -73,8 +73,8 @@ def find_tissue(glas: Path = GLAS) -> Tissue:
     found = read_glas(glas) if glas.is_dir() else None
     if found is None:
         return Tissue("drawn tissue", [_draw_square(kind, seed) for seed, kind in enumerate(DRAWN)])
-    pictures = [picture for picture in found.pictures if picture.part == "train"]
-    return Tissue("GlaS, training images", [_read_square(picture) for picture in pictures])
+    samples = [sample for sample in found.samples if sample.part == "train"]
+    return Tissue("GlaS, training images", [_read_square(sample) for sample in samples])
 
 
 def build_square(image: NDArray[np.uint8], glands: NDArray[np.bool_]) -> Square:
@@ -114,16 +114,16 @@ def _cut(image: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
     return [image[y : y + TILE_PX, x : x + TILE_PX] for y in starts for x in starts]
 
 
-def _read_square(picture: Picture) -> Draw:
-    return lambda: (_mirror(picture.read()), _mirror(picture.read_mask()).astype(np.bool_))
+def _read_square(sample: Sample) -> Draw:
+    return lambda: (_mirror(sample.read()), _mirror(sample.read_mask()).astype(np.bool_))
 
 
 def _draw_square(kind: TileKind, seed: int) -> Draw:
     return lambda: draw_tile(SQUARE_PX, UM_PER_PX, seed, kind)
 
 
-def _mirror(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The picture's upper left, mirrored at its right and lower border up to the square's side."""
-    picture = picture[:SQUARE_PX, :SQUARE_PX]
-    beside, below = SQUARE_PX - picture.shape[1], SQUARE_PX - picture.shape[0]
-    return np.asarray(cv2.copyMakeBorder(picture, 0, below, 0, beside, cv2.BORDER_REFLECT), np.uint8)
+def _mirror(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The image's upper left, mirrored at its right and lower border up to the square's side."""
+    image = image[:SQUARE_PX, :SQUARE_PX]
+    beside, below = SQUARE_PX - image.shape[1], SQUARE_PX - image.shape[0]
+    return np.asarray(cv2.copyMakeBorder(image, 0, below, 0, beside, cv2.BORDER_REFLECT), np.uint8)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from glandseg.model.files import find_model
 from glandseg.model.onnx.session import Session
-from glandseg.training.data.datasets import GLAS_UM_PER_PX, find_pictures
+from glandseg.training.data.datasets import GLAS_UM_PER_PX, find_samples
 from glandseg.training.evaluation.evaluate import choose_part, evaluate
 
 
@@ -29,11 +29,11 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--out", type=Path)
     asked = parser.parse_args()
-    pictures = choose_part(find_pictures(asked.glas), "train")[:: asked.every]
+    images = choose_part(find_samples(asked.glas), "train")[:: asked.every]
     file, scores = find_model(asked.model), {}
     with Session(file.path, threads=asked.threads) as session:
         for um in asked.um:
-            result = evaluate(pictures, session, picture_um=GLAS_UM_PER_PX, model_um=um)
+            result = evaluate(images, session, image_um=GLAS_UM_PER_PX, model_um=um)
             scores[um] = result.list_scores()["miou"]
             print(f"{um:.2f} um/px: mIoU {scores[um]:.2f} %", flush=True)
     best = max(scores, key=lambda um: scores[um])
@@ -41,7 +41,7 @@ def main() -> None:
     if asked.out:
         facts = {
             "model_sha256": file.sha256,
-            "images": len(pictures),
+            "images": len(images),
             "miou": scores,
             "best_um_per_px": best,
             "date": date.today().isoformat(),

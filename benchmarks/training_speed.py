@@ -30,9 +30,9 @@ import torch
 from torch import nn
 
 from glandseg.core.system import count_cpus
-from glandseg.training.data.datasets import GLAS_UM_PER_PX, find_pictures
+from glandseg.training.data.datasets import GLAS_UM_PER_PX, find_samples
 from glandseg.training.data.patches import list_patches
-from glandseg.training.data.sample import Picture
+from glandseg.training.data.sample import Sample
 from glandseg.training.demo import draw_data
 from glandseg.training.loop.fit import ComputeLoss
 from glandseg.training.loop.optimizer import build_optimizer
@@ -59,31 +59,31 @@ def main() -> None:
     torch.set_num_threads(asked.threads)
     settings = override_settings(read_preset(asked.preset), asked.set)
     with tempfile.TemporaryDirectory() as folder:
-        pictures = find_pictures(draw_data(Path(folder))).pictures[:8]
+        samples = find_samples(draw_data(Path(folder))).samples[:8]
         stages = {
-            "classifier": measure_classifier(pictures, settings, asked.steps, asked.profile),
-            "segmenter": measure_segmenter(pictures, settings, asked.steps, asked.profile),
+            "classifier": measure_classifier(samples, settings, asked.steps, asked.profile),
+            "segmenter": measure_segmenter(samples, settings, asked.steps, asked.profile),
         }
     print(json.dumps({**stages, **describe_machine(asked.threads), "preset": asked.preset}, indent=1))
 
 
 def measure_classifier(
-    pictures: tuple[Picture, ...], settings: TrainSettings, steps: int, profile: bool
+    samples: tuple[Sample, ...], settings: TrainSettings, steps: int, profile: bool
 ) -> dict[str, float]:
     """Measure stage 1 on drawn tissue."""
-    images = [picture.read() for picture in pictures]
-    patches = list_patches(pictures, images, GLAS_UM_PER_PX, settings.classifier)
+    images = [sample.read() for sample in samples]
+    patches = list_patches(samples, images, GLAS_UM_PER_PX, settings.classifier)
     stream = PatchStream(patches, images, settings.classifier)
     network = build_classifier(settings)
     return measure(network, stream.draw, classification_loss, settings.classifier.fit, steps, profile)
 
 
 def measure_segmenter(
-    pictures: tuple[Picture, ...], settings: TrainSettings, steps: int, profile: bool
+    samples: tuple[Sample, ...], settings: TrainSettings, steps: int, profile: bool
 ) -> dict[str, float]:
     """Measure stage 2 on drawn tissue."""
     stage = settings.segmenter
-    examples = [Example(image=picture.read(), mask=picture.read_mask()) for picture in pictures]
+    examples = [Example(image=sample.read(), mask=sample.read_mask()) for sample in samples]
     network, stream = build_segmenter(settings), ExampleStream(examples, stage)
     compute_loss: ComputeLoss = lambda network, batch: segmentation_loss(  # noqa: E731
         network, batch, stage.auxiliary, stage.loss

@@ -37,10 +37,10 @@ def read_script() -> str:
 
 def test_script_runs_without_glandseg_and_gives_what_glandseg_gives(tmp_path: Path) -> None:
     tile = draw_tile(320, 1.3, 0, "glands")[0]
-    picture, out = tmp_path / "tile.png", tmp_path / "probability.png"
-    cv2.imwrite(str(picture), tile[..., ::-1])
+    image, out = tmp_path / "tile.png", tmp_path / "probability.png"
+    cv2.imwrite(str(image), tile[..., ::-1])
     paths = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
-    arguments = ["run_onnx.py", str(BUNDLED), str(picture), str(out)]
+    arguments = ["run_onnx.py", str(BUNDLED), str(image), str(out)]
     program = PROGRAM.format(paths=paths, arguments=arguments, script=read_script())
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", program], cwd=tmp_path, capture_output=True, encoding="utf-8"

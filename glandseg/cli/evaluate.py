@@ -13,9 +13,9 @@ from glandseg.cli.train import MOST_THREADS
 from glandseg.core.errors import BadInputError
 
 if TYPE_CHECKING:
-    from glandseg.training.data.sample import DataSet, Picture
+    from glandseg.training.data.sample import DataSet, Sample
     from glandseg.training.evaluation.score_table import Scored, ScoreTable
-    from glandseg.training.evaluation.worst import WorstPictures
+    from glandseg.training.evaluation.worst import WorstImages
 
 
 def evaluate(
@@ -63,7 +63,7 @@ def evaluate(
     ** p < 0.005, * p < 0.05). The scores by gland are those of the GlaS contest.
     """
     from glandseg.runtime.settings import InferSettings, parse_scales
-    from glandseg.training.data.datasets import find_pictures
+    from glandseg.training.data.datasets import find_samples
     from glandseg.training.evaluation.evaluate import choose_parts, keep_outlined
     from glandseg.training.evaluation.score_table import ScoreTable
 
@@ -72,13 +72,13 @@ def evaluate(
     chosen: list[Path | None] = [*(models or []), *(against or [])] or [None]
     if against and min(len(models or []), len(against)) < 2:
         raise BadInputError("--against: a t-test needs two models or more a group. Name more seeds of both.")
-    data_set = keep_outlined(find_pictures(data))
+    data_set = keep_outlined(find_samples(data))
     for note in data_set.notes:
         typer.echo(f"note: {note}", err=True)
-    picture_um = data_set.um_per_px if mpp is None else mpp
-    if picture_um is None:
+    image_um = data_set.um_per_px if mpp is None else mpp
+    if image_um is None:
         raise BadInputError(f"{data}: its um/px is not known. Give --mpp.")
-    parts = {name: pictures[:limit] for name, pictures in choose_parts(data_set, part).items()}
+    parts = {name: samples[:limit] for name, samples in choose_parts(data_set, part).items()}
     wanted = InferSettings(scales=parse_scales(scales) if scales else None).scales
     names = name_models(chosen)
     scored, sheets = [], []
@@ -90,7 +90,7 @@ def evaluate(
             other,
             data_set,
             parts,
-            picture_um,
+            image_um,
             wanted,
             device=device,
             threads=threads,
@@ -120,52 +120,52 @@ def score_model(
     name: str | None,
     against: bool,
     data_set: DataSet,
-    parts: dict[str, tuple[Picture, ...]],
-    picture_um: float,
+    parts: dict[str, tuple[Sample, ...]],
+    image_um: float,
     scales: tuple[float, ...] | None,
     *,
     device: str,
     threads: int,
     worst: int,
-) -> tuple[Scored, WorstPictures]:
+) -> tuple[Scored, WorstImages]:
     """Score one model on all parts, and keep what it does worst on."""
     from glandseg.training.evaluation.evaluate import evaluate as run_evaluation
     from glandseg.training.evaluation.score_table import Scored
     from glandseg.training.evaluation.scored_model import open_model
-    from glandseg.training.evaluation.worst import WorstPictures
+    from glandseg.training.evaluation.worst import WorstImages
 
-    pictures = {picture.name: picture for part in parts.values() for picture in part}
-    kept = WorstPictures(worst)
+    samples = {sample.name: sample for part in parts.values() for sample in part}
+    kept = WorstImages(worst)
     with open_model(path, device=device, threads=threads) as model, show_progress("images") as advance:
         model = replace(model, scales=scales or model.scales)
         name = name or model.name
         evaluation = run_evaluation(
-            pictures.values(),
+            samples.values(),
             model.backend,
-            picture_um=picture_um,
+            image_um=image_um,
             model_um=model.um_per_px,
             scales=model.scales,
             objects=data_set.kind == "glas",
-            report=lambda done: advance(done, len(pictures), str(name)),
+            report=lambda done: advance(done, len(samples), str(name)),
             keep=kept.add,
         )
     return Scored(model=model, name=name, evaluation=evaluation, against=against), kept
 
 
-def write_scores(out: Path, table: ScoreTable, sheets: list[tuple[str, WorstPictures]]) -> None:
+def write_scores(out: Path, table: ScoreTable, sheets: list[tuple[str, WorstImages]]) -> None:
     """Write the table, the JSON and the sheets side by side, all or none."""
     import json
 
     from glandseg.core.atomic import stage_outputs
 
     stem = out.name.removesuffix(".md").removesuffix(".json")
-    pictures = {
+    samples = {
         f"{stem}.worst{index if len(sheets) > 1 else ''}.png": pair for index, pair in enumerate(sheets, 1)
     }
-    names = [*pictures, f"{stem}.md", f"{stem}.json"]
+    names = [*samples, f"{stem}.md", f"{stem}.json"]
     facts = table.to_json() | {"worst": {name: sheet.list_names() for name, sheet in sheets}}
     with stage_outputs(out.parent, names) as stage:
-        for file, (name, sheet) in pictures.items():
+        for file, (name, sheet) in samples.items():
             sheet.write_sheet(stage / file, name)
         (stage / f"{stem}.md").write_text(table.to_markdown(), encoding="utf-8")
         (stage / f"{stem}.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")

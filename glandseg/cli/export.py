@@ -26,7 +26,7 @@ def export(
     ] = None,
     tiles: Annotated[
         Path | None,
-        typer.Option(help="Slide, or folder of slides or pictures, to compare on beside drawn tissue."),
+        typer.Option(help="Slide, or folder of slides or images, to compare on beside drawn tissue."),
     ] = None,
     mpp: Annotated[
         float | None, typer.Option(help="Microns per pixel of both, where the files have none.")

@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 
 
 def infer(
-    slides: Annotated[
-        list[Path], typer.Argument(help="Slides or pictures: SVS, NDPI, TIFF, DICOM, PNG, ...")
-    ],
+    slides: Annotated[list[Path], typer.Argument(help="Slides or images: SVS, NDPI, TIFF, DICOM, PNG, ...")],
     model: Annotated[
         Path | None,
         typer.Option(help="Model file; by default the newest below models/, else the bundled one."),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 WANTED = (
     "train needs a data folder: patches with a patches.csv of columns file,gland,non_gland, or in folders "
     "gland and non_gland; folders images and masks; GlaS, EBHI-Seg or ProG as published; or, with a "
-    "--teacher, pictures. "
+    "--teacher, images. "
     "Without one, try `glandseg train --demo`."
 )
 
@@ -68,7 +68,7 @@ def train(
     MANUAL GLANDS (ProG). Slides with regions drawn in QuPath are cut into patches first: glandseg cut.
 
     With --teacher, a small network learns a big one's probabilities, of any of these or of a folder of
-    pictures that nobody labelled; --labels outlines mixes in what outlines there are.
+    images that nobody labelled; --labels outlines mixes in what outlines there are.
     """
     if data is None and not demo:
         raise BadInputError(WANTED)

@@ -26,7 +26,7 @@ def verify(
         Path | None, typer.Option(help="Run folder it was exported from, to compare with PyTorch itself.")
     ] = None,
     tiles: Annotated[
-        Path | None, typer.Option(help="Slide, or folder of slides or pictures, to compare on besides.")
+        Path | None, typer.Option(help="Slide, or folder of slides or images, to compare on besides.")
     ] = None,
     mpp: Annotated[
         float | None, typer.Option(help="Microns per pixel of --tiles, where the files have none.")

@@ -70,7 +70,7 @@ def try_device(device: str, model: str, seconds: str = "0") -> list[Finding]:
 
 
 def draw_windows(um_per_px: float) -> NDArray[np.uint8]:
-    """Draw a batch of windows: (BATCH, 320, 320, 3) uint8 RGB of glands, one picture repeated."""
+    """Draw a batch of windows: (BATCH, 320, 320, 3) uint8 RGB of glands, one image repeated."""
     import numpy as np
 
     from glandseg.model.windows import WINDOW_PX

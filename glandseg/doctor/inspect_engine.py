@@ -1,4 +1,4 @@
-"""What a TensorRT engine is, by its fingerprint file, and why it does not fit this machine; it is never loaded."""
+"""What a TensorRT engine is, by its fingerprint file, and why it does not fit this machine; never loaded."""
 
 from __future__ import annotations
 

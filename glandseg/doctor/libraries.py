@@ -22,7 +22,7 @@ _SYSTEM_LIBRARY = "Install the system library that it names, on Debian: apt inst
 
 
 def look_at_imaging() -> list[Finding]:
-    """Load what reads and draws pictures."""
+    """Load what reads and draws images."""
     found = {name: _load(name) for name in IMAGING}
     broken = [
         problem("imaging", f"{IMAGING[name]}: {reason}", _cure(name))

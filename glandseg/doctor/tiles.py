@@ -1,4 +1,4 @@
-"""Windows of the user's own slides and pictures, to compare model files on and to measure ranges on."""
+"""Windows of the user's own slides and images, to compare model files on and to measure ranges on."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def gather_tiles(
 
     Args:
         um_per_px: at which the model works.
-        own: slide, or folder of slides or pictures; none leaves it at the drawn tiles.
+        own: slide, or folder of slides or images; none leaves it at the drawn tiles.
         mpp: um per level-0 px of the user's, in place of what the files say.
         drawn: (N, 320, 320, 3) uint8 RGB; none draws them.
 
@@ -40,7 +40,7 @@ def gather_tiles(
 
 
 def list_slides(path: Path) -> list[Path]:
-    """List what `path` is or, for a folder, all slides and pictures in it, sorted by name.
+    """List what `path` is or, for a folder, all slides and images in it, sorted by name.
 
     Raises:
         BadInputError: if there is nothing at `path`, or nothing in it.
@@ -51,7 +51,7 @@ def list_slides(path: Path) -> list[Path]:
         raise BadInputError(f"{path}: there is no such file or folder. Check the path.")
     files = sorted(file for file in path.iterdir() if file.is_file() and _holds_pixels(file))
     if not files:
-        raise BadInputError(f"{path}: no slide or picture in this folder. Give one that holds some.")
+        raise BadInputError(f"{path}: no slide or image in this folder. Give one that holds some.")
     return files
 
 
@@ -61,7 +61,7 @@ def read_tiles(
     """Read windows with tissue, evenly over all slides and over each, the same ones every time.
 
     Args:
-        paths: of slides or pictures.
+        paths: of slides or images.
         um_per_px: at which to read.
         mpp: um per level-0 px, in place of what the files say.
         most: windows at most.

@@ -16,7 +16,7 @@ class ExportSettings:
         half: write a float16 file too, and its TensorRT engine where TensorRT is installed.
         int8: write INT8 files too, for the CPU and for TensorRT.
         calibrate: training data, folder of slides, or slide to measure INT8 ranges on; none draws tissue.
-        tiles: slide, or folder of slides or pictures, on which files are compared beside the drawn tiles.
+        tiles: slide, or folder of slides or images, on which files are compared beside the drawn tiles.
         mpp: um per level-0 px of both, where the files do not say or are wrong.
         engine: build an engine where that can be done.
         targets: GPUs that the engine is for, "sm86"; none takes those that TensorRT takes by itself.

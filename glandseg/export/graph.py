@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from glandseg.training.torch_backend import to_bytes, to_pictures
+from glandseg.training.torch_backend import to_bytes, to_images
 
 
 class WindowGraph(nn.Module):
@@ -21,5 +21,5 @@ class WindowGraph(nn.Module):
 
     def forward(self, windows: Tensor) -> Tensor:
         """Turn (N, H, W, 3) uint8 RGB into (N, 2, H, W) uint8 probabilities, 255 for certainty."""
-        pictures = to_pictures(windows.to(torch.float32))  # cast first: TensorRT does nothing else with uint8
-        return to_bytes(self.segmenter(pictures))
+        images = to_images(windows.to(torch.float32))  # cast first: TensorRT does nothing else with uint8
+        return to_bytes(self.segmenter(images))

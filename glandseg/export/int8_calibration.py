@@ -12,7 +12,7 @@ from glandseg.core.errors import BadInputError
 from glandseg.doctor.tiles import list_slides, read_tiles
 from glandseg.model.windows import WINDOW_PX
 from glandseg.synthetic import TileKind, draw_tile
-from glandseg.training.data.datasets import DataSet, find_pictures
+from glandseg.training.data.datasets import DataSet, find_samples
 from glandseg.training.run import Run
 
 TILES = 32
@@ -46,7 +46,7 @@ def read_calibration(path: Path, run: Run, um_per_px: float, mpp: float | None =
 
     Args:
         path: the folder that the run was trained on, of which its training images are taken; any folder of
-            slides or pictures; or one slide.
+            slides or images; or one slide.
         run: whose model is exported.
         um_per_px: at which the model works.
         mpp: um per level-0 px, in place of what the files or the data set say.
@@ -56,7 +56,7 @@ def read_calibration(path: Path, run: Run, um_per_px: float, mpp: float | None =
     """
     data_set = _find_data_set(path)
     if data_set is None:
-        files, kind = list_slides(path), "slides or pictures"
+        files, kind = list_slides(path), "slides or images"
     else:
         files, kind = _list_images(data_set, run)
         mpp = mpp or data_set.um_per_px
@@ -66,7 +66,7 @@ def read_calibration(path: Path, run: Run, um_per_px: float, mpp: float | None =
 
 def _find_data_set(path: Path) -> DataSet | None:
     try:
-        return find_pictures(path) if path.is_dir() else None
+        return find_samples(path) if path.is_dir() else None
     except BadInputError:
         return None
 
@@ -74,6 +74,6 @@ def _find_data_set(path: Path) -> DataSet | None:
 def _list_images(data_set: DataSet, run: Run) -> tuple[list[Path], str]:
     """List the images that may be measured on and say what they are; those a run is scored on stay apart."""
     parts = run.read_parts()
-    pictures = [picture for picture in data_set.pictures if parts.get(picture.name, picture.part) == "train"]
-    kind = f"training images of {data_set.kind}" if pictures else f"images of {data_set.kind}"
-    return [picture.path for picture in pictures or data_set.pictures], kind
+    images = [image for image in data_set.samples if parts.get(image.name, image.part) == "train"]
+    kind = f"training images of {data_set.kind}" if images else f"images of {data_set.kind}"
+    return [image.path for image in images or data_set.samples], kind

@@ -12,7 +12,7 @@ from glandseg.model.card import ModelCard
 
 
 class Network(Protocol):
-    """What answers windows: all that segmenting a picture asks for."""
+    """What answers windows: all that segmenting an image asks for."""
 
     def infer(self, windows: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Give each window's class probabilities.

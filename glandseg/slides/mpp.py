@@ -3,12 +3,12 @@
 A file may state its um/px in several places. All are read, and the first in the reader's order is taken:
 
 - A value outside 0.05 to 20 um/px is absurd: it is told, and never used.
-- Axes more than 10 % apart are refused: no single um/px fits the picture.
+- Axes more than 10 % apart are refused: no single um/px fits the image.
 - Two values more than 10 % apart are refused: one of them is wrong, and no one can tell which.
 - The objective's power is nominal, 10 um/px over the power (40x is about 0.25), as sensors and adapters
   differ: 3DHISTECH's scanners give 0.23 um/px at 20x. It never replaces a value in um. 1.5 times off warns,
-  3 times off is refused. Aperio's is the power that the picture appears to have, worked out with its um/px,
-  so there 1.5 times off is refused: the picture was shrunk, or its description is another's.
+  3 times off is refused. Aperio's is the power that the image appears to have, worked out with its um/px,
+  so there 1.5 times off is refused: the image was shrunk, or its description is another's.
 
 `--mpp` overrides all of this; what the sources said is recorded still.
 """
@@ -23,7 +23,7 @@ from pathlib import Path
 from glandseg.core.errors import BadInputError
 from glandseg.core.units import HIGHEST_UM_PER_PX, LOWEST_UM_PER_PX, is_believable
 
-TOLERANCE = 0.10  # by which two statements about one picture may differ
+TOLERANCE = 0.10  # by which two statements about one image may differ
 UM_TIMES_POWER = 10.0
 POWER_WARNS, POWER_REFUSES = 1.5, 3.0  # times that um/px may be off what an objective's power suggests
 COARSE = 1.25  # a slide whose px are this many times the model's lacks details

@@ -35,7 +35,7 @@ def list_openslide_statements(properties: Mapping[str, str]) -> list[Statement]:
 
 
 def state_openslide_size(properties: Mapping[str, str], um_per_px: float | None) -> Statement | None:
-    """State what Aperio's um/px comes to where its description is of a picture of another size."""
+    """State what Aperio's um/px comes to where its description is of an image of another size."""
     width, height = (
         parse_number(properties.get(f"openslide.level[0].{side}")) for side in ("width", "height")
     )
@@ -83,10 +83,10 @@ def state_description(text: str) -> Statement | None:
     return state("MPP in the description", um, um)
 
 
-def state_description_size(text: str, picture_wh: tuple[int, int]) -> Statement | None:
-    """State what a copied description's um/px comes to where it is of a picture of another size."""
+def state_description_size(text: str, image_wh: tuple[int, int]) -> Statement | None:
+    """State what a copied description's um/px comes to where it is of an image of another size."""
     stated = state_description(text)
-    return state_by_size(text, stated.um_per_px, picture_wh) if stated else None
+    return state_by_size(text, stated.um_per_px, image_wh) if stated else None
 
 
 def find_description_power(text: str) -> Power | None:

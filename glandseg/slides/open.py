@@ -1,4 +1,4 @@
-"""Opens any slide or picture: what is in the file decides, not what it is called."""
+"""Opens any slide or image: what is in the file decides, not what it is called."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ VENDOR_SUFFIXES = (".bif", ".ndpi", ".scn", ".svs", ".svslide")
 
 
 def open_slide(path: Path, mpp: float | None = None, cache_bytes: int = CACHE_BYTES) -> Slide:
-    """Open a slide or picture for reading; close it, or use it as a context manager.
+    """Open a slide or image for reading; close it, or use it as a context manager.
 
     Args:
         path: the file; for DICOM one .dcm of the series, for MRXS the .mrxs beside its folder.
@@ -27,7 +27,7 @@ def open_slide(path: Path, mpp: float | None = None, cache_bytes: int = CACHE_BY
         cache_bytes: of memory for decoded tiles.
 
     Raises:
-        BadInputError: no such file, not a slide or picture, damaged, or resolutions in conflict.
+        BadInputError: no such file, not a slide or image, damaged, or resolutions in conflict.
         EnvironmentLacksError: the file may not be read.
     """
     head = read_head(path)
@@ -39,9 +39,9 @@ def open_slide(path: Path, mpp: float | None = None, cache_bytes: int = CACHE_BY
         tiff = TiffSlide(path, mpp, cache_bytes)
         tiff.warnings += warn_of_suffix(path)
         return tiff
-    picture = detect_image_format(head)
-    if picture:
-        return ImageSlide(path, picture, mpp)
+    image = detect_image_format(head)
+    if image:
+        return ImageSlide(path, image, mpp)
     raise BadInputError(describe_unknown(path, KNOWN))
 
 

@@ -71,7 +71,7 @@ def describe_folder(path: Path) -> str:
 def check_stands_alone(path: Path) -> None:
     """Raise where a file holds only the overview or preview of a slide that lies in a folder beside it.
 
-    Such a file looks like a picture of any kind, and would be read at a wrong scale.
+    Such a file looks like an image of any kind, and would be read at a wrong scale.
 
     Raises:
         BadInputError: The file is an Olympus VSI, or a MIRAX file without its folder.
@@ -100,4 +100,4 @@ def describe_unknown(path: Path, known: str) -> str:
     foreign = FOREIGN.get(path.suffix.lower())
     if foreign:
         return f"{path}: {foreign} is not read. {EXPORT}"
-    return f"{path}: holds no slide or picture that is known; known are {known}. Export it as one of these"
+    return f"{path}: holds no slide or image that is known; known are {known}. Export it as one of these"

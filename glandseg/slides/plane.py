@@ -26,17 +26,17 @@ class Plane(Protocol):
 
 
 class ImagePlane:
-    """A picture in memory, (H, W, 3) uint8 RGB, as a plane."""
+    """An image in memory, (H, W, 3) uint8 RGB, as a plane."""
 
-    def __init__(self, picture: NDArray[np.uint8]) -> None:
-        self._picture = picture
-        self.height_px, self.width_px = picture.shape[:2]
+    def __init__(self, image: NDArray[np.uint8]) -> None:
+        self._image = image
+        self.height_px, self.width_px = image.shape[:2]
 
     def read(self, x_px: int, y_px: int, width_px: int, height_px: int) -> NDArray[np.uint8]:
         """Read a rectangle as (height_px, width_px, 3) uint8 RGB."""
         rows = reflect(np.arange(y_px, y_px + height_px), self.height_px)
         columns = reflect(np.arange(x_px, x_px + width_px), self.width_px)
-        return self._picture[np.ix_(rows, columns)]
+        return self._image[np.ix_(rows, columns)]
 
 
 class TiledPlane(ABC):

@@ -20,7 +20,7 @@ def check_plausible(path: Path, sizes_wh: list[tuple[int, int]]) -> None:
         sizes_wh: Width and height of its levels in px, full resolution first.
 
     Raises:
-        BadInputError: Its files are too small for so large a picture, or two levels differ in proportions.
+        BadInputError: Its files are too small for so large an image, or two levels differ in proportions.
     """
     width, height = sizes_wh[0]
     size = sum(size for _, size, _ in read_state(list_slide_files(path)))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from glandseg.core.errors import BadInputError
 from glandseg.core.system import hash_file
-from glandseg.training.data.datasets import DataSet, Picture, find_pictures
+from glandseg.training.data.datasets import DataSet, Sample, find_samples
 from glandseg.training.data.published_splits import split_data_set
 from glandseg.training.evaluation.evaluate import evaluate
 from glandseg.training.evaluation.scored_model import open_model
@@ -111,7 +111,7 @@ def adapt(
     Raises:
         BadInputError: if data or settings cannot be used, or the folder holds other runs.
     """
-    data_set = find_pictures(data)
+    data_set = find_samples(data)
     if not split_data_set(data_set, settings.split, settings.shares, settings.split_seed).test:
         raise BadInputError(f"{data}: no image falls to the test. Give more patients, or other shares.")
     done = [
@@ -181,24 +181,24 @@ def _is_scored(run: Run) -> bool:
     return (run.path / RECORD).is_file() and "test" in run.record.get("scores", {})
 
 
-def find_test(run: Run, data_set: DataSet) -> tuple[Picture, ...]:
-    """Find the pictures that a run's split keeps for the test.
+def find_test(run: Run, data_set: DataSet) -> tuple[Sample, ...]:
+    """Find the images that a run's split keeps for the test.
 
     Raises:
         BadInputError: if the run is of another data set.
     """
     parts = run.read_parts()
-    if not set(parts) <= {picture.name for picture in data_set.pictures}:
+    if not set(parts) <= {sample.name for sample in data_set.samples}:
         raise BadInputError(f"{run.path}: was begun on other data. Give another --out folder.")
-    return tuple(picture for picture in data_set.pictures if parts.get(picture.name) == "test")
+    return tuple(sample for sample in data_set.samples if parts.get(sample.name) == "test")
 
 
-def _score(run: Run, pictures: Iterable[Picture], kind: str, picture_um: float) -> Scores:
+def _score(run: Run, samples: Iterable[Sample], kind: str, image_um: float) -> Scores:
     with open_model(run.path) as model:
         return evaluate(
-            pictures,
+            samples,
             model.backend,
-            picture_um=picture_um,
+            image_um=image_um,
             model_um=model.um_per_px,
             scales=model.scales,
             objects=kind == "glas",

@@ -13,7 +13,7 @@ from pathlib import Path
 from glandseg.core.errors import BadInputError
 from glandseg.core.units import HIGHEST_UM_PER_PX, LOWEST_UM_PER_PX, is_believable
 from glandseg.training.data.corrupt_images import keep_sound
-from glandseg.training.data.datasets import DataSet, Picture, find_pictures
+from glandseg.training.data.datasets import DataSet, Sample, find_samples
 from glandseg.training.data.fractions import thin_split
 from glandseg.training.data.image_file import name_some
 from glandseg.training.data.leakage import refuse_twins
@@ -51,24 +51,24 @@ def prepare(data: Path, settings: TrainSettings, say: Callable[[str], None]) -> 
     """Read, check and split a data set.
 
     Args:
-        data: Folder that `find_pictures` knows.
+        data: Folder that `find_samples` knows.
         settings: Settings of the run.
         say: Called with each corrupt image that is left out, and with notes, a line each.
 
     Raises:
         BadInputError: If nothing can be learned from the data, or not with these settings.
     """
-    data_set = find_pictures(data, labelled=settings.labels != "none")
+    data_set = find_samples(data, labelled=settings.labels != "none")
     um_per_px, model_um = choose_um(data, data_set, settings)
-    refuse_long_names(data_set.pictures)
-    refuse_without_outlines(data, data_set.pictures, settings)
-    data_set = replace(data_set, pictures=keep_sound(data_set.pictures, settings.on_corrupt, say))
+    refuse_long_names(data_set.samples)
+    refuse_without_outlines(data, data_set.samples, settings)
+    data_set = replace(data_set, samples=keep_sound(data_set.samples, settings.on_corrupt, say))
     split = split_data_set(data_set, settings.split, settings.shares, settings.split_seed)
     split = thin_split(split, settings.fraction, settings.segmenter.fit.seed)
     refuse_twins({part: split.part(part) for part in PARTS}, settings.classifier.background)
     if not split.train or not (split.val or split.published):
         raise BadInputError(
-            f"{data}: holds {len(data_set.pictures)} images of {split.count_groups()} patients. At least two "
+            f"{data}: holds {len(data_set.samples)} images of {split.count_groups()} patients. At least two "
             "are needed: one to learn from, another to choose on."
         )
     if settings.teacher and settings.labels == "outlines" and not any(each.mask_path for each in split.train):
@@ -101,29 +101,29 @@ def choose_um(data: Path, data_set: DataSet, settings: TrainSettings) -> tuple[f
     return um_per_px, model_um
 
 
-def refuse_long_names(pictures: Sequence[Picture]) -> None:
+def refuse_long_names(samples: Sequence[Sample]) -> None:
     """Refuse file names whose masks could not be written beside those of others.
 
     Raises:
         BadInputError: Naming the first.
     """
-    for picture in pictures:
-        if len(os.fsencode(Path(picture.name).name)) > LONGEST_NAME:
+    for sample in samples:
+        if len(os.fsencode(Path(sample.name).name)) > LONGEST_NAME:
             raise BadInputError(
-                f"{picture.path}: has a name of more than {LONGEST_NAME} bytes, too long for its mask's. "
+                f"{sample.path}: has a name of more than {LONGEST_NAME} bytes, too long for its mask's. "
                 "Shorten it."
             )
 
 
-def refuse_without_outlines(data: Path, pictures: Sequence[Picture], settings: TrainSettings) -> None:
+def refuse_without_outlines(data: Path, samples: Sequence[Sample], settings: TrainSettings) -> None:
     """Refuse images without outlines where outlines alone are learned from.
 
     Raises:
         BadInputError: Saying how many, and naming some.
     """
-    lacking = [picture.name for picture in pictures if picture.mask_path is None]
+    lacking = [sample.name for sample in samples if sample.mask_path is None]
     if lacking and settings.labels == "outlines" and settings.teacher is None:
         raise BadInputError(
-            f"{data}: {len(lacking)} of {len(pictures)} images have no outline mask. Train with --labels "
+            f"{data}: {len(lacking)} of {len(samples)} images have no outline mask. Train with --labels "
             f"patches, give them masks, or take them out: {name_some(lacking)}."
         )

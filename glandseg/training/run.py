@@ -83,20 +83,20 @@ class Run:
 
     @property
     def pseudo_masks_path(self) -> Path:
-        """Where the pseudo masks are: one PNG a picture."""
+        """Where the pseudo masks are: one PNG an image."""
         return self.path / "pseudo_masks"
 
     def has_pseudo_mask(self, name: str) -> bool:
-        """Tell whether a picture's pseudo mask was made."""
+        """Tell whether an image's pseudo mask was made."""
         return self._pseudo_mask_path(name).is_file()
 
     def read_pseudo_mask(self, name: str) -> NDArray[np.uint8]:
-        """Read a picture's pseudo mask, (H, W) uint8: 0 non-gland, 1 gland, 255 ignored."""
+        """Read an image's pseudo mask, (H, W) uint8: 0 non-gland, 1 gland, 255 ignored."""
         grey = read_grey(self._pseudo_mask_path(name))
         return np.asarray(_GREY_TO_LABEL[grey], np.uint8)
 
     def write_pseudo_mask(self, name: str, mask: NDArray[np.uint8]) -> None:
-        """Write a picture's pseudo mask so that it can be looked at: gland white, ignored grey."""
+        """Write an image's pseudo mask so that it can be looked at: gland white, ignored grey."""
         path = self._pseudo_mask_path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         with write_whole(path) as part:
@@ -141,7 +141,7 @@ class Run:
         """
         rows = [SPLIT_HEADER]
         for part in ("train", "val", "test"):
-            rows += [(picture.name, picture.group, part) for picture in split.part(part)]
+            rows += [(sample.name, sample.group, part) for sample in split.part(part)]
         path = self.path / SPLIT
         if path.is_file() and self._read_split() != rows:
             raise BadInputError(f"{self.path}: was begun on other data. Give another --out folder.")

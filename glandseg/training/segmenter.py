@@ -25,7 +25,7 @@ from glandseg.training.loop.sampling import WHOLE, Batch, shuffled_indices
 from glandseg.training.losses import weighted_cross_entropy
 from glandseg.training.networks.pspnet import PSPNet
 from glandseg.training.settings import SegmenterSettings
-from glandseg.training.torch_backend import TorchBackend, to_pictures
+from glandseg.training.torch_backend import TorchBackend, to_images
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,11 +77,11 @@ class ExampleStream:
         self._settings = settings
 
     def __len__(self) -> int:
-        """Count the pictures of an epoch."""
+        """Count the images of an epoch."""
         return len(self._examples)
 
     def draw(self, step: int, places: slice = WHOLE) -> Batch:
-        """Draw the batch of a step, or the pictures at some places of it."""
+        """Draw the batch of a step, or the images at some places of it."""
         fit = self._settings.fit
         chosen = enumerate(shuffled_indices(len(self._examples), fit.batch, step, fit.seed))
         drawn = [
@@ -89,8 +89,8 @@ class ExampleStream:
             for i, index in list(chosen)[places]
         ]
         images, masks = (np.stack(part) for part in zip(*drawn, strict=True))
-        pictures = to_pictures(torch.from_numpy(images)).contiguous(memory_format=torch.channels_last)
-        return Batch(pictures=pictures, labels=torch.from_numpy(masks.astype(np.int64)), step=step)
+        inputs = to_images(torch.from_numpy(images)).contiguous(memory_format=torch.channels_last)
+        return Batch(images=inputs, labels=torch.from_numpy(masks.astype(np.int64)), step=step)
 
     def _change(self, index: int, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         augment = self._settings.augment
@@ -123,26 +123,26 @@ def segmentation_loss(
     scheme = "plain" if batch.step < warmup_plain else scheme
     return sum_heads(
         network,
-        batch.pictures,
+        batch.images,
         auxiliary,
         lambda logits: weighted_cross_entropy(logits, batch.labels, scheme, IGNORED),
     )
 
 
 def sum_heads(
-    network: nn.Module, pictures: Tensor, auxiliary: float, judge: Callable[[Tensor], Tensor]
+    network: nn.Module, images: Tensor, auxiliary: float, judge: Callable[[Tensor], Tensor]
 ) -> Tensor:
     """Give the loss of the main head plus `auxiliary` times that of the other.
 
     Args:
         network: a PSPNet.
-        pictures: (N, 3, S, S) float32 RGB in 0..1.
+        images: (N, 3, S, S) float32 RGB in 0..1.
         auxiliary: weight of the auxiliary head's loss.
         judge: gives the loss of a head's logits, (N, classes, S, S).
     """
     if not isinstance(network, PSPNet):
         raise TypeError(f"network: a PSPNet expected. Received: {type(network).__name__}")
-    main, other = map(judge, network.forward_both(pictures))
+    main, other = map(judge, network.forward_both(images))
     return main + auxiliary * other
 
 

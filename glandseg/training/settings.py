@@ -238,5 +238,5 @@ class TrainSettings:
         return stage.encoder or self.encoder
 
     def choose_weights(self, stage: ClassifierSettings | SegmenterSettings) -> str | None:
-        """Give the pretrained weights of a stage's encoder, if any; those of another encoder are not for it."""
+        """Return the pretrained weights of a stage's encoder; None where there are none for it."""
         return stage.weights or (self.weights if self.choose_encoder(stage) == self.encoder else None)

@@ -31,7 +31,7 @@ class TorchBackend(contextlib.nullcontext["TorchBackend"]):
     def infer(self, windows: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Give (N, 2, H, W) uint8 probabilities of (N, H, W, 3) uint8 RGB windows."""
         with evaluating(self._network), autocast(enabled=self._bfloat16):
-            logits = self._network(to_pictures(move_beside(self._network, windows)))
+            logits = self._network(to_images(move_beside(self._network, windows)))
         return np.asarray(to_bytes(logits.float()).cpu())
 
 
@@ -41,7 +41,7 @@ def move_beside(network: nn.Module, values: NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(values).to("cpu" if weight is None else weight.device)
 
 
-def to_pictures(windows: Tensor) -> Tensor:
+def to_images(windows: Tensor) -> Tensor:
     """Turn (N, H, W, 3) uint8 RGB into (N, 3, H, W) float32 in 0..1."""
     return windows.permute(0, 3, 1, 2).to(torch.float32) / 255
 

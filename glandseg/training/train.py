@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glandseg.core.errors import BadInputError
-from glandseg.training.data.datasets import DataSet, Picture
+from glandseg.training.data.datasets import DataSet, Sample
 from glandseg.training.data.examples import choose_judges, read_examples, tell_one_class
 from glandseg.training.data.patches import Patch, count_presence, list_patches
 from glandseg.training.data.splits import Split
@@ -39,7 +39,7 @@ def train(data: Path, folder: Path | None, settings: TrainSettings, *, report: R
     """Learn a segmenter from a data folder.
 
     Args:
-        data: a folder that `find_pictures` knows.
+        data: a folder that `find_samples` knows.
         folder: of the run; none makes one below `runs`. An unfinished one is taken up again.
         settings: of the run.
         report: is told the stage and its progress after every step.
@@ -71,7 +71,7 @@ def train(data: Path, folder: Path | None, settings: TrainSettings, *, report: R
 def _tell_start(run: Run, prepared: Prepared, teacher: Teacher | None, say: Say) -> None:
     data_set, split = prepared.data_set, prepared.split
     say(
-        f"{data_set.kind}: {len(data_set.pictures)} images ({prepared.describe_parts()}) at "
+        f"{data_set.kind}: {len(data_set.samples)} images ({prepared.describe_parts()}) at "
         f"{prepared.um_per_px:g} um/px -> {run.path}"
     )
     seen = teacher.note_seen(data_set, split) if teacher else ""
@@ -113,18 +113,18 @@ def begin_run(folder: Path, settings: TrainSettings, split: Split) -> Run:
 def learn_masks(
     run: Run, split: Split, um_per_px: float, settings: TrainSettings, report: Report, say: Say
 ) -> None:
-    """Stage 1: fit the classifier to patch labels and write a pseudo mask for every picture.
+    """Stage 1: fit the classifier to patch labels and write a pseudo mask for every image.
 
-    Validation pictures get one too, to choose the segmenter on where nobody drew outlines.
+    Validation images get one too, to choose the segmenter on where nobody drew outlines.
     """
-    pictures = split.train + split.val
-    images = [picture.read() for picture in pictures]
-    patches = list_patches(pictures, images, um_per_px, settings.classifier)
-    train = [patch for patch in patches if patch.picture < len(split.train)]
+    samples = split.train + split.val
+    images = [sample.read() for sample in samples]
+    patches = list_patches(samples, images, um_per_px, settings.classifier)
+    train = [patch for patch in patches if patch.sample < len(split.train)]
     val = patches[len(train) :] if split.val else train
     if not train or not val:
         raise BadInputError(
-            f"{pictures[0].path.parent}: {len(train)} patches to learn from and {len(val)} to choose on are "
+            f"{samples[0].path.parent}: {len(train)} patches to learn from and {len(val)} to choose on are "
             "not white. Give images of tissue, or raise classifier.background."
         )
     for purpose, some in (("learn from", train), ("choose on", val)):
@@ -133,27 +133,27 @@ def learn_masks(
                 f"note: all patches to {purpose} are labelled alike: {count_presence(some)}. Check the labels"
             )
     classifier = fit_classifier(run, train, val, images, settings, report, say)
-    ask_first(lambda: write_missing_masks(run, classifier, patches, pictures, images, settings, say))
+    ask_first(lambda: write_missing_masks(run, classifier, patches, samples, images, settings, say))
 
 
 def write_missing_masks(
     run: Run,
     classifier: Classifier,
     patches: Sequence[Patch],
-    pictures: Sequence[Picture],
+    samples: Sequence[Sample],
     images: Sequence[NDArray[np.uint8]],
     settings: TrainSettings,
     say: Say,
 ) -> None:
     """Make and record the pseudo masks that a run does not have yet."""
-    missing = [index for index, picture in enumerate(pictures) if not run.has_pseudo_mask(picture.name)]
+    missing = [index for index, sample in enumerate(samples) if not run.has_pseudo_mask(sample.name)]
     say(f"pseudo masks: {len(missing)} to make -> {run.pseudo_masks_path}")
     for index, mask in zip(
         missing, make_pseudo_masks(classifier, patches, images, missing, settings.classifier), strict=True
     ):
-        run.write_pseudo_mask(pictures[index].name, mask)
+        run.write_pseudo_mask(samples[index].name, mask)
     if missing or not has_record(run):
-        record_pseudo_masks(run, pictures)
+        record_pseudo_masks(run, samples)
 
 
 def describe_run(

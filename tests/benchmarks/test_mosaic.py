@@ -20,7 +20,7 @@ from glandseg.slides.open import open_slide
 from glandseg.slides.slide_plane import SlidePlane
 
 UM = 0.62
-JPEG_ERROR = 6  # grey levels, on smooth pictures at the mosaic's quality
+JPEG_ERROR = 6  # grey levels, on smooth images at the mosaic's quality
 Pixels = NDArray[np.uint8]
 
 

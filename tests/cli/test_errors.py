@@ -114,7 +114,7 @@ def test_truncated_slides(name: str, shared_data: Path, tmp_path: Path, refuse: 
     assert str(tmp_path / name) in refuse(2, "--mpp", 0.5, path=tmp_path / name)
 
 
-def test_a_picture_without_resolution_asks_for_mpp(tmp_path: Path, refuse: Callable[..., str]) -> None:
+def test_a_image_without_resolution_asks_for_mpp(tmp_path: Path, refuse: Callable[..., str]) -> None:
     cv2.imwrite(str(tmp_path / "a.png"), np.zeros((50, 50, 3), np.uint8))
     assert "--mpp" in refuse(2, path=tmp_path / "a.png")
 

@@ -71,7 +71,7 @@ def test_a_drive_that_fails_while_reading(
     from glandseg.slides.formats.tiff import TiffSlide
     from glandseg.slides.retry import RetryPolicy
 
-    monkeypatch.setattr(TiffSlide, "patience", RetryPolicy(0))
+    monkeypatch.setattr(TiffSlide, "retry_policy", RetryPolicy(0))
     broken = fail_after(4, TiffSlide._read, OSError(5, "Input/output error"))
     monkeypatch.setattr(TiffSlide, "_read", broken)
     monkeypatch.setattr(TiffSlide, "_read_afresh", broken)

@@ -23,7 +23,7 @@ def slides(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_lists_slides_and_pictures_by_name(slides: Path) -> None:
+def test_lists_slides_and_images_by_name(slides: Path) -> None:
     assert [path.name for path in list_slides(slides)] == ["a.png", "b.tif"]
     assert list_slides(slides / "b.tif") == [slides / "b.tif"]
 
@@ -56,7 +56,7 @@ def test_picks_evenly_from_first_to_last() -> None:
 def test_nothing_to_read(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="there is no such file or folder"):
         list_slides(tmp_path / "none")
-    with pytest.raises(BadInputError, match="no slide or picture in this folder"):
+    with pytest.raises(BadInputError, match="no slide or image in this folder"):
         list_slides(tmp_path)
 
 

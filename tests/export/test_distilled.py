@@ -23,8 +23,8 @@ FIT = FitSettings(steps=2, batch=2, warmup=0, precision="float32", validate_ever
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("pictures")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("images")
     for index in range(4):
         encode_png(folder / f"{index}.png", draw_tile(256, 0.62, 50 + index, "mixed")[0])
     return folder
@@ -47,10 +47,10 @@ def read_card(result: ExportResult) -> ModelCard:
 
 
 def test_a_run_and_its_model_file_teach_alike(
-    run: Run, exported: ExportResult, pictures: Path, tmp_path: Path
+    run: Run, exported: ExportResult, images: Path, tmp_path: Path
 ) -> None:
-    by_run = distil(run.path, pictures, tmp_path / "by-run")
-    by_file = distil(exported.artifacts[0].path, pictures, tmp_path / "by-file")
+    by_run = distil(run.path, images, tmp_path / "by-run")
+    by_file = distil(exported.artifacts[0].path, images, tmp_path / "by-file")
     names = [path.stem for path in (by_run.path / "teacher").glob("*.png")]
     first, second = (
         np.stack([TeacherMaps(each.path).read(name) for name in names]).astype(int)
@@ -60,18 +60,18 @@ def test_a_run_and_its_model_file_teach_alike(
     assert np.ptp(first) > 50
 
 
-def test_a_student_is_exported_as_any_run(exported: ExportResult, pictures: Path, tmp_path: Path) -> None:
+def test_a_student_is_exported_as_any_run(exported: ExportResult, images: Path, tmp_path: Path) -> None:
     model = exported.artifacts[0]
-    student = distil(model.path, pictures, tmp_path / "student")
+    student = distil(model.path, images, tmp_path / "student")
     card = read_card(export_run(student, tmp_path / "models", name="student"))
     assert card.network.endswith(f"distilled from small (sha256 {model.sha256})")
     names = [source["name"] for source in card.training]
-    assert names == ["pictures", f"distilled from small (sha256 {model.sha256})", "glas"]
+    assert names == ["images", f"distilled from small (sha256 {model.sha256})", "glas"]
     assert card.scores is not None and set(card.scores) == {"val, the teacher's masks for truth"}
 
 
-def test_a_student_can_teach(exported: ExportResult, pictures: Path, tmp_path: Path) -> None:
-    student = distil(exported.artifacts[0].path, pictures, tmp_path / "student")
+def test_a_student_can_teach(exported: ExportResult, images: Path, tmp_path: Path) -> None:
+    student = distil(exported.artifacts[0].path, images, tmp_path / "student")
     teacher = find_teacher(replace(student.settings, teacher=student.path.as_posix()), tmp_path / "next")
     assert teacher is not None
-    assert [source["name"] for source in teacher.training] == ["pictures", "glas"]
+    assert [source["name"] for source in teacher.training] == ["images", "glas"]

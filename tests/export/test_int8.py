@@ -48,12 +48,12 @@ class Small(nn.Module):
         self.depthwise = nn.Conv2d(64, 64, 3, padding=1, groups=64)
         self.wide, self.last = nn.Conv2d(32, 128, 3, padding=1), nn.Conv2d(128, 2, 1)
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        """Turn (N, 3, H, W) pictures into (N, 2, H, W) logits."""
-        features = F.relu6(self.stem(4 * pictures - 2))
+    def forward(self, images: Tensor) -> Tensor:
+        """Turn (N, 3, H, W) images into (N, 2, H, W) logits."""
+        features = F.relu6(self.stem(4 * images - 2))
         features = features + self.narrow(F.relu6(self.depthwise(F.relu6(self.expand(features)))))
         both = torch.cat([features, F.max_pool2d(features, 3, 1, 1)], 1)
-        return F.interpolate(8 * self.last(F.relu(self.wide(both))), pictures.shape[2:], mode="bilinear")
+        return F.interpolate(8 * self.last(F.relu(self.wide(both))), images.shape[2:], mode="bilinear")
 
 
 @pytest.fixture(scope="module")

@@ -59,7 +59,7 @@ def test_a_slide_names_no_file(tmp_path: Path) -> None:
     write_slide(tmp_path / "patient-7.tif", draw_tile(900, 0.5, 0, "glands")[0], 0.5)
     calibration = read_calibration(tmp_path / "patient-7.tif", Run(tmp_path), 0.5)
     assert 1 < len(calibration.tiles) <= TILES
-    assert "patient" not in calibration.source and calibration.source.endswith("slides or pictures")
+    assert "patient" not in calibration.source and calibration.source.endswith("slides or images")
 
 
 def test_unknown_resolution_says_how_to_give_it(tmp_path: Path) -> None:

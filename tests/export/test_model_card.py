@@ -38,11 +38,11 @@ def test_a_student_names_its_teacher_and_whom_that_learned_from(
     write_settings(tmp_path / "settings.yaml", TrainSettings(labels=labels, teacher="runs/big"))
     sources = [{"name": "GlaS", "licence": "research"}]
     teacher = {"name": "big", "sha256": "cd", "training": sources}
-    Run(tmp_path).write_record(data="pictures", um_per_px=0.62, teacher=teacher)
+    Run(tmp_path).write_record(data="images", um_per_px=0.62, teacher=teacher)
     card = describe_model(Run(tmp_path), "small", "ab" * 32)
     assert card.network.endswith(f"head 128 wide, {lesson}")
     assert card.training == (
-        {"licence": "not stated", "name": "pictures"},
+        {"licence": "not stated", "name": "images"},
         {"licence": "not stated", "name": "distilled from big (sha256 cd)"},
         {"licence": "research", "name": "GlaS"},
     )

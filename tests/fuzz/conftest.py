@@ -60,5 +60,5 @@ def run_bounded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunBounded
 
 @pytest.fixture(scope="session")
 def fuzz_image(draw_disks: DrawDisks) -> Pixels:
-    """Return the picture that every intact slide holds: three glands with a lumen in one."""
+    """Return the image that every intact slide holds: three glands with a lumen in one."""
     return draw_disks(1000, 800, DISKS, [(500.0, 600.0, 60.0)])

@@ -53,8 +53,8 @@ def write_svs(path: Path, image: Pixels) -> None:
     tifffile.imwrite(path, image, compression="jpeg", description=description, metadata=None, **TILED)
 
 
-def write_picture(path: Path, image: Pixels) -> None:
-    """Write a picture in the format that the name says."""
+def write_image(path: Path, image: Pixels) -> None:
+    """Write an image in the format that the name says."""
     options = [cv2.IMWRITE_WEBP_QUALITY, 101] if path.suffix == ".webp" else []
     cv2.imwrite(str(path), image[..., ::-1], options)
 
@@ -70,8 +70,8 @@ SLIDES: Mapping[str, Callable[[Path, Pixels], None]] = {
     "pyramid.tif": write_pyramid,
     "slide.ome.tif": write_ome,
     "slide.svs": write_svs,
-    "picture.png": write_picture,
-    "picture.jpg": write_picture,
-    "picture.webp": write_picture,
-    "picture.bmp": write_picture,
+    "image.png": write_image,
+    "image.jpg": write_image,
+    "image.webp": write_image,
+    "image.bmp": write_image,
 }

@@ -15,7 +15,7 @@ import yaml
 from glandseg.model.card import METADATA_KEY
 from tests.conftest import CARD, WriteModel
 from tests.fuzz.conftest import RunBounded
-from tests.fuzz.intact import UM_PER_PX, Pixels, write_picture
+from tests.fuzz.intact import UM_PER_PX, Pixels, write_image
 from tests.fuzz.judge import find_faults
 from tests.fuzz.mutate import MUTATIONS
 from tests.fuzz.mutate_text import damage_text, mutate_json, mutate_table
@@ -45,7 +45,7 @@ SETTINGS = {"labels": "patches", "um_per_px": 0.62, "segmenter": {"fit": {"steps
 @pytest.fixture
 def slide(tmp_path: Path, fuzz_image: Pixels) -> Path:
     path = tmp_path / "slide.png"
-    write_picture(path, fuzz_image)
+    write_image(path, fuzz_image)
     return path
 
 

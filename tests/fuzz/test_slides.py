@@ -14,11 +14,11 @@ from tests.fuzz.judge import Outputs, find_faults, find_silent_change
 from tests.fuzz.mutate import MUTATIONS
 
 MOVES_PX = ("delete_bytes", "insert_bytes", "zero_block", "swap_blocks")
-# Damage that makes another picture without a trace: bare px elsewhere, or JPEG codes that are all valid.
+# Damage that makes another image without a trace: bare px elsewhere, or JPEG codes that are all valid.
 UNNOTICED = {
     "raw.tif": MOVES_PX,
-    "picture.bmp": MOVES_PX,
-    "picture.jpg": (*MOVES_PX, "flip_bits", "flip_head_bits", "flip_tail_bits", "write_extreme"),
+    "image.bmp": MOVES_PX,
+    "image.jpg": (*MOVES_PX, "flip_bits", "flip_head_bits", "flip_tail_bits", "write_extreme"),
 }
 
 

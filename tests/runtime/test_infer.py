@@ -85,21 +85,21 @@ def run(session: Session, model: ModelFile) -> Callable[..., Result]:
 
 
 @pytest.fixture
-def picture(draw_disks: DrawDisks) -> Pixels:
+def image(draw_disks: DrawDisks) -> Pixels:
     return draw_disks(WIDTH, HEIGHT, DISKS, [RING_HOLE])
 
 
-def write_png(path: Path, picture: Pixels) -> Path:
-    cv2.imwrite(str(path), picture[..., ::-1])
+def write_png(path: Path, image: Pixels) -> Path:
+    cv2.imwrite(str(path), image[..., ::-1])
     return path
 
 
-def write_ome(path: Path, picture: Pixels, um_per_px: float) -> Path:
+def write_ome(path: Path, image: Pixels, um_per_px: float) -> Path:
     size = {f"PhysicalSize{axis}": um_per_px for axis in "XY"}
     units = {f"PhysicalSize{axis}Unit": "µm" for axis in "XY"}
     tifffile.imwrite(
         path,
-        picture,
+        image,
         ome=True,
         photometric="rgb",
         tile=(256, 256),
@@ -148,15 +148,15 @@ def check_agreement(result: Result, out: Path) -> Outputs:
 @pytest.mark.parametrize("um_per_px", [0.5, 0.35])
 @pytest.mark.parametrize("kind", ["png", "tif", "ome.tif"])
 def test_outlines_land_on_the_disks(
-    kind: str, um_per_px: float, picture: Pixels, tmp_path: Path, run: Callable[..., Result]
+    kind: str, um_per_px: float, image: Pixels, tmp_path: Path, run: Callable[..., Result]
 ) -> None:
     path = tmp_path / f"disks.{kind}"
     if kind == "png":
-        write_png(path, picture)
+        write_png(path, image)
     elif kind == "tif":
-        write_slide(path, picture, um_per_px)
+        write_slide(path, image, um_per_px)
     else:
-        write_ome(path, picture, um_per_px)
+        write_ome(path, image, um_per_px)
     result = run(path, mpp=um_per_px if kind == "png" else None)
     outputs = check_agreement(result, tmp_path)
 
@@ -184,9 +184,9 @@ def test_outlines_land_on_the_disks(
 
 @pytest.mark.parametrize("um_per_px", [0.5, 0.35])
 def test_the_mask_is_the_plane_and_agrees_with_the_outlines(
-    um_per_px: float, picture: Pixels, tmp_path: Path, run: Callable[..., Result]
+    um_per_px: float, image: Pixels, tmp_path: Path, run: Callable[..., Result]
 ) -> None:
-    write_slide(tmp_path / "disks.tif", picture, um_per_px)
+    write_slide(tmp_path / "disks.tif", image, um_per_px)
     outputs = Outputs.read(run(tmp_path / "disks.tif"))
     l0_per_px = UM_PER_PX / um_per_px
     assert outputs.mask.shape == (HEIGHT // l0_per_px, WIDTH // l0_per_px)
@@ -212,7 +212,7 @@ def test_the_mask_of_a_wide_slide_is_a_pyramid(tmp_path: Path, run: Callable[...
         ]
 
 
-def test_scales_agree_on_a_smooth_picture(tmp_path: Path, run: Callable[..., Result]) -> None:
+def test_scales_agree_on_a_smooth_image(tmp_path: Path, run: Callable[..., Result]) -> None:
     y, x = np.mgrid[0:700, 0:900] / 60.0
     red = np.rint(127.5 + 100 * np.sin(x) * np.sin(y)).astype(np.uint8)
     path = write_png(tmp_path / "hills.png", np.dstack([red, np.full_like(red, 90), np.full_like(red, 90)]))
@@ -226,12 +226,12 @@ def test_scales_agree_on_a_smooth_picture(tmp_path: Path, run: Callable[..., Res
 
 
 def test_the_cards_scales_hold_unless_others_are_asked_for(
-    picture: Pixels, tmp_path: Path, write_model: Callable[..., Path], run: Callable[..., Result]
+    image: Pixels, tmp_path: Path, write_model: Callable[..., Path], run: Callable[..., Result]
 ) -> None:
     card = ModelCard(
         name="two", network="", tissue="", um_per_px=UM_PER_PX, weights_sha256="", scales=(0.75, 1.5)
     )
-    path = write_png(tmp_path / "disks.png", picture)
+    path = write_png(tmp_path / "disks.png", image)
     other = write_model(tmp_path / "two.onnx", card.to_metadata())
     with Session(other, device="cpu") as session:
         file = check_model(other, "--model")
@@ -252,11 +252,11 @@ def test_the_cards_scales_hold_unless_others_are_asked_for(
 def test_a_white_lumen_is_kept_as_lumen_fraction(
     draw_disks: DrawDisks, tmp_path: Path, run: Callable[..., Result]
 ) -> None:
-    picture = draw_disks(WIDTH, HEIGHT, [(600.0, 500.0, 200.0)])
+    image = draw_disks(WIDTH, HEIGHT, [(600.0, 500.0, 200.0)])
     y, x = np.ogrid[0.5:HEIGHT, 0.5:WIDTH]
-    picture[np.hypot(x - 600, y - 500) < 100] = 243
-    picture[:60] = (0, 243, 243)
-    result = run(write_png(tmp_path / "ring.png", picture), mpp=0.5)
+    image[np.hypot(x - 600, y - 500) < 100] = 243
+    image[:60] = (0, 243, 243)
+    result = run(write_png(tmp_path / "ring.png", image), mpp=0.5)
     outputs = check_agreement(result, tmp_path)
     assert [len(outline.interiors) for outline in read_outlines(outputs)] == [0]
     assert float(outputs.rows[0]["lumen_fraction"]) == pytest.approx(0.25, rel=0.05)
@@ -293,9 +293,9 @@ def test_a_gland_has_the_same_id_when_only_a_region_is_run(
 
 
 def test_the_decimal_mark_changes_the_table_alone(
-    picture: Pixels, tmp_path: Path, run: Callable[..., Result]
+    image: Pixels, tmp_path: Path, run: Callable[..., Result]
 ) -> None:
-    write_slide(tmp_path / "disks.tif", picture, 0.5)
+    write_slide(tmp_path / "disks.tif", image, 0.5)
     point, comma = (
         [path.read_bytes() for path in run(tmp_path / "disks.tif", tmp_path / name, csv_decimal=mark).outputs]
         for name, mark in (("point", "."), ("comma", ","))
@@ -311,10 +311,10 @@ def test_the_decimal_mark_changes_the_table_alone(
 
 
 def test_batch_and_threads_change_no_byte(
-    picture: Pixels, tmp_path: Path, red_model: Path, model: ModelFile
+    image: Pixels, tmp_path: Path, red_model: Path, model: ModelFile
 ) -> None:
     path = tmp_path / "disks.tif"
-    write_slide(path, picture, 0.35)
+    write_slide(path, image, 0.35)
     results = []
     for batch, threads in [(1, 1), (8, 1), (8, 2)]:
         with Session(red_model, device="cpu", threads=threads) as session:
@@ -325,12 +325,10 @@ def test_batch_and_threads_change_no_byte(
     assert all(other == first for other in others)
 
 
-def test_outputs_name_no_user_host_or_path(
-    picture: Pixels, tmp_path: Path, run: Callable[..., Result]
-) -> None:
+def test_outputs_name_no_user_host_or_path(image: Pixels, tmp_path: Path, run: Callable[..., Result]) -> None:
     folder = tmp_path / "secret-folder"
     folder.mkdir()
-    write_slide(folder / "disks.tif", picture, 0.5)
+    write_slide(folder / "disks.tif", image, 0.5)
     result = run(folder / "disks.tif", folder / "secret-out")
     words = [str(tmp_path), "secret-folder", "secret-out", ".glandseg-", str(Path.home())]
     words += [word for word in (platform.node(), getpass.getuser()) if len(word) > 4]
@@ -339,8 +337,8 @@ def test_outputs_name_no_user_host_or_path(
         assert [word for word in words if word.encode() in data] == [], path.name
 
 
-def test_the_record_tells_what_was_run(picture: Pixels, tmp_path: Path, run: Callable[..., Result]) -> None:
-    path = write_png(tmp_path / "disks.png", picture)
+def test_the_record_tells_what_was_run(image: Pixels, tmp_path: Path, run: Callable[..., Result]) -> None:
+    path = write_png(tmp_path / "disks.png", image)
     record = Outputs.read(run(path, mpp=0.5, threshold=0.6)).record
     assert record["slide"]["um_per_px"] == "0.5"
     assert record["slide"]["um_per_px_source"] == "--mpp"
@@ -387,13 +385,13 @@ def older(tmp_path: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize("error", [RuntimeError("midway"), KeyboardInterrupt(), MemoryError()])
 def test_a_failing_network_leaves_older_outputs(
     error: BaseException,
-    picture: Pixels,
+    image: Pixels,
     tmp_path: Path,
     session: Session,
     model: ModelFile,
     older: dict[str, bytes],
 ) -> None:
-    path = write_png(tmp_path / "disks.png", picture)
+    path = write_png(tmp_path / "disks.png", image)
     broken: Any = Broken(session, error)
     with pytest.raises(type(error)):
         infer_slide(path, broken, model, InferSettings(mpp=0.5, batch=1), out=tmp_path / "out")
@@ -401,12 +399,12 @@ def test_a_failing_network_leaves_older_outputs(
 
 
 def test_a_slide_that_changes_while_it_is_read_is_refused(
-    picture: Pixels, tmp_path: Path, session: Session, model: ModelFile
+    image: Pixels, tmp_path: Path, session: Session, model: ModelFile
 ) -> None:
-    path, out = write_png(tmp_path / "disks.png", picture), tmp_path / "out"
+    path, out = write_png(tmp_path / "disks.png", image), tmp_path / "out"
 
     def rewrite(done: int, total: int) -> None:
-        write_png(path, np.full_like(picture, 90))
+        write_png(path, np.full_like(image, 90))
 
     with pytest.raises(BadInputError, match=r"disks\.png was written to while it was read"):
         infer_slide(path, session, model, InferSettings(mpp=0.5), out=out, advance=rewrite)
@@ -414,10 +412,10 @@ def test_a_slide_that_changes_while_it_is_read_is_refused(
 
 
 def test_a_slide_that_is_touched_or_removed_meanwhile_is_fine(
-    picture: Pixels, tmp_path: Path, session: Session, model: ModelFile
+    image: Pixels, tmp_path: Path, session: Session, model: ModelFile
 ) -> None:
     for number, disturb in enumerate((lambda path: os.utime(path, (1, 1)), Path.unlink)):
-        path = write_png(tmp_path / "disks.png", picture)
+        path = write_png(tmp_path / "disks.png", image)
 
         def advance(done: int, total: int, path: Path = path, disturb: Any = disturb) -> None:
             if path.exists():
@@ -428,10 +426,10 @@ def test_a_slide_that_is_touched_or_removed_meanwhile_is_fine(
 
 
 @pytest.fixture
-def damaged(picture: Pixels, tmp_path: Path) -> Path:
+def damaged(image: Pixels, tmp_path: Path) -> Path:
     """Write a slide whose last tile, of each level, is lost."""
     path = tmp_path / "disks.tif"
-    write_slide(path, picture, 0.5)
+    write_slide(path, image, 0.5)
     data = bytearray(path.read_bytes())
     with tifffile.TiffFile(path) as tiff:
         for page in tiff.pages:
@@ -487,21 +485,21 @@ def test_tissue_and_unread_share_are_those_inside_the_regions(
 
 
 def test_a_repeated_run_replaces_its_outputs(
-    picture: Pixels, tmp_path: Path, run: Callable[..., Result], older: dict[str, bytes]
+    image: Pixels, tmp_path: Path, run: Callable[..., Result], older: dict[str, bytes]
 ) -> None:
-    path = write_png(tmp_path / "disks.png", picture)
+    path = write_png(tmp_path / "disks.png", image)
     assert check_agreement(run(path, tmp_path / "out", mpp=0.5), tmp_path / "out").rows
     assert run(path, tmp_path / "out", mpp=0.5, min_gland_um2=1e6).glands == 0
     assert set(list_folder(tmp_path / "out")) == set(older)
 
 
 def test_outputs_of_another_slide_are_replaced_when_asked_alone(
-    picture: Pixels, tmp_path: Path, run: Callable[..., Result]
+    image: Pixels, tmp_path: Path, run: Callable[..., Result]
 ) -> None:
-    path, out = write_png(tmp_path / "disks.png", picture), tmp_path / "out"
+    path, out = write_png(tmp_path / "disks.png", image), tmp_path / "out"
     run(path, out, mpp=0.5)
     before = list_folder(out)
-    write_png(path, np.full_like(picture, 90))
+    write_png(path, np.full_like(image, 90))
     with pytest.raises(BadInputError, match=r"is of another slide.*disks\.run\.json.*--overwrite"):
         run(path, out, mpp=0.5)
     assert list_folder(out) == before
@@ -509,9 +507,9 @@ def test_outputs_of_another_slide_are_replaced_when_asked_alone(
 
 
 def test_an_output_that_cannot_be_replaced_leaves_the_others(
-    picture: Pixels, tmp_path: Path, run: Callable[..., Result], older: dict[str, bytes]
+    image: Pixels, tmp_path: Path, run: Callable[..., Result], older: dict[str, bytes]
 ) -> None:
-    path = write_png(tmp_path / "disks.png", picture)
+    path = write_png(tmp_path / "disks.png", image)
     taken = tmp_path / "out" / "disks.glands.csv"
     taken.unlink()
     taken.mkdir()
@@ -524,7 +522,7 @@ def test_an_output_that_cannot_be_replaced_leaves_the_others(
 
 
 def test_a_full_disk_is_told(
-    picture: Pixels,
+    image: Pixels,
     tmp_path: Path,
     run: Callable[..., Result],
     older: dict[str, bytes],
@@ -534,7 +532,7 @@ def test_a_full_disk_is_told(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("glandseg.runtime.outputs.write.write_csv", refuse)
-    path = write_png(tmp_path / "disks.png", picture)
+    path = write_png(tmp_path / "disks.png", image)
     with pytest.raises(EnvironmentLacksError, match="the disk is full; nothing was written"):
         run(path, tmp_path / "out", mpp=0.5)
     assert list_folder(tmp_path / "out") == older
@@ -573,8 +571,8 @@ def test_a_slide_without_glands_says_so(tmp_path: Path, run: Callable[..., Resul
 @pytest.mark.parametrize("size", [(1, 1), (7, 3000), (3000, 7)])
 @pytest.mark.parametrize("red", [0, 255])
 def test_tiny_slides(size: tuple[int, int], red: int, tmp_path: Path, run: Callable[..., Result]) -> None:
-    picture = np.full((*size, 3), (red, 90, 90), np.uint8)
-    result = run(write_png(tmp_path / "tiny.png", picture), mpp=0.5)
+    image = np.full((*size, 3), (red, 90, 90), np.uint8)
+    result = run(write_png(tmp_path / "tiny.png", image), mpp=0.5)
     outputs = check_agreement(result, tmp_path)
     assert outputs.mask.shape == tuple(np.maximum(np.array(size) * 0.5 // UM_PER_PX, 1))
     large = size[0] * size[1] * 0.25 > 400
@@ -582,10 +580,10 @@ def test_tiny_slides(size: tuple[int, int], red: int, tmp_path: Path, run: Calla
 
 
 def test_outlines_that_are_large_for_qupath_are_warned_about(
-    picture: Pixels, tmp_path: Path, run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+    image: Pixels, tmp_path: Path, run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("glandseg.runtime.outputs.geojson._LARGE_BYTES", 1000)
-    (warning,) = run(write_png(tmp_path / "disks.png", picture), mpp=0.5).warnings
+    (warning,) = run(write_png(tmp_path / "disks.png", image), mpp=0.5).warnings
     assert "QuPath needs 1 GiB of memory" in warning
 
 
@@ -601,18 +599,18 @@ def test_a_slide_coarser_than_the_model_is_warned_about(
 
 
 def test_a_slide_without_resolution_asks_for_it(
-    picture: Pixels, tmp_path: Path, run: Callable[..., Result]
+    image: Pixels, tmp_path: Path, run: Callable[..., Result]
 ) -> None:
-    path = write_png(tmp_path / "disks.png", picture)
+    path = write_png(tmp_path / "disks.png", image)
     with pytest.raises(BadInputError, match="--mpp"):
         run(path)
     assert list_folder(tmp_path) == {"disks.png": path.read_bytes()}
 
 
 def test_progress_ends_at_its_total(
-    picture: Pixels, tmp_path: Path, session: Session, model: ModelFile
+    image: Pixels, tmp_path: Path, session: Session, model: ModelFile
 ) -> None:
-    path = write_png(tmp_path / "disks.png", picture)
+    path = write_png(tmp_path / "disks.png", image)
     steps: list[tuple[int, int]] = []
     said: list[str] = []
     infer_slide(
@@ -638,8 +636,8 @@ def read_openslide(path: Path) -> Pixels:
 
 
 def read_tiff(path: Path) -> Pixels:
-    picture = np.asarray(tifffile.imread(path), np.uint8)
-    return picture[0] if picture.shape[0] == 3 else picture[..., 0]
+    image = np.asarray(tifffile.imread(path), np.uint8)
+    return image[0] if image.shape[0] == 3 else image[..., 0]
 
 
 def read_webp(path: Path) -> Pixels:
@@ -701,9 +699,9 @@ def test_real_slides(
 
 
 def test_warnings_of_the_whole_run_come_before_the_windows(
-    session: Session, model: ModelFile, picture: Pixels, tmp_path: Path
+    session: Session, model: ModelFile, image: Pixels, tmp_path: Path
 ) -> None:
-    path = write_png(tmp_path / "a.png", picture)
+    path = write_png(tmp_path / "a.png", image)
     told: list[str] = []
     result = infer_slide(
         path,
@@ -719,24 +717,24 @@ def test_warnings_of_the_whole_run_come_before_the_windows(
 
 
 def test_warnings_of_the_reader_are_told_and_recorded(
-    run: Callable[..., Result], picture: Pixels, tmp_path: Path
+    run: Callable[..., Result], image: Pixels, tmp_path: Path
 ) -> None:
-    rgba = np.dstack([picture, np.zeros(picture.shape[:2], np.uint8)])
+    rgba = np.dstack([image, np.zeros(image.shape[:2], np.uint8)])
     cv2.imwrite(str(tmp_path / "a.png"), rgba)
     result = run(tmp_path / "a.png", mpp=0.5)
-    assert any("100% of the picture is transparent" in warning for warning in result.warnings)
+    assert any("100% of the image is transparent" in warning for warning in result.warnings)
     record = json.loads(result.outputs[-1].read_text(encoding="utf-8"))
     assert record["result"]["warnings"] == list(result.warnings)
 
 
 def test_slide_overwritten_in_the_run_fails(
-    session: Session, model: ModelFile, picture: Pixels, tmp_path: Path
+    session: Session, model: ModelFile, image: Pixels, tmp_path: Path
 ) -> None:
-    path = write_png(tmp_path / "a.png", picture)
+    path = write_png(tmp_path / "a.png", image)
 
     def overwrite(done: int, total: int) -> None:
         if done:
-            write_png(path, picture[::-1])
+            write_png(path, image[::-1])
 
     with pytest.raises(BadInputError, match="was written to while it was read"):
         infer_slide(path, session, model, InferSettings(mpp=0.5), advance=overwrite)

@@ -33,9 +33,9 @@ def model(red_model: Path) -> ModelFile:
 @pytest.fixture
 def slide(draw_disks: Callable[..., Pixels], tmp_path: Path) -> Path:
     """Draw glands larger than a window, one with a hole, on a slide of several rows of windows."""
-    picture = draw_disks(2600, 1900, DISKS, [(1500.0, 700.0, 200.0)])
-    noise = np.random.default_rng(0).integers(-20, 20, picture.shape)
-    write_slide(tmp_path / "disks.tif", np.clip(picture + noise, 0, 255).astype(np.uint8), 0.7)
+    image = draw_disks(2600, 1900, DISKS, [(1500.0, 700.0, 200.0)])
+    noise = np.random.default_rng(0).integers(-20, 20, image.shape)
+    write_slide(tmp_path / "disks.tif", np.clip(image + noise, 0, 255).astype(np.uint8), 0.7)
     return tmp_path / "disks.tif"
 
 

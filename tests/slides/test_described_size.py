@@ -39,7 +39,7 @@ def test_shrunk_and_enlarged_copies_imply_another_um_per_px(
     found = state_by_size(text, 0.5, (width, height))
     assert found is not None
     assert found.um_per_px == pytest.approx(um, rel=0.01)
-    assert f"2048 x 1024 px, the picture has {width} x {height} px" in found.source
+    assert f"2048 x 1024 px, the image has {width} x {height} px" in found.source
 
 
 @pytest.mark.parametrize(("width", "height", "warns"), [(2048, 1024, 0), (2000, 1000, 0), (1000, 900, 1)])
@@ -51,11 +51,11 @@ def test_parts_keep_their_um_per_px(width: int, height: int, warns: int) -> None
 @pytest.mark.parametrize("name", ["a.svs", "a.tif"])
 def test_slides_shrunk_with_their_description_are_refused(tmp_path: Path, name: str) -> None:
     text = "Aperio Image Library v12\r\n512x512 (256x256) RGB|AppMag = 20|MPP = 0.5|OriginalWidth = 512"
-    picture = np.full((256, 256, 3), 200, np.uint8)
+    image = np.full((256, 256, 3), 200, np.uint8)
     tile = {"tile": (128, 128)} if name == "a.svs" else {}
     tifffile.imwrite(
         tmp_path / name,
-        picture,
+        image,
         photometric="rgb",
         compression="zlib",
         description=text,

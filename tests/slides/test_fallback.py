@@ -57,7 +57,7 @@ def write_pyramid(path: Path, **options: Any) -> Path:
 
 
 class FailingSlide(Slide):
-    """A picture of 0.5 um/px whose px from (64, 64) on for 64 fail a number of times."""
+    """An image of 0.5 um/px whose px from (64, 64) on for 64 fail a number of times."""
 
     def __init__(self, times: float, error: Exception) -> None:
         self.path, self.format = Path("a"), "memory"

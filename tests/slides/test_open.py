@@ -134,7 +134,7 @@ def test_pyramid_in_further_pages_but_no_label(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".bmp"])
-def test_pictures(tmp_path: Path, suffix: str) -> None:
+def test_images(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a{suffix}"
     cv2.imwrite(str(path), cv2.cvtColor(draw(), cv2.COLOR_RGB2BGR))
     error = np.abs(read_whole(path).astype(int) - draw())
@@ -153,7 +153,7 @@ def test_png_alpha_and_gray(tmp_path: Path) -> None:
 
 
 def test_content_decides_not_the_name(tmp_path: Path) -> None:
-    path = write_tiff(tmp_path / "picture.png", draw())
+    path = write_tiff(tmp_path / "image.png", draw())
     with open_slide(path) as slide:
         assert slide.format == "tiff"
 
@@ -320,7 +320,7 @@ def test_tiff_cut_short(tmp_path: Path, options: dict[str, Any], share: float) -
 
 @pytest.mark.parametrize("share", [0.1, 0.6, 0.98])
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".bmp"])
-def test_picture_cut_short(tmp_path: Path, suffix: str, share: float) -> None:
+def test_image_cut_short(tmp_path: Path, suffix: str, share: float) -> None:
     path = tmp_path / f"a{suffix}"
     cv2.imwrite(str(path), draw())
     with pytest.raises(BadInputError, match="damaged or cut short"):

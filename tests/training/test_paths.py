@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from glandseg.core.errors import BadInputError
-from glandseg.training.data.datasets import find_pictures
+from glandseg.training.data.datasets import find_samples
 from glandseg.training.networks.hub import refuse_missing
 from glandseg.training.networks.weights import read_weights
 from glandseg.training.paths import is_file, is_folder
@@ -20,7 +20,7 @@ from glandseg.training.settings_file import read_settings
 def test_impossible_paths_are_not_there(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     assert not is_file(path) and not is_folder(path)
-    for read in (find_pictures, open_run):
+    for read in (find_samples, open_run):
         with pytest.raises(BadInputError, match="no such folder|not a run folder"):
             read(path)
     with pytest.raises(BadInputError, match="no such weights file"):

@@ -62,7 +62,7 @@ def test_outlines_of_some_images_alone_are_refused(tmp_path: Path) -> None:
         BadInputError, match=r"2 of 6 images have no outline mask\. Train with --labels patches"
     ):
         run(data, "labels=outlines")
-    assert len(run(data)[0].data_set.pictures) == 6
+    assert len(run(data)[0].data_set.samples) == 6
 
 
 def test_a_name_too_long_for_its_mask_is_refused(tmp_path: Path) -> None:

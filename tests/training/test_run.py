@@ -11,14 +11,14 @@ import pytest
 
 from glandseg import __version__
 from glandseg.core.errors import BadInputError
-from glandseg.training.data.datasets import Picture
+from glandseg.training.data.datasets import Sample
 from glandseg.training.data.splits import Split
 from glandseg.training.run import Run, build_classifier, build_segmenter, find_newest_run, open_run, start_run
 from glandseg.training.settings import ClassifierSettings, SegmenterSettings, TrainSettings
 
 
 def make_split(names: str) -> Split:
-    a, b, c = (Picture(name=name, path=Path(name), group=f"patient {name}") for name in names)
+    a, b, c = (Sample(name=name, path=Path(name), group=f"patient {name}") for name in names)
     return Split(train=(a,), val=(b,), test=(c,))
 
 

@@ -24,8 +24,8 @@ PLAIN = AugmentSettings(stain=0.0, mixing=0.0, color=0.0, blur=0.0, mosaic=1.0, 
 class RedIsGland(nn.Module):
     """Segments red."""
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        red = 20 * (pictures[:, :1] - 0.5)
+    def forward(self, images: Tensor) -> Tensor:
+        red = 20 * (images[:, :1] - 0.5)
         return torch.cat([-red, red], 1)
 
 
@@ -43,30 +43,29 @@ def build_network() -> PSPNet:
     return PSPNet(MobileNetV2(output_stride=16), width=8)
 
 
-def test_a_batch_holds_pictures_and_labels_that_belong_together() -> None:
+def test_a_batch_holds_images_and_labels_that_belong_together() -> None:
     stream = ExampleStream([make_example(seed) for seed in range(3)], replace(SETTINGS, augment=PLAIN))
     batch = stream.draw(0)
-    assert batch.pictures.shape == (4, 3, 64, 64) and batch.pictures.dtype == torch.float32
+    assert batch.images.shape == (4, 3, 64, 64) and batch.images.dtype == torch.float32
     assert batch.labels.shape == (4, 64, 64) and batch.labels.dtype == torch.int64
-    assert batch.pictures.min() >= 0 and batch.pictures.max() <= 1
-    assert batch.pictures.is_contiguous(memory_format=torch.channels_last)
-    sure = (batch.pictures[:, 0] - 0.5).abs() > 0.4
-    assert ((batch.pictures[:, 0] > 0.5) == (batch.labels == 1))[sure].all() and sure.float().mean() > 0.7
+    assert batch.images.min() >= 0 and batch.images.max() <= 1
+    assert batch.images.is_contiguous(memory_format=torch.channels_last)
+    sure = (batch.images[:, 0] - 0.5).abs() > 0.4
+    assert ((batch.images[:, 0] > 0.5) == (batch.labels == 1))[sure].all() and sure.float().mean() > 0.7
 
 
 def test_a_batch_depends_on_the_step_alone() -> None:
     first, again = (ExampleStream([make_example()], SETTINGS).draw(5) for _ in range(2))
     other = ExampleStream([make_example()], SETTINGS).draw(6)
-    assert torch.equal(first.pictures, again.pictures) and torch.equal(first.labels, again.labels)
-    assert not torch.equal(first.pictures, other.pictures)
+    assert torch.equal(first.images, again.images) and torch.equal(first.labels, again.labels)
+    assert not torch.equal(first.images, other.images)
 
 
 def test_loss_is_the_weighted_sum_of_both_heads() -> None:
     network, batch = build_network().eval(), ExampleStream([make_example()], SETTINGS).draw(0)
     with torch.no_grad():
         both = [
-            nn.functional.cross_entropy(logits, batch.labels)
-            for logits in network.forward_both(batch.pictures)
+            nn.functional.cross_entropy(logits, batch.labels) for logits in network.forward_both(batch.images)
         ]
         loss = segmentation_loss(network, batch, 0.4)
     torch.testing.assert_close(loss, both[0] + 0.4 * both[1])
@@ -78,7 +77,7 @@ def test_a_scheme_weighs_both_heads_after_the_warm_up(scheme: str) -> None:
     with torch.no_grad():
         main, other = (
             weighted_cross_entropy(logits, batch.labels, scheme)
-            for logits in network.forward_both(batch.pictures)
+            for logits in network.forward_both(batch.images)
         )
         plain, warm, weighed = (
             segmentation_loss(network, batch, 0.4, *how) for how in ((), (scheme, 6), (scheme, 5))
@@ -90,7 +89,7 @@ def test_a_scheme_weighs_both_heads_after_the_warm_up(scheme: str) -> None:
 def test_places_are_a_part_of_the_batch() -> None:
     stream = ExampleStream([make_example(seed) for seed in range(3)], SETTINGS)
     whole, part = stream.draw(3), stream.draw(3, slice(1, None, 2))
-    assert torch.equal(part.pictures, whole.pictures[1::2]) and torch.equal(part.labels, whole.labels[1::2])
+    assert torch.equal(part.images, whole.images[1::2]) and torch.equal(part.labels, whole.labels[1::2])
     assert part.step == 3 and len(stream) == 3
 
 
@@ -99,14 +98,14 @@ def test_ignored_pixels_teach_nothing() -> None:
     labels = batch.labels.clone()
     labels[:, :32] = 255
     with torch.no_grad():
-        half = segmentation_loss(network, Batch(pictures=batch.pictures, labels=labels), 0.0)
-        logits = network(batch.pictures)[:, :, 32:]
+        half = segmentation_loss(network, Batch(images=batch.images, labels=labels), 0.0)
+        logits = network(batch.images)[:, :, 32:]
     torch.testing.assert_close(half, nn.functional.cross_entropy(logits, labels[:, 32:]))
 
 
 def test_a_batch_of_ignored_pixels_is_no_number_to_fear() -> None:
     network, batch = build_network(), ExampleStream([make_example()], SETTINGS).draw(0)
-    ignored = Batch(pictures=batch.pictures, labels=torch.full_like(batch.labels, 255))
+    ignored = Batch(images=batch.images, labels=torch.full_like(batch.labels, 255))
     loss = segmentation_loss(network, ignored, 0.4)
     loss.backward()  # type: ignore[no-untyped-call]
     assert loss.item() == 0

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from glandseg.model.backend import Backend
-from glandseg.training.torch_backend import TorchBackend, autocast, evaluating, to_bytes, to_pictures
+from glandseg.training.torch_backend import TorchBackend, autocast, evaluating, to_bytes, to_images
 
 
 class Halves(nn.Module):
@@ -19,9 +19,9 @@ class Halves(nn.Module):
         self.dropout = nn.Dropout(0.9)
         self.seen: list[tuple[bool, bool, bool]] = []
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         self.seen.append((self.training, torch.is_grad_enabled(), torch.is_autocast_enabled("cpu")))
-        red = self.dropout(torch.logit(pictures[:, :1], eps=1e-6))
+        red = self.dropout(torch.logit(images[:, :1], eps=1e-6))
         return torch.cat([torch.zeros_like(red), red], 1)
 
 
@@ -57,9 +57,9 @@ def test_evaluation_mode_ends_even_in_an_error() -> None:
     assert not network.training
 
 
-def test_pictures_and_bytes() -> None:
+def test_images_and_bytes() -> None:
     windows = torch.tensor([[[[0, 51, 255]]]], dtype=torch.uint8)
-    torch.testing.assert_close(to_pictures(windows)[0, :, 0, 0], torch.tensor([0.0, 0.2, 1.0]))
+    torch.testing.assert_close(to_images(windows)[0, :, 0, 0], torch.tensor([0.0, 0.2, 1.0]))
     logits = torch.tensor([[0.0, 100.0, -100.0, 200.0], [0.0, 0.0, 0.0, 0.0]])[None, :, :, None]
     bytes_ = to_bytes(logits)[0, :, :, 0]
     assert bytes_.dtype == torch.uint8

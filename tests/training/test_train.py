@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from glandseg.core.errors import BadInputError
-from glandseg.training.data.datasets import find_pictures
+from glandseg.training.data.datasets import find_samples
 from glandseg.training.data.decoding import read_rgb
 from glandseg.training.data.examples import read_examples
 from glandseg.training.data.patches import list_patches
@@ -51,15 +51,15 @@ def tiles(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def labelled_patches(tiles: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give a folder of labelled patches of these tiles, of which nobody drew outlines."""
     folder = tmp_path_factory.mktemp("patches")
-    pictures = find_pictures(tiles).pictures
-    images = [picture.read() for picture in pictures]
+    samples = find_samples(tiles).samples
+    images = [sample.read() for sample in samples]
     rows = []
     for index, patch in enumerate(
-        list_patches(pictures, images, 0.62, ClassifierSettings(side=64, stride=64))
+        list_patches(samples, images, 0.62, ClassifierSettings(side=64, stride=64))
     ):
-        cv2.imencode(".png", patch.cut(images[patch.picture])[..., ::-1])[1].tofile(folder / f"{index}.png")
+        cv2.imencode(".png", patch.cut(images[patch.sample])[..., ::-1])[1].tofile(folder / f"{index}.png")
         non_gland, gland = (int(present) for present in patch.present)
-        rows.append((f"{index}.png", gland, non_gland, pictures[patch.picture].name))
+        rows.append((f"{index}.png", gland, non_gland, samples[patch.sample].name))
     with (folder / "patches.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([("file", "gland", "non_gland", "patient"), *rows])
     return folder
@@ -96,8 +96,8 @@ def test_from_patch_labels(tiles: Path, tmp_path: Path) -> None:
     assert mask.shape == (TILE, TILE) and set(np.unique(mask)) <= {0, 1, 255}
     segmenter = build_segmenter(run.settings)
     segmenter.load_state_dict(load_tensors(run))
-    val = [picture for picture in find_pictures(tiles).pictures if picture.name in parts["val"]]
-    outlined = [Example(image=picture.read(), mask=picture.read_mask()) for picture in val]
+    val = [sample for sample in find_samples(tiles).samples if sample.name in parts["val"]]
+    outlined = [Example(image=sample.read(), mask=sample.read_mask()) for sample in val]
     assert record["scores"]["val"] == score_segmenter(segmenter, outlined, "float32")
 
 
@@ -105,7 +105,7 @@ def test_images_are_brought_to_the_segmenters_scale(tiles: Path, tmp_path: Path)
     settings = override_settings(SMALL, ["labels=outlines", "segmenter.um_per_px=1.24", "segmenter.crop=48"])
     record = run_quietly(tiles, tmp_path / "run", settings).record
     assert (record["images_um_per_px"], record["um_per_px"]) == (0.62, 1.24)
-    (example, *_) = read_examples(find_pictures(tiles).pictures, None, 0.5)
+    (example, *_) = read_examples(find_samples(tiles).samples, None, 0.5)
     assert example.mask.shape == (TILE // 2, TILE // 2)
 
 
@@ -127,12 +127,12 @@ def test_from_labelled_patches_alone(labelled_patches: Path, tmp_path: Path) -> 
     run = run_quietly(labelled_patches, tmp_path / "run", override_settings(SMALL, ["um_per_px=0.62"]))
     assert run.record["data"] == "patches" and "miou" in run.record["scores"]["val"]
     parts = read_parts(run)
-    pictures = {picture.name: picture for picture in find_pictures(labelled_patches).pictures}
-    groups = [{pictures[name].group for name in names} for names in parts.values()]
+    samples = {sample.name: sample for sample in find_samples(labelled_patches).samples}
+    groups = [{samples[name].group for name in names} for names in parts.values()]
     assert all(groups) and not groups[0] & groups[1] and not groups[0] & groups[2]
     for name in parts["train"] + parts["val"]:
         labels = set(np.unique(run.read_pseudo_mask(name)))
-        absent = {label for label, present in enumerate(pictures[name].labels or ()) if not present}
+        absent = {label for label, present in enumerate(samples[name].labels or ()) if not present}
         assert not labels & absent, name
 
 
@@ -205,13 +205,13 @@ def test_what_cannot_be_trained_on_is_told(tiles: Path, labelled_patches: Path, 
     expect_refusal(tiles, tmp_path / "d", other, "holds a run with other settings")
 
 
-def test_a_single_picture_is_too_few(tiles: Path, tmp_path: Path) -> None:
+def test_a_single_image_is_too_few(tiles: Path, tmp_path: Path) -> None:
     for name in ("drawn_00.png", "drawn_00_anno.png"):
         (tmp_path / name).write_bytes((tiles / name).read_bytes())
     expect_refusal(tmp_path, tmp_path / "run", SMALL, "holds 1 images of 1 patients. At least two are needed")
 
 
-def test_white_pictures_give_nothing_to_learn_from(tmp_path: Path) -> None:
+def test_white_images_give_nothing_to_learn_from(tmp_path: Path) -> None:
     for index in range(4):
         for suffix, pixels in (
             ("", np.full((64, 64, 3), 250, np.uint8)),
@@ -236,26 +236,26 @@ def glas_corners(shared_data: Path, tmp_path: Path) -> Path:
     """Give a folder of 20 training images of GlaS, of each the upper left 336 px."""
     folder, side = tmp_path / "corners", 336
     folder.mkdir()
-    pictures = [p for p in find_pictures(shared_data / "glas").pictures if p.name.startswith("train_")]
-    for picture in pictures[::4][:20]:
-        parts = {"": picture.read()[..., ::-1], "_anno": picture.read_mask()}
+    samples = [p for p in find_samples(shared_data / "glas").samples if p.name.startswith("train_")]
+    for sample in samples[::4][:20]:
+        parts = {"": sample.read()[..., ::-1], "_anno": sample.read_mask()}
         for suffix, pixels in parts.items():
-            cv2.imencode(".png", pixels[:side, :side])[1].tofile(folder / f"{picture.name}{suffix}.png")
+            cv2.imencode(".png", pixels[:side, :side])[1].tofile(folder / f"{sample.name}{suffix}.png")
     return folder
 
 
 def score_pseudo_masks(run: Run, data: Path) -> tuple[float, float, float]:
     """Give the mIoU of a run's pseudo masks, of gland everywhere, and of gland wherever labels allow it."""
     scores = [Confusion.empty() for _ in range(3)]
-    for picture in find_pictures(data).pictures:
-        if not run.has_pseudo_mask(picture.name):
+    for sample in find_samples(data).samples:
+        if not run.has_pseudo_mask(sample.name):
             continue
-        image, truth = picture.read(), picture.read_mask() == 1
-        patches = list_patches([picture], [image], 0.62, run.settings.classifier)
+        image, truth = sample.read(), sample.read_mask() == 1
+        patches = list_patches([sample], [image], 0.62, run.settings.classifier)
         gland = np.zeros((2, *truth.shape), np.float32)
         gland[1] = 1
         allowed = merge_maps(truth.shape, patches, [gland[:, : p.height_px, : p.width_px] for p in patches])
-        for index, mask in enumerate((run.read_pseudo_mask(picture.name), np.ones_like(allowed), allowed)):
+        for index, mask in enumerate((run.read_pseudo_mask(sample.name), np.ones_like(allowed), allowed)):
             valid = allowed != 255
             scores[index] += Confusion.of(mask[valid] == 1, truth[valid])
     return scores[0].miou, scores[1].miou, scores[2].miou
@@ -283,8 +283,8 @@ def test_glands_are_found_in_real_tissue(shared_data: Path, glas_corners: Path, 
 
 
 def test_the_demos_tiles_to_choose_on_hold_glands_and_none(tmp_path: Path) -> None:
-    data = find_pictures(draw_data(tmp_path / "drawn"))
+    data = find_samples(draw_data(tmp_path / "drawn"))
     val = split_data_set(data, shares=shorten(TrainSettings()).shares).val
-    shares = [float(picture.read_mask().mean()) for picture in val]
+    shares = [float(sample.read_mask().mean()) for sample in val]
     assert min(shares) == 0
     assert max(shares) > 0.3

@@ -69,9 +69,7 @@ def test_the_split_without_validation_images(glas: Path, tmp_path: Path, labels:
 
 def test_corrupt_images_stop_a_training_or_are_skipped(glas: Path, tmp_path: Path) -> None:
     (glas / "train_2.png").write_bytes(b"no image")
-    with pytest.raises(
-        BadInputError, match=r"train_2\.png: holds no slide or picture.*--set on_corrupt=skip"
-    ):
+    with pytest.raises(BadInputError, match=r"train_2\.png: holds no slide or image.*--set on_corrupt=skip"):
         run(glas, tmp_path / "run")
     assert not (tmp_path / "run").exists()
     done, said = run(glas, tmp_path / "run", "on_corrupt=skip")

@@ -29,9 +29,9 @@ BY_TEACHER = "val, the teacher's masks for truth"
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a folder of six drawn pictures that nobody labelled."""
-    folder = tmp_path_factory.mktemp("pictures")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a folder of six drawn images that nobody labelled."""
+    folder = tmp_path_factory.mktemp("images")
     for index in range(6):
         encode_png(folder / f"{index}.png", draw_tile(64, 1.4, index, "glands")[0])
     return folder
@@ -59,10 +59,10 @@ def teach(data: Path, folder: Path, teacher: Path, *changes: str) -> Run:
     return train(data, folder, settings, report=lambda stage, progress: None, say=lambda line: None)
 
 
-def test_from_pictures_alone(pictures: Path, red_model: Path, tmp_path: Path) -> None:
-    run = teach(pictures, tmp_path / "run", red_model)
+def test_from_images_alone(samples: Path, red_model: Path, tmp_path: Path) -> None:
+    run = teach(samples, tmp_path / "run", red_model)
     record = open_run(run.path).record
-    assert (record["data"], record["um_per_px"]) == ("pictures", 1.4)
+    assert (record["data"], record["um_per_px"]) == ("images", 1.4)
     assert set(record["scores"]) == {BY_TEACHER}
     known = {"name": "red is gland", "sha256": hash_file(red_model), "um_per_px": 1.4, "scales": [1.0]}
     assert record["teacher"] == known | {"training": []}
@@ -83,11 +83,11 @@ def test_outlines_are_mixed_in_where_there_are_some(
     assert heavy.segmenter_path.read_bytes() != white_point.segmenter_path.read_bytes()
 
 
-def test_outlines_that_nobody_drew_are_refused(pictures: Path, red_model: Path, tmp_path: Path) -> None:
+def test_outlines_that_nobody_drew_are_refused(samples: Path, red_model: Path, tmp_path: Path) -> None:
     table = tmp_path / "patches"
     table.mkdir()
     rows = [("file", "gland", "non_gland")]
-    for path in sorted(pictures.iterdir()):
+    for path in sorted(samples.iterdir()):
         (table / path.name).write_bytes(path.read_bytes())
         rows.append((path.name, "1", "1"))
     with (table / "patches.csv").open("w", newline="", encoding="utf-8") as file:
@@ -100,9 +100,9 @@ def test_outlines_that_nobody_drew_are_refused(pictures: Path, red_model: Path, 
 
 @pytest.mark.parametrize("step", [1, 3])
 def test_killed_and_resumed_gives_the_same_network(
-    pictures: Path, red_model: Path, tmp_path: Path, step: int
+    samples: Path, red_model: Path, tmp_path: Path, step: int
 ) -> None:
-    whole = teach(pictures, tmp_path / "whole", red_model)
+    whole = teach(samples, tmp_path / "whole", red_model)
     settings = override_settings(SMALL, [f"teacher={red_model.as_posix()}"])
 
     def kill(stage: str, progress: Progress) -> None:
@@ -110,37 +110,37 @@ def test_killed_and_resumed_gives_the_same_network(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(pictures, tmp_path / "torn", settings, report=kill, say=lambda line: None)
+        train(samples, tmp_path / "torn", settings, report=kill, say=lambda line: None)
     next((tmp_path / "torn" / "teacher").glob("*.png")).unlink()  # as if torn off among the maps
-    torn = teach(pictures, tmp_path / "torn", red_model)
+    torn = teach(samples, tmp_path / "torn", red_model)
     files = sorted(path.relative_to(whole.path) for path in whole.path.rglob("*") if path.is_file())
     assert Path("teacher.json") in files
     for file in files:
         assert (torn.path / file).read_bytes() == (whole.path / file).read_bytes(), file
 
 
-def test_a_run_does_not_change_its_teacher(pictures: Path, red_model: Path, tmp_path: Path) -> None:
+def test_a_run_does_not_change_its_teacher(samples: Path, red_model: Path, tmp_path: Path) -> None:
     own = tmp_path / "own.onnx"
     own.write_bytes(red_model.read_bytes())
-    teach(pictures, tmp_path / "run", own)
+    teach(samples, tmp_path / "run", own)
     with own.open("ab") as file:
         file.write(b"\x72\x00")  # an empty field, so another file of the same network
     with pytest.raises(BadInputError, match="was begun with another teacher or other images"):
-        teach(pictures, tmp_path / "run", own)
+        teach(samples, tmp_path / "run", own)
 
 
 @pytest.mark.parametrize("teacher", ["missing", "run", "text.onnx"])
 def test_a_teacher_that_cannot_teach_leaves_nothing_behind(
-    pictures: Path, tmp_path: Path, teacher: str
+    samples: Path, tmp_path: Path, teacher: str
 ) -> None:
     (tmp_path / "text.onnx").write_text("text", encoding="utf-8")
     with pytest.raises(BadInputError) as caught:
-        teach(pictures, tmp_path / "run", tmp_path / teacher)
+        teach(samples, tmp_path / "run", tmp_path / teacher)
     assert "\n" not in str(caught.value) and teacher in str(caught.value)
     assert not (tmp_path / "run").exists()
 
 
-def test_labels_none_needs_a_teacher(pictures: Path, tmp_path: Path) -> None:
+def test_labels_none_needs_a_teacher(samples: Path, tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="Give --teacher"):
-        train(pictures, tmp_path / "run", SMALL, report=lambda stage, progress: None, say=lambda line: None)
+        train(samples, tmp_path / "run", SMALL, report=lambda stage, progress: None, say=lambda line: None)
     assert not (tmp_path / "run").exists()

@@ -78,7 +78,7 @@ def build_engine(
     Args:
         onnx: the model, in the settings' precision.
         settings: how.
-        package: with what.
+        trt_package: with what.
         advance: is told the percent done, 100, and the phase.
 
     Raises:

@@ -121,8 +121,8 @@ def make_engine(order: Order, places: Sequence[Path], say: Say, advance: Advance
 
     path = keep_plan(places, write)
     say(
-        f"{path}: {order.trt_package}, batch {facts.batch}, {share:.0%} of the layers of its {facts.measured_on} "
-        f"in {facts.precision}, {len(built.plan) / 1e6:.1f} MB"
+        f"{path}: {order.trt_package}, batch {facts.batch}, {share:.0%} of the layers of its "
+        f"{facts.measured_on} in {facts.precision}, {len(built.plan) / 1e6:.1f} MB"
     )
     return EngineFile(
         path=path,

@@ -1,4 +1,4 @@
-"""The fingerprint file of a plan, NAME.engine.json: its fingerprint beside it, for the plan is TensorRT's own."""
+"""The fingerprint file of a plan, NAME.engine.json: beside the plan, whose format is TensorRT's own."""
 
 from __future__ import annotations
 

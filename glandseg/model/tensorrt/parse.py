@@ -39,7 +39,7 @@ def parse_onnx(path: Path, trt_package: TensorRtPackage | None = None) -> list[s
 
     Args:
         path: of the ONNX file.
-        package: that reads; none finds the installed one.
+        trt_package: that reads; none finds the installed one.
 
     Raises:
         EnvironmentLacksError: if there is no TensorRT, or it needs a GPU and there is none.

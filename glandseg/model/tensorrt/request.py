@@ -61,7 +61,7 @@ def make_order(
         onnx: the model.
         batch: windows that go in at once; none takes `BATCH`.
         targets: GPUs to build for, "sm89"; none takes the package's default.
-        package: that builds and loads the engine.
+        trt_package: that builds and loads the engine.
         cache: folder for kernels' timings.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The overview picture: the slide's thumbnail, the glands drawn over it, a scale bar and a caption."""
+"""The overview image: the slide's thumbnail, the glands drawn over it, a scale bar and a caption."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def write_overview(
 
     Raises:
         BadInputError: A scale is not a finite number above 0.
-        EnvironmentLacksError: The picture cannot be encoded.
+        EnvironmentLacksError: The image cannot be encoded.
         ValueError: The thumbnail is not (h, w, 3) uint8.
     """
     if thumbnail.ndim != 3 or thumbnail.shape[2] != 3 or thumbnail.dtype != np.uint8:
@@ -56,21 +56,21 @@ def write_overview(
         if not (value > 0 and math.isfinite(value)):
             raise BadInputError(f"{name}: must be a number above 0, got {value}")
     shrink = min(1.0, OVERVIEW_PX / max(thumbnail.shape))
-    picture, share = _shrink(thumbnail, shrink), thumbnail_px_per_px * shrink
-    draw_outlines(picture, glands, share)
-    page = _center(picture)
+    image, share = _shrink(thumbnail, shrink), thumbnail_px_per_px * shrink
+    draw_outlines(image, glands, share)
+    page = _center(image)
     footer = _draw_footer(page.shape[1], um_per_px / share, len(glands), area_mm2)
     _write_png(path, np.vstack([page, footer]))
 
 
-def draw_outlines(picture: NDArray[np.uint8], glands: Iterable[Gland], thumbnail_px_per_px: float) -> None:
-    """Draws outlines and lumina into an (h, w, 3) uint8 RGB picture: green on a dark casing.
+def draw_outlines(image: NDArray[np.uint8], glands: Iterable[Gland], thumbnail_px_per_px: float) -> None:
+    """Draws outlines and lumina into an (h, w, 3) uint8 RGB image: green on a dark casing.
 
-    Casings and lines are drawn apart and laid over the picture in the end, so that no gland's casing covers
+    Casings and lines are drawn apart and laid over the image in the end, so that no gland's casing covers
     another's line.
     """
-    width = 1 if max(picture.shape[:2]) < OVERVIEW_PX else 2
-    casings, lines = np.zeros((2, *picture.shape[:2]), np.uint8)
+    width = 1 if max(image.shape[:2]) < OVERVIEW_PX else 2
+    casings, lines = np.zeros((2, *image.shape[:2]), np.uint8)
     for gland in glands:
         polygon = gland.polygon_px
         rings = [
@@ -80,16 +80,16 @@ def draw_outlines(picture: NDArray[np.uint8], glands: Iterable[Gland], thumbnail
         # The lines twice: once, a thin smoothed line keeps only half its color.
         for layer, thickness in ((casings, 2 * width), (lines, width), (lines, width)):
             cv2.polylines(layer, rings, True, 255, thickness, cv2.LINE_AA, _SHIFT)
-    _lay_over(picture, _CASING_RGB, casings)
-    _lay_over(picture, _LINE_RGB, lines)
+    _lay_over(image, _CASING_RGB, casings)
+    _lay_over(image, _LINE_RGB, lines)
 
 
 def choose_scale_bar(um_per_px: float, width: int) -> tuple[str, int]:
     """Returns the label and length in pixels of the longest 1-2-5 bar within a quarter of the width.
 
     Args:
-        um_per_px: Micrometres per picture pixel.
-        width: Of the picture, in pixels.
+        um_per_px: Micrometres per image pixel.
+        width: Of the image, in pixels.
     """
     room_um = um_per_px * width / 4
     power = 10.0 ** math.floor(math.log10(room_um))
@@ -110,18 +110,18 @@ def _shrink(thumbnail: NDArray[np.uint8], share: float) -> NDArray[np.uint8]:
     return np.array(cv2.resize(thumbnail, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _lay_over(picture: NDArray[np.uint8], rgb: tuple[int, int, int], cover: NDArray[np.uint8]) -> None:
-    """Lays a color over a picture where `cover`, (h, w) of 0..255, says how much of it shows."""
+def _lay_over(image: NDArray[np.uint8], rgb: tuple[int, int, int], cover: NDArray[np.uint8]) -> None:
+    """Lays a color over an image where `cover`, (h, w) of 0..255, says how much of it shows."""
     share = cover / np.float32(255)
     for channel, value in enumerate(rgb):
-        below = picture[..., channel]
-        picture[..., channel] = np.rint(below + (value - below.astype(np.float32)) * share)
+        below = image[..., channel]
+        image[..., channel] = np.rint(below + (value - below.astype(np.float32)) * share)
 
 
-def _center(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    spare = max(0, _LEAST_WIDTH - picture.shape[1])
-    page = np.full((picture.shape[0], picture.shape[1] + spare, 3), _PAPER_RGB, np.uint8)
-    page[:, spare // 2 : spare // 2 + picture.shape[1]] = picture
+def _center(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    spare = max(0, _LEAST_WIDTH - image.shape[1])
+    page = np.full((image.shape[0], image.shape[1] + spare, 3), _PAPER_RGB, np.uint8)
+    page[:, spare // 2 : spare // 2 + image.shape[1]] = image
     return page
 
 
@@ -147,12 +147,12 @@ def _measure_text(text: str, size: float) -> int:
     return int(cv2.getTextSize(text, _FONT, size, 1)[0][0])
 
 
-def _write_text(picture: NDArray[np.uint8], text: str, x: int, y: int, size: float) -> None:
-    cv2.putText(picture, text, (x, y), _FONT, size, _INK_RGB, 1, cv2.LINE_AA)
+def _write_text(image: NDArray[np.uint8], text: str, x: int, y: int, size: float) -> None:
+    cv2.putText(image, text, (x, y), _FONT, size, _INK_RGB, 1, cv2.LINE_AA)
 
 
-def _write_png(path: Path, picture: NDArray[np.uint8]) -> None:
-    done, packed = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+def _write_png(path: Path, image: NDArray[np.uint8]) -> None:
+    done, packed = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     if not done:
         raise EnvironmentLacksError(f"{path.name}: this OpenCV writes no PNG. Reinstall opencv-python")
     path.write_bytes(packed.tobytes())

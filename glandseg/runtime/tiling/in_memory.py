@@ -1,4 +1,4 @@
-"""A picture or a small plane into gland probabilities, all of it in memory."""
+"""An image or a small plane into gland probabilities, all of it in memory."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ def segment_plane(plane: Plane, backend: Backend, *, batch: int = 8) -> NDArray[
     return grid.blend(lambda i, j: done[i, j], 0, 0, plane.height_px, plane.width_px)[0]
 
 
-def segment_image(picture: NDArray[np.uint8], backend: Backend, *, batch: int = 8) -> NDArray[np.uint8]:
-    """Give the gland probability of each pixel of a picture at the model's um/px.
+def segment_image(image: NDArray[np.uint8], backend: Backend, *, batch: int = 8) -> NDArray[np.uint8]:
+    """Give the gland probability of each pixel of an image at the model's um/px.
 
     Args:
-        picture: (H, W, 3) uint8 RGB.
+        image: (H, W, 3) uint8 RGB.
         backend: the network.
         batch: windows a call.
 
     Returns:
         (H, W) uint8, 255 for certainty.
     """
-    return segment_plane(ImagePlane(picture), backend, batch=batch)
+    return segment_plane(ImagePlane(image), backend, batch=batch)

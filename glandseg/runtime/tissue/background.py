@@ -18,7 +18,7 @@ GLASS_MAX_CHROMA = 24  # the channels at most this far apart,
 GLASS_MIN_SHARE = 0.01  # on at least this share of the slide
 GLASS_WIDTH = 6  # gray levels around the glass color that belong to it
 
-DARK_LEVEL = 60  # a picture of which half is darker was not lit from behind
+DARK_LEVEL = 60  # an image of which half is darker was not lit from behind
 
 TISSUE_DENSITY = 0.02  # mean optical density over glass (2 % is 0.009, pale mucin 0.04)
 TISSUE_CHROMA = 0.03  # spread of density between channels: color without darkness
@@ -63,7 +63,7 @@ def find_background_color(
         fill: (h, w) bool, px that the scanner painted.
 
     Returns:
-        (3,) float32 RGB in 0..255; None where the picture shows none.
+        (3,) float32 RGB in 0..255; None where the image shows none.
     """
     white = find_white_glass(thumbnail, fill)
     if white is not None or looks_inverted(thumbnail, fill):
@@ -85,13 +85,13 @@ def find_white_glass(thumbnail: NDArray[np.uint8], fill: NDArray[np.bool_]) -> N
 
 
 def is_dark(thumbnail: NDArray[np.uint8]) -> bool:
-    """Whether a picture, (h, w, 3) uint8 RGB, is mostly black, as fluorescence is and bright field is not."""
+    """Whether an image, (h, w, 3) uint8 RGB, is mostly black, as fluorescence is and bright field is not."""
     return find_quantile(count_levels(find_extremes(thumbnail)[1]), 0.5) < DARK_LEVEL
 
 
-def find_extremes(picture: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def find_extremes(image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """(h, w) uint8: the lowest and the highest of each px's channels."""
-    red, green, blue = cv2.split(picture)
+    red, green, blue = cv2.split(image)
     low, high = cv2.min(cv2.min(red, green), blue), cv2.max(cv2.max(red, green), blue)
     return np.asarray(low, np.uint8), np.asarray(high, np.uint8)
 

@@ -25,7 +25,7 @@ def list_light_warnings(
         thumbnail: (h, w, 3) uint8 RGB.
         fill: (h, w) bool, px that the scanner painted.
         has_glass: Whether glass was found.
-        is_crop: Whether the picture is so small that all of it is tissue on purpose.
+        is_crop: Whether the image is so small that all of it is tissue on purpose.
     """
     if has_glass:
         return ()

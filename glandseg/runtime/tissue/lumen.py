@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from glandseg.runtime.tissue.background import GLASS_MIN_LEVEL, count_levels, find_quantile
 
 UNSTAINED_SHARE = 0.85  # of the glass's light in every channel
-BRIGHTEST_SHARE = 0.995  # stands for glass where a picture shows none
+BRIGHTEST_SHARE = 0.995  # stands for glass where an image shows none
 
 
 def estimate_white_point(

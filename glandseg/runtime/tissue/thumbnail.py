@@ -16,7 +16,7 @@ from glandseg.runtime.tissue.tissue_mask import MASK_UM_PER_PX, TissueMask, find
 from glandseg.slides.slide import Slide
 from glandseg.slides.unread import UnreadRegions
 
-PICTURE_MM2 = 0.5  # a picture up to this large is a crop: all of it is tissue
+CROP_MM2 = 0.5  # an image up to this large is a crop: all of it is tissue
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -97,7 +97,7 @@ def build_thumbnail(thumbnail: NDArray[np.uint8], unread: NDArray[np.bool_], um_
     small, lost = shrink(thumbnail, times), shrink(unread.view(np.uint8) * 255, times) > 0
     small[lost] = 255  # which counts as the scanner's fill
     area_mm2 = small.shape[0] * small.shape[1] * (um_per_px * times) ** 2 / 1e6
-    is_crop = area_mm2 <= PICTURE_MM2
+    is_crop = area_mm2 <= CROP_MM2
     mask = np.ones_like(lost) if is_crop else mask_tissue(small, um_per_px * times) | lost
     readable = small if not lost.any() or lost.all() else small[~lost][None]
     fill, dark = find_fill(readable), is_dark(readable)
@@ -127,12 +127,12 @@ def warn_of_one_color(thumbnail: NDArray[np.uint8]) -> tuple[str, ...]:
     return (f"the whole slide is of one color, RGB {color}: empty, transparent or damaged",)
 
 
-def shrink(picture: NDArray[np.uint8], times: int) -> NDArray[np.uint8]:
+def shrink(image: NDArray[np.uint8], times: int) -> NDArray[np.uint8]:
     """The mean of blocks of `times` x `times` px, the last ones made whole by repeating the edge."""
     if times == 1:
-        return picture
-    height, width = picture.shape[:2]
+        return image
+    height, width = image.shape[:2]
     edges = (0, -height % times, 0, -width % times)
-    whole = cv2.copyMakeBorder(picture, *edges, cv2.BORDER_REPLICATE)
+    whole = cv2.copyMakeBorder(image, *edges, cv2.BORDER_REPLICATE)
     size = (whole.shape[1] // times, whole.shape[0] // times)
     return np.asarray(cv2.resize(whole, size, interpolation=cv2.INTER_AREA), np.uint8)

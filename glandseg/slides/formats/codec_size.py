@@ -1,6 +1,6 @@
-"""What a codec's own header says of its picture's size, read before anything is decoded.
+"""What a codec's own header says of its image's size, read before anything is decoded.
 
-A tile of a few bytes may announce a picture of gigabytes, which its decoder would allocate; the TIFF's tags
+A tile of a few bytes may announce an image of gigabytes, which its decoder would allocate; the TIFF's tags
 say how large a tile can be, so the two are compared first.
 """
 
@@ -33,7 +33,7 @@ def read_jpeg_size(data: bytes) -> CodedSize:
 
 
 def find_jpeg_frame(data: bytes) -> int:
-    """Find where the frame header of a JPEG begins; that of a picture within its metadata is skipped.
+    """Find where the frame header of a JPEG begins; that of an image within its metadata is skipped.
 
     Raises:
         ValueError: there is none before the first scan.
@@ -81,7 +81,7 @@ def read_jpeg2000_size(data: bytes) -> CodedSize:
 
 
 def read_webp_size(data: bytes) -> CodedSize:
-    """Read the largest size that the chunks of a WebP announce: its canvas, or a picture on it.
+    """Read the largest size that the chunks of a WebP announce: its canvas, or an image on it.
 
     Raises:
         ValueError: no chunk announces one.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class CodedSize:
-    """Size in px of a coded picture, and its components where the header says them (0 where not)."""
+    """Size in px of a coded image, and its components where the header says them (0 where not)."""
 
     width: int
     height: int

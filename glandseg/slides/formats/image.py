@@ -1,4 +1,4 @@
-"""PNG, JPEG, WebP and BMP pictures, held whole in memory."""
+"""PNG, JPEG, WebP and BMP images, held whole in memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glandseg.core.errors import BadInputError, shorten
-from glandseg.slides.formats.image_header import PictureHeader, read_header
+from glandseg.slides.formats.image_header import ImageHeader, read_header
 from glandseg.slides.formats.jpeg_fault import find_jpeg_fault
 from glandseg.slides.mpp import settle
 from glandseg.slides.rgb import convert_bgr
@@ -22,7 +22,7 @@ TRANSPARENT_WARNS = 0.9  # share of the px
 
 
 def detect_image_format(head: bytes) -> str | None:
-    """The picture format that a file's first 12 bytes announce; None for another."""
+    """The image format that a file's first 12 bytes announce; None for another."""
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
         return "png"
     if head.startswith(b"\xff\xd8\xff"):
@@ -33,7 +33,7 @@ def detect_image_format(head: bytes) -> str | None:
 
 
 class ImageSlide(Slide):
-    """A picture of one level; rotation marks (EXIF) are ignored, as QuPath and ImageJ do."""
+    """An image of one level; rotation marks (EXIF) are ignored, as QuPath and ImageJ do."""
 
     def __init__(self, path: Path, kind: str, mpp: float | None = None) -> None:
         self.path = path
@@ -51,10 +51,10 @@ class ImageSlide(Slide):
 
 
 def decode_image(path: Path, kind: str) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
-    """Decode a picture file to (H, W, 3) uint8 RGB, alpha on white; return it with warnings.
+    """Decode an image file to (H, W, 3) uint8 RGB, alpha on white; return it with warnings.
 
     Raises:
-        BadInputError: The picture is damaged, cut short, or larger than `MAX_PIXELS`.
+        BadInputError: The image is damaged, cut short, or larger than `MAX_PIXELS`.
     """
     data = np.fromfile(path, np.uint8)
     header = check_file(path, kind, data.tobytes())
@@ -66,13 +66,13 @@ def decode_image(path: Path, kind: str) -> tuple[NDArray[np.uint8], tuple[str, .
     return convert_bgr(samples), tuple(list_warnings(header, samples))
 
 
-def check_file(path: Path, kind: str, data: bytes) -> PictureHeader:
+def check_file(path: Path, kind: str, data: bytes) -> ImageHeader:
     """Read the header, and refuse what the file's bytes cannot be, before any px are decoded.
 
     Raises:
         BadInputError: The size is beyond the file's or too large, or the data are damaged.
     """
-    header = read_header(data, kind) or PictureHeader(1, 1)
+    header = read_header(data, kind) or ImageHeader(1, 1)
     if header.width * header.height > MAX_PIXELS and not header.fault:
         raise_too_large(path, kind)
     fault = header.fault or ("its end is missing" if is_cut_short(data, kind) else "")
@@ -82,7 +82,7 @@ def check_file(path: Path, kind: str, data: bytes) -> PictureHeader:
     return header
 
 
-def list_warnings(header: PictureHeader, samples: NDArray[Any]) -> Iterator[str]:
+def list_warnings(header: ImageHeader, samples: NDArray[Any]) -> Iterator[str]:
     """List what the file lets suspect.
 
     Args:
@@ -91,13 +91,13 @@ def list_warnings(header: PictureHeader, samples: NDArray[Any]) -> Iterator[str]
     """
     if header.extra_bytes:
         yield (
-            f"the file is longer than the picture's header states, by {header.extra_bytes:,} "
+            f"the file is longer than the image's header states, by {header.extra_bytes:,} "
             f"byte{'s' * (header.extra_bytes > 1)}: it may be damaged, so look at the overview"
         )
     if samples.ndim == 3 and samples.shape[2] == 4:
         share = np.count_nonzero(samples[..., 3] == 0) / samples[..., 3].size
         if share >= TRANSPARENT_WARNS:
-            yield f"{share:.0%} of the picture is transparent and read as white: export it without opacity"
+            yield f"{share:.0%} of the image is transparent and read as white: export it without opacity"
 
 
 def decode_samples(path: Path, kind: str, data: NDArray[np.uint8]) -> NDArray[Any]:
@@ -121,15 +121,15 @@ def is_cut_short(data: bytes, kind: str) -> bool:
 
 
 def raise_undecodable(path: Path, kind: str, reason: str) -> NoReturn:
-    """Tell that the picture is damaged."""
+    """Tell that the image is damaged."""
     raise BadInputError(
         f"{path}: this {kind} cannot be decoded ({reason}): damaged or cut short. Copy or export it again"
     )
 
 
 def raise_too_large(path: Path, kind: str) -> NoReturn:
-    """Tell that the picture would not fit in memory."""
+    """Tell that the image would not fit in memory."""
     raise BadInputError(
-        f"{path}: this {kind} is larger than a picture may be ({MAX_PIXELS:,} px, held in memory). "
+        f"{path}: this {kind} is larger than an image may be ({MAX_PIXELS:,} px, held in memory). "
         f"Convert it to a tiled TIFF"
     )

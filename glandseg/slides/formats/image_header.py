@@ -1,4 +1,4 @@
-"""What a picture's header states, checked against the file before px are decoded.
+"""What an image's header states, checked against the file before px are decoded.
 
 A damaged size makes a decoder fill gigabytes. What a file of some bytes can hold is bounded: deflate packs
 at most 1,032 bytes into one, a JPEG's block of 64 px takes at least a bit, and most BMPs are not packed.
@@ -18,13 +18,13 @@ JPEG_FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 
 
 @dataclass(frozen=True)
-class PictureHeader:
-    """What a picture's header states.
+class ImageHeader:
+    """What an image's header states.
 
     Attributes:
         width: px.
         height: px.
-        fault: why the file cannot hold such a picture; empty if it can.
+        fault: why the file cannot hold such an image; empty if it can.
         has_alpha: whether a fourth channel is opacity.
         extra_bytes: bytes after the end that the header states.
     """
@@ -36,8 +36,8 @@ class PictureHeader:
     extra_bytes: int = 0
 
 
-def read_header(data: bytes, kind: str) -> PictureHeader | None:
-    """Read a picture's header; return None where it is not understood, which is left to the decoder.
+def read_header(data: bytes, kind: str) -> ImageHeader | None:
+    """Read an image's header; return None where it is not understood, which is left to the decoder.
 
     Args:
         data: Whole file.
@@ -50,7 +50,7 @@ def read_header(data: bytes, kind: str) -> PictureHeader | None:
         return None
 
 
-def read_png(data: bytes) -> PictureHeader:
+def read_png(data: bytes) -> ImageHeader:
     """Read IHDR, and add up the packed bytes of all IDAT."""
     width, height, bits, color = struct.unpack_from(">IIBB", data, 16)
     packed, place = 0, 8
@@ -59,10 +59,10 @@ def read_png(data: bytes) -> PictureHeader:
         packed += length if name in {b"IDAT", b"fdAT"} else 0
         place += length + 12
     needed = height * -(-width * bits * PNG_CHANNELS[color] // 8)
-    return PictureHeader(width, height, describe_fault(width, height, needed > DEFLATE_MOST * (packed + 1)))
+    return ImageHeader(width, height, describe_fault(width, height, needed > DEFLATE_MOST * (packed + 1)))
 
 
-def read_jpeg(data: bytes) -> PictureHeader | None:
+def read_jpeg(data: bytes) -> ImageHeader | None:
     """Read the frame header, whichever the coding."""
     place = 2
     while place + 4 <= len(data) and data[place] == 0xFF:
@@ -70,12 +70,12 @@ def read_jpeg(data: bytes) -> PictureHeader | None:
         if marker in JPEG_FRAMES:
             height, width = struct.unpack_from(">HH", data, place + 5)
             too_large = width * height > JPEG_MOST_PX * len(data)
-            return PictureHeader(width, height, describe_fault(width, height, too_large))
+            return ImageHeader(width, height, describe_fault(width, height, too_large))
         place += 1 if marker == 0xFF else 2 + length
     return None
 
 
-def read_webp(data: bytes) -> PictureHeader | None:
+def read_webp(data: bytes) -> ImageHeader | None:
     """Read the size of a VP8, VP8L or VP8X chunk, and compare the file's length with the container's."""
     stated = struct.unpack_from("<I", data, 4)[0] + 8
     fault = "" if stated <= len(data) else f"its header states {stated:,} bytes, the file has {len(data):,}"
@@ -89,10 +89,10 @@ def read_webp(data: bytes) -> PictureHeader | None:
         width, height = (side & 0x3FFF for side in struct.unpack_from("<HH", data, 26))
     else:
         return None
-    return PictureHeader(width, height, fault, extra_bytes=max(len(data) - stated, 0))
+    return ImageHeader(width, height, fault, extra_bytes=max(len(data) - stated, 0))
 
 
-def read_bmp(data: bytes) -> PictureHeader | None:
+def read_bmp(data: bytes) -> ImageHeader | None:
     """Read the information header; px of 32 bits have alpha only where the header masks it."""
     start, header_size = struct.unpack_from("<II", data, 10)
     if header_size < 40:
@@ -102,10 +102,10 @@ def read_bmp(data: bytes) -> PictureHeader | None:
     masked = header_size >= 56 or packing == BMP_ALPHA_FIELDS
     has_alpha = packing != 0 and masked and struct.unpack_from("<I", data, 66)[0] != 0
     if packing not in BMP_PLAIN:
-        return PictureHeader(width, height, has_alpha=has_alpha)
+        return ImageHeader(width, height, has_alpha=has_alpha)
     end = start + height * (-(-width * bits // 32) * 4)
     fault = describe_fault(width, height, end > len(data))
-    return PictureHeader(width, height, fault, has_alpha, 0 if fault else count_bmp_extra(data, end))
+    return ImageHeader(width, height, fault, has_alpha, 0 if fault else count_bmp_extra(data, end))
 
 
 def count_bmp_extra(data: bytes, end: int) -> int:

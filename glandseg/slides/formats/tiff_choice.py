@@ -33,7 +33,7 @@ BESIDE_THE_SLIDE = re.compile(
 )
 WORTH_TELLING = (
     1 / 16
-)  # of the slide's px: smaller pictures are labels and the like, passed over without a word
+)  # of the slide's px: smaller images are labels and the like, passed over without a word
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +78,7 @@ def choose_slide(path: Path, tiff: tifffile.TiffFile) -> Choice:
     """
     pages = [page for page in tiff.pages if isinstance(page, tifffile.TiffPage)]
     if not any(page.imagewidth and page.imagelength for page in pages):
-        raise BadInputError(f"{path}: this TIFF holds no picture: damaged or cut short. Export it again")
+        raise BadInputError(f"{path}: this TIFF holds no image: damaged or cut short. Export it again")
     if not tiff.is_ome:
         return choose_largest(path, tiff, pages)
     try:
@@ -88,7 +88,7 @@ def choose_slide(path: Path, tiff: tifffile.TiffFile) -> Choice:
     except ValueError as error:
         raise BadInputError(f"{path}: {error}: damaged. Export it again") from error
     if not images:
-        return choose_without_xml(path, tiff, pages, "describes no picture of this file")
+        return choose_without_xml(path, tiff, pages, "describes no image of this file")
     return choose_ome_image(path, pages, images)
 
 
@@ -170,7 +170,7 @@ def choose_largest(path: Path, tiff: tifffile.TiffFile, pages: list[tifffile.Tif
         candidates=tuple(candidates),
         warnings=tuple(
             f"Page {page.index + 1} ({page.imagewidth} x {page.imagelength} px) is passed over: "
-            "another picture than the slide."
+            "another image than the slide."
             for page in passed
             if measure_pixels(page) >= WORTH_TELLING * measure_pixels(full)
         ),
@@ -194,6 +194,6 @@ def raise_stack(path: Path, planes: int, kind: str) -> None:
         BadInputError: always.
     """
     raise BadInputError(
-        f"{path}: holds {planes:,} planes ({kind}), as fluorescence or a stack does; one RGB picture is "
+        f"{path}: holds {planes:,} planes ({kind}), as fluorescence or a stack does; one RGB image is "
         f"read. Export it as RGB (bioformats: raw2ometiff --rgb)"
     )

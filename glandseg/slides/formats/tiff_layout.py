@@ -1,6 +1,6 @@
 """Whether a TIFF page's tags agree with each other and with the bytes of its file.
 
-One damaged byte in a size makes a picture of 2**32 px, or lets a smaller copy pass for the slide. As many
+One damaged byte in a size makes an image of 2**32 px, or lets a smaller copy pass for the slide. As many
 tiles or strips as the size needs must be listed by the tags, and the file must hold their bytes.
 """
 

@@ -13,7 +13,7 @@ from glandseg.core.errors import BadInputError
 from glandseg.slides.cache import ArrayCache
 from glandseg.slides.formats.tiff_choice import Choice
 from glandseg.slides.formats.tiff_layout import SegmentLayout, find_layout_problem
-from glandseg.slides.formats.tiff_likeness import Picture, compare
+from glandseg.slides.formats.tiff_likeness import Sample, compare
 from glandseg.slides.formats.tiff_page import ReadBytes, TiffPageReader
 from glandseg.slides.formats.tiff_probe import correct_colors, probe_page
 from glandseg.slides.formats.tiff_pyramid import Candidate
@@ -108,8 +108,8 @@ class LevelBuilder:
             return "has the slide's proportions, but its px do not prove it a copy: it is passed over"
         return None
 
-    def _show(self, reader: TiffPageReader) -> Picture:
+    def _show(self, reader: TiffPageReader) -> Sample:
         def read(x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
             return convert_samples(reader.page, reader.read(self._read_bytes, x, y, width, height))
 
-        return Picture(read, reader.layout.width, reader.layout.height)
+        return Sample(read, reader.layout.width, reader.layout.height)

@@ -1,9 +1,9 @@
-"""Whether one picture of a TIFF is another one shrunk, judged by what they show.
+"""Whether one image of a TIFF is another one shrunk, judged by what they show.
 
 Proportions prove nothing: two crops, or a slide and its label, may share them. Small patches at the same
-places of both are compared, the larger picture's shrunk to the smaller one's px. Each patch's mean is taken
+places of both are compared, the larger image's shrunk to the smaller one's px. Each patch's mean is taken
 off first, so that a common layout (tissue amid glass) counts for nothing and the fine structure for all: it
-agrees for a true copy, however it was shrunk, and for no other picture. Where neither shows any structure, as
+agrees for a true copy, however it was shrunk, and for no other image. Where neither shows any structure, as
 on empty glass, nothing is proven.
 """
 
@@ -20,17 +20,17 @@ from glandseg.slides.slide import measure_downsample
 
 Read = Callable[[int, int, int, int], NDArray[np.uint8]]  # x, y, width, height in px; (h, w, 3) RGB
 GRID = 8  # places along each side
-PATCH_PX, LEAST_PATCH_PX = 32, 8  # side of a patch in px of the smaller picture
+PATCH_PX, LEAST_PATCH_PX = 32, 8  # side of a patch in px of the smaller image
 MOST_SOURCE_PX = 512  # side of a patch in px of the larger one, where the patch is not at its least
-MOST_WHOLE_PX = 4_000_000  # a picture up to this size is searched for the places with most structure
+MOST_WHOLE_PX = 4_000_000  # an image up to this size is searched for the places with most structure
 MOST_CONTRASTED = 16
 LEAST_DEVIATION = 1.5  # grey levels within a patch; below is noise of a scanner or codec
 LEAST_CORRELATION = 0.6  # other tissue reaches 0.2
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture that can be read by rectangle."""
+class Sample:
+    """An image that can be read by rectangle."""
 
     read: Read
     width: int
@@ -39,7 +39,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Likeness:
-    """How far two pictures agree in what they show.
+    """How far two images agree in what they show.
 
     Attributes:
         correlation: -1..1; None where neither shows structure, or nothing could be read.
@@ -58,8 +58,8 @@ class Likeness:
         return self.correlation is not None and self.correlation < LEAST_CORRELATION
 
 
-def compare(full: Picture, small: Picture) -> Likeness:
-    """Compare a picture with one that may be a smaller copy of it; places that cannot be read are skipped."""
+def compare(full: Sample, small: Sample) -> Likeness:
+    """Compare an image with one that may be a smaller copy of it; places that cannot be read are skipped."""
     factor = full.width / small.width
     side = int(np.clip(MOST_SOURCE_PX / factor, LEAST_PATCH_PX, PATCH_PX))
     pairs = [
@@ -68,8 +68,8 @@ def compare(full: Picture, small: Picture) -> Likeness:
     return Likeness(correlate(pairs)) if pairs else Likeness(None)
 
 
-def list_places(small: Picture, side: int) -> list[tuple[int, int]]:
-    """List the corners of patches: an even grid, and where the smaller picture has most structure."""
+def list_places(small: Sample, side: int) -> list[tuple[int, int]]:
+    """List the corners of patches: an even grid, and where the smaller image has most structure."""
     across, down = (
         sorted({round(i * max(length - side, 0) / (GRID - 1)) for i in range(GRID)})
         for length in (small.width, small.height)
@@ -78,8 +78,8 @@ def list_places(small: Picture, side: int) -> list[tuple[int, int]]:
     return [*grid, *(place for place in find_contrasted(small, side) if place not in grid)]
 
 
-def find_contrasted(small: Picture, side: int) -> list[tuple[int, int]]:
-    """Find the patches with the most structure; none where the picture is too large to look at as a whole."""
+def find_contrasted(small: Sample, side: int) -> list[tuple[int, int]]:
+    """Find the patches with the most structure; none where the image is too large to look at as a whole."""
     rows, columns = small.height // side, small.width // side
     if small.width * small.height > MOST_WHOLE_PX or not rows or not columns:
         return []
@@ -93,9 +93,9 @@ def find_contrasted(small: Picture, side: int) -> list[tuple[int, int]]:
 
 
 def read_pair(
-    full: Picture, small: Picture, x: int, y: int, side: int
+    full: Sample, small: Sample, x: int, y: int, side: int
 ) -> tuple[NDArray[np.float32], list[NDArray[np.float32]]] | None:
-    """Read a patch of the smaller picture, and the larger one's shrunk in each way; None if it fails."""
+    """Read a patch of the smaller image, and the larger one's shrunk in each way; None if it fails."""
     width, height = min(side, small.width - x), min(side, small.height - y)
     factor = measure_downsample((full.width, full.height), (small.width, small.height))
     left, top = min(round(x * factor), full.width - 1), min(round(y * factor), full.height - 1)

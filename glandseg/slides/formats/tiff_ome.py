@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 from glandseg.slides.mpp_sources import get_name, read_physical_size
 
 BESIDE_THE_SLIDE = re.compile(
-    r"(?:.*[\W_])?(?:label|macro|overview|thumbnail|barcode)(?:[\W_]*(?:image|photo|picture))?[\W_]*",
+    r"(?:.*[\W_])?(?:label|macro|overview|thumbnail|barcode)(?:[\W_]*(?:image|photo|image))?[\W_]*",
     re.IGNORECASE | re.DOTALL,
 )
 COARSE = 4.0  # an image with px this many times larger is an overview

@@ -29,14 +29,14 @@ def find_problem(page: tifffile.TiffPage) -> str | None:
     if page.photometric != PALETTE and page.bitspersample not in (1, 8, 16):
         return f"samples have {page.bitspersample} bits; 8 and, for RGB, 16 are read"
     if page.dtype == np.bool_ and (page.samplesperpixel != 1 or page.compression in SIZE_READERS):
-        return "samples of 1 bit are read where there is one per px, and no picture codec"
+        return "samples of 1 bit are read where there is one per px, and no image codec"
     if page.photometric in (WHITE_IS_ZERO, BLACK_IS_ZERO, PALETTE) and page.samplesperpixel == 1:
         if page.dtype == np.uint16:
             return "16-bit gray is taken for fluorescence; RGB, palette and 8-bit gray are read"
     elif not is_color(page):
         return f"{page.samplesperpixel} samples of {name(page.photometric)} are not RGB, palette or gray"
     if page.imagedepth != 1:
-        return f"it is a volume, {page.imagedepth} deep; one flat picture is read"
+        return f"it is a volume, {page.imagedepth} deep; one flat image is read"
     return None
 
 
@@ -92,7 +92,7 @@ def convert_samples(page: tifffile.TiffPage, samples: NDArray[Any]) -> NDArray[n
 def find_sample_warnings(
     page: tifffile.TiffPage, read: Callable[[], Iterable[NDArray[Any]]]
 ) -> tuple[str, ...]:
-    """Warn of 16-bit samples that hold fewer bits, and of a picture that is transparent.
+    """Warn of 16-bit samples that hold fewer bits, and of an image that is transparent.
 
     Args:
         page: of the TIFF.
@@ -106,7 +106,7 @@ def find_sample_warnings(
     except Exception:  # damaged there: reading will say so
         return ()
     if has_alpha and not stored[:, -1].any():
-        return ("The picture is transparent throughout, so it is shown as white: export it without alpha.",)
+        return ("The image is transparent throughout, so it is shown as white: export it without alpha.",)
     colors = (
         stored[(stored[:, :3] < find_white(page)).any(axis=1), :3] if page.dtype == np.uint16 else stored[:0]
     )

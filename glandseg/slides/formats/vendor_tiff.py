@@ -1,6 +1,6 @@
 """What OpenSlide overlooks in a vendor's TIFF: sizes and tiles that do not agree, and damaged JPEGs.
 
-A damaged width leaves more or fewer tiles than the picture needs; OpenSlide paints what is missing white, or
+A damaged width leaves more or fewer tiles than the image needs; OpenSlide paints what is missing white, or
 puts every row of tiles in the wrong place. Of a damaged JPEG it drops the decoder's warning.
 """
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from glandseg.core.errors import BadInputError
 from glandseg.training.data.image_file import name_some
-from glandseg.training.data.sample import Picture
+from glandseg.training.data.sample import Sample
 
 ON_CORRUPT = ("fatal", "skip")
 
@@ -38,22 +38,20 @@ class Inspection:
     glands: MaskFacts | None = None
 
 
-def keep_sound(
-    pictures: Sequence[Picture], on_corrupt: str, say: Callable[[str], None]
-) -> tuple[Picture, ...]:
-    """Decode every image and mask once, and return the pictures that can be learned from.
+def keep_sound(samples: Sequence[Sample], on_corrupt: str, say: Callable[[str], None]) -> tuple[Sample, ...]:
+    """Decode every image and mask once, and return the images that can be learned from.
 
     Corrupt is what cannot be decoded, and a mask of another size than its image.
 
     Args:
-        pictures: to decode.
+        samples: to decode.
         on_corrupt: "fatal" refuses them all, "skip" says which are corrupt and leaves them out.
         say: is told each one that is left out, and how many they are.
 
     Raises:
         BadInputError: for the first corrupt one, if that is fatal.
     """
-    inspections = {picture.name: inspect_picture(picture) for picture in pictures}
+    inspections = {sample.name: inspect_image(sample) for sample in samples}
     faults = {name: each.fault for name, each in inspections.items() if each.fault}
     if faults and on_corrupt == "fatal":
         more = f" {len(faults) - 1} more are corrupt." if len(faults) > 1 else ""
@@ -61,17 +59,17 @@ def keep_sound(
     for fault in faults.values():
         say(f"skipped: {fault}")
     if faults:
-        say(f"{len(faults)} of {len(pictures)} images are corrupt and skipped")
+        say(f"{len(faults)} of {len(samples)} images are corrupt and skipped")
     for note in note_masks({name: each.glands for name, each in inspections.items() if each.glands}):
         say(f"note: {note}")
-    return tuple(picture for picture in pictures if picture.name not in faults)
+    return tuple(sample for sample in samples if sample.name not in faults)
 
 
-def inspect_picture(picture: Picture) -> Inspection:
+def inspect_image(sample: Sample) -> Inspection:
     """Decode an image and its mask, and return what is to be known of them."""
     try:
-        shape = picture.read().shape
-        glands = picture.read_glands(shape) if picture.mask_path else None
+        shape = sample.read().shape
+        glands = sample.read_glands(shape) if sample.mask_path else None
     except BadInputError as error:
         fault = str(error)
         return Inspection(fault=fault if fault.endswith(".") else f"{fault}.")
@@ -98,6 +96,6 @@ def note_masks(masks: Mapping[str, MaskFacts]) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def find_fault(picture: Picture) -> str | None:
-    """Return what is wrong with a picture's files; None where nothing is."""
-    return inspect_picture(picture).fault
+def find_fault(sample: Sample) -> str | None:
+    """Return what is wrong with an image's files; None where nothing is."""
+    return inspect_image(sample).fault

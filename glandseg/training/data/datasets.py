@@ -13,11 +13,11 @@ from glandseg.training.data.glas import read_glas
 from glandseg.training.data.labelled_patches import LABELS_CSV, read_class_folders, read_labelled_patches
 from glandseg.training.data.outlined import read_outlined
 from glandseg.training.data.prog import read_prog
-from glandseg.training.data.sample import DataSet, Picture
+from glandseg.training.data.sample import DataSet, Sample
 from glandseg.training.data.unlabelled import read_unlabelled
 from glandseg.training.paths import is_folder
 
-__all__ = ["GLAS_UM_PER_PX", "DataSet", "Picture", "find_pictures"]
+__all__ = ["GLAS_UM_PER_PX", "DataSet", "Sample", "find_samples"]
 
 _LAYOUTS: tuple[Callable[[Path], DataSet | None], ...] = (
     read_labelled_patches,
@@ -30,14 +30,14 @@ _LAYOUTS: tuple[Callable[[Path], DataSet | None], ...] = (
 )
 
 
-def find_pictures(folder: Path, *, labelled: bool = True) -> DataSet:
-    """Recognise a data folder and list its pictures, sorted by name.
+def find_samples(folder: Path, *, labelled: bool = True) -> DataSet:
+    """Recognise a data folder and list its images, sorted by name.
 
     Known, in this order: a folder of patches with `patches.csv` (columns file, gland, non_gland and, where
     known, patient and um_per_px); GlaS (`NAME.bmp` beside `NAME_anno.bmp`); EBHI-Seg (`CLASS/image` and
     `CLASS/label`, or `images`, `masks` and `index.csv` with its classes); ProG (`TRAIN` and `TEST`, each
     `IMAGES` and `MANUAL GLANDS`); `images` and `masks` of equal names with, where known, an `index.csv` of
-    name, patient and um_per_px; patches in folders named `gland`, `non_gland` and `mixed`. Pictures alone,
+    name, patient and um_per_px; patches in folders named `gland`, `non_gland` and `mixed`. Images alone,
     in the folder or in its `images`, are known where no labels are wanted.
 
     Args:
@@ -52,8 +52,8 @@ def find_pictures(folder: Path, *, labelled: bool = True) -> DataSet:
     for read_layout in _LAYOUTS if labelled else (*_LAYOUTS, read_unlabelled):
         data_set = read_layout(folder)
         if data_set:
-            pictures = tuple(sorted(data_set.pictures, key=lambda picture: picture.name))
-            return replace(data_set, pictures=pictures)
+            samples = tuple(sorted(data_set.samples, key=lambda sample: sample.name))
+            return replace(data_set, samples=samples)
     if any(folder.glob("*.geojson*")):
         raise BadInputError(
             f"{folder}: holds slides with drawn regions, which are cut into patches first. "
@@ -63,5 +63,5 @@ def find_pictures(folder: Path, *, labelled: bool = True) -> DataSet:
         f"{folder}: not a data set. Known: NAME.bmp with NAME_anno.bmp (GlaS), CLASS/image with CLASS/label "
         "(EBHI-Seg), TRAIN/IMAGES with TRAIN/MANUAL GLANDS (ProG), images with masks, folders gland and "
         f"non_gland of patches, patches with a {LABELS_CSV} of columns file,gland,non_gland, or, to learn "
-        "from a --teacher alone, pictures."
+        "from a --teacher alone, images."
     )

@@ -78,7 +78,7 @@ def check_header(path: Path) -> None:
     except OSError:
         return  # the slide reader says why
     try:
-        width, height, orientation = _read_tiff(data) if detect_tiff(data[:4]) else _read_picture(data)
+        width, height, orientation = _read_tiff(data) if detect_tiff(data[:4]) else _read_image(data)
     except Image.DecompressionBombError:
         raise _build_size_error(path) from None
     refuse_huge(path, width, height)
@@ -106,7 +106,7 @@ def _build_size_error(path: Path) -> BadInputError:
     )
 
 
-def _read_picture(data: bytes) -> tuple[int, int, int]:
+def _read_image(data: bytes) -> tuple[int, int, int]:
     """Return width, height and orientation that a PNG, JPEG, WebP or BMP states; zeros where unknown.
 
     Raises:

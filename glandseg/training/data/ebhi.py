@@ -7,7 +7,7 @@ from pathlib import Path
 
 from glandseg.training.data.image_file import find_images, name_some, note_left_out, note_unpaired
 from glandseg.training.data.patients import match_stem, read_patients
-from glandseg.training.data.sample import DataSet, Picture
+from glandseg.training.data.sample import DataSet, Sample
 from glandseg.training.data.table import has_column, read_column
 
 # It does not say: settled on GlaS with benchmarks/settle_resolution.py.
@@ -17,14 +17,14 @@ CLASSES = ("normal", "polyp", "serrated", "low", "high", "adenocarcinoma")  # ho
 
 def read_ebhi_classes(folder: Path) -> DataSet | None:
     """List the images of the published layout; None where there are none."""
-    pictures: list[Picture] = []
+    samples: list[Sample] = []
     notes: tuple[str, ...] = ()
     for class_folder in sorted(path.parent for path in folder.glob("*/image")):
         images, masks = find_images(class_folder / "image"), find_images(class_folder / "label")
         notes += tuple(f"{class_folder.name}: {note}" for note in note_unpaired(images, masks))
         notes += note_left_out(class_folder / "image", class_folder / "label")
-        pictures += [
-            Picture(
+        samples += [
+            Sample(
                 name=f"{class_folder.name}/{stem}",
                 path=path,
                 mask_path=masks[stem],
@@ -33,9 +33,9 @@ def read_ebhi_classes(folder: Path) -> DataSet | None:
             for stem, path in images.items()
             if stem in masks
         ]
-    if not pictures:
+    if not samples:
         return None
-    return DataSet(kind="ebhi", pictures=tuple(pictures), um_per_px=UM_PER_PX, notes=notes)
+    return DataSet(kind="ebhi", samples=tuple(samples), um_per_px=UM_PER_PX, notes=notes)
 
 
 def read_ebhi_index(folder: Path) -> DataSet | None:
@@ -46,8 +46,8 @@ def read_ebhi_index(folder: Path) -> DataSet | None:
     images, masks = find_images(folder / "images"), find_images(folder / "masks")
     patients, told = read_patients(table, images, whole=False)
     listed = [match_stem(name, set(images)) for name in read_column(table, "name", "class")]
-    pictures = [
-        Picture(name=name, path=images[name], mask_path=masks[name], group=patients.get(name) or name)
+    samples = [
+        Sample(name=name, path=images[name], mask_path=masks[name], group=patients.get(name) or name)
         for name in listed
         if name is not None and name in masks
     ]
@@ -55,9 +55,9 @@ def read_ebhi_index(folder: Path) -> DataSet | None:
     if unlisted:
         told += (f"{len(unlisted)} images that index.csv does not name are left out: {name_some(unlisted)}",)
     notes = (*told, *note_unpaired(images, masks), *note_left_out(folder / "images", folder / "masks"))
-    if not pictures:
+    if not samples:
         return None
-    return DataSet(kind="ebhi", pictures=tuple(pictures), um_per_px=UM_PER_PX, notes=notes)
+    return DataSet(kind="ebhi", samples=tuple(samples), um_per_px=UM_PER_PX, notes=notes)
 
 
 def has_ebhi_classes(table: Path) -> bool:

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from glandseg.training.data.datasets import Picture
+from glandseg.training.data.datasets import Sample
 from glandseg.training.run import Run
 from glandseg.training.segmenter import Example
 
 Say = Callable[[str], None]
 
 
-def choose_judges(pictures: Sequence[Picture], say: Say) -> tuple[tuple[Picture, ...], bool]:
+def choose_judges(samples: Sequence[Sample], say: Say) -> tuple[tuple[Sample, ...], bool]:
     """Choose the images that weights are chosen on: those with outlines where there are some, else all.
 
     Returns:
         The images, and whether they have outlines.
     """
-    outlined = tuple(picture for picture in pictures if picture.mask_path is not None)
-    if outlined and len(outlined) < len(pictures):
-        say(f"note: weights are chosen on the {len(outlined)} of {len(pictures)} images that have outlines")
-    return outlined or tuple(pictures), bool(outlined)
+    outlined = tuple(sample for sample in samples if sample.mask_path is not None)
+    if outlined and len(outlined) < len(samples):
+        say(f"note: weights are chosen on the {len(outlined)} of {len(samples)} images that have outlines")
+    return outlined or tuple(samples), bool(outlined)
 
 
 def tell_one_class(examples: Sequence[Example], val: Sequence[Example], say: Say) -> None:
@@ -32,17 +32,17 @@ def tell_one_class(examples: Sequence[Example], val: Sequence[Example], say: Say
             say(f"note: the images to {purpose} show {what}. Check their masks or labels")
 
 
-def read_examples(pictures: Sequence[Picture], run: Run | None, factor: float = 1.0) -> list[Example]:
-    """Read pictures into memory, with their outlines or, where a run is given, with its pseudo masks.
+def read_examples(samples: Sequence[Sample], run: Run | None, factor: float = 1.0) -> list[Example]:
+    """Read images into memory, with their outlines or, where a run is given, with its pseudo masks.
 
     Args:
-        pictures: to read.
+        samples: to read.
         run: whose pseudo masks are read.
         factor: by which both are enlarged.
     """
     examples = []
-    for picture in pictures:
-        image = picture.read()
-        mask = run.read_pseudo_mask(picture.name) if run else picture.read_mask(image.shape)
+    for sample in samples:
+        image = sample.read()
+        mask = run.read_pseudo_mask(sample.name) if run else sample.read_mask(image.shape)
         examples.append(Example(image=image, mask=mask).enlarge(factor))
     return examples

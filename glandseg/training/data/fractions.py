@@ -1,4 +1,4 @@
-"""A fraction of a split's pictures, as if no more had been labelled."""
+"""A fraction of a split's images, as if no more had been labelled."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from glandseg.training.data.sample import Picture
+from glandseg.training.data.sample import Sample
 from glandseg.training.data.splits import Split
 
 
 def thin_split(split: Split, fraction: float, seed: int) -> Split:
-    """Keep a fraction of the pictures to learn from and of those to choose on; the test stays whole.
+    """Keep a fraction of the images to learn from and of those to choose on; the test stays whole.
 
     Args:
         split: to thin.
@@ -26,20 +26,20 @@ def thin_split(split: Split, fraction: float, seed: int) -> Split:
     return replace(split, train=train, val=val)
 
 
-def take_fraction(pictures: Sequence[Picture], fraction: float, seed: int) -> tuple[Picture, ...]:
-    """Take a fraction of pictures, at least one of some, patient by patient; only the last is cut short.
+def take_fraction(samples: Sequence[Sample], fraction: float, seed: int) -> tuple[Sample, ...]:
+    """Take a fraction of images, at least one of some, patient by patient; only the last is cut short.
 
     With one seed, a smaller fraction is part of a larger one.
 
     Args:
-        pictures: to take from.
+        samples: to take from.
         fraction: above 0, at most 1.
         seed: of the order of the patients.
     """
-    groups: dict[str, list[Picture]] = defaultdict(list)
-    for picture in pictures:
-        groups[picture.group].append(picture)
+    groups: dict[str, list[Sample]] = defaultdict(list)
+    for sample in samples:
+        groups[sample.group].append(sample)
     names = sorted(groups)
     np.random.default_rng(seed).shuffle(names)
-    ordered = [picture for name in names for picture in groups[name]]
+    ordered = [sample for name in names for sample in groups[name]]
     return tuple(ordered[: max(round(fraction * len(ordered)), 1)])

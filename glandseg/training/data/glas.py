@@ -7,7 +7,7 @@ from pathlib import Path
 
 from glandseg.training.data.image_file import find_images, note_left_out, note_unpaired
 from glandseg.training.data.patients import read_patients
-from glandseg.training.data.sample import DataSet, Picture
+from glandseg.training.data.sample import DataSet, Sample
 
 UM_PER_PX = 0.62
 MASK_ENDING = "_anno"
@@ -21,8 +21,8 @@ def read_glas(folder: Path) -> DataSet | None:
     if not masks:
         return None
     patients, told = read_patients(folder / "Grade.csv", images, whole=False)
-    pictures = [
-        Picture(
+    samples = [
+        Sample(
             name=name,
             path=images[name],
             mask_path=mask,
@@ -32,7 +32,7 @@ def read_glas(folder: Path) -> DataSet | None:
         for name, mask in masks.items()
     ]
     notes = (*told, *note_unpaired(images, masks), *note_left_out(folder))
-    return DataSet(kind="glas", pictures=tuple(pictures), um_per_px=UM_PER_PX, notes=notes)
+    return DataSet(kind="glas", samples=tuple(samples), um_per_px=UM_PER_PX, notes=notes)
 
 
 def find_part(name: str) -> str | None:

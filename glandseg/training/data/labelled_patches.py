@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 
 from glandseg.core.errors import BadInputError
 from glandseg.training.data.image_file import list_images, name_some, normalize, note_left_out, note_others
-from glandseg.training.data.sample import DataSet, Picture
+from glandseg.training.data.sample import DataSet, Sample
 from glandseg.training.data.table import Row, read_table, read_um
 
 LABELS_CSV = "patches.csv"
@@ -33,12 +33,12 @@ def read_labelled_patches(folder: Path) -> DataSet | None:
         BadInputError: if a line is wrong.
     """
     table = folder / LABELS_CSV
-    pictures = tuple(_list_rows(folder, table))
-    if not pictures:
+    samples = tuple(_list_rows(folder, table))
+    if not samples:
         return None
-    used = {path for picture in pictures for path in (picture.path, picture.mask_path)}
+    used = {path for sample in samples for path in (sample.path, sample.mask_path)}
     notes = note_others(folder, used, f"images that {LABELS_CSV} does not name")
-    return DataSet(kind="patches", pictures=pictures, um_per_px=read_um(table), notes=notes)
+    return DataSet(kind="patches", samples=samples, um_per_px=read_um(table), notes=notes)
 
 
 def read_class_folders(folder: Path) -> DataSet | None:
@@ -48,8 +48,8 @@ def read_class_folders(folder: Path) -> DataSet | None:
         for path in sorted(path for path in folder.iterdir() if path.is_dir())
         if (labels := FOLDER_LABELS.get(simplify(path.name)))
     }
-    pictures = tuple(
-        Picture(
+    samples = tuple(
+        Sample(
             name=f"{class_folder.name}/{path.name}",
             path=path,
             labels=labels,
@@ -58,14 +58,14 @@ def read_class_folders(folder: Path) -> DataSet | None:
         for class_folder, labels in folders.items()
         for path in list_images(class_folder)
     )
-    if not pictures:
+    if not samples:
         return None
     notes = note_left_out(*folders, by_stem=False)
     others = [path for path in folder.iterdir() if path.is_dir() and path not in folders]
     named = [path.name for path in others if list_images(path)]
     if named:
         notes += (f"folders without a known class are left out: {name_some(named)}",)
-    return DataSet(kind="patches", pictures=pictures, um_per_px=None, notes=notes)
+    return DataSet(kind="patches", samples=samples, um_per_px=None, notes=notes)
 
 
 def simplify(name: str) -> str:
@@ -73,7 +73,7 @@ def simplify(name: str) -> str:
     return name.lower().translate(str.maketrans("", "", " -_"))
 
 
-def _list_rows(folder: Path, table: Path) -> Iterator[Picture]:
+def _list_rows(folder: Path, table: Path) -> Iterator[Sample]:
     seen: set[Path] = set()
     for where, row in read_table(table, ("file", "gland", "non_gland")):
         mask = row.get("mask")
@@ -84,7 +84,7 @@ def _list_rows(folder: Path, table: Path) -> Iterator[Picture]:
         if path in seen:
             raise BadInputError(f"{where} names {name} again. Name each image once.")
         seen.add(path)
-        yield Picture(
+        yield Sample(
             name=name,
             path=path,
             mask_path=_find_file(folder, mask, where)[1] if mask else None,

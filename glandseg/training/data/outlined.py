@@ -6,7 +6,7 @@ from pathlib import Path
 
 from glandseg.training.data.image_file import find_images, note_left_out, note_unpaired
 from glandseg.training.data.patients import read_patients
-from glandseg.training.data.sample import DataSet, Picture
+from glandseg.training.data.sample import DataSet, Sample
 from glandseg.training.data.table import read_um
 
 INDEX_CSV = "index.csv"
@@ -22,16 +22,16 @@ def read_outlined(folder: Path) -> DataSet | None:
     if not images or not masks:
         return None
     patients, told = read_patients(folder / INDEX_CSV, images)
-    pictures = [
-        Picture(name=name, path=path, mask_path=masks[name], group=patients.get(name) or name)
+    samples = [
+        Sample(name=name, path=path, mask_path=masks[name], group=patients.get(name) or name)
         for name, path in images.items()
         if name in masks
     ]
-    if not pictures:
+    if not samples:
         return None
     return DataSet(
         kind="outlines",
-        pictures=tuple(pictures),
+        samples=tuple(samples),
         um_per_px=read_um(folder / INDEX_CSV),
         notes=(*told, *note_unpaired(images, masks), *note_left_out(folder / "images", folder / "masks")),
     )

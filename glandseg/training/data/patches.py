@@ -1,4 +1,4 @@
-"""Patches of a picture and what they are labelled with: non-gland, gland or both."""
+"""Patches of an image and what they are labelled with: non-gland, gland or both."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glandseg.training.data.image_file import measure_white
-from glandseg.training.data.sample import Picture
+from glandseg.training.data.sample import Sample
 from glandseg.training.settings import ClassifierSettings
 
 
 @dataclass(frozen=True, kw_only=True)
 class Patch:
-    """A rectangle of a picture with its label: all that stage 1 is told.
+    """A rectangle of an image with its label: all that stage 1 is told.
 
     Attributes:
-        picture: index of the picture.
+        image: index of the image.
         x_px: left edge.
         y_px: upper edge.
         width_px: extent to the right.
@@ -27,7 +27,7 @@ class Patch:
         present: whether it holds non-gland and gland tissue.
     """
 
-    picture: int
+    sample: int
     x_px: int
     y_px: int
     width_px: int
@@ -35,37 +35,37 @@ class Patch:
     present: tuple[bool, bool]
 
     def cut(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Cut this patch out of its picture."""
+        """Cut this patch out of its image."""
         return image[self.y_px : self.y_px + self.height_px, self.x_px : self.x_px + self.width_px]
 
 
 def list_patches(
-    pictures: Sequence[Picture],
+    samples: Sequence[Sample],
     images: Sequence[NDArray[np.uint8]],
     um_per_px: float,
     settings: ClassifierSettings,
 ) -> list[Patch]:
-    """Cut pictures into labelled patches.
+    """Cut images into labelled patches.
 
-    A picture with an outline mask is cut into squares of `side` every `stride` px, the last one flush with
-    the border; a class is present where it covers at least `present` of the patch. A picture that was
+    An image with an outline mask is cut into squares of `side` every `stride` px, the last one flush with
+    the border; a class is present where it covers at least `present` of the patch. An image that was
     labelled as a whole is one patch. Patches of mostly white background are dropped.
 
     Args:
-        pictures: whose labels or masks tell what is present.
-        images: of the same pictures, (H, W, 3) uint8 RGB.
+        samples: whose labels or masks tell what is present.
+        images: of the same images, (H, W, 3) uint8 RGB.
         um_per_px: of the images.
         settings: side, stride and both shares.
     """
     factor = (settings.um_per_px or um_per_px) / um_per_px
     side, stride = max(round(settings.side * factor), 1), max(round(settings.stride * factor), 1)
     patches = []
-    for index, (picture, image) in enumerate(zip(pictures, images, strict=True)):
+    for index, (sample, image) in enumerate(zip(samples, images, strict=True)):
         height, width = image.shape[:2]
-        if picture.labels is not None:
-            cut = [_whole(index, width, height, picture.labels)]
+        if sample.labels is not None:
+            cut = [_whole(index, width, height, sample.labels)]
         else:
-            cut = _cut_grid(index, picture.read_mask(image.shape), side, stride, settings.present)
+            cut = _cut_grid(index, sample.read_mask(image.shape), side, stride, settings.present)
         patches += [patch for patch in cut if measure_white(patch.cut(image)) <= settings.background]
     return patches
 
@@ -77,7 +77,7 @@ def grid_starts(length: int, side: int, stride: int) -> list[int]:
 
 
 def _whole(index: int, width: int, height: int, present: tuple[bool, bool]) -> Patch:
-    return Patch(picture=index, x_px=0, y_px=0, width_px=width, height_px=height, present=present)
+    return Patch(sample=index, x_px=0, y_px=0, width_px=width, height_px=height, present=present)
 
 
 def _cut_grid(index: int, mask: NDArray[np.uint8], side: int, stride: int, least: float) -> list[Patch]:
@@ -89,7 +89,7 @@ def _cut_grid(index: int, mask: NDArray[np.uint8], side: int, stride: int, least
             present = (bool((part == 0).mean() >= least), bool((part == 1).mean() >= least))
             patches.append(
                 Patch(
-                    picture=index,
+                    sample=index,
                     x_px=x,
                     y_px=y,
                     width_px=part.shape[1],

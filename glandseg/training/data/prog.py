@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 from glandseg.training.data.image_file import find_images, note_left_out, note_unpaired
-from glandseg.training.data.sample import DataSet, Picture
+from glandseg.training.data.sample import DataSet, Sample
 
 UM_PER_PX = 0.934
 PARTS = ("train", "test")
@@ -19,7 +19,7 @@ PARTS = ("train", "test")
 def read_prog(folder: Path) -> DataSet | None:
     """List ProG's images below its folder or the folder around it; None where there are none."""
     for base in (folder, *sorted(path for path in folder.iterdir() if path.is_dir())):
-        pictures: list[Picture] = []
+        samples: list[Sample] = []
         notes: tuple[str, ...] = ()
         for part, part_folder in find_subfolders(base, PARTS).items():
             found = find_subfolders(part_folder, ("images", "manual glands"))
@@ -27,8 +27,8 @@ def read_prog(folder: Path) -> DataSet | None:
                 images, masks = (find_images(found[name]) for name in ("images", "manual glands"))
                 notes += tuple(f"{part_folder.name}: {note}" for note in note_unpaired(images, masks))
                 notes += note_left_out(*found.values())
-                pictures += [
-                    Picture(
+                samples += [
+                    Sample(
                         name=f"{part}/{stem}",
                         path=path,
                         mask_path=masks[stem],
@@ -38,8 +38,8 @@ def read_prog(folder: Path) -> DataSet | None:
                     for stem, path in images.items()
                     if stem in masks
                 ]
-        if pictures:
-            return DataSet(kind="prog", pictures=tuple(pictures), um_per_px=UM_PER_PX, notes=notes)
+        if samples:
+            return DataSet(kind="prog", samples=tuple(samples), um_per_px=UM_PER_PX, notes=notes)
     return None
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 
 from glandseg.core.errors import BadInputError
-from glandseg.training.data.sample import DataSet, Picture
-from glandseg.training.data.splits import SHARES, Shares, Split, split_pictures, take_groups
+from glandseg.training.data.sample import DataSet, Sample
+from glandseg.training.data.splits import SHARES, Shares, Split, split_samples, take_groups
 
 SPLITS = ("auto", "feng", "oeem")
 KNOWN_FOR = {"feng": ("glas", "prog", "ebhi"), "oeem": ("glas",)}
-GLAS_VAL, PROG_VAL = 15, 229  # pictures that Feng et al. choose on; ProG's 8,244 patches are 36 of each
+GLAS_VAL, PROG_VAL = 15, 229  # images that Feng et al. choose on; ProG's 8,244 patches are 36 of each
 
 
 def split_data_set(data_set: DataSet, split: str = "auto", shares: Shares = SHARES, seed: int = 0) -> Split:
@@ -25,7 +25,7 @@ def split_data_set(data_set: DataSet, split: str = "auto", shares: Shares = SHAR
     "by patient" is in the given shares. Where the published parts are not there, auto splits all by patient.
 
     Args:
-        data_set: whose pictures.
+        data_set: whose images.
         split: "auto", "feng" or "oeem".
         shares: of training, validation and test.
         seed: of the shuffle of the groups.
@@ -37,9 +37,9 @@ def split_data_set(data_set: DataSet, split: str = "auto", shares: Shares = SHAR
         return _split_as_published(data_set, split, seed)
     train, test = _find_published(data_set)
     if not train or not test:
-        return split_pictures(data_set.pictures, shares, seed)
+        return split_samples(data_set.samples, shares, seed)
     whole = shares[0] + shares[1]
-    own = split_pictures(train, (shares[0] / whole, shares[1] / whole, 0.0), seed)
+    own = split_samples(train, (shares[0] / whole, shares[1] / whole, 0.0), seed)
     return Split(train=own.train, val=own.val, test=test, published=True)
 
 
@@ -48,7 +48,7 @@ def _split_as_published(data_set: DataSet, split: str, seed: int) -> Split:
         known = ", ".join(KNOWN_FOR.get(split, SPLITS))
         raise BadInputError(f"split={split}: known are {known}. This data set is {data_set.kind}. Use auto.")
     if data_set.kind == "ebhi":
-        return split_pictures(data_set.pictures, (0.7, 0.1, 0.2), seed)
+        return split_samples(data_set.samples, (0.7, 0.1, 0.2), seed)
     train, test = _find_published(data_set)
     if not train or not test:
         raise BadInputError(f"split={split}: the published training or test images are not there. Use auto.")
@@ -61,29 +61,29 @@ def _split_as_published(data_set: DataSet, split: str, seed: int) -> Split:
     return Split(train=train, val=val, test=test, published=True)
 
 
-def _find_published(data_set: DataSet) -> tuple[tuple[Picture, ...], tuple[Picture, ...]]:
-    train = tuple(picture for picture in data_set.pictures if picture.part == "train")
-    test = tuple(picture for picture in data_set.pictures if (picture.part or "").startswith("test"))
+def _find_published(data_set: DataSet) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
+    train = tuple(sample for sample in data_set.samples if sample.part == "train")
+    test = tuple(sample for sample in data_set.samples if (sample.part or "").startswith("test"))
     return train, test
 
 
 def list_parts(
     data_set: DataSet, split: str = "auto", shares: Shares = SHARES, seed: int = 0
-) -> dict[str, tuple[Picture, ...]]:
+) -> dict[str, tuple[Sample, ...]]:
     """List what can be evaluated, by name: the published parts, then train, val and test as split, and all.
 
     Where the data set has a part "train" of its own, that name means it, so it includes what `val` takes.
 
     Args:
-        data_set: whose pictures.
+        data_set: whose images.
         split: as `split_data_set` takes it, and so are `shares` and `seed`.
         shares: of training, validation and test.
         seed: of the shuffle of the groups.
     """
     own = split_data_set(data_set, split, shares, seed)
-    parts: dict[str, tuple[Picture, ...]] = defaultdict(tuple)
-    for picture in data_set.pictures:
-        if picture.part:
-            parts[picture.part] += (picture,)
+    parts: dict[str, tuple[Sample, ...]] = defaultdict(tuple)
+    for sample in data_set.samples:
+        if sample.part:
+            parts[sample.part] += (sample,)
     split_parts = {name: own.part(name) for name in ("train", "val", "test")}
-    return {**split_parts, **parts, "all": data_set.pictures}
+    return {**split_parts, **parts, "all": data_set.samples}

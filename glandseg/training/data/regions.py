@@ -39,7 +39,7 @@ class Regions:
         return _list_polygons(shapely.union(_unite(self.gland), _unite(self.non_gland)))
 
     def crop(self, width: float, height: float) -> Regions:
-        """Take what lies within a picture of this size."""
+        """Take what lies within an image of this size."""
         frame = shapely.box(0, 0, width, height)
         gland, non_gland = (
             _list_polygons(shapely.intersection(_unite(part), frame)) for part in (self.gland, self.non_gland)

@@ -15,7 +15,7 @@ from glandseg.training.data.stored_values import read_samples
 
 
 @dataclass(frozen=True, kw_only=True)
-class Picture:
+class Sample:
     """An image to learn from, with an outline mask or with patch labels; for a teacher, without either.
 
     Attributes:
@@ -69,16 +69,16 @@ class Picture:
 
 @dataclass(frozen=True, kw_only=True)
 class DataSet:
-    """Pictures of one kind.
+    """Images of one kind.
 
     Attributes:
-        kind: "glas", "ebhi", "prog", "outlines", "patches", or "pictures" without labels.
-        pictures: what there is to learn from.
+        kind: "glas", "ebhi", "prog", "outlines", "patches", or "images" without labels.
+        images: what there is to learn from.
         um_per_px: of the images; None where the kind does not tell.
         notes: what whoever learns from it should know, a line each.
     """
 
     kind: str
-    pictures: tuple[Picture, ...]
+    samples: tuple[Sample, ...]
     um_per_px: float | None
     notes: tuple[str, ...] = ()

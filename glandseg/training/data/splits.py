@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from glandseg.core.errors import BadInputError
-from glandseg.training.data.sample import Picture
+from glandseg.training.data.sample import Sample
 
 Shares = tuple[float, float, float]  # of training, validation and test
 SHARES: Shares = (0.7, 0.1, 0.2)
@@ -17,19 +17,19 @@ SHARES: Shares = (0.7, 0.1, 0.2)
 
 @dataclass(frozen=True, kw_only=True)
 class Split:
-    """Pictures to learn from, to choose on and to report on; no group is in two of them.
+    """Images to learn from, to choose on and to report on; no group is in two of them.
 
     Attributes:
         train: to learn from.
         val: to choose on; empty where a paper's split has none.
         test: to report on.
-        published: whether the test pictures are those that the data set's publishers set apart. Only these
+        published: whether the test images are those that the data set's publishers set apart. Only these
             may share groups with the others; `note` says so.
     """
 
-    train: tuple[Picture, ...]
-    val: tuple[Picture, ...]
-    test: tuple[Picture, ...]
+    train: tuple[Sample, ...]
+    val: tuple[Sample, ...]
+    test: tuple[Sample, ...]
     published: bool = False
 
     def __post_init__(self) -> None:
@@ -55,57 +55,57 @@ class Split:
             )
         return "; ".join(told)
 
-    def choose_on(self) -> tuple[Picture, ...]:
-        """Give the pictures that weights are chosen on: val, or train where a paper's split has no val."""
+    def choose_on(self) -> tuple[Sample, ...]:
+        """Give the images that weights are chosen on: val, or train where a paper's split has no val."""
         return self.val or self.train
 
     def count_groups(self) -> int:
         """Count the groups of all parts: patients, where they are known."""
         return len(find_groups(self.part("all")))
 
-    def part(self, name: str) -> tuple[Picture, ...]:
+    def part(self, name: str) -> tuple[Sample, ...]:
         """Give the part called train, val or test, or all of them."""
         if name == "all":
             return self.train + self.val + self.test
         if name not in ("train", "val", "test"):
             raise ValueError(f"split: one of train, val, test, all. Received: {name}")
-        part: tuple[Picture, ...] = getattr(self, name)
+        part: tuple[Sample, ...] = getattr(self, name)
         return part
 
 
-def find_groups(pictures: Sequence[Picture]) -> set[str]:
-    """Give the groups of pictures."""
-    return {picture.group for picture in pictures}
+def find_groups(samples: Sequence[Sample]) -> set[str]:
+    """Give the groups of images."""
+    return {sample.group for sample in samples}
 
 
-def split_pictures(pictures: Sequence[Picture], shares: Shares = SHARES, seed: int = 0) -> Split:
-    """Split pictures by group, about in the given shares of pictures.
+def split_samples(samples: Sequence[Sample], shares: Shares = SHARES, seed: int = 0) -> Split:
+    """Split images by group, about in the given shares of images.
 
     Of few groups, the first goes to training, the second to validation, the third to test.
 
     Args:
-        pictures: what to split.
+        samples: what to split.
         shares: of training, validation and test.
         seed: of the shuffle of the groups.
     """
-    groups, names = _shuffle_groups(pictures, seed)
+    groups, names = _shuffle_groups(samples, seed)
     parts: tuple[list[str], ...] = ([], [], [])
     for name in names:
         # The part that is furthest below its share takes the next group.
         lacks = [
-            share * len(pictures) - sum(len(groups[other]) for other in part) if share else -np.inf
+            share * len(samples) - sum(len(groups[other]) for other in part) if share else -np.inf
             for share, part in zip(shares, parts, strict=True)
         ]
         parts[int(np.argmax(lacks))].append(name)
     _fill_empty(parts, shares)
-    train, val, test = (tuple(picture for name in part for picture in groups[name]) for part in parts)
+    train, val, test = (tuple(sample for name in part for sample in groups[name]) for part in parts)
     return Split(train=train, val=val, test=test)
 
 
-def _shuffle_groups(pictures: Sequence[Picture], seed: int) -> tuple[dict[str, list[Picture]], list[str]]:
-    groups: dict[str, list[Picture]] = defaultdict(list)
-    for picture in pictures:
-        groups[picture.group].append(picture)
+def _shuffle_groups(samples: Sequence[Sample], seed: int) -> tuple[dict[str, list[Sample]], list[str]]:
+    groups: dict[str, list[Sample]] = defaultdict(list)
+    for sample in samples:
+        groups[sample.group].append(sample)
     names = sorted(groups)
     np.random.default_rng(seed).shuffle(names)
     return groups, names
@@ -120,15 +120,15 @@ def _fill_empty(parts: tuple[list[str], ...], shares: Shares) -> None:
 
 
 def take_groups(
-    pictures: Sequence[Picture], count: int, seed: int
-) -> tuple[tuple[Picture, ...], tuple[Picture, ...]]:
-    """Take whole groups, by chance, that hold as near to `count` pictures as can be.
+    samples: Sequence[Sample], count: int, seed: int
+) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
+    """Take whole groups, by chance, that hold as near to `count` images as can be.
 
     Returns:
-        The pictures that were taken, and the rest.
+        The images that were taken, and the rest.
     """
-    groups, names = _shuffle_groups(pictures, seed)
-    reached: dict[int, tuple[str, ...]] = {0: ()}  # groups by how many pictures they hold together
+    groups, names = _shuffle_groups(samples, seed)
+    reached: dict[int, tuple[str, ...]] = {0: ()}  # groups by how many images they hold together
     for name in names:
         for total, taken in list(reached.items()):
             if total < count:
@@ -136,6 +136,6 @@ def take_groups(
     nearest = min(reached, key=lambda total: (abs(total - count), total))
     chosen = set(reached[nearest])
     return (
-        tuple(picture for picture in pictures if picture.group in chosen),
-        tuple(picture for picture in pictures if picture.group not in chosen),
+        tuple(sample for sample in samples if sample.group in chosen),
+        tuple(sample for sample in samples if sample.group not in chosen),
     )

@@ -52,10 +52,10 @@ def read_samples(path: Path) -> Samples:
     if detect_tiff(data[:4]):
         return _read_tiff(path, data)
     read_rgb(path)  # the slide reader knows missing and damaged files
-    return _read_picture(path, data)
+    return _read_image(path, data)
 
 
-def _read_picture(path: Path, data: bytes) -> Samples:
+def _read_image(path: Path, data: bytes) -> Samples:
     image = None
     lossy = data.startswith(b"\xff\xd8") or (data[:4] == b"RIFF" and b"VP8 " in data[:64])
     try:

@@ -57,4 +57,4 @@ def distillation_loss(network: nn.Module, batch: Batch, settings: TrainSettings)
             return taught
         return share * taught + (1 - share) * weighted_cross_entropy(logits, labels, scheme, IGNORED)
 
-    return sum_heads(network, batch.pictures, stage.auxiliary, judge)
+    return sum_heads(network, batch.images, stage.auxiliary, judge)

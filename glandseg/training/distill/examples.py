@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from glandseg.training.data.augment import IGNORED
-from glandseg.training.data.datasets import Picture
+from glandseg.training.data.datasets import Sample
 from glandseg.training.data.splits import Split
 from glandseg.training.distill.teacher import Teacher
 from glandseg.training.distill.teacher_maps import TeacherMaps, make_teacher_maps
@@ -29,36 +29,36 @@ def learn_from_teacher(
     settings: TrainSettings,
     say: Callable[[str], None],
 ) -> tuple[list[Example], list[Example], str]:
-    """Let a teacher map every picture, and give what is to be learned, what to choose on, and by what.
+    """Let a teacher map every image, and give what is to be learned, what to choose on, and by what.
 
     What is chosen on is outlines where the settings want them and there are some, else the teacher's masks.
     """
-    pictures, chosen_on = split.train + split.val, split.choose_on()
-    maps = ask_first(lambda: make_teacher_maps(run.path, teacher, pictures, um_per_px, say))
+    samples, chosen_on = split.train + split.val, split.choose_on()
+    maps = ask_first(lambda: make_teacher_maps(run.path, teacher, samples, um_per_px, say))
     factor, outlines = um_per_px / (settings.segmenter.um_per_px or um_per_px), settings.labels == "outlines"
     examples = read_lessons(split.train, maps, outlines=outlines, factor=factor)
     val = read_lessons(chosen_on, maps, outlines=outlines, factor=factor)
-    if outlines and any(picture.mask_path for picture in chosen_on):
+    if outlines and any(sample.mask_path for sample in chosen_on):
         return examples, judge_by_outlines(val), VAL
     return examples, judge_by_teacher(val), VAL_BY_TEACHER
 
 
 def read_lessons(
-    pictures: Sequence[Picture], maps: TeacherMaps, *, outlines: bool, factor: float
+    samples: Sequence[Sample], maps: TeacherMaps, *, outlines: bool, factor: float
 ) -> list[Example]:
-    """Read pictures into memory with the teacher's maps and, where wanted and drawn, with outlines.
+    """Read images into memory with the teacher's maps and, where wanted and drawn, with outlines.
 
     Args:
-        pictures: to read.
+        samples: to read.
         maps: of the teacher.
         outlines: whether outlines are read; what has none is labelled as ignored.
         factor: by which all are enlarged.
     """
     lessons = []
-    for picture in pictures:
-        image, soft = picture.read(), maps.read(picture.name)
-        drawn = outlines and picture.mask_path is not None
-        mask = picture.read_mask(image.shape) if drawn else np.full_like(soft, IGNORED)
+    for sample in samples:
+        image, soft = sample.read(), maps.read(sample.name)
+        drawn = outlines and sample.mask_path is not None
+        mask = sample.read_mask(image.shape) if drawn else np.full_like(soft, IGNORED)
         lessons.append(Example(image=image, mask=mask, soft=soft).enlarge(factor))
     return lessons
 

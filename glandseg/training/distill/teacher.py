@@ -59,7 +59,7 @@ class Teacher:
 
     def note_seen(self, data_set: DataSet, split: Split) -> str:
         """Say how many of the test images it has seen; empty where none."""
-        test = {picture.name for picture in split.test} if self.data == data_set.kind else set()
+        test = {sample.name for sample in split.test} if self.data == data_set.kind else set()
         known = len(test & self.seen)
         return f"{known} of the {len(test)} test images are among those the teacher learned from" * (
             known > 0

@@ -1,7 +1,7 @@
-"""What a teacher sees in every picture: made once, kept in the run folder, never of two teachers.
+"""What a teacher sees in every image: made once, kept in the run folder, never of two teachers.
 
 RUN/teacher.json       whose maps they are, and of which images
-RUN/teacher/NAME.png   the probability of gland, white for certainty, of the picture's own size
+RUN/teacher/NAME.png   the probability of gland, white for certainty, of the image's own size
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from glandseg.core.atomic import write_whole
 from glandseg.core.errors import BadInputError
 from glandseg.core.system import hash_file
-from glandseg.training.data.datasets import Picture
+from glandseg.training.data.datasets import Sample
 from glandseg.training.data.decoding import read_grey
 from glandseg.training.distill.teacher import Teacher, open_teacher
 from glandseg.training.evaluation.evaluate import segment_file
@@ -41,15 +41,15 @@ class TeacherMaps:
     run_path: Path
 
     def find(self, name: str) -> Path:
-        """Give the path of a picture's map."""
+        """Give the path of an image's map."""
         return self.run_path / FOLDER / f"{name}.png"
 
     def read(self, name: str) -> NDArray[np.uint8]:
-        """Read a picture's map, (H, W) uint8 probability of gland, 255 for certainty."""
+        """Read an image's map, (H, W) uint8 probability of gland, 255 for certainty."""
         return read_grey(self.find(name))
 
     def write(self, name: str, probability: NDArray[np.uint8]) -> None:
-        """Write a picture's map whole or not at all."""
+        """Write an image's map whole or not at all."""
         path = self.find(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         with write_whole(path) as part:
@@ -74,46 +74,46 @@ class TeacherMaps:
 def make_teacher_maps(
     run_path: Path,
     teacher: Teacher,
-    pictures: Sequence[Picture],
+    samples: Sequence[Sample],
     um_per_px: float,
     say: Callable[[str], None],
 ) -> TeacherMaps:
-    """Make the maps that a run does not have yet, each picture at the teacher's um/px and scales.
+    """Make the maps that a run does not have yet, each image at the teacher's um/px and scales.
 
     Args:
         run_path: of the run folder.
         teacher: whose maps.
-        pictures: of which.
-        um_per_px: of the pictures.
+        samples: of which.
+        um_per_px: of the images.
         say: is told what is being done, a line each.
 
     Raises:
         BadInputError: if the run has maps of another teacher or of other images.
     """
     maps = TeacherMaps(run_path)
-    images = {"images": len(pictures), "images_um_per_px": um_per_px, "images_sha256": hash_images(pictures)}
+    images = {"images": len(samples), "images_um_per_px": um_per_px, "images_sha256": hash_images(samples)}
     maps.claim(teacher.identify() | images)
-    missing = [picture for picture in pictures if not maps.find(picture.name).is_file()]
+    missing = [sample for sample in samples if not maps.find(sample.name).is_file()]
     say(f"teacher: {teacher.name}, {teacher.um_per_px:g} um/px, {len(missing)} maps to make")
     if not missing:
         return maps
     with open_teacher(teacher.path) as model:
-        for count, picture in enumerate(missing, start=1):
-            maps.write(picture.name, map_picture(picture, model, um_per_px))
+        for count, sample in enumerate(missing, start=1):
+            maps.write(sample.name, map_image(sample, model, um_per_px))
             if count % TOLD_EVERY == 0:
                 say(f"teacher: {count} of {len(missing)} maps made")
     return maps
 
 
-def map_picture(picture: Picture, model: ScoredModel, um_per_px: float) -> NDArray[np.uint8]:
-    """Give a model's probability of gland at each pixel of a picture, (H, W) uint8, 255 for certainty."""
-    found = segment_file(picture, model.backend, um_per_px, model.um_per_px, model.scales)
+def map_image(sample: Sample, model: ScoredModel, um_per_px: float) -> NDArray[np.uint8]:
+    """Give a model's probability of gland at each pixel of an image, (H, W) uint8, 255 for certainty."""
+    found = segment_file(sample, model.backend, um_per_px, model.um_per_px, model.scales)
     return np.rint(found).astype(np.uint8)
 
 
-def hash_images(pictures: Sequence[Picture]) -> str:
-    """Give one sha256 of the names and bytes of pictures, in hexadecimal, whatever their order."""
-    lines = sorted(f"{hash_file(picture.path)} {picture.name}\n" for picture in pictures)
+def hash_images(samples: Sequence[Sample]) -> str:
+    """Give one sha256 of the names and bytes of images, in hexadecimal, whatever their order."""
+    lines = sorted(f"{hash_file(sample.path)} {sample.name}\n" for sample in samples)
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 

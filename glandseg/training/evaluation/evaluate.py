@@ -16,7 +16,7 @@ from glandseg.runtime.tiling.scales import rescale
 from glandseg.slides.scaled_plane import lay_scale
 from glandseg.slides.slide_plane import SlidePlane
 from glandseg.training.data.corrupt_images import MaskFacts
-from glandseg.training.data.datasets import DataSet, Picture
+from glandseg.training.data.datasets import DataSet, Sample
 from glandseg.training.data.decoding import open_image
 from glandseg.training.data.image_file import name_some
 from glandseg.training.data.mask_rule import Glands
@@ -28,8 +28,8 @@ GLAND_BYTE = 128  # least probability of gland, of 255
 
 
 @dataclass(frozen=True, kw_only=True)
-class PictureScore:
-    """How well a model does on one picture at its own size.
+class ImageScore:
+    """How well a model does on one image at its own size.
 
     Attributes:
         confusion: its pixels.
@@ -54,32 +54,32 @@ class PictureScore:
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """How well a model does on pictures.
+    """How well a model does on images.
 
     Attributes:
-        pictures: each picture's score, by name.
+        images: each image's score, by name.
     """
 
-    pictures: Mapping[str, PictureScore]
+    samples: Mapping[str, ImageScore]
 
-    def pick(self, pictures: Iterable[Picture]) -> Evaluation:
-        """Take some of the pictures."""
-        return Evaluation(pictures={picture.name: self.pictures[picture.name] for picture in pictures})
+    def pick(self, samples: Iterable[Sample]) -> Evaluation:
+        """Take some of the images."""
+        return Evaluation(samples={sample.name: self.samples[sample.name] for sample in samples})
 
     @property
-    def total(self) -> PictureScore:
-        """The pixels, and the glands, of all pictures counted together."""
-        scores = self.pictures.values()
+    def total(self) -> ImageScore:
+        """The pixels, and the glands, of all images counted together."""
+        scores = self.samples.values()
         confusion = sum((score.confusion for score in scores), Confusion.empty())
         matched = [score.objects for score in scores if score.objects]
         objects = sum(matched, ObjectAgreement.empty()) if matched else None
-        return PictureScore(confusion=confusion, objects=objects)
+        return ImageScore(confusion=confusion, objects=objects)
 
     def list_scores(self) -> dict[str, float]:
-        """List the scores of all pictures together, and mIoU as the mean over pictures."""
-        by_picture = [score.confusion.miou for score in self.pictures.values()]
-        mean = {"mean_image_miou": round(100 * float(np.mean(by_picture)), 2)}
-        return {"images": len(by_picture), **self.total.list_scores(), **mean}
+        """List the scores of all images together, and mIoU as the mean over images."""
+        by_sample = [score.confusion.miou for score in self.samples.values()]
+        mean = {"mean_image_miou": round(100 * float(np.mean(by_sample)), 2)}
+        return {"images": len(by_sample), **self.total.list_scores(), **mean}
 
 
 def keep_outlined(data_set: DataSet) -> DataSet:
@@ -88,24 +88,24 @@ def keep_outlined(data_set: DataSet) -> DataSet:
     Raises:
         BadInputError: If none has one.
     """
-    outlined = tuple(picture for picture in data_set.pictures if picture.mask_path)
-    lacking = [picture.name for picture in data_set.pictures if not picture.mask_path]
+    outlined = tuple(sample for sample in data_set.samples if sample.mask_path)
+    lacking = [sample.name for sample in data_set.samples if not sample.mask_path]
     if not outlined:
         raise BadInputError(
-            f"{data_set.pictures[0].path.parent}: no image has an outline mask, and scores are against "
+            f"{data_set.samples[0].path.parent}: no image has an outline mask, and scores are against "
             "outlines. Give a data set with masks."
         )
     if not lacking:
         return data_set
-    note = f"{len(lacking)} of {len(data_set.pictures)} images without a mask are left out: "
-    return replace(data_set, pictures=outlined, notes=(*data_set.notes, note + name_some(lacking)))
+    note = f"{len(lacking)} of {len(data_set.samples)} images without a mask are left out: "
+    return replace(data_set, samples=outlined, notes=(*data_set.notes, note + name_some(lacking)))
 
 
-def choose_part(data_set: DataSet, part: str) -> tuple[Picture, ...]:
-    """Choose the pictures to evaluate.
+def choose_part(data_set: DataSet, part: str) -> tuple[Sample, ...]:
+    """Choose the images to evaluate.
 
     Args:
-        data_set: whose pictures.
+        data_set: whose images.
         part: "all"; a part of the set as published, such as GlaS's "train", "testA" and "testB"; or "train",
             "val" or "test" of the split that training makes unless told otherwise.
 
@@ -120,59 +120,57 @@ def choose_part(data_set: DataSet, part: str) -> tuple[Picture, ...]:
     return parts[part]
 
 
-def choose_parts(data_set: DataSet, parts: str | None) -> dict[str, tuple[Picture, ...]]:
-    """Choose the pictures of several parts.
+def choose_parts(data_set: DataSet, parts: str | None) -> dict[str, tuple[Sample, ...]]:
+    """Choose the images of several parts.
 
     Args:
-        data_set: whose pictures.
+        data_set: whose images.
         parts: as `choose_part` takes each, with commas between; none means what was published to be tested
             on, which is testA and testB for GlaS, else test.
     """
-    published = sorted(
-        {each.part for each in data_set.pictures if each.part and each.part.startswith("test")}
-    )
+    published = sorted({each.part for each in data_set.samples if each.part and each.part.startswith("test")})
     asked = parts.split(",") if parts else published
     return {name: choose_part(data_set, name) for name in map(str.strip, asked or ["test"])}
 
 
 def evaluate(
-    pictures: Iterable[Picture],
+    samples: Iterable[Sample],
     backend: Backend,
     *,
-    picture_um: float,
+    image_um: float,
     model_um: float,
     scales: Iterable[float] = (1.0,),
     objects: bool = False,
     report: Callable[[int], None] = lambda done: None,
-    keep: Callable[[Picture, PictureScore, NDArray[np.bool_]], None] = lambda picture, score, mask: None,
+    keep: Callable[[Sample, ImageScore, NDArray[np.bool_]], None] = lambda sample, score, mask: None,
 ) -> Evaluation:
-    """Segment pictures and compare them with their outlines.
+    """Segment images and compare them with their outlines.
 
     Args:
-        pictures: with outline masks.
+        samples: with outline masks.
         backend: the network.
-        picture_um: um/px of the pictures.
+        image_um: um/px of the images.
         model_um: um/px at which the network works.
         scales: enlargements whose probabilities are averaged.
         objects: score gland by gland too.
-        report: is told how many pictures are done.
-        keep: is given each picture with its score and its mask, (H, W) bool of gland.
+        report: is told how many images are done.
+        keep: is given each image with its score and its mask, (H, W) bool of gland.
     """
-    found: dict[str, PictureScore] = {}
-    for picture in pictures:
-        mask = segment_file(picture, backend, picture_um, model_um, tuple(scales)) >= GLAND_BYTE
-        found[picture.name] = score_picture(picture, mask, objects)
-        keep(picture, found[picture.name], mask)
+    found: dict[str, ImageScore] = {}
+    for sample in samples:
+        mask = segment_file(sample, backend, image_um, model_um, tuple(scales)) >= GLAND_BYTE
+        found[sample.name] = score_image(sample, mask, objects)
+        keep(sample, found[sample.name], mask)
         report(len(found))
-    return Evaluation(pictures=found)
+    return Evaluation(samples=found)
 
 
-def score_picture(picture: Picture, mask: NDArray[np.bool_], objects: bool) -> PictureScore:
-    """Compare a mask, (H, W) bool of gland, with a picture's outlines."""
-    truth = picture.read_glands(mask.shape)
+def score_image(sample: Sample, mask: NDArray[np.bool_], objects: bool) -> ImageScore:
+    """Compare a mask, (H, W) bool of gland, with an image's outlines."""
+    truth = sample.read_glands(mask.shape)
     matched = ObjectAgreement.of(mask, list_objects(truth)) if objects else None
     facts = MaskFacts(gland_share=float(truth.gland.mean()), note=truth.note)
-    return PictureScore(confusion=Confusion.of(mask, truth.gland), objects=matched, truth=facts)
+    return ImageScore(confusion=Confusion.of(mask, truth.gland), objects=matched, truth=facts)
 
 
 def list_objects(truth: Glands) -> NDArray[np.int32]:
@@ -188,10 +186,10 @@ def list_objects(truth: Glands) -> NDArray[np.int32]:
 
 
 def segment_file(
-    picture: Picture, backend: Backend, picture_um: float, model_um: float, scales: Sequence[float]
+    sample: Sample, backend: Backend, image_um: float, model_um: float, scales: Sequence[float]
 ) -> NDArray[np.float32]:
-    """Give the gland probability of each pixel of a picture, (H, W) float32 in 0..255."""
-    with open_image(picture.path, picture_um) as slide:
+    """Give the gland probability of each pixel of an image, (H, W) float32 in 0..255."""
+    with open_image(sample.path, image_um) as slide:
         total = np.zeros((slide.height_l0, slide.width_l0), np.float32)
         base = SlidePlane(slide, model_um)
         for scale in scales:

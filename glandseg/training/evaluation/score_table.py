@@ -10,7 +10,7 @@ from typing import Any
 import glandseg
 from glandseg.training.data.corrupt_images import note_masks
 from glandseg.training.data.published_splits import split_data_set
-from glandseg.training.data.sample import DataSet, Picture
+from glandseg.training.data.sample import DataSet, Sample
 from glandseg.training.evaluation.evaluate import Evaluation
 from glandseg.training.evaluation.scored_model import ScoredModel
 from glandseg.training.evaluation.significance import Spread, compare_groups, mark_significance, summarise
@@ -24,7 +24,7 @@ COLUMNS = {
     "object_dice": "object Dice %",
     "object_hausdorff_px": "object Hausdorff px",
 }
-Parts = Mapping[str, Sequence[Picture]]
+Parts = Mapping[str, Sequence[Sample]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,7 @@ class Scored:
     Attributes:
         model: closed by now; only its facts are used.
         name: told apart from the other models'.
-        evaluation: of all pictures of all parts.
+        evaluation: of all images of all parts.
         against: whether it is of the group that the others are compared with.
     """
 
@@ -49,8 +49,8 @@ class ScoreTable:
     """The scores of models on parts of a data set.
 
     Attributes:
-        data_set: whose pictures.
-        parts: the pictures by part.
+        data_set: whose images.
+        parts: the images by part.
         scored: the models, those of the main group first.
 
     Raises:
@@ -64,14 +64,14 @@ class ScoreTable:
     @property
     def all_parts(self) -> Parts:
         """The parts and, where there are several, all of them together."""
-        together = {picture.name: picture for part in self.parts.values() for picture in part}
+        together = {sample.name: sample for part in self.parts.values() for sample in part}
         several = {"+".join(self.parts): tuple(together.values())} if len(self.parts) > 1 else {}
         return {**self.parts, **several}
 
     def list_scores(self, part: str) -> dict[str, dict[str, float]]:
         """List each model's scores on a part, by its name."""
-        pictures = self.all_parts[part]
-        return {each.name: each.evaluation.pick(pictures).list_scores() for each in self.scored}
+        samples = self.all_parts[part]
+        return {each.name: each.evaluation.pick(samples).list_scores() for each in self.scored}
 
     def summarise(self, part: str) -> dict[str, dict[str, Spread]]:
         """Summarise each group of two or more models on a part, and give every score's spread."""
@@ -99,11 +99,11 @@ class ScoreTable:
 
     def list_notes(self) -> list[str]:
         """Say what whoever reads the scores should know."""
-        published = {picture.part for part in self.parts.values() for picture in part if picture.part}
+        published = {sample.part for part in self.parts.values() for sample in part if sample.part}
         split = split_data_set(self.data_set) if published - {"train"} else None
         notes = [f"{note}." for note in (*self.data_set.notes, *self._note_masks())]
         notes += [f"{self.data_set.kind}: {split.note}."] if split and split.note else []
-        names = {picture.name for part in self.parts.values() for picture in part}
+        names = {sample.name for part in self.parts.values() for sample in part}
         for each in self.scored:
             seen = len(names & each.model.seen) if each.model.data == self.data_set.kind else 0
             if seen:
@@ -113,8 +113,8 @@ class ScoreTable:
         return notes
 
     def _note_masks(self) -> tuple[str, ...]:
-        pictures = self.scored[0].evaluation.pictures if self.scored else {}
-        return note_masks({name: score.truth for name, score in pictures.items() if score.truth})
+        samples = self.scored[0].evaluation.samples if self.scored else {}
+        return note_masks({name: score.truth for name, score in samples.items() if score.truth})
 
     def to_markdown(self) -> str:
         """Write the table, and the notes below it."""
@@ -134,7 +134,7 @@ class ScoreTable:
             "glandseg": glandseg.__version__,
             "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
             "data": self.data_set.kind,
-            "parts": {part: [picture.name for picture in pictures] for part, pictures in self.parts.items()},
+            "parts": {part: [sample.name for sample in samples] for part, samples in self.parts.items()},
             "models": [self._describe(each) for each in self.scored],
             "spreads": {part: _to_plain(self.summarise(part)) for part in self.all_parts},
             "p_values": {part: self.compare(part) for part in self.all_parts},
@@ -169,7 +169,7 @@ class ScoreTable:
             "scales": list(model.scales),
             "backend": model.backend.name,
             "scores": {part: self.list_scores(part)[each.name] for part in self.all_parts},
-            "images": {name: score.list_scores() for name, score in each.evaluation.pictures.items()},
+            "images": {name: score.list_scores() for name, score in each.evaluation.samples.items()},
         }
 
 

@@ -1,4 +1,4 @@
-"""The pictures that a model does worst on, kept while it is evaluated and put on a sheet."""
+"""The images that a model does worst on, kept while it is evaluated and put on a sheet."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from glandseg.training.data.datasets import Picture
+from glandseg.training.data.datasets import Sample
 from glandseg.training.evaluation.contact_sheet import CYAN, GREEN, Cell, write_contact_sheet
-from glandseg.training.evaluation.evaluate import PictureScore
+from glandseg.training.evaluation.evaluate import ImageScore
 
 
-class WorstPictures:
-    """The pictures of least mIoU; no more masks than wanted are held.
+class WorstImages:
+    """The images of least mIoU; no more masks than wanted are held.
 
     Args:
         count: how many to keep.
@@ -21,17 +21,17 @@ class WorstPictures:
 
     def __init__(self, count: int) -> None:
         self._count = count
-        self._kept: list[tuple[float, Picture, NDArray[np.bool_]]] = []
+        self._kept: list[tuple[float, Sample, NDArray[np.bool_]]] = []
 
-    def add(self, picture: Picture, score: PictureScore, mask: NDArray[np.bool_]) -> None:
-        """Keep a picture and its predicted mask, (H, W) bool, if it is among the worst so far."""
-        self._kept.append((score.confusion.miou, picture, mask))
+    def add(self, sample: Sample, score: ImageScore, mask: NDArray[np.bool_]) -> None:
+        """Keep an image and its predicted mask, (H, W) bool, if it is among the worst so far."""
+        self._kept.append((score.confusion.miou, sample, mask))
         self._kept.sort(key=lambda kept: (kept[0], kept[1].name))
         del self._kept[self._count :]
 
     def list_names(self) -> list[str]:
-        """List the pictures' names, the worst first."""
-        return [picture.name for _, picture, _ in self._kept]
+        """List the images' names, the worst first."""
+        return [sample.name for _, sample, _ in self._kept]
 
     def write_sheet(self, path: Path, name: str) -> None:
         """Write them as a contact sheet, the worst first, with both outlines.
@@ -41,8 +41,8 @@ class WorstPictures:
             name: of the model.
         """
         cells = []
-        for miou, picture, mask in self._kept:
-            truth = picture.read_mask(mask.shape) == 1
-            caption = f"{picture.name}  mIoU {100 * miou:.1f} %"
-            cells.append(Cell(image=picture.read(), outlines=((truth, GREEN), (mask, CYAN)), caption=caption))
+        for miou, sample, mask in self._kept:
+            truth = sample.read_mask(mask.shape) == 1
+            caption = f"{sample.name}  mIoU {100 * miou:.1f} %"
+            cells.append(Cell(image=sample.read(), outlines=((truth, GREEN), (mask, CYAN)), caption=caption))
         write_contact_sheet(path, cells, f"{name}: worst {len(cells)}; truth green, prediction cyan")

@@ -1,4 +1,4 @@
-"""A picture of a fit's log: loss, learning rate and scores by step."""
+"""An image of a fit's log: loss, learning rate and scores by step."""
 
 from __future__ import annotations
 

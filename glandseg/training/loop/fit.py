@@ -50,9 +50,9 @@ class Learner(nn.Module):
         self.network = network
         self._compute_loss = compute_loss
 
-    def forward(self, pictures: Tensor, labels: Tensor, step: int) -> Tensor:
+    def forward(self, images: Tensor, labels: Tensor, step: int) -> Tensor:
         """Give a batch's scalar loss."""
-        return self._compute_loss(self.network, Batch(pictures=pictures, labels=labels, step=step))
+        return self._compute_loss(self.network, Batch(images=images, labels=labels, step=step))
 
 
 def fit(
@@ -75,7 +75,7 @@ def fit(
 
     Args:
         network: what to fit.
-        draw_batch: gives the batch of a step, or the pictures at some places of it.
+        draw_batch: gives the batch of a step, or the images at some places of it.
         compute_loss: gives a batch's scalar loss.
         validate: gives scores, higher is better by the first of them.
         settings: how to fit; its steps must be counted.
@@ -109,7 +109,7 @@ def fit(
     wanted = ((later, part) for later in range(step, steps) for part in places)
     drawn = draw_ahead(draw_batch, wanted, max(1, min(count_cpus() // 2, MOST_AHEAD)))
     with closing(drawn) as batches, listen_for_stop(folder) as stop:
-        while step < steps and not 0 < settings.retry_policy <= stale:
+        while step < steps and not 0 < settings.patience <= stale:
             rate = set_rate(optimizer, settings, step, steps)
             torch.manual_seed(settings.seed * 1_000_003 + step + 1_000_000_007 * fabric.global_rank)
             optimizer.zero_grad()
@@ -117,7 +117,7 @@ def fit(
             for index in range(len(places)):
                 batch = next(batches).to(fabric.device)
                 with fabric.no_backward_sync(learner, enabled=index < len(places) - 1):
-                    loss = learner(batch.pictures, batch.labels, batch.step) / len(places)
+                    loss = learner(batch.images, batch.labels, batch.step) / len(places)
                     fabric.backward(loss)
                 total += loss.item()
             stepper.step()

@@ -51,7 +51,7 @@ class FitSettings:
     weight_decay: float = 1e-2
     precision: str = "bfloat16"
     validate_every: int = 500
-    retry_policy: int = 0
+    patience: int = 0
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -24,7 +24,7 @@ PATIENCE = timedelta(hours=6)  # of the others, while the first validates or mak
 
 
 class WholeInputs(MixedPrecision):
-    """Autocast that leaves the pictures in float32: eight bits of bfloat16 would blur them."""
+    """Autocast that leaves the images in float32: eight bits of bfloat16 would blur them."""
 
     def convert_input(self, data: Any) -> Any:
         """Give the data as they are."""

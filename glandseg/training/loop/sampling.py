@@ -20,26 +20,26 @@ class Batch:
     """What one step learns from.
 
     Attributes:
-        pictures: (N, 3, S, S) float32 RGB in 0..1.
+        images: (N, 3, S, S) float32 RGB in 0..1.
         labels: (N, S, S) int64 pixel labels; (N, S, S, 2) those and a teacher's probability of gland,
             0..255; or (N, 2) float32 presence of non-gland and gland.
         step: that it was drawn for.
     """
 
-    pictures: Tensor
+    images: Tensor
     labels: Tensor
     step: int = 0
 
     def to(self, device: torch.device) -> Batch:
         """Give the batch on a device."""
-        return replace(self, pictures=self.pictures.to(device), labels=self.labels.to(device))
+        return replace(self, images=self.images.to(device), labels=self.labels.to(device))
 
 
 class DrawBatch(Protocol):
     """Draws the batch of a step: a pure function of its arguments, so that a resumed run repeats."""
 
     def __call__(self, step: int, places: slice, /) -> Batch:
-        """Give the pictures at these places of the step's batch."""
+        """Give the images at these places of the step's batch."""
 
 
 def draw_ahead(

@@ -24,11 +24,11 @@ class Encoder(nn.Module):
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
 
-    def normalise(self, pictures: Tensor) -> Tensor:
+    def normalise(self, images: Tensor) -> Tensor:
         """Turn (N, 3, H, W) RGB in 0..1 into what `forward` takes."""
-        mean = torch.tensor(self.mean, dtype=pictures.dtype, device=pictures.device).view(1, 3, 1, 1)
-        std = torch.tensor(self.std, dtype=pictures.dtype, device=pictures.device).view(1, 3, 1, 1)
-        return (pictures - mean) / std
+        mean = torch.tensor(self.mean, dtype=images.dtype, device=images.device).view(1, 3, 1, 1)
+        std = torch.tensor(self.std, dtype=images.dtype, device=images.device).view(1, 3, 1, 1)
+        return (images - mean) / std
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Compute the feature maps of an image.

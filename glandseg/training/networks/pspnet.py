@@ -86,24 +86,24 @@ class PSPNet(nn.Module):
             nn.Conv2d(width // 2, classes, 1),
         )
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """Give the class scores.
 
         Args:
-            pictures: (N, 3, H, W) float RGB in 0..1.
+            images: (N, 3, H, W) float RGB in 0..1.
 
         Returns:
             (N, classes, H, W) logits.
         """
-        features = self.encoder(self.encoder.normalise(pictures))
-        return _enlarge(self.head(self.pyramid(features[-1])), pictures)
+        features = self.encoder(self.encoder.normalise(images))
+        return _enlarge(self.head(self.pyramid(features[-1])), images)
 
-    def forward_both(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+    def forward_both(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Give the class scores and, for training, the auxiliary head's: two (N, classes, H, W) logits."""
-        features = self.encoder(self.encoder.normalise(pictures))
+        features = self.encoder(self.encoder.normalise(images))
         logits = self.head(self.pyramid(features[-1]))
-        return _enlarge(logits, pictures), _enlarge(self.auxiliary_head(features[-2]), pictures)
+        return _enlarge(logits, images), _enlarge(self.auxiliary_head(features[-2]), images)
 
 
-def _enlarge(scores: Tensor, pictures: Tensor) -> Tensor:
-    return F.interpolate(scores, pictures.shape[2:], mode="bilinear", align_corners=False)
+def _enlarge(scores: Tensor, images: Tensor) -> Tensor:
+    return F.interpolate(scores, images.shape[2:], mode="bilinear", align_corners=False)

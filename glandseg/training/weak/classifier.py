@@ -17,7 +17,7 @@ from glandseg.training.loop.sampling import WHOLE, Batch, repeat_rare, shuffled_
 from glandseg.training.losses import compute_presence_loss
 from glandseg.training.networks.encoder import Encoder
 from glandseg.training.settings import ClassifierSettings
-from glandseg.training.torch_backend import autocast, evaluating, move_beside, to_pictures
+from glandseg.training.torch_backend import autocast, evaluating, move_beside, to_images
 from glandseg.training.weak.attention import build_attention
 from glandseg.training.weak.pooling import build_pooling
 
@@ -55,25 +55,25 @@ class Classifier(nn.Module):
         nn.init.xavier_uniform_(self.class_map.weight)
         self.pooling = build_pooling(pooling, CLASSES, sizes, fusion)
 
-    def map_classes(self, pictures: Tensor) -> Tensor:
+    def map_classes(self, images: Tensor) -> Tensor:
         """Give the signed class map F.
 
         Args:
-            pictures: (N, 3, H, W) float RGB in 0..1.
+            images: (N, 3, H, W) float RGB in 0..1.
 
         Returns:
             (N, 2, h, w) float at the encoder's output stride.
         """
-        stages = self.encoder(self.encoder.normalise(pictures))[-FUSED_STAGES:]
+        stages = self.encoder(self.encoder.normalise(images))[-FUSED_STAGES:]
         attended = [attend(stage) for attend, stage in zip(self.attentions, stages, strict=True)]
         size = attended[-1].shape[2:]
         fused = [F.interpolate(stage, size, mode="bilinear", align_corners=False) for stage in attended]
         out: Tensor = self.class_map(torch.cat(fused, 1))
         return out
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """Give one logit a class, (N, 2), for (N, 3, H, W) float RGB in 0..1."""
-        logits: Tensor = self.pooling(self.map_classes(pictures))[0]
+        logits: Tensor = self.pooling(self.map_classes(images))[0]
         return logits
 
 
@@ -94,24 +94,24 @@ class PatchStream:
         self._images, self._settings = images, settings
 
     def __len__(self) -> int:
-        """Count the pictures of an epoch."""
+        """Count the images of an epoch."""
         return len(self._patches)
 
     def draw(self, step: int, places: slice = WHOLE) -> Batch:
         """Draw the batch of a step, or the patches at some places of it.
 
         Returns:
-            Pictures (N, 3, S, S), labels (N, 2) float.
+            Images (N, 3, S, S), labels (N, 2) float.
         """
         fit = self._settings.fit
         chosen = list(enumerate(shuffled_indices(len(self._patches), fit.batch, step, fit.seed)))[places]
         drawn = [self._change(index, np.random.default_rng((fit.seed, step, i))) for i, index in chosen]
         present = torch.tensor([self._patches[index].present for _, index in chosen], dtype=torch.float32)
-        return Batch(pictures=to_pictures(torch.from_numpy(np.stack(drawn))), labels=present, step=step)
+        return Batch(images=to_images(torch.from_numpy(np.stack(drawn))), labels=present, step=step)
 
     def _change(self, index: int, rng: np.random.Generator) -> NDArray[np.uint8]:
         patch, settings = self._patches[index], self._settings
-        image = enlarge(patch.cut(self._images[patch.picture]), settings.input)
+        image = enlarge(patch.cut(self._images[patch.sample]), settings.input)
         blank = np.zeros(image.shape[:2], np.uint8)
         return change_stain(
             place_randomly(image, blank, settings.input, settings.augment, rng)[0], settings.augment, rng
@@ -125,7 +125,7 @@ def enlarge(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
 
 def classification_loss(network: nn.Module, batch: Batch) -> Tensor:
     """Give the mean binary cross entropy over classes."""
-    return compute_presence_loss(network(batch.pictures), batch.labels)
+    return compute_presence_loss(network(batch.images), batch.labels)
 
 
 def score_classifier(
@@ -141,9 +141,9 @@ def score_classifier(
     scores = []
     for first in range(0, len(patches), settings.fit.batch):
         part = patches[first : first + settings.fit.batch]
-        cut = np.stack([enlarge(patch.cut(images[patch.picture]), settings.input) for patch in part])
+        cut = np.stack([enlarge(patch.cut(images[patch.sample]), settings.input) for patch in part])
         with evaluating(network), autocast(enabled=settings.fit.precision == "bfloat16"):
-            scores.append(network(to_pictures(move_beside(network, cut))).float().cpu().numpy())
+            scores.append(network(to_images(move_beside(network, cut))).float().cpu().numpy())
     predicted = np.concatenate(scores) > 0
     present = np.array([patch.present for patch in patches])
     stroma, gland = (_balance(predicted[:, c], present[:, c]) for c in range(CLASSES))

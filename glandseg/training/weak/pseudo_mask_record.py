@@ -11,7 +11,7 @@ import numpy as np
 from glandseg.core.atomic import write_whole
 from glandseg.core.system import hash_file
 from glandseg.training.data.augment import IGNORED
-from glandseg.training.data.datasets import Picture
+from glandseg.training.data.datasets import Sample
 from glandseg.training.evaluation.contact_sheet import GREEN, YELLOW, Cell, write_contact_sheet
 from glandseg.training.run import Run
 
@@ -20,10 +20,10 @@ SAMPLE = 12
 COLUMNS = ("name", "width_px", "height_px", "gland_share", "ignored_share", "sha256")
 
 
-def record_pseudo_masks(run: Run, pictures: Sequence[Picture]) -> None:
+def record_pseudo_masks(run: Run, samples: Sequence[Sample]) -> None:
     """Write the manifest and the sheet of a run's pseudo masks, all of which are there."""
-    write_manifest(run, pictures)
-    write_pseudo_mask_sheet(run, pictures)
+    write_manifest(run, samples)
+    write_pseudo_mask_sheet(run, samples)
 
 
 def has_record(run: Run) -> bool:
@@ -31,13 +31,13 @@ def has_record(run: Run) -> bool:
     return (run.pseudo_masks_path / MANIFEST).is_file() and (run.path / SHEET).is_file()
 
 
-def write_manifest(run: Run, pictures: Sequence[Picture]) -> Path:
+def write_manifest(run: Run, samples: Sequence[Sample]) -> Path:
     """List the pseudo masks in `pseudo_masks/manifest.csv`: size, shares of the pixels, hash of the PNG."""
     path = run.pseudo_masks_path / MANIFEST
     with write_whole(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
-        writer.writerows(_describe(run, picture.name) for picture in pictures)
+        writer.writerows(_describe(run, sample.name) for sample in samples)
     return path
 
 
@@ -47,9 +47,9 @@ def _describe(run: Run, name: str) -> tuple[str | int, ...]:
     return (name, mask.shape[1], mask.shape[0], *shares, hash_file(run.pseudo_masks_path / f"{name}.png"))
 
 
-def write_pseudo_mask_sheet(run: Run, pictures: Sequence[Picture]) -> Path:
-    """Put a sample of the pictures on `pseudo_masks.png`, the same in every run: evenly apart by name."""
-    ordered = sorted(pictures, key=lambda picture: picture.name)
+def write_pseudo_mask_sheet(run: Run, samples: Sequence[Sample]) -> Path:
+    """Put a sample of the images on `pseudo_masks.png`, the same in every run: evenly apart by name."""
+    ordered = sorted(samples, key=lambda sample: sample.name)
     places = np.linspace(0, len(ordered) - 1, min(SAMPLE, len(ordered))).round().astype(int)
     cells = [_draw(run, ordered[place]) for place in places]
     title = f"pseudo masks of {len(cells)} of {len(ordered)} images: gland green, ignored yellow"
@@ -57,8 +57,8 @@ def write_pseudo_mask_sheet(run: Run, pictures: Sequence[Picture]) -> Path:
     return run.path / SHEET
 
 
-def _draw(run: Run, picture: Picture) -> Cell:
-    mask = run.read_pseudo_mask(picture.name)
+def _draw(run: Run, sample: Sample) -> Cell:
+    mask = run.read_pseudo_mask(sample.name)
     outlines = ((mask == IGNORED, YELLOW), (mask == 1, GREEN))
-    caption = f"{picture.name}  gland {100 * np.mean(mask == 1):.0f} %"
-    return Cell(image=picture.read(), outlines=outlines, caption=caption)
+    caption = f"{sample.name}  gland {100 * np.mean(mask == 1):.0f} %"
+    return Cell(image=sample.read(), outlines=outlines, caption=caption)

@@ -1,4 +1,4 @@
-"""From the classifier's activation maps to a mask for every picture (Feng Eq. 4, OEEM Eq. 1-2)."""
+"""From the classifier's activation maps to a mask for every image (Feng Eq. 4, OEEM Eq. 1-2)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from glandseg.training.data.augment import IGNORED
 from glandseg.training.data.patches import Patch
 from glandseg.training.settings import ClassifierSettings
-from glandseg.training.torch_backend import autocast, evaluating, move_beside, to_pictures
+from glandseg.training.torch_backend import autocast, evaluating, move_beside, to_images
 from glandseg.training.weak.classifier import CLASSES, Classifier, enlarge
 
 
@@ -22,30 +22,30 @@ def make_pseudo_masks(
     wanted: Sequence[int],
     settings: ClassifierSettings,
 ) -> Iterator[NDArray[np.uint8]]:
-    """Give the pseudo masks of the wanted pictures, in that order.
+    """Give the pseudo masks of the wanted images, in that order.
 
-    The activation maps of overlapping patches are averaged on the picture; then a class that is absent from
+    The activation maps of overlapping patches are averaged on the image; then a class that is absent from
     any patch over a pixel is vetoed there. A pixel that both classes are vetoed at is released.
 
     Yields:
         (H, W) uint8: 0 non-gland, 1 gland, 255 where no patch lies.
     """
-    by_picture: dict[int, list[Patch]] = {}
+    by_sample: dict[int, list[Patch]] = {}
     for patch in patches:
-        by_picture.setdefault(patch.picture, []).append(patch)
+        by_sample.setdefault(patch.sample, []).append(patch)
     for index in wanted:
-        own, image = by_picture.get(index, []), images[index]
+        own, image = by_sample.get(index, []), images[index]
         yield merge_maps(image.shape[:2], own, _map_patches(classifier, own, image, settings))
 
 
 def merge_maps(
     shape: tuple[int, ...], patches: Sequence[Patch], maps: Sequence[NDArray[np.float32]]
 ) -> NDArray[np.uint8]:
-    """Average the patches' maps on the picture, veto absent classes and take the stronger class.
+    """Average the patches' maps on the image, veto absent classes and take the stronger class.
 
     Args:
-        shape: (H, W) of the picture.
-        patches: of the picture.
+        shape: (H, W) of the image.
+        patches: of the image.
         maps: (2, height, width) float32 of each patch.
 
     Returns:
@@ -84,9 +84,9 @@ def _map_batches(
     classifier: Classifier, cut: Sequence[NDArray[np.uint8]], settings: ClassifierSettings
 ) -> Iterator[NDArray[np.float32]]:
     for first in range(0, len(cut), settings.fit.batch):
-        pictures = to_pictures(move_beside(classifier, np.stack(cut[first : first + settings.fit.batch])))
+        samples = to_images(move_beside(classifier, np.stack(cut[first : first + settings.fit.batch])))
         with evaluating(classifier), autocast(enabled=settings.fit.precision == "bfloat16"):
-            found = classifier.map_classes(pictures).float().cpu().numpy()
+            found = classifier.map_classes(samples).float().cpu().numpy()
         yield from found
 
 

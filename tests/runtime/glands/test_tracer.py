@@ -51,10 +51,10 @@ def list_contents(glands: Sequence[Gland]) -> list[tuple[Any, ...]]:
 
 
 def paint(shape: tuple[int, int], *boxes: tuple[int, int, int, int, int]) -> Grey:
-    picture = np.zeros(shape, np.uint8)
+    image = np.zeros(shape, np.uint8)
     for top, left, bottom, right, value in boxes:
-        picture[top:bottom, left:right] = value
-    return picture
+        image[top:bottom, left:right] = value
+    return image
 
 
 def shade_disk(radius: float, size: int = 121) -> NDArray[np.float64]:

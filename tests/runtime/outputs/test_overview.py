@@ -26,35 +26,35 @@ def write(path: Path, width: int, height: int = 300, value: int = 220) -> NDArra
 
 @pytest.mark.parametrize("value", [255, 40])
 def test_outline_and_lumen_are_drawn_in_their_place(tmp_path: Path, value: int) -> None:
-    picture = write(tmp_path / "o.png", 800, value=value)
-    green = (picture[..., 1] > 200) & (picture[..., 0] < 120)
+    image = write(tmp_path / "o.png", 800, value=value)
+    green = (image[..., 1] > 200) & (image[..., 0] < 120)
     assert green[180, 95:106].any()
     assert green[180, 145:156].any()
     assert not green[180, 110:140].any()
-    assert np.all(picture[260:300, 310:] == value)
+    assert np.all(image[260:300, 310:] == value)
 
 
 def test_outlines_are_not_shifted() -> None:
-    picture = np.zeros((300, 400, 3), np.uint8)
-    draw_outlines(picture, [GLAND], 0.25)
-    y, x = np.nonzero(picture[..., 1] > 60)
+    image = np.zeros((300, 400, 3), np.uint8)
+    draw_outlines(image, [GLAND], 0.25)
+    y, x = np.nonzero(image[..., 1] > 60)
     assert (x.min() + x.max() + 1) / 2 == pytest.approx(200, abs=0.6)
     assert (y.min() + y.max() + 1) / 2 == pytest.approx(175, abs=0.6)
 
 
 def test_footer_is_below_the_thumbnail_and_holds_ink(tmp_path: Path) -> None:
-    picture = write(tmp_path / "o.png", 800)
-    footer = picture[300:]
-    assert picture.shape[1] == 800
+    image = write(tmp_path / "o.png", 800)
+    footer = image[300:]
+    assert image.shape[1] == 800
     assert len(footer) >= 40
     assert (footer < 100).any(axis=2).sum() > 500
 
 
 def test_narrow_thumbnail_is_centred_on_paper(tmp_path: Path) -> None:
-    picture = write(tmp_path / "o.png", 100)
-    assert picture.shape[1] == 640
-    assert np.all(picture[:300, :269] == 255)
-    assert np.all(picture[5, 270:370] == 220)
+    image = write(tmp_path / "o.png", 100)
+    assert image.shape[1] == 640
+    assert np.all(image[:300, :269] == 255)
+    assert np.all(image[5, 270:370] == 220)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_same_input_same_bytes(tmp_path: Path) -> None:
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
-def test_no_gland_is_still_a_picture(tmp_path: Path) -> None:
+def test_no_gland_is_still_a_image(tmp_path: Path) -> None:
     white = np.full((50, 700, 3), 255, np.uint8)
     write_overview(tmp_path / "o.png", white, [], thumbnail_px_per_px=0.1, um_per_px=1.0, area_mm2=0.0)
     assert np.asarray(cv2.imread(str(tmp_path / "o.png"))).shape[1] == 700
@@ -98,11 +98,11 @@ def test_a_large_thumbnail_is_shrunk_with_its_outlines(tmp_path: Path, width: in
     write_overview(
         tmp_path / "o.png", thumbnail, [gland], thumbnail_px_per_px=1.0, um_per_px=1.0, area_mm2=0.0
     )
-    picture = np.asarray(cv2.imread(str(tmp_path / "o.png")), np.uint8)[: max(1, round(height * shrink))]
-    drawn_y, drawn_x = np.nonzero((picture != 220).any(axis=2) & (picture != 255).any(axis=2))
-    assert max(picture.shape[1], len(picture)) == OVERVIEW_PX
-    assert (drawn_x.min() + drawn_x.max() + 1) / 2 == pytest.approx(picture.shape[1] / 2, abs=1)
-    assert (drawn_y.min() + drawn_y.max() + 1) / 2 == pytest.approx(len(picture) / 2, abs=1)
+    image = np.asarray(cv2.imread(str(tmp_path / "o.png")), np.uint8)[: max(1, round(height * shrink))]
+    drawn_y, drawn_x = np.nonzero((image != 220).any(axis=2) & (image != 255).any(axis=2))
+    assert max(image.shape[1], len(image)) == OVERVIEW_PX
+    assert (drawn_x.min() + drawn_x.max() + 1) / 2 == pytest.approx(image.shape[1] / 2, abs=1)
+    assert (drawn_y.min() + drawn_y.max() + 1) / 2 == pytest.approx(len(image) / 2, abs=1)
 
 
 def test_a_casing_never_covers_a_neighbours_line() -> None:

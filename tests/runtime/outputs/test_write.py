@@ -27,8 +27,8 @@ Trace = Callable[..., Glands]
 
 
 def lay(tmp_path: Path, width: int, height: int) -> SlidePlane:
-    cv2.imwrite(str(tmp_path / "picture.png"), np.full((height, width, 3), 70, np.uint8))
-    return SlidePlane(open_slide(tmp_path / "picture.png", 0.5), 1.0)
+    cv2.imwrite(str(tmp_path / "image.png"), np.full((height, width, 3), 70, np.uint8))
+    return SlidePlane(open_slide(tmp_path / "image.png", 0.5), 1.0)
 
 
 @pytest.mark.parametrize(

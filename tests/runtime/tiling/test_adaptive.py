@@ -30,12 +30,12 @@ def store(tmp_path: Path) -> Iterator[WindowStore]:
 
 @pytest.fixture
 def planes(tmp_path: Path) -> list[ScalePlane]:
-    """Lay planes over a picture that is black left, white right, and grey in one corner."""
-    picture = np.zeros((SIDE, SIDE, 3), np.uint8)
-    picture[:, SIDE // 2 :] = 255
-    picture[1100:1400, 1100:1400] = 128
-    cv2.imwrite(str(tmp_path / "picture.png"), picture)
-    base = SlidePlane(open_slide(tmp_path / "picture.png", 1.0), 1.0)
+    """Lay planes over an image that is black left, white right, and grey in one corner."""
+    image = np.zeros((SIDE, SIDE, 3), np.uint8)
+    image[:, SIDE // 2 :] = 255
+    image[1100:1400, 1100:1400] = 128
+    cv2.imwrite(str(tmp_path / "image.png"), image)
+    base = SlidePlane(open_slide(tmp_path / "image.png", 1.0), 1.0)
     return [
         ScalePlane(scale=scale, plane=RescaledPlane(base, scale), wanted=lambda *rectangle: True)
         for scale in SCALES

@@ -49,20 +49,20 @@ def draw() -> Callable[[int, int], NDArray[np.uint8]]:
 def test_a_pixelwise_network_comes_through_unchanged(
     draw: Callable[[int, int], NDArray[np.uint8]], shape: tuple[int, int]
 ) -> None:
-    picture = draw(*shape)
-    assert np.array_equal(segment_image(picture, RedIsGland()), picture[..., 0])
+    image = draw(*shape)
+    assert np.array_equal(segment_image(image, RedIsGland()), image[..., 0])
 
 
 def test_the_result_does_not_depend_on_the_batch(draw: Callable[[int, int], NDArray[np.uint8]]) -> None:
-    picture = draw(600, 900)
-    results = [segment_image(picture, EdgeIsBlind(), batch=batch) for batch in (1, 3, 64)]
+    image = draw(600, 900)
+    results = [segment_image(image, EdgeIsBlind(), batch=batch) for batch in (1, 3, 64)]
     assert np.array_equal(results[0], results[1])
     assert np.array_equal(results[0], results[2])
 
 
 def test_the_slides_edge_fares_no_worse_than_its_middle() -> None:
-    picture = np.full((600, 600, 3), 255, np.uint8)
-    probability = segment_image(picture, EdgeIsBlind())
+    image = np.full((600, 600, 3), 255, np.uint8)
+    probability = segment_image(image, EdgeIsBlind())
     inside = probability[200:400, 200:400].min()
     assert probability.min() >= inside
     assert inside >= 180  # (1 - sin^2(pi / 8))^2 of 255, where four windows meet

@@ -26,11 +26,11 @@ def want_all(*rectangle: float) -> bool:
 
 @pytest.fixture
 def lay(tmp_path: Path) -> Lay:
-    """Give a function that lays planes over a picture of 1 um/px."""
+    """Give a function that lays planes over an image of 1 um/px."""
 
-    def lay(picture: Pixels, scales: tuple[float, ...]) -> list[ScalePlane]:
-        cv2.imwrite(str(tmp_path / "picture.png"), picture[..., ::-1])
-        base = SlidePlane(open_slide(tmp_path / "picture.png", 1.0), 1.0)
+    def lay(image: Pixels, scales: tuple[float, ...]) -> list[ScalePlane]:
+        cv2.imwrite(str(tmp_path / "image.png"), image[..., ::-1])
+        base = SlidePlane(open_slide(tmp_path / "image.png", 1.0), 1.0)
         return [
             ScalePlane(scale=scale, plane=RescaledPlane(base, scale), wanted=want_all) for scale in scales
         ]
@@ -49,17 +49,17 @@ def see_red(planes: list[ScalePlane]) -> list[GetWindow]:
 
 
 def test_scale_one_alone_comes_through_unchanged(lay: Lay) -> None:
-    picture = draw_hills(333, 520)
-    planes = lay(picture, (1.0,))
-    assert np.array_equal(average_scales(planes, see_red(planes), 0, 0, 333, 520), picture[..., 0])
+    image = draw_hills(333, 520)
+    planes = lay(image, (1.0,))
+    assert np.array_equal(average_scales(planes, see_red(planes), 0, 0, 333, 520), image[..., 0])
 
 
 @pytest.mark.parametrize("scales", [(0.5,), (0.75, 1.0, 1.5), (3.0,)])
 def test_every_scale_is_brought_back_to_its_place(scales: tuple[float, ...], lay: Lay) -> None:
-    picture = draw_hills(333, 520)
-    planes = lay(picture, scales)
+    image = draw_hills(333, 520)
+    planes = lay(image, scales)
     mean = average_scales(planes, see_red(planes), 0, 0, 333, 520)
-    difference = np.abs(mean.astype(np.int16) - picture[..., 0])
+    difference = np.abs(mean.astype(np.int16) - image[..., 0])
     assert difference[4:-4, 4:-4].max() <= 3
     assert difference.max() <= 8
 

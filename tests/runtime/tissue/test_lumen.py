@@ -26,12 +26,12 @@ def test_stained_pixels_do_not_stand_in_for_glass() -> None:
 
 
 def test_unstained_pixels_are_bright_in_every_channel() -> None:
-    picture = np.full((90, 80, 3), (210, 130, 180), np.uint8)
-    picture[10:30, 20:50] = 236
-    picture[40:50, 20:50] = (236, 190, 236)
+    image = np.full((90, 80, 3), (210, 130, 180), np.uint8)
+    image[10:30, 20:50] = 236
+    image[40:50, 20:50] = (236, 190, 236)
     expected = np.zeros((90, 80), np.uint8)
     expected[10:30, 20:50] = 1
-    assert np.array_equal(mark_unstained(picture, GLASS), expected)
+    assert np.array_equal(mark_unstained(image, GLASS), expected)
 
 
 @pytest.mark.parametrize("rgb", [(240, 238, 242), (180, 200, 255), (251.5, 0, 240)])
@@ -39,8 +39,8 @@ def test_the_border_is_where_the_share_is(rgb: tuple[float, ...]) -> None:
     white_point = np.array(rgb, np.float32)
     levels = np.repeat(np.arange(256, dtype=np.uint8), 3).reshape(1, 256, 3)
     for channel in range(3):
-        picture = np.full_like(levels, 255)
-        picture[..., channel] = levels[..., channel]
-        expected = (picture >= UNSTAINED_SHARE * white_point).all(axis=2)
-        assert np.array_equal(mark_unstained(picture, white_point), expected)
+        image = np.full_like(levels, 255)
+        image[..., channel] = levels[..., channel]
+        expected = (image >= UNSTAINED_SHARE * white_point).all(axis=2)
+        assert np.array_equal(mark_unstained(image, white_point), expected)
         assert expected.any()

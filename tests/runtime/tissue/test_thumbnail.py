@@ -22,7 +22,7 @@ Pixels = NDArray[np.uint8]
 GLASS, EOSIN = (242, 240, 243), (214, 140, 180)
 
 
-class AnnotatedSlide(Slide):
+class SyntheticSlide(Slide):
     """Glass with a square of tissue in the middle, made as it is read; counts the px handed out."""
 
     def __init__(
@@ -50,7 +50,7 @@ class AnnotatedSlide(Slide):
 
 
 def test_what_a_thumbnail_tells() -> None:
-    slide = AnnotatedSlide([(4000, 3000)], 8.0)
+    slide = SyntheticSlide([(4000, 3000)], 8.0)
     thumbnail = make_thumbnail(slide)
     assert thumbnail.um_per_px == 16.0  # 12 million px would be too many
     assert thumbnail.rgb.shape == (1500, 2000, 3)
@@ -65,14 +65,14 @@ def test_what_a_thumbnail_tells() -> None:
 
 
 def test_the_coarsest_level_that_will_do_is_read() -> None:
-    slide = AnnotatedSlide([(32_000, 24_000), (8000, 6000), (2000, 1500)], 0.5)
+    slide = SyntheticSlide([(32_000, 24_000), (8000, 6000), (2000, 1500)], 0.5)
     thumbnail = make_thumbnail(slide)
     assert thumbnail.um_per_px == 8.0
     assert slide.px_read < 1.2 * 2000 * 1500
 
 
 def test_a_small_slide_has_a_finer_thumbnail_but_the_same_mask() -> None:
-    thumbnail = make_thumbnail(AnnotatedSlide([(4000, 3000)], 0.5))
+    thumbnail = make_thumbnail(SyntheticSlide([(4000, 3000)], 0.5))
     assert thumbnail.um_per_px == pytest.approx(8 / 6)
     assert thumbnail.rgb.shape == (1125, 1500, 3)
     assert thumbnail.tissue.um_per_px == 8.0
@@ -82,17 +82,17 @@ def test_a_small_slide_has_a_finer_thumbnail_but_the_same_mask() -> None:
 
 
 def test_nothing_is_enlarged() -> None:
-    assert make_thumbnail(AnnotatedSlide([(300, 200)], 1.0)).um_per_px == 1.0
-    assert make_thumbnail(AnnotatedSlide([(300, 200)], 12.0)).um_per_px == 12.0
+    assert make_thumbnail(SyntheticSlide([(300, 200)], 1.0)).um_per_px == 1.0
+    assert make_thumbnail(SyntheticSlide([(300, 200)], 12.0)).um_per_px == 12.0
 
 
 def test_a_crop_is_all_tissue() -> None:
-    assert make_thumbnail(AnnotatedSlide([(700, 500)], 0.6)).tissue.mask.all()
+    assert make_thumbnail(SyntheticSlide([(700, 500)], 0.6)).tissue.mask.all()
 
 
 def test_unread_parts_count_as_tissue_look_like_glass_and_are_told() -> None:
     unread_regions = UnreadRegions()
-    thumbnail = make_thumbnail(AnnotatedSlide([(1500, 1000)], 8.0, bad_from=1280), unread_regions)
+    thumbnail = make_thumbnail(SyntheticSlide([(1500, 1000)], 8.0, bad_from=1280), unread_regions)
     assert [entry.x_l0 for entry in unread_regions.entries] == [1280] * 4
     assert np.flatnonzero(thumbnail.unread.any(axis=0)).tolist() == list(range(1280, 1500))
     assert thumbnail.tissue.mask[:, 1280:].all()
@@ -103,7 +103,7 @@ def test_unread_parts_count_as_tissue_look_like_glass_and_are_told() -> None:
 
 def test_a_slide_that_is_all_unread_is_thumbnailed() -> None:
     thumbnail = make_thumbnail(
-        AnnotatedSlide([(1500, 1000)], 8.0, bad_from=0), unread_regions := UnreadRegions()
+        SyntheticSlide([(1500, 1000)], 8.0, bad_from=0), unread_regions := UnreadRegions()
     )
     assert thumbnail.unread.all()
     assert thumbnail.tissue.mask.all()
@@ -112,8 +112,8 @@ def test_a_slide_that_is_all_unread_is_thumbnailed() -> None:
 
 
 def test_fluorescence_is_dark() -> None:
-    picture = np.full((300, 300, 3), 20, np.uint8)
-    assert build_thumbnail(picture, np.zeros((300, 300), np.bool_), 8.0).is_dark
+    image = np.full((300, 300, 3), 20, np.uint8)
+    assert build_thumbnail(image, np.zeros((300, 300), np.bool_), 8.0).is_dark
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -121,24 +121,24 @@ def test_fluorescence_is_dark() -> None:
 def test_blocks_and_threads_change_nothing(
     threads: int, block_px: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = make_thumbnail(AnnotatedSlide([(3000, 2000)], 4.0))
+    whole = make_thumbnail(SyntheticSlide([(3000, 2000)], 4.0))
     monkeypatch.setattr(thumbnail_module, "BLOCK_PX", block_px)
-    again = make_thumbnail(AnnotatedSlide([(3000, 2000)], 4.0), threads=threads)
-    assert np.array_equal(again.thumbnail, whole.thumbnail)
+    again = make_thumbnail(SyntheticSlide([(3000, 2000)], 4.0), threads=threads)
+    assert np.array_equal(again.rgb, whole.rgb)
     assert np.array_equal(again.tissue.mask, whole.tissue.mask)
 
 
 def test_shrink_repeats_the_edge() -> None:
-    picture = np.arange(25, dtype=np.uint8).reshape(5, 5)
-    assert shrink(picture, 1) is picture
-    small = shrink(picture, 2)
+    image = np.arange(25, dtype=np.uint8).reshape(5, 5)
+    assert shrink(image, 1) is image
+    small = shrink(image, 2)
     assert small.shape == (3, 3)
     assert small[0, 0] == 3
     assert small[2, 2] == 24
 
 
-class HungSlide(AnnotatedSlide):
-    """As `AnnotatedSlide`, but on a drive that never answers."""
+class HungSlide(SyntheticSlide):
+    """As `SyntheticSlide`, but on a drive that never answers."""
 
     def _read(self, level: int, x: int, y: int, width: int, height: int) -> Pixels:
         threading.Event().wait()
@@ -154,7 +154,7 @@ def test_a_drive_that_hangs_ends_the_thumbnail(monkeypatch: pytest.MonkeyPatch) 
 def test_the_thumbnail_tells_how_far_it_is() -> None:
     told: list[tuple[int, int]] = []
     make_thumbnail(
-        AnnotatedSlide([(1500, 1000)], 8.0), advance=lambda done, total: told.append((done, total))
+        SyntheticSlide([(1500, 1000)], 8.0), advance=lambda done, total: told.append((done, total))
     )
     assert told == [(done, 6) for done in range(1, 7)]
 
@@ -165,10 +165,10 @@ def test_a_slide_of_one_color_is_told(one_color: bool, told: bool) -> None:
     if not one_color:
         pixels[10:20, 10:20] = EOSIN
     thumbnail = build_thumbnail(pixels, np.zeros((60, 80), np.bool_), 8.0)
-    warnings = list_early_warnings(AnnotatedSlide([(80, 60)], 8.0), 8.0, thumbnail.tissue, thumbnail, None)
+    warnings = list_early_warnings(SyntheticSlide([(80, 60)], 8.0), 8.0, thumbnail.tissue, thumbnail, None)
     assert any("of one color, RGB (255, 255, 255)" in warning for warning in warnings) == told
 
 
 def test_long_thumbnails_are_announced() -> None:
-    assert describe_reading(AnnotatedSlide([(100_000, 80_000), (12_500, 10_000)], 0.25)) == ""
-    assert "8.0 gigapixels to look over" in describe_reading(AnnotatedSlide([(100_000, 80_000)], 0.25))
+    assert describe_reading(SyntheticSlide([(100_000, 80_000), (12_500, 10_000)], 0.25)) == ""
+    assert "8.0 gigapixels to look over" in describe_reading(SyntheticSlide([(100_000, 80_000)], 0.25))

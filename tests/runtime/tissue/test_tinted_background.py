@@ -27,22 +27,22 @@ def white_point(share: float | tuple[float, ...], seed: int = 0, glass_share: fl
     stains = np.array([[0.12, 0.45, 0.25], [0.5, 0.6, 0.25]])  # density of eosin and of haematoxylin
     amount = cv2.resize(rng.uniform(0.1, 1, (50, 75, 2)), (300, 200), interpolation=cv2.INTER_CUBIC)
     passed[:, :left] = 10 ** -(np.clip(amount, 0.05, 1) @ stains)[:, :left]
-    picture = passed * np.array(share) + rng.normal(0, 1.2, passed.shape)
-    return np.asarray(np.clip(np.rint(picture), 0, 255), np.uint8)
+    image = passed * np.array(share) + rng.normal(0, 1.2, passed.shape)
+    return np.asarray(np.clip(np.rint(image), 0, 255), np.uint8)
 
 
-def thumbnail(picture: Pixels) -> Thumbnail:
-    return build_thumbnail(picture.copy(), np.zeros(picture.shape[:2], np.bool_), UM)
+def thumbnail(image: Pixels) -> Thumbnail:
+    return build_thumbnail(image.copy(), np.zeros(image.shape[:2], np.bool_), UM)
 
 
-def check_color(picture: Pixels, expected: tuple[float, ...]) -> None:
-    found = find(picture)
+def check_color(image: Pixels, expected: tuple[float, ...]) -> None:
+    found = find(image)
     assert found is not None
     np.testing.assert_allclose(found, np.array(expected), atol=1.5)
 
 
-def find(picture: Pixels) -> NDArray[np.float32] | None:
-    return find_background_color(picture, find_fill(picture))
+def find(image: Pixels) -> NDArray[np.float32] | None:
+    return find_background_color(image, find_fill(image))
 
 
 @pytest.mark.parametrize("dim", [1.0, 0.7, 0.5])
@@ -50,43 +50,43 @@ def find(picture: Pixels) -> NDArray[np.float32] | None:
 @pytest.mark.parametrize("glass_share", [0.08, 0.6])
 def test_glass_is_found_under_any_lamp(lamp: tuple[float, ...], dim: float, glass_share: float) -> None:
     shown = tuple(level * dim for level in lamp)
-    picture = white_point(shown, glass_share=glass_share)
-    check_color(picture, shown)
-    tissue = mask_tissue(picture, UM)
+    image = white_point(shown, glass_share=glass_share)
+    check_color(image, shown)
+    tissue = mask_tissue(image, UM)
     left = round(300 * (1 - glass_share))
     assert tissue[:, :left].all()
     assert not tissue[:, left + 12 :].any()
-    assert thumbnail(picture).warnings == ()
+    assert thumbnail(image).warnings == ()
 
 
 @pytest.mark.parametrize("density", [0.05, 0.03])
 def test_pale_tissue_is_kept_under_halogen(density: float) -> None:
-    picture = white_point(HALOGEN, glass_share=1.0)
-    picture[60:140, 100:200] = np.rint(np.array(HALOGEN) * 10**-density)
-    tissue = mask_tissue(picture, UM)
+    image = white_point(HALOGEN, glass_share=1.0)
+    image[60:140, 100:200] = np.rint(np.array(HALOGEN) * 10**-density)
+    tissue = mask_tissue(image, UM)
     assert tissue[60:140, 100:200].all()
     assert not tissue[:40].any()
 
 
 @pytest.mark.parametrize("lamp", [WHITE, HALOGEN])
 def test_a_slide_full_of_tissue_has_no_glass_and_says_so(lamp: tuple[float, ...]) -> None:
-    picture = white_point(lamp, glass_share=0.0)
-    assert find(picture) is None
-    found = thumbnail(picture)
+    image = white_point(lamp, glass_share=0.0)
+    assert find(image) is None
+    found = thumbnail(image)
     assert found.tissue.mask.all()
     assert found.warnings == (NO_GLASS,)
 
 
 def test_smooth_pale_eosin_is_no_glass() -> None:
-    picture = white_point(HALOGEN, glass_share=0.0)
-    picture[:, 200:] = (235, 205, 222)
-    assert find(picture) is None
+    image = white_point(HALOGEN, glass_share=0.0)
+    image[:, 200:] = (235, 205, 222)
+    assert find(image) is None
 
 
 def test_the_scanners_fill_is_not_brighter_glass() -> None:
-    picture = white_point(HALOGEN, glass_share=0.3)
-    picture[:30, :] = 255
-    check_color(picture, HALOGEN)
+    image = white_point(HALOGEN, glass_share=0.3)
+    image[:30, :] = 255
+    check_color(image, HALOGEN)
 
 
 def test_a_crop_of_tissue_is_not_warned_about() -> None:
@@ -94,9 +94,9 @@ def test_a_crop_of_tissue_is_not_warned_about() -> None:
 
 
 def test_white_fill_stands_for_glass() -> None:
-    picture = white_point(WHITE, glass_share=0.4)
-    picture[:, 180:] = 255
-    assert thumbnail(picture).warnings == ()
+    image = white_point(WHITE, glass_share=0.4)
+    image[:, 180:] = 255
+    assert thumbnail(image).warnings == ()
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -107,9 +107,9 @@ def test_inverted_tissue_is_warned_about(seed: int) -> None:
 
 
 def test_black_ink_is_told_from_tissue_in_dim_light() -> None:
-    picture = white_point(tuple(0.5 * level for level in WHITE))
-    picture[60:140, 20:60] = (38, 20, 45)  # dark tissue
-    picture[60:140, 220:226] = (8, 8, 10)
-    tissue = mask_tissue(picture, UM)
+    image = white_point(tuple(0.5 * level for level in WHITE))
+    image[60:140, 20:60] = (38, 20, 45)  # dark tissue
+    image[60:140, 220:226] = (8, 8, 10)
+    tissue = mask_tissue(image, UM)
     assert tissue[60:140, 20:60].all()
     assert not tissue[80:120, 215:230].any()

@@ -210,7 +210,7 @@ def test_slide_without_glass_is_kept_whole() -> None:
     assert make_thumbnail(ThumbnailSlide(image)).tissue.mask.all()
 
 
-def test_small_picture_is_kept_whole() -> None:
+def test_small_image_is_kept_whole() -> None:
     assert make_thumbnail(ThumbnailSlide(draw_glass(60, 60))).tissue.mask.all()
 
 

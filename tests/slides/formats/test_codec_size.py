@@ -42,7 +42,7 @@ def test_webp_with_alpha_announces_its_canvas() -> None:
     assert (size.width, size.height) == (90, 40)
 
 
-def test_a_canvas_or_a_picture_on_it_counts_whichever_is_larger() -> None:
+def test_a_canvas_or_a_image_on_it_counts_whichever_is_larger() -> None:
     data = bytearray(imagecodecs.webp_encode(np.zeros((16, 16, 3), np.uint8), lossless=True))
     canvas = b"VP8X" + struct.pack("<II", 10, 0) + (16_000).to_bytes(3, "little") + (9).to_bytes(3, "little")
     size = SIZE_READERS[50001](bytes(data[:12]) + canvas + bytes(data[12:]))
@@ -61,6 +61,6 @@ def test_a_jpegs_thumbnail_is_not_its_size() -> None:
 @pytest.mark.parametrize(
     "data", [b"", b"\0" * 64, b"\xff" * 64, b"RIFF\0\0\0\0WEBP", b"\xff\xd8\xff\xda" * 9]
 )
-def test_what_is_no_picture_is_said_to_be_none(compression: int, data: bytes) -> None:
+def test_what_is_no_image_is_said_to_be_none(compression: int, data: bytes) -> None:
     with pytest.raises(ValueError, match="a[n]? "):
         SIZE_READERS[compression](data)

@@ -1,4 +1,4 @@
-"""Pictures whose header, alpha or data are not what they seem."""
+"""Images whose header, alpha or data are not what they seem."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def draw() -> Pixels:
     return np.asarray(cv2.GaussianBlur(noise, (0, 0), 2), np.uint8)
 
 
-def encode(suffix: str, picture: Pixels) -> bytes:
-    return cv2.imencode(suffix, picture)[1].tobytes()
+def encode(suffix: str, image: Pixels) -> bytes:
+    return cv2.imencode(suffix, image)[1].tobytes()
 
 
 def build_bmp(bgrx: Pixels, masks: tuple[int, ...]) -> bytes:
@@ -72,11 +72,11 @@ def test_bmp_with_alpha_mask_lies_on_white(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("clear", "warns"), [(SIDE, True), (SIDE // 2, False)])
-def test_transparent_pictures_are_told(tmp_path: Path, clear: int, warns: bool) -> None:
+def test_transparent_images_are_told(tmp_path: Path, clear: int, warns: bool) -> None:
     rgba = np.dstack([draw(), np.full((SIDE, SIDE), 255, np.uint8)])
     rgba[:clear, :, 3] = 0
     _, warnings = read(tmp_path / "a.png", encode(".png", rgba))
-    assert any("100% of the picture is transparent" in warning for warning in warnings) == warns
+    assert any("100% of the image is transparent" in warning for warning in warnings) == warns
 
 
 @pytest.mark.parametrize(
@@ -103,10 +103,10 @@ def test_jpeg_size_beyond_the_file_is_refused(tmp_path: Path, height_width: tupl
         open_slide(tmp_path / "a.jpg")
 
 
-def test_picture_larger_than_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_image_larger_than_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(image_slide, "MAX_PIXELS", SIDE * SIDE - 1)
     (tmp_path / "a.png").write_bytes(encode(".png", draw()))
-    with pytest.raises(BadInputError, match="larger than a picture may be"):
+    with pytest.raises(BadInputError, match="larger than an image may be"):
         open_slide(tmp_path / "a.png")
 
 
@@ -116,13 +116,13 @@ def test_webp_cut_short_or_longer_than_stated(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="its header states"):
         open_slide(tmp_path / "a.webp")
     _, warnings = read(tmp_path / "a.webp", data + b"x")
-    assert any("longer than the picture's header states, by 1 byte:" in warning for warning in warnings)
+    assert any("longer than the image's header states, by 1 byte:" in warning for warning in warnings)
 
 
 def test_bmp_longer_than_stated(tmp_path: Path) -> None:
     data = encode(".bmp", draw())
     _, warnings = read(tmp_path / "a.bmp", data[:100] + b"x" + data[100:-1] + bytes(1))
-    assert any("longer than the picture's header states, by 1 byte:" in warning for warning in warnings)
+    assert any("longer than the image's header states, by 1 byte:" in warning for warning in warnings)
     unstated = data[:2] + bytes(4) + data[6:]
     assert read(tmp_path / "a.bmp", unstated + bytes(2))[1] == ()
 

@@ -91,7 +91,7 @@ def test_levels_are_the_images_own(tmp_path: Path) -> None:
         assert "image 2 (512 x 512 px) is passed over" in warning
 
 
-def test_a_sub_image_of_another_picture_is_no_level(tmp_path: Path) -> None:
+def test_a_sub_image_of_another_image_is_no_level(tmp_path: Path) -> None:
     path = tmp_path / "a.ome.tif"
     with tifffile.TiffWriter(path, ome=True) as tiff:
         tiff.write(draw(1), subifds=1, metadata={"axes": "YXS"}, **TILED)
@@ -143,9 +143,9 @@ def test_true_copies_are_levels(tmp_path: Path, nearest: bool) -> None:
         assert slide.warnings == ()
 
 
-def test_another_large_picture_is_told(tmp_path: Path) -> None:
+def test_another_large_image_is_told(tmp_path: Path) -> None:
     with open_slide(write_pages(tmp_path / "a.tif", draw(), draw(3, 300)[:200])) as slide:
-        assert slide.warnings == ("Page 2 (300 x 200 px) is passed over: another picture than the slide.",)
+        assert slide.warnings == ("Page 2 (300 x 200 px) is passed over: another image than the slide.",)
 
 
 def test_pages_of_one_size_are_a_stack(tmp_path: Path) -> None:
@@ -191,7 +191,7 @@ def test_an_image_without_pixels_counts_for_nothing(tmp_path: Path) -> None:
     ("xml", "told"),
     [
         ("<OME><Image></OME>", "cannot be read"),
-        ('<OME><BinaryOnly MetadataFile="/dev/zero" UUID="u"/></OME>', "describes no picture of this file"),
+        ('<OME><BinaryOnly MetadataFile="/dev/zero" UUID="u"/></OME>', "describes no image of this file"),
     ],
 )
 def test_ome_xml_that_says_nothing_is_told(tmp_path: Path, xml: str, told: str) -> None:
@@ -300,7 +300,7 @@ def test_16_bit_samples_of_fewer_bits_are_told(tmp_path: Path, factor: int, told
 
 
 @pytest.mark.parametrize("kind", ["unassalpha", "assocalpha"])
-def test_a_transparent_picture_is_told(tmp_path: Path, kind: str) -> None:
+def test_a_transparent_image_is_told(tmp_path: Path, kind: str) -> None:
     rgba = np.dstack([draw(side=128), np.zeros((128, 128), np.uint8)])
     with open_slide(write_pages(tmp_path / "a.tif", rgba, extrasamples=[kind])) as slide:
         assert "transparent throughout" in slide.warnings[0]

@@ -1,4 +1,4 @@
-"""Whether one picture is another one shrunk."""
+"""Whether one image is another one shrunk."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from glandseg.slides.formats.tiff_likeness import Likeness, Picture, compare
+from glandseg.slides.formats.tiff_likeness import Likeness, Sample, compare
 from glandseg.synthetic import draw_slide
 
 Pixels = NDArray[np.uint8]
 
 
-def show(pixels: Pixels, unreadable: bool = False) -> Picture:
+def show(pixels: Pixels, unreadable: bool = False) -> Sample:
     def read(x: int, y: int, width: int, height: int) -> Pixels:
         if unreadable and y + height > pixels.shape[0] // 2:
             raise ValueError("damaged")
         return pixels[y : y + height, x : x + width]
 
-    return Picture(read, pixels.shape[1], pixels.shape[0])
+    return Sample(read, pixels.shape[1], pixels.shape[0])
 
 
 def shrink(pixels: Pixels, factor: float, how: int = cv2.INTER_AREA) -> Pixels:

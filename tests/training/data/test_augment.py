@@ -96,12 +96,12 @@ def test_scale_is_an_enlargement(scale: float) -> None:
     cv2.circle(mask, (100, 100), 60, 1, -1)
     fixed = replace(STILL, scale_min=scale, scale_max=scale)
     labels = place_randomly(image, mask, 400, fixed, np.random.default_rng(0))[1]
-    # At 2 the square is the picture; at 0.5 it holds 16 mirrored ones, each of a quarter of the area.
+    # At 2 the square is the image; at 0.5 it holds 16 mirrored ones, each of a quarter of the area.
     assert labels.sum(dtype=int) == pytest.approx(4 * mask.sum(dtype=int), rel=0.03)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 400), (20, 20), (430, 567)])
-def test_pictures_of_any_size_fill_the_square(shape: tuple[int, int]) -> None:
+def test_images_of_any_size_fill_the_square(shape: tuple[int, int]) -> None:
     image, mask = np.full((*shape, 3), 200, np.uint8), np.ones(shape, np.uint8)
     placed, labels = place_randomly(image, mask, 64, AugmentSettings(), np.random.default_rng(1))
     assert (placed == 200).all() and (labels == 1).all()

@@ -11,42 +11,42 @@ import pytest
 from glandseg.core.errors import BadInputError
 from glandseg.training.data.corrupt_images import keep_sound
 from glandseg.training.data.leakage import refuse_twins
-from glandseg.training.data.sample import Picture
+from glandseg.training.data.sample import Sample
 
 
-def write_picture(folder: Path, name: str, value: int = 0, mask_px: int = 9) -> Picture:
+def write_image(folder: Path, name: str, value: int = 0, mask_px: int = 9) -> Sample:
     image = np.full((9, 9, 3), value, np.uint8)
     cv2.imencode(".png", image)[1].tofile(folder / f"{name}.png")
     cv2.imencode(".png", np.eye(mask_px, dtype=np.uint8))[1].tofile(folder / f"{name}_anno.png")
-    return Picture(
+    return Sample(
         name=name, path=folder / f"{name}.png", mask_path=folder / f"{name}_anno.png", group=f"patient {name}"
     )
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> list[Picture]:
-    """Give a sound picture, one cut short, one with a mask of another size, and one with a broken mask."""
+def samples(tmp_path: Path) -> list[Sample]:
+    """Give a sound image, one cut short, one with a mask of another size, and one with a broken mask."""
     made = [
-        write_picture(tmp_path, name, value) for value, name in enumerate(("sound", "short", "size", "mask"))
+        write_image(tmp_path, name, value) for value, name in enumerate(("sound", "short", "size", "mask"))
     ]
     made[1].path.write_bytes(made[1].path.read_bytes()[:50])
-    write_picture(tmp_path, "size", 2, mask_px=8)
+    write_image(tmp_path, "size", 2, mask_px=8)
     (tmp_path / "mask_anno.png").write_bytes(b"no image")
     return made
 
 
-def test_corrupt_images_are_fatal(pictures: list[Picture]) -> None:
+def test_corrupt_images_are_fatal(samples: list[Sample]) -> None:
     said: list[str] = []
     with pytest.raises(BadInputError) as caught:
-        keep_sound(pictures, "fatal", said.append)
+        keep_sound(samples, "fatal", said.append)
     text = str(caught.value)
     assert "short.png: this png cannot be decoded" in text and "\n" not in text
     assert "2 more are corrupt" in text and "--set on_corrupt=skip" in text and not said
 
 
-def test_corrupt_images_are_skipped_and_told(pictures: list[Picture]) -> None:
+def test_corrupt_images_are_skipped_and_told(samples: list[Sample]) -> None:
     said: list[str] = []
-    assert keep_sound(pictures, "skip", said.append) == (pictures[0],)
+    assert keep_sound(samples, "skip", said.append) == (samples[0],)
     assert len(said) == 4 and said[3] == "3 of 4 images are corrupt and skipped"
     for line, words in zip(
         said,
@@ -61,15 +61,13 @@ def test_corrupt_images_are_skipped_and_told(pictures: list[Picture]) -> None:
 
 
 def test_sound_images_are_all_kept_in_silence(tmp_path: Path) -> None:
-    pictures = tuple(write_picture(tmp_path, name) for name in "ab")
+    samples = tuple(write_image(tmp_path, name) for name in "ab")
     said: list[str] = []
-    assert keep_sound(pictures, "fatal", said.append) == pictures and not said
+    assert keep_sound(samples, "fatal", said.append) == samples and not said
 
 
 def test_twins_in_two_parts_are_refused(tmp_path: Path) -> None:
-    one, twin, other = (
-        write_picture(tmp_path, name, value) for name, value in (("a", 1), ("b", 1), ("c", 2))
-    )
+    one, twin, other = (write_image(tmp_path, name, value) for name, value in (("a", 1), ("b", 1), ("c", 2)))
     refuse_twins({"train": [one, twin], "test": [other]})
     with pytest.raises(BadInputError) as caught:
         refuse_twins({"train": [one], "val": [other], "test": [twin]})
@@ -78,7 +76,7 @@ def test_twins_in_two_parts_are_refused(tmp_path: Path) -> None:
 
 
 def test_white_twins_may_be(tmp_path: Path) -> None:
-    one, twin = (write_picture(tmp_path, name, 250) for name in "ab")
+    one, twin = (write_image(tmp_path, name, 250) for name in "ab")
     refuse_twins({"train": [one], "test": [twin]}, background=0.9)
     with pytest.raises(BadInputError, match="the same image"):
         refuse_twins({"train": [one], "test": [twin]})

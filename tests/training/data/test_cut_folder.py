@@ -16,7 +16,7 @@ from glandseg.core.errors import BadInputError
 from glandseg.training.data.annotated_slides import find_annotated_slides
 from glandseg.training.data.cut_folder import write_slide_patches, write_table
 from glandseg.training.data.cut_slides import CutSettings
-from glandseg.training.data.datasets import find_pictures
+from glandseg.training.data.datasets import find_samples
 from glandseg.training.data.image_file import encode_png
 
 SETTINGS = CutSettings(um_per_px=1.0, side=20, stride=20, mpp=0.5)
@@ -60,10 +60,10 @@ def cut_all(slides: Path, out: Path, settings: CutSettings = SETTINGS) -> list[b
 def test_training_reads_what_was_cut(slides: Path, tmp_path: Path) -> None:
     out = tmp_path / "patches"
     assert cut_all(slides, out) == [False, False]
-    data_set = find_pictures(out)
-    assert (data_set.kind, data_set.um_per_px, len(data_set.pictures)) == ("patches", 1.0, 16)
-    assert {picture.group for picture in data_set.pictures} == {"one", "second"}
-    first = data_set.pictures[0]
+    data_set = find_samples(out)
+    assert (data_set.kind, data_set.um_per_px, len(data_set.samples)) == ("patches", 1.0, 16)
+    assert {sample.group for sample in data_set.samples} == {"one", "second"}
+    first = data_set.samples[0]
     assert first.name == "one/x00000_y00000.png" and first.labels == (False, True) and first.mask_path is None
     assert first.read().shape == (20, 20, 3)
     assert (out / "patches.csv").read_text().splitlines()[:2] == [
@@ -76,10 +76,10 @@ def test_outlines_are_read_as_masks(slides: Path, tmp_path: Path) -> None:
     cut_all(
         slides, tmp_path / "patches", CutSettings(um_per_px=1.0, side=20, stride=20, mpp=0.5, outlines=True)
     )
-    pictures = find_pictures(tmp_path / "patches").pictures
-    assert {int(picture.read_mask().sum()) for picture in pictures} == {0, 400}
-    for picture in pictures:
-        assert picture.labels == (picture.read_mask().sum() == 0, picture.read_mask().sum() == 400)
+    samples = find_samples(tmp_path / "patches").samples
+    assert {int(sample.read_mask().sum()) for sample in samples} == {0, 400}
+    for sample in samples:
+        assert sample.labels == (sample.read_mask().sum() == 0, sample.read_mask().sum() == 400)
 
 
 def test_what_was_cut_is_not_cut_again(slides: Path, tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_the_command_warns_of_regions_passed_over(tmp_path: Path, run_command: R
 def test_patients_are_told_by_a_table(slides: Path, tmp_path: Path) -> None:
     (slides / "patients.csv").write_text("slide,patient\none.png,7\nsecond,7\n")
     cut_all(slides, tmp_path / "patches")
-    assert {picture.group for picture in find_pictures(tmp_path / "patches").pictures} == {"7"}
+    assert {sample.group for sample in find_samples(tmp_path / "patches").samples} == {"7"}
 
 
 def test_a_slide_is_cut_whole_or_not_at_all(

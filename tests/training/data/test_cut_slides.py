@@ -36,7 +36,7 @@ def write_regions(path: Path, *regions: tuple[str, Box]) -> Path:
 
 @pytest.fixture
 def slide(tmp_path: Path) -> Path:
-    """Give a picture of 200 x 160 px whose colors tell where one is; its right quarter is white."""
+    """Give an image of 200 x 160 px whose colors tell where one is; its right quarter is white."""
     y, x = np.mgrid[:160, :200]
     pixels = np.stack([x, y, np.full_like(x, 90)], axis=2).astype(np.uint8)
     pixels[:, 150:] = 255

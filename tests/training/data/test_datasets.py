@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from glandseg.core.errors import BadInputError
-from glandseg.training.data.datasets import find_pictures
+from glandseg.training.data.datasets import find_samples
 
 IMAGE = np.arange(8 * 12 * 3, dtype=np.uint8).reshape(8, 12, 3)
 MASK = np.array([[0, 0, 1, 2], [0, 3, 3, 3]], np.uint8)
@@ -26,8 +26,8 @@ def write_image(path: Path, pixels: NDArray[np.generic] = IMAGE) -> Path:
 
 
 def read_only_mask(folder: Path) -> NDArray[np.uint8]:
-    (picture,) = find_pictures(folder).pictures
-    return picture.read_mask()
+    (sample,) = find_samples(folder).samples
+    return sample.read_mask()
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def write_table(tmp_path: Path) -> WriteTable:
 
 def expect_one_line(folder: Path, *parts: str) -> None:
     with pytest.raises(BadInputError) as caught:
-        find_pictures(folder)
+        find_samples(folder)
     text = str(caught.value)
     assert "\n" not in text
     for part in parts:
@@ -57,11 +57,11 @@ def test_glas_in_any_format(tmp_path: Path, suffix: str) -> None:
     for name in ("train_10", "train_9", "testA_1"):
         write_image(tmp_path / f"{name}{suffix}")
         write_image(tmp_path / f"{name}_anno.png", np.eye(8, 12, dtype=np.uint8))
-    data = find_pictures(tmp_path)
+    data = find_samples(tmp_path)
     assert (data.kind, data.um_per_px) == ("glas", 0.62)
-    assert [picture.name for picture in data.pictures] == ["testA_1", "train_10", "train_9"]
-    assert {picture.group for picture in data.pictures} == {"testA_1", "train_10", "train_9"}
-    image, mask = data.pictures[0].read(), data.pictures[0].read_mask()
+    assert [sample.name for sample in data.samples] == ["testA_1", "train_10", "train_9"]
+    assert {sample.group for sample in data.samples} == {"testA_1", "train_10", "train_9"}
+    image, mask = data.samples[0].read(), data.samples[0].read_mask()
     assert image.shape == (8, 12, 3) and image.dtype == np.uint8 and mask.sum() == 8
     if suffix.lower() not in (".jpg", ".webp"):
         np.testing.assert_array_equal(image[..., ::-1], IMAGE)
@@ -78,15 +78,15 @@ def test_glas_leaves_out_what_has_no_partner(tmp_path: Path) -> None:
     ):
         write_image(tmp_path / name)
     (tmp_path / "a_anno.txt").write_text("no image")
-    assert [picture.name for picture in find_pictures(tmp_path).pictures] == ["a"]
+    assert [sample.name for sample in find_samples(tmp_path).samples] == ["a"]
 
 
 def test_an_image_kept_in_two_formats_counts_once(tmp_path: Path) -> None:
     for name in ("a.bmp", "a.png", "a_anno.bmp", "a_anno.png"):
         write_image(tmp_path / name)
-    (picture,) = find_pictures(tmp_path).pictures
-    assert picture.mask_path
-    assert (picture.path.name, picture.mask_path.name) == ("a.png", "a_anno.png")
+    (sample,) = find_samples(tmp_path).samples
+    assert sample.mask_path
+    assert (sample.path.name, sample.mask_path.name) == ("a.png", "a_anno.png")
 
 
 def test_ebhi_by_class_is_grouped_by_patient(tmp_path: Path) -> None:
@@ -96,9 +96,9 @@ def test_ebhi_by_class_is_grouped_by_patient(tmp_path: Path) -> None:
     write_image(tmp_path / "Normal/image/GT2012149-1-400-001.png")
     write_image(tmp_path / "Normal/label/GT2012149-1-400-001.png")
     write_image(tmp_path / "Normal/image/GT2012000-1-400-001.png")  # lacks its mask
-    data = find_pictures(tmp_path)
+    data = find_samples(tmp_path)
     assert data.kind == "ebhi"
-    assert [(picture.name, picture.group) for picture in data.pictures] == [
+    assert [(sample.name, sample.group) for sample in data.samples] == [
         ("Normal/GT2012149-1-400-001", "2012149"),
         ("Polyp/GT2012149-1-400-001", "2012149"),
         ("Polyp/GT2012149-1-400-002", "2012149"),
@@ -111,9 +111,9 @@ def test_ebhi_by_index(tmp_path: Path) -> None:
         write_image(tmp_path / "images" / f"{name}.JPG")
         write_image(tmp_path / "masks" / f"{name}.png")
     (tmp_path / "index.csv").write_text("name,class,patient\nb,polyp,7\na,polyp,7\nlost,polyp,8\n")
-    data = find_pictures(tmp_path)
+    data = find_samples(tmp_path)
     assert data.kind == "ebhi" and data.um_per_px == 1.3
-    assert [(picture.name, picture.group) for picture in data.pictures] == [("a", "7"), ("b", "7")]
+    assert [(sample.name, sample.group) for sample in data.samples] == [("a", "7"), ("b", "7")]
 
 
 def test_an_index_without_patients_is_refused(tmp_path: Path) -> None:
@@ -123,9 +123,9 @@ def test_an_index_without_patients_is_refused(tmp_path: Path) -> None:
 
 def test_patches_with_byte_order_mark_and_blanks(write_table: WriteTable) -> None:
     text = "\ufefffile, gland ,non_gland,patient\r\na.png,1,0,7 \r\n\r\nb.png,No,TRUE,\r\n"
-    data = find_pictures(write_table(text))
+    data = find_samples(write_table(text))
     assert (data.kind, data.um_per_px) == ("patches", None)
-    first, second = data.pictures
+    first, second = data.samples
     assert (first.name, first.labels, first.group) == ("a.png", (False, True), "7")
     assert (second.name, second.labels, second.group) == ("b.png", (True, False), "b.png")
     assert first.read().shape == (8, 12, 3)
@@ -152,9 +152,9 @@ def test_a_wrong_table_is_told(write_table: WriteTable, text: str | bytes, parts
 
 
 def test_a_labelled_patch_has_no_outlines(write_table: WriteTable) -> None:
-    (picture,) = find_pictures(write_table("file,gland,non_gland\na.png,1,0\n")).pictures
+    (sample,) = find_samples(write_table("file,gland,non_gland\na.png,1,0\n")).samples
     with pytest.raises(BadInputError, match=r"a\.png: has no outline mask\. Give it one"):
-        picture.read_mask()
+        sample.read_mask()
 
 
 @pytest.mark.parametrize(
@@ -182,25 +182,25 @@ def test_masks_become_labels(tmp_path: Path, stored: NDArray[np.generic], gland:
 def test_a_mask_of_another_size_is_refused(tmp_path: Path) -> None:
     write_image(tmp_path / "a.png")
     write_image(tmp_path / "a_anno.png", MASK)
-    (picture,) = find_pictures(tmp_path).pictures
+    (sample,) = find_samples(tmp_path).samples
     with pytest.raises(BadInputError, match=r"a_anno\.png: is 4 x 2 px, its image 12 x 8\."):
-        picture.read_mask(picture.read().shape)
+        sample.read_mask(sample.read().shape)
 
 
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
         (b"", "is empty"),
-        (b"not an image", "holds no slide or picture that is known"),
+        (b"not an image", "holds no slide or image that is known"),
         (cv2.imencode(".png", IMAGE)[1].tobytes()[:60], "this png cannot be decoded"),
     ],
 )
 def test_a_corrupt_image_is_named(tmp_path: Path, content: bytes, reason: str) -> None:
     write_image(tmp_path / "a.png").write_bytes(content)
     write_image(tmp_path / "a_anno.png")
-    (picture,) = find_pictures(tmp_path).pictures
+    (sample,) = find_samples(tmp_path).samples
     with pytest.raises(BadInputError, match=rf"a\.png: {reason}"):
-        picture.read()
+        sample.read()
 
 
 def test_a_folder_that_is_missing_or_strange(tmp_path: Path) -> None:
@@ -211,9 +211,9 @@ def test_a_folder_that_is_missing_or_strange(tmp_path: Path) -> None:
 
 @pytest.mark.shared
 def test_real_data(shared_data: Path) -> None:
-    glas, ebhi = (find_pictures(shared_data / name) for name in ("glas", "ebhi"))
-    assert (len(glas.pictures), len(ebhi.pictures)) == (145, 1025)
+    glas, ebhi = (find_samples(shared_data / name) for name in ("glas", "ebhi"))
+    assert (len(glas.samples), len(ebhi.samples)) == (145, 1025)
     for data in (glas, ebhi):
-        image = data.pictures[0].read()
-        mask = data.pictures[0].read_mask(image.shape)
+        image = data.samples[0].read()
+        mask = data.samples[0].read_mask(image.shape)
         assert 0.05 < mask.mean() < 0.95 and mask.max() == 1

@@ -16,7 +16,7 @@ from PIL import Image
 from glandseg.core.errors import BadInputError
 from glandseg.slides.open import open_slide
 from glandseg.training.data.decoding import read_rgb
-from glandseg.training.data.sample import Picture
+from glandseg.training.data.sample import Sample
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
 
@@ -84,11 +84,11 @@ def test_orientation_tags_are_refused_unless_upright(tmp_path: Path, name: str, 
         exif = Image.Exif()
         exif[274] = orientation
         Image.fromarray(PIXELS).save(path, exif=exif)
-    picture = Picture(name="a", path=path, mask_path=path, group="a")
+    sample = Sample(name="a", path=path, mask_path=path, group="a")
     if orientation == 1:
-        assert picture.read().shape == (40, 60, 3)
+        assert sample.read().shape == (40, 60, 3)
         return
-    for read in (picture.read, picture.read_mask):
+    for read in (sample.read, sample.read_mask):
         with pytest.raises(BadInputError, match=rf"{name}: has the orientation tag {orientation}"):
             read()
 
@@ -96,8 +96,8 @@ def test_orientation_tags_are_refused_unless_upright(tmp_path: Path, name: str, 
 @pytest.mark.parametrize("side", [10_001, 14_000, 30_000, 2**31 - 1])
 def test_a_bomb_is_refused_by_its_header(tmp_path: Path, side: int) -> None:
     path = write_png_header(tmp_path / "a.png", side, side)
-    picture = Picture(name="a", path=path, mask_path=path, group="a")
-    for read in (picture.read, picture.read_mask):
+    sample = Sample(name="a", path=path, mask_path=path, group="a")
+    for read in (sample.read, sample.read_mask):
         with pytest.raises(BadInputError, match=r"a\.png: has more than 100,000,000 px"):
             read()
 
@@ -114,8 +114,8 @@ def test_a_large_tiff_is_refused_by_its_header(tmp_path: Path) -> None:
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no FIFOs")
 def test_a_fifo_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.png")
-    picture = Picture(name="a", path=tmp_path / "a.png", mask_path=tmp_path / "a.png", group="a")
-    for read in (picture.read, picture.read_mask):
+    sample = Sample(name="a", path=tmp_path / "a.png", mask_path=tmp_path / "a.png", group="a")
+    for read in (sample.read, sample.read_mask):
         with pytest.raises(BadInputError, match=r"a\.png: is a named pipe"):
             read()
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from glandseg.core.errors import BadInputError
-from glandseg.training.data.datasets import find_pictures
+from glandseg.training.data.datasets import find_samples
 from glandseg.training.data.sample import DataSet
 
 
@@ -21,7 +21,7 @@ def write_images(folder: Path, *names: str) -> None:
 
 
 def describe(data_set: DataSet) -> list[tuple[str, str, str | None]]:
-    return [(picture.name, picture.group, picture.part) for picture in data_set.pictures]
+    return [(sample.name, sample.group, sample.part) for sample in data_set.samples]
 
 
 def test_glas_has_patients_and_parts(tmp_path: Path) -> None:
@@ -30,7 +30,7 @@ def test_glas_has_patients_and_parts(tmp_path: Path) -> None:
     (tmp_path / "Grade.csv").write_text(
         "name,patient ID, grade (GlaS)\ntrain_1, 7, benign\ntestA_10,7,benign\n"
     )
-    assert describe(find_pictures(tmp_path)) == [
+    assert describe(find_samples(tmp_path)) == [
         ("other", "other", None),
         ("testA_10", "7", "testA"),
         ("testB_2", "testB_2", "testB"),
@@ -40,9 +40,9 @@ def test_glas_has_patients_and_parts(tmp_path: Path) -> None:
 
 def test_images_without_a_mask_are_told(tmp_path: Path) -> None:
     write_images(tmp_path, "a.bmp", "a_anno.bmp", *(f"{name}.bmp" for name in "dbce"))
-    data_set = find_pictures(tmp_path)
+    data_set = find_samples(tmp_path)
     assert data_set.notes == ("4 of 5 images without a mask are left out: b, c, d, ...",)
-    assert [picture.name for picture in data_set.pictures] == ["a"]
+    assert [sample.name for sample in data_set.samples] == ["a"]
 
 
 @pytest.mark.parametrize("base", [".", "RINGS algorithm dataset"])
@@ -55,7 +55,7 @@ def test_prog_as_published(tmp_path: Path, base: str, capital: bool) -> None:
                 write_images(
                     tmp_path / base / (part if capital else part.lower()), f"MANUAL GLANDS/{name}.png"
                 )
-    data_set = find_pictures(tmp_path)
+    data_set = find_samples(tmp_path)
     assert (data_set.kind, data_set.um_per_px) == ("prog", 0.934)
     assert describe(data_set) == [
         ("test/P2_A1_1", "P2", "test"),
@@ -68,11 +68,11 @@ def test_prog_as_published(tmp_path: Path, base: str, capital: bool) -> None:
 
 def test_anyones_outlines(tmp_path: Path) -> None:
     write_images(tmp_path, "images/a.tif", "images/b.png", "images/c.jpg", "masks/a.png", "masks/b.png")
-    data_set = find_pictures(tmp_path)
+    data_set = find_samples(tmp_path)
     assert (data_set.kind, data_set.um_per_px) == ("outlines", None)
     assert describe(data_set) == [("a", "a", None), ("b", "b", None)]
     (tmp_path / "index.csv").write_text("name,patient,um_per_px\na,7,0.5\n")
-    data_set = find_pictures(tmp_path)
+    data_set = find_samples(tmp_path)
     assert (data_set.kind, data_set.um_per_px) == ("outlines", 0.5)
     assert describe(data_set) == [("a", "7", None), ("b", "b", None)]
     assert data_set.notes == (
@@ -84,15 +84,15 @@ def test_anyones_outlines(tmp_path: Path) -> None:
 def test_other_classes_are_not_taken_for_ebhi(tmp_path: Path) -> None:
     write_images(tmp_path, "images/a.png", "masks/a.png")
     (tmp_path / "index.csv").write_text("name,class,patient\na,breast,7\n")
-    assert find_pictures(tmp_path).kind == "outlines"  # and so of unknown um/px
+    assert find_samples(tmp_path).kind == "outlines"  # and so of unknown um/px
     (tmp_path / "index.csv").write_text("name,class,patient\na,Low-grade IN,7\n")
-    assert find_pictures(tmp_path).kind == "ebhi"
+    assert find_samples(tmp_path).kind == "ebhi"
 
 
 def test_folders_tell_labels(tmp_path: Path) -> None:
     for name in ("Gland", "non_gland", "Non-Gland", "stroma", "other", "mixed", "Both", "unknown"):
         write_images(tmp_path, f"{name}/a.png")
-    found = {picture.name: picture.labels for picture in find_pictures(tmp_path).pictures}
+    found = {sample.name: sample.labels for sample in find_samples(tmp_path).samples}
     assert found == {
         "Gland/a.png": (False, True),
         "non_gland/a.png": (True, False),
@@ -102,16 +102,16 @@ def test_folders_tell_labels(tmp_path: Path) -> None:
         "mixed/a.png": (True, True),
         "Both/a.png": (True, True),
     }
-    assert len({picture.group for picture in find_pictures(tmp_path).pictures}) == 7
+    assert len({sample.group for sample in find_samples(tmp_path).samples}) == 7
 
 
 def test_patches_may_tell_um_and_masks(tmp_path: Path) -> None:
     write_images(tmp_path, "s/a.png", "s/b.png", "s/a_mask.png")
     table = tmp_path / "patches.csv"
     table.write_text("file,gland,non_gland,um_per_px,mask\ns/a.png,1,0,0.62,s/a_mask.png\ns/b.png,1,1,,\n")
-    data_set = find_pictures(tmp_path)
+    data_set = find_samples(tmp_path)
     assert data_set.um_per_px == 0.62
-    assert [picture.mask_path for picture in data_set.pictures] == [tmp_path / "s/a_mask.png", None]
+    assert [sample.mask_path for sample in data_set.samples] == [tmp_path / "s/a_mask.png", None]
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_wrong_um_and_masks_are_told(tmp_path: Path, rows: str, message: str) ->
     write_images(tmp_path, "a.png", "b.png")
     (tmp_path / "patches.csv").write_text(f"file,gland,non_gland,um_per_px,mask\n{rows}\n")
     with pytest.raises(BadInputError) as caught:
-        find_pictures(tmp_path)
+        find_samples(tmp_path)
     assert message in str(caught.value) and "\n" not in str(caught.value)
 
 
@@ -136,14 +136,14 @@ def test_slides_are_sent_to_cut(tmp_path: Path) -> None:
     (tmp_path / "a.svs").touch()
     (tmp_path / "a.geojson").touch()
     with pytest.raises(BadInputError, match="Run `glandseg cut .* --out PATCHES`"):
-        find_pictures(tmp_path)
+        find_samples(tmp_path)
 
 
 @pytest.mark.shared
 def test_real_patients_and_parts(shared_data: Path) -> None:
-    glas, ebhi = (find_pictures(shared_data / name).pictures for name in ("glas", "ebhi"))
-    train = [picture for picture in glas if picture.part == "train"]
-    assert (len(train), len({picture.group for picture in train})) == (85, 15)
-    assert sum(picture.part == "testA" for picture in glas) == 60
-    assert {picture.group for picture in glas} <= {str(number) for number in range(1, 17)}
-    assert len({picture.group for picture in ebhi}) == 205
+    glas, ebhi = (find_samples(shared_data / name).samples for name in ("glas", "ebhi"))
+    train = [sample for sample in glas if sample.part == "train"]
+    assert (len(train), len({sample.group for sample in train})) == (85, 15)
+    assert sum(sample.part == "testA" for sample in glas) == 60
+    assert {sample.group for sample in glas} <= {str(number) for number in range(1, 17)}
+    assert len({sample.group for sample in ebhi}) == 205

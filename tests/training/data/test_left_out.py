@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from glandseg.training.data.datasets import find_pictures
+from glandseg.training.data.datasets import find_samples
 
 
 def write_images(folder: Path, *names: str) -> None:
@@ -19,9 +19,9 @@ def write_images(folder: Path, *names: str) -> None:
 
 def test_patches_of_one_stem_are_all_used(tmp_path: Path) -> None:
     write_images(tmp_path, "gland/1.png", "gland/1.jpg", "stroma/1.png", "stroma/deep/2.png", "strange/3.png")
-    found = find_pictures(tmp_path)
-    assert [picture.name for picture in found.pictures] == ["gland/1.jpg", "gland/1.png", "stroma/1.png"]
-    assert len({picture.group for picture in found.pictures}) == 2
+    found = find_samples(tmp_path)
+    assert [sample.name for sample in found.samples] == ["gland/1.jpg", "gland/1.png", "stroma/1.png"]
+    assert len({sample.group for sample in found.samples}) == 2
     assert found.notes == (
         f"{tmp_path}/stroma: 1 image in subfolders is left out: deep/2.png",
         "folders without a known class are left out: strange",
@@ -32,9 +32,9 @@ def test_pairs_tell_stems_subfolders_and_formats(tmp_path: Path) -> None:
     write_images(tmp_path, "images/1.png", "images/1.jpg", "images/2.png", "images/deep/3.png")
     write_images(tmp_path, "masks/1.png", "masks/4.png")
     (tmp_path / "images" / "5.gif").touch()
-    found = find_pictures(tmp_path)
+    found = find_samples(tmp_path)
     images = tmp_path / "images"
-    assert [picture.path.name for picture in found.pictures] == ["1.png"]
+    assert [sample.path.name for sample in found.samples] == ["1.png"]
     assert found.notes == (
         "1 of 2 images without a mask are left out: 2",
         "1 of 2 masks without an image are left out: 4",
@@ -47,12 +47,12 @@ def test_pairs_tell_stems_subfolders_and_formats(tmp_path: Path) -> None:
 def test_images_that_a_table_does_not_name_are_told(tmp_path: Path) -> None:
     write_images(tmp_path, "a.png", "b.png", "deep/c.png", "m.png")
     (tmp_path / "patches.csv").write_text("file,gland,non_gland,mask\na.png,1,0,m.png\n")
-    assert find_pictures(tmp_path).notes == (
+    assert find_samples(tmp_path).notes == (
         "2 images that patches.csv does not name are left out: b.png, deep/c.png",
     )
 
 
-def test_pictures_alone_tell_them_too(tmp_path: Path) -> None:
+def test_images_alone_tell_them_too(tmp_path: Path) -> None:
     write_images(tmp_path, "a.png", "a.bmp", "deep/b.png")
-    notes = find_pictures(tmp_path, labelled=False).notes
+    notes = find_samples(tmp_path, labelled=False).notes
     assert len(notes) == 2 and "a.bmp" in notes[0] and "deep/b.png" in notes[1]

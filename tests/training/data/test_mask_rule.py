@@ -15,7 +15,7 @@ from PIL import Image
 
 from glandseg.core.errors import BadInputError
 from glandseg.training.data.mask_rule import Glands
-from glandseg.training.data.sample import Picture
+from glandseg.training.data.sample import Sample
 
 
 def draw_ids(count: int = 9, side: int = 240) -> NDArray[np.int32]:
@@ -35,7 +35,7 @@ PLAIN = np.where(GLAND, 255, 0).astype(np.uint8)
 
 
 def read(path: Path) -> Glands:
-    return Picture(name="a", path=path, mask_path=path, group="a").read_glands()
+    return Sample(name="a", path=path, mask_path=path, group="a").read_glands()
 
 
 def write(folder: Path, pixels: NDArray[Any], name: str = "a.png") -> Path:

@@ -1,4 +1,4 @@
-"""Patches cover a picture, and their labels follow the 5 % rule to the pixel."""
+"""Patches cover an image, and their labels follow the 5 % rule to the pixel."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from glandseg.core.errors import BadInputError
-from glandseg.training.data.datasets import Picture
+from glandseg.training.data.datasets import Sample
 from glandseg.training.data.patches import Patch, count_presence, grid_starts, list_patches
 from glandseg.training.settings import ClassifierSettings
 
@@ -41,12 +41,12 @@ def list_of(
 ) -> list[Patch]:
     path = folder / "a_anno.png"
     cv2.imencode(".png", mask)[1].tofile(path)
-    picture = Picture(name="a", path=folder / "a.png", mask_path=path, group="a")
+    sample = Sample(name="a", path=folder / "a.png", mask_path=path, group="a")
     grey = np.full((*mask.shape, 3), TISSUE, np.uint8) if image is None else image
-    return list_patches([picture], [grey], um_per_px, settings or ClassifierSettings())
+    return list_patches([sample], [grey], um_per_px, settings or ClassifierSettings())
 
 
-def test_a_picture_of_glas_is_cut_as_the_papers_do(tmp_path: Path) -> None:
+def test_a_image_of_glas_is_cut_as_the_papers_do(tmp_path: Path) -> None:
     patches = list_of(tmp_path, np.zeros((522, 775), np.uint8))
     assert len(patches) == 9 * 13
     covered = np.zeros((522, 775), int)
@@ -84,7 +84,7 @@ def test_the_least_share_counts_as_present(tmp_path: Path, least: float) -> None
         assert patch.present == present, gland
 
 
-def test_small_pictures_are_one_patch(tmp_path: Path) -> None:
+def test_small_images_are_one_patch(tmp_path: Path) -> None:
     (patch,) = list_of(tmp_path, np.ones((40, 70), np.uint8))
     assert (patch.width_px, patch.height_px, patch.present) == (70, 40, (False, True))
 
@@ -104,12 +104,12 @@ def test_a_strong_color_is_not_white(tmp_path: Path) -> None:
     assert len(list_of(tmp_path, np.zeros((112, 112), np.uint8), image=image)) == 1
 
 
-def test_a_labelled_picture_is_one_patch() -> None:
-    picture = Picture(name="a.png", path=Path("a.png"), labels=(True, True), group="a.png")
-    white = Picture(name="b.png", path=Path("b.png"), labels=(True, False), group="b.png")
+def test_a_labelled_image_is_one_patch() -> None:
+    sample = Sample(name="a.png", path=Path("a.png"), labels=(True, True), group="a.png")
+    white = Sample(name="b.png", path=Path("b.png"), labels=(True, False), group="b.png")
     images = [np.full((90, 200, 3), value, np.uint8) for value in (TISSUE, 255)]
-    (patch,) = list_patches([picture, white], images, 0.5, ClassifierSettings())
-    assert patch == Patch(picture=0, x_px=0, y_px=0, width_px=200, height_px=90, present=(True, True))
+    (patch,) = list_patches([sample, white], images, 0.5, ClassifierSettings())
+    assert patch == Patch(sample=0, x_px=0, y_px=0, width_px=200, height_px=90, present=(True, True))
 
 
 def test_a_mask_of_another_size_is_refused(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_a_mask_of_another_size_is_refused(tmp_path: Path) -> None:
 
 def test_presence_is_counted() -> None:
     patches = [
-        Patch(picture=0, x_px=0, y_px=0, width_px=1, height_px=1, present=present)
+        Patch(sample=0, x_px=0, y_px=0, width_px=1, height_px=1, present=present)
         for present in ((True, True), (False, True), (True, True))
     ]
     assert count_presence(patches) == "1 only gland, 0 only non-gland, 2 both"
@@ -127,11 +127,11 @@ def test_presence_is_counted() -> None:
 
 @pytest.mark.shared
 def test_glas_gives_the_known_number_of_patches(shared_data: Path) -> None:
-    from glandseg.training.data.datasets import find_pictures
+    from glandseg.training.data.datasets import find_samples
 
-    pictures = [p for p in find_pictures(shared_data / "glas").pictures if p.name.startswith("train_1")][:6]
-    images = [picture.read() for picture in pictures]
-    patches = list_patches(pictures, images, 0.62, ClassifierSettings())
+    samples = [p for p in find_samples(shared_data / "glas").samples if p.name.startswith("train_1")][:6]
+    images = [sample.read() for sample in samples]
+    patches = list_patches(samples, images, 0.62, ClassifierSettings())
     both = sum(patch.present == (True, True) for patch in patches) / len(patches)
     assert len(patches) == sum(
         len(grid_starts(image.shape[0], 112, 56)) * len(grid_starts(image.shape[1], 112, 56))

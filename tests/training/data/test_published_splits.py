@@ -7,20 +7,20 @@ from pathlib import Path
 import pytest
 
 from glandseg.core.errors import BadInputError
-from glandseg.training.data.datasets import find_pictures
+from glandseg.training.data.datasets import find_samples
 from glandseg.training.data.published_splits import list_parts, split_data_set
-from glandseg.training.data.sample import DataSet, Picture
+from glandseg.training.data.sample import DataSet, Sample
 from glandseg.training.data.splits import Split, take_groups
 
 
 def make_data(kind: str, parts: dict[str | None, list[str]]) -> DataSet:
-    """Give a data set of which each part's patients are listed, one for each picture."""
-    pictures = [
-        Picture(name=f"{part}_{index}", path=Path(f"{part}_{index}.png"), group=patient, part=part)
+    """Give a data set of which each part's patients are listed, one for each image."""
+    samples = [
+        Sample(name=f"{part}_{index}", path=Path(f"{part}_{index}.png"), group=patient, part=part)
         for part, patients in parts.items()
         for index, patient in enumerate(patients)
     ]
-    return DataSet(kind=kind, pictures=tuple(pictures), um_per_px=0.62)
+    return DataSet(kind=kind, samples=tuple(samples), um_per_px=0.62)
 
 
 def make_glas() -> DataSet:
@@ -40,8 +40,8 @@ def measure(split: Split) -> tuple[int, int, int]:
 @pytest.mark.parametrize("seed", range(5))
 def test_nothing_is_learned_from_published_test_images(seed: int) -> None:
     split = split_data_set(make_glas(), seed=seed)
-    assert {picture.part for picture in split.train + split.val} == {"train"}
-    assert {picture.part for picture in split.test} == {"testA", "testB"}
+    assert {sample.part for sample in split.train + split.val} == {"train"}
+    assert {sample.part for sample in split.test} == {"testA", "testB"}
     assert not {p.group for p in split.train} & {p.group for p in split.val} and split.val
     assert split.note == "2 of the published test's 3 patients are in its training part too"
 
@@ -93,18 +93,18 @@ def test_without_published_parts_all_is_split_by_patient() -> None:
 
 
 def test_a_published_split_must_not_leak_into_validation() -> None:
-    one, other = make_data("glas", {None: ["a", "a"]}).pictures
+    one, other = make_data("glas", {None: ["a", "a"]}).samples
     with pytest.raises(BadInputError, match="a is in two parts"):
         Split(train=(one,), val=(other,), test=(), published=True)
 
 
 def test_parts_are_listed() -> None:
     parts = list_parts(make_glas())
-    sizes = {name: len(pictures) for name, pictures in parts.items()}
+    sizes = {name: len(samples) for name, samples in parts.items()}
     val = sizes.pop("val")
     assert sizes == {"train": 85, "testA": 60, "testB": 20, "test": 80, "all": 165} and 0 < val < 30
     own = list_parts(make_data("ebhi", {None: [str(k) for k in range(10)]}))
-    assert {name: len(pictures) for name, pictures in own.items()} == {
+    assert {name: len(samples) for name, samples in own.items()} == {
         "train": 7,
         "val": 1,
         "test": 2,
@@ -113,16 +113,16 @@ def test_parts_are_listed() -> None:
 
 
 def test_groups_are_taken_whole() -> None:
-    pictures = make_data("glas", {None: ["a"] * 8 + ["b"] * 5 + ["c"] * 4}).pictures
+    samples = make_data("glas", {None: ["a"] * 8 + ["b"] * 5 + ["c"] * 4}).samples
     for count, nearest in ((9, 9), (5, 5), (1, 0), (7, 8), (100, 17)):
-        taken, rest = take_groups(pictures, count, seed=0)
+        taken, rest = take_groups(samples, count, seed=0)
         assert len(taken) == nearest and len(taken) + len(rest) == 17
         assert not {p.group for p in taken} & {p.group for p in rest}
 
 
 @pytest.mark.shared
 def test_real_glas(shared_data: Path) -> None:
-    data_set = find_pictures(shared_data / "glas")  # without testB
+    data_set = find_samples(shared_data / "glas")  # without testB
     assert measure(split_data_set(data_set, "feng")) == (70, 15, 60)
     assert measure(split_data_set(data_set, "oeem")) == (85, 0, 60)
     own = split_data_set(data_set)
@@ -132,6 +132,6 @@ def test_real_glas(shared_data: Path) -> None:
 
 @pytest.mark.shared
 def test_real_ebhi(shared_data: Path) -> None:
-    split = split_data_set(find_pictures(shared_data / "ebhi"), "feng")
+    split = split_data_set(find_samples(shared_data / "ebhi"), "feng")
     assert [round(size / 1025, 2) for size in measure(split)] == [0.7, 0.1, 0.2]
     assert not split.published and not split.note

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from glandseg.core.errors import BadInputError
-from glandseg.training.data.datasets import find_pictures
+from glandseg.training.data.datasets import find_samples
 from glandseg.training.data.sample import DataSet
 
 PIXEL = np.eye(6, 9, dtype=np.uint8)
@@ -27,17 +27,17 @@ def write_images(folder: Path, *names: str) -> Path:
 def read_patches(folder: Path, table: str | bytes) -> DataSet:
     write_images(folder, "a.png", "b.png", "c.png")
     (folder / "patches.csv").write_bytes(table if isinstance(table, bytes) else table.encode())
-    return find_pictures(folder)
+    return find_samples(folder)
 
 
 def read_index(folder: Path, table: str) -> DataSet:
     write_images(folder, *(f"{part}/{name}.png" for part in ("images", "masks") for name in "abc"))
     (folder / "index.csv").write_text(table, encoding="utf-8")
-    return find_pictures(folder)
+    return find_samples(folder)
 
 
 def list_groups(data_set: DataSet) -> list[str]:
-    return [picture.group for picture in data_set.pictures]
+    return [sample.group for sample in data_set.samples]
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_equal_numbers_are_equal(tmp_path: Path, values: tuple[str, str], um: fl
 
 def test_absolute_paths_below_the_folder(tmp_path: Path) -> None:
     found = read_patches(tmp_path, f"file,gland,non_gland\n{tmp_path.resolve() / 'a.png'},1,0\n")
-    assert [picture.name for picture in found.pictures] == ["a.png"]
+    assert [sample.name for sample in found.samples] == ["a.png"]
     with pytest.raises(BadInputError, match="is not below"):
         read_patches(tmp_path / "other", f"file,gland,non_gland\n{tmp_path / 'a.png'},1,0\n")
 

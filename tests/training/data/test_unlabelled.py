@@ -1,4 +1,4 @@
-"""Pictures alone are data for a teacher, and for nobody else."""
+"""Images alone are data for a teacher, and for nobody else."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from glandseg.core.errors import BadInputError
-from glandseg.training.data.datasets import find_pictures
+from glandseg.training.data.datasets import find_samples
 
 
-def write_pictures(folder: Path, *names: str) -> Path:
+def write_images(folder: Path, *names: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for name in names:
         cv2.imencode(Path(name).suffix, np.full((20, 30, 3), 90, np.uint8))[1].tofile(folder / name)
@@ -20,37 +20,37 @@ def write_pictures(folder: Path, *names: str) -> Path:
 
 
 @pytest.mark.parametrize("below", ["", "images"])
-def test_pictures_of_any_format(tmp_path: Path, below: str) -> None:
-    write_pictures(tmp_path / below, "c.webp", "a.png", "b.jpg", "d.tif")
+def test_images_of_any_format(tmp_path: Path, below: str) -> None:
+    write_images(tmp_path / below, "c.webp", "a.png", "b.jpg", "d.tif")
     (tmp_path / "notes.txt").write_text("none", encoding="utf-8")
-    found = find_pictures(tmp_path, labelled=False)
-    assert (found.kind, found.um_per_px) == ("pictures", None)
-    assert [picture.name for picture in found.pictures] == ["a", "b", "c", "d"]
-    assert [picture.group for picture in found.pictures] == ["a", "b", "c", "d"]
-    assert not any(picture.mask_path or picture.labels for picture in found.pictures)
+    found = find_samples(tmp_path, labelled=False)
+    assert (found.kind, found.um_per_px) == ("images", None)
+    assert [sample.name for sample in found.samples] == ["a", "b", "c", "d"]
+    assert [sample.group for sample in found.samples] == ["a", "b", "c", "d"]
+    assert not any(sample.mask_path or sample.labels for sample in found.samples)
 
 
 def test_a_table_tells_patients_and_resolution(tmp_path: Path) -> None:
-    write_pictures(tmp_path, "a.png", "b.png", "c.png")
+    write_images(tmp_path, "a.png", "b.png", "c.png")
     rows = "name,patient,um_per_px\na,P1,0.5\nb,P1,0.5\n"
     (tmp_path / "index.csv").write_text(rows, encoding="utf-8")
-    found = find_pictures(tmp_path, labelled=False)
+    found = find_samples(tmp_path, labelled=False)
     assert found.um_per_px == 0.5
-    assert [picture.group for picture in found.pictures] == ["P1", "P1", "c"]
+    assert [sample.group for sample in found.samples] == ["P1", "P1", "c"]
 
 
 def test_labelled_data_stay_what_they_are(tmp_path: Path) -> None:
-    write_pictures(tmp_path, "a.png", "a_anno.png")
-    assert find_pictures(tmp_path, labelled=False).kind == "glas"
+    write_images(tmp_path, "a.png", "a_anno.png")
+    assert find_samples(tmp_path, labelled=False).kind == "glas"
 
 
-def test_without_a_teacher_pictures_are_refused(tmp_path: Path) -> None:
-    write_pictures(tmp_path, "a.png")
+def test_without_a_teacher_images_are_refused(tmp_path: Path) -> None:
+    write_images(tmp_path, "a.png")
     with pytest.raises(BadInputError, match="not a data set") as caught:
-        find_pictures(tmp_path)
+        find_samples(tmp_path)
     assert "--teacher" in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_an_empty_folder_is_none(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="not a data set"):
-        find_pictures(tmp_path, labelled=False)
+        find_samples(tmp_path, labelled=False)

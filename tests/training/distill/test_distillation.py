@@ -22,7 +22,7 @@ from glandseg.training.networks.mobilenetv2 import MobileNetV2
 from glandseg.training.networks.pspnet import PSPNet
 from glandseg.training.segmenter import Example, ExampleStream
 from glandseg.training.settings import DistillationSettings, FitSettings, SegmenterSettings, TrainSettings
-from glandseg.training.torch_backend import to_pictures
+from glandseg.training.torch_backend import to_images
 
 SETTINGS = TrainSettings(
     labels="none",
@@ -116,7 +116,7 @@ def test_outlines_have_the_rest_of_the_loss() -> None:
     assert batch.labels.shape == (4, 64, 64, 2)
     labels, probability = batch.labels[..., 0], batch.labels[..., 1]
     with torch.no_grad():
-        main, other = network.forward_both(batch.pictures)
+        main, other = network.forward_both(batch.images)
         soft = [compute_soft_loss(logits, probability, 1.0) for logits in (main, other)]
         hard = [weighted_cross_entropy(logits, labels, "plain") for logits in (main, other)]
         alone = distillation_loss(network, batch, SETTINGS)
@@ -154,7 +154,7 @@ def test_schemes_weigh_outlines_after_the_warm_up() -> None:
 
 
 def test_only_a_pspnet_can_be_taught() -> None:
-    batch = Batch(pictures=torch.zeros(1, 3, 8, 8), labels=torch.zeros(1, 8, 8, 2, dtype=torch.int64))
+    batch = Batch(images=torch.zeros(1, 3, 8, 8), labels=torch.zeros(1, 8, 8, 2, dtype=torch.int64))
     with pytest.raises(TypeError, match="a PSPNet expected"):
         distillation_loss(nn.Identity(), batch, SETTINGS)
 
@@ -162,10 +162,10 @@ def test_only_a_pspnet_can_be_taught() -> None:
 def measure_distance(network: nn.Module, lessons: list[Example]) -> tuple[float, float]:
     """Give the mean |dp| of a network from the teacher, and that of the best constant."""
     network.eval()
-    pictures = to_pictures(torch.from_numpy(np.stack([each.image for each in lessons])))
+    images = to_images(torch.from_numpy(np.stack([each.image for each in lessons])))
     teacher = torch.from_numpy(np.stack([each.soft for each in lessons if each.soft is not None])) / 255
     with torch.no_grad():
-        student = network(pictures).softmax(1)[:, 1]
+        student = network(images).softmax(1)[:, 1]
     return float((student - teacher).abs().mean()), float((teacher - teacher.median()).abs().mean())
 
 

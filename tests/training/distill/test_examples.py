@@ -1,4 +1,4 @@
-"""Pictures become lessons, and a student is judged by outlines or by its teacher."""
+"""Images become lessons, and a student is judged by outlines or by its teacher."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ import pytest
 
 from glandseg.synthetic import draw_tile
 from glandseg.training.data.image_file import encode_png
-from glandseg.training.data.sample import Picture
+from glandseg.training.data.sample import Sample
 from glandseg.training.distill.examples import judge_by_outlines, judge_by_teacher, read_lessons, teach_truth
 from glandseg.training.distill.teacher_maps import TeacherMaps
 from glandseg.training.segmenter import Example
 
 
 def draw_lesson(seed: int) -> Example:
-    """Draw tissue whose teacher sees a gland where the picture is blue."""
+    """Draw tissue whose teacher sees a gland where the image is blue."""
     image, glands = draw_tile(96, 1.24, seed, "glands")
     return Example(image=image, mask=glands.astype(np.uint8), soft=np.ascontiguousarray(image[..., 2]))
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> list[Picture]:
-    """Give two pictures with a teacher's maps in tmp_path, of which the first has outlines."""
+def samples(tmp_path: Path) -> list[Sample]:
+    """Give two images with a teacher's maps in tmp_path, of which the first has outlines."""
     found = []
     for name in ("a", "b"):
         lesson = draw_lesson(ord(name))
@@ -32,14 +32,14 @@ def pictures(tmp_path: Path) -> list[Picture]:
         assert lesson.soft is not None
         TeacherMaps(tmp_path).write(name, lesson.soft)
         mask_path = tmp_path / f"{name}_mask.png" if name == "a" else None
-        found.append(Picture(name=name, path=tmp_path / f"{name}.png", group=name, mask_path=mask_path))
+        found.append(Sample(name=name, path=tmp_path / f"{name}.png", group=name, mask_path=mask_path))
     return found
 
 
-def test_pictures_become_lessons(pictures: list[Picture], tmp_path: Path) -> None:
+def test_images_become_lessons(samples: list[Sample], tmp_path: Path) -> None:
     maps = TeacherMaps(tmp_path)
     for outlines in (True, False):
-        first, second = read_lessons(pictures, maps, outlines=outlines, factor=1.0)
+        first, second = read_lessons(samples, maps, outlines=outlines, factor=1.0)
         expected = draw_lesson(ord("a"))
         np.testing.assert_array_equal(first.image, expected.image)
         np.testing.assert_array_equal(first.soft, expected.soft)
@@ -47,8 +47,8 @@ def test_pictures_become_lessons(pictures: list[Picture], tmp_path: Path) -> Non
         assert (second.mask == 255).all()
 
 
-def test_lessons_are_enlarged_whole(pictures: list[Picture], tmp_path: Path) -> None:
-    (small, _) = read_lessons(pictures, TeacherMaps(tmp_path), outlines=True, factor=0.5)
+def test_lessons_are_enlarged_whole(samples: list[Sample], tmp_path: Path) -> None:
+    (small, _) = read_lessons(samples, TeacherMaps(tmp_path), outlines=True, factor=0.5)
     assert small.soft is not None and small.soft.shape == small.mask.shape == small.image.shape[:2] == (
         48,
         48,

@@ -11,7 +11,7 @@ import torch
 
 from glandseg.core.errors import BadInputError, GlandsegError
 from glandseg.core.system import hash_file
-from glandseg.training.data.datasets import DataSet, Picture
+from glandseg.training.data.datasets import DataSet, Sample
 from glandseg.training.data.splits import Split
 from glandseg.training.distill.teacher import Teacher, find_teacher, open_teacher, refuse_idle_labels
 from glandseg.training.loop.checkpoint import save_network
@@ -110,10 +110,10 @@ def test_other_labels_are_not(labels: str, teacher: str | None) -> None:
 
 
 def test_test_images_that_the_teacher_knows_are_counted() -> None:
-    a, b, c = (Picture(name=name, path=Path(name), group=name) for name in "abc")
+    a, b, c = (Sample(name=name, path=Path(name), group=name) for name in "abc")
     split, glas = (
         Split(train=(a,), val=(), test=(b, c)),
-        DataSet(kind="glas", pictures=(a, b, c), um_per_px=None),
+        DataSet(kind="glas", samples=(a, b, c), um_per_px=None),
     )
     teacher = Teacher(
         path=Path("big"),

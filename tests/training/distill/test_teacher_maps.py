@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from glandseg.core.errors import BadInputError
-from glandseg.training.data.datasets import Picture
+from glandseg.training.data.datasets import Sample
 from glandseg.training.data.image_file import encode_png
 from glandseg.training.distill.teacher import Teacher, find_teacher
 from glandseg.training.distill.teacher_maps import TeacherMaps, hash_images, make_teacher_maps
@@ -28,88 +28,86 @@ def teacher(red_model: Path) -> Teacher:
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> list[Picture]:
-    """Give three pictures whose red grows from left to right."""
+def samples(tmp_path: Path) -> list[Sample]:
+    """Give three images whose red grows from left to right."""
     image = np.zeros((40, 60, 3), np.uint8)
     image[..., 0] = np.linspace(0, 255, 60)
     found = []
     for index in range(3):
         path = tmp_path / f"{index}.png"
         encode_png(path, np.ascontiguousarray(image[:, : 60 - index]))
-        found.append(Picture(name=f"slide/{index}.png", path=path, group="slide"))
+        found.append(Sample(name=f"slide/{index}.png", path=path, group="slide"))
     return found
 
 
-def make(run_path: Path, teacher: Teacher, pictures: list[Picture], um_per_px: float = UM) -> list[str]:
+def make(run_path: Path, teacher: Teacher, samples: list[Sample], um_per_px: float = UM) -> list[str]:
     run_path.mkdir(exist_ok=True)
     said: list[str] = []
-    make_teacher_maps(run_path, teacher, pictures, um_per_px, said.append)
+    make_teacher_maps(run_path, teacher, samples, um_per_px, said.append)
     return said
 
 
-def test_every_picture_has_its_map(teacher: Teacher, pictures: list[Picture], tmp_path: Path) -> None:
-    assert make(tmp_path / "run", teacher, pictures) == ["teacher: red is gland, 1.4 um/px, 3 maps to make"]
-    for picture in pictures:
-        np.testing.assert_array_equal(
-            TeacherMaps(tmp_path / "run").read(picture.name), picture.read()[..., 0]
-        )
+def test_every_image_has_its_map(teacher: Teacher, samples: list[Sample], tmp_path: Path) -> None:
+    assert make(tmp_path / "run", teacher, samples) == ["teacher: red is gland, 1.4 um/px, 3 maps to make"]
+    for sample in samples:
+        np.testing.assert_array_equal(TeacherMaps(tmp_path / "run").read(sample.name), sample.read()[..., 0])
 
 
-def test_maps_have_the_pictures_size_whatever_the_teachers_resolution(
-    teacher: Teacher, pictures: list[Picture], tmp_path: Path
+def test_maps_have_the_images_size_whatever_the_teachers_resolution(
+    teacher: Teacher, samples: list[Sample], tmp_path: Path
 ) -> None:
-    make(tmp_path / "run", teacher, pictures, um_per_px=0.7)
-    found = TeacherMaps(tmp_path / "run").read(pictures[0].name)
+    make(tmp_path / "run", teacher, samples, um_per_px=0.7)
+    found = TeacherMaps(tmp_path / "run").read(samples[0].name)
     assert found.shape == (40, 60)
-    assert np.abs(found.astype(int) - pictures[0].read()[..., 0])[:, 4:-4].max() <= 3
+    assert np.abs(found.astype(int) - samples[0].read()[..., 0])[:, 4:-4].max() <= 3
 
 
-def test_what_is_there_is_not_made_again(teacher: Teacher, pictures: list[Picture], tmp_path: Path) -> None:
-    make(tmp_path / "run", teacher, pictures)
+def test_what_is_there_is_not_made_again(teacher: Teacher, samples: list[Sample], tmp_path: Path) -> None:
+    make(tmp_path / "run", teacher, samples)
     maps = TeacherMaps(tmp_path / "run")
-    whole = maps.find(pictures[1].name).read_bytes()
-    maps.find(pictures[1].name).unlink()
-    kept = maps.find(pictures[0].name).stat().st_mtime_ns
-    assert make(tmp_path / "run", teacher, pictures)[0].endswith("1 maps to make")
-    assert maps.find(pictures[1].name).read_bytes() == whole
-    assert maps.find(pictures[0].name).stat().st_mtime_ns == kept
+    whole = maps.find(samples[1].name).read_bytes()
+    maps.find(samples[1].name).unlink()
+    kept = maps.find(samples[0].name).stat().st_mtime_ns
+    assert make(tmp_path / "run", teacher, samples)[0].endswith("1 maps to make")
+    assert maps.find(samples[1].name).read_bytes() == whole
+    assert maps.find(samples[0].name).stat().st_mtime_ns == kept
 
 
 def test_maps_of_two_teachers_or_of_other_images_never_mix(
-    teacher: Teacher, pictures: list[Picture], tmp_path: Path
+    teacher: Teacher, samples: list[Sample], tmp_path: Path
 ) -> None:
-    make(tmp_path / "run", teacher, pictures)
+    make(tmp_path / "run", teacher, samples)
     before = (tmp_path / "run" / "teacher.json").read_bytes()
     for other in (replace(teacher, sha256="1"), replace(teacher, scales=(1.0, 2.0))):
-        expect_refusal(tmp_path / "run", other, pictures)
-    expect_refusal(tmp_path / "run", teacher, pictures[:2])
-    encode_png(pictures[0].path, np.zeros((40, 60, 3), np.uint8))
-    expect_refusal(tmp_path / "run", teacher, pictures)
+        expect_refusal(tmp_path / "run", other, samples)
+    expect_refusal(tmp_path / "run", teacher, samples[:2])
+    encode_png(samples[0].path, np.zeros((40, 60, 3), np.uint8))
+    expect_refusal(tmp_path / "run", teacher, samples)
     assert (tmp_path / "run" / "teacher.json").read_bytes() == before
 
 
-def expect_refusal(run_path: Path, teacher: Teacher, pictures: list[Picture]) -> None:
+def expect_refusal(run_path: Path, teacher: Teacher, samples: list[Sample]) -> None:
     with pytest.raises(BadInputError, match="another teacher or other images. Give another --out folder"):
-        make(run_path, teacher, pictures)
+        make(run_path, teacher, samples)
 
 
-def test_a_damaged_claim_is_refused(teacher: Teacher, pictures: list[Picture], tmp_path: Path) -> None:
+def test_a_damaged_claim_is_refused(teacher: Teacher, samples: list[Sample], tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "teacher.json").write_text("{", encoding="utf-8")
-    expect_refusal(tmp_path / "run", teacher, pictures)
+    expect_refusal(tmp_path / "run", teacher, samples)
 
 
-def test_the_order_of_images_is_none_of_their_hash(pictures: list[Picture]) -> None:
-    assert hash_images(pictures) == hash_images(pictures[::-1]) != hash_images(pictures[1:])
-    assert hash_images(pictures) != hash_images([replace(pictures[0], name="x"), *pictures[1:]])
+def test_the_order_of_images_is_none_of_their_hash(samples: list[Sample]) -> None:
+    assert hash_images(samples) == hash_images(samples[::-1]) != hash_images(samples[1:])
+    assert hash_images(samples) != hash_images([replace(samples[0], name="x"), *samples[1:]])
 
 
-def test_a_turned_picture_is_refused(teacher: Teacher, tmp_path: Path) -> None:
+def test_a_turned_image_is_refused(teacher: Teacher, tmp_path: Path) -> None:
     path = tmp_path / "turned.jpg"
     jpeg = cv2.imencode(".jpg", np.full((40, 60, 3), 90, np.uint8))[1].tobytes()
     turn = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
     path.write_bytes(jpeg[:2] + b"\xff\xe1" + (len(turn) + 2).to_bytes(2, "big") + turn + jpeg[2:])
-    picture = Picture(name="turned", path=path, group="turned")
+    sample = Sample(name="turned", path=path, group="turned")
     with pytest.raises(BadInputError, match=r"turned.jpg: has the orientation tag 6"):
-        make(tmp_path / "run", teacher, [picture])
+        make(tmp_path / "run", teacher, [sample])
     assert not list((tmp_path / "run").rglob("*.png"))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from glandseg.training.data.sample import Picture
+from glandseg.training.data.sample import Sample
 from glandseg.training.evaluation.contact_sheet import (
     CYAN,
     GREEN,
@@ -18,9 +18,9 @@ from glandseg.training.evaluation.contact_sheet import (
     draw_cell,
     write_contact_sheet,
 )
-from glandseg.training.evaluation.evaluate import PictureScore
+from glandseg.training.evaluation.evaluate import ImageScore
 from glandseg.training.evaluation.metrics import Confusion
-from glandseg.training.evaluation.worst import WorstPictures
+from glandseg.training.evaluation.worst import WorstImages
 
 
 def make_cell(height: int = 200, width: int = 300) -> Cell:
@@ -57,13 +57,13 @@ def test_the_worst_are_kept_and_come_first(tmp_path: Path) -> None:
     truth[10:30, 10:30] = 1
     for name, pixels in (("image", np.dstack([truth * 255] * 3)), ("mask", truth)):
         cv2.imencode(".png", pixels)[1].tofile(tmp_path / f"{name}.png")
-    worst = WorstPictures(2)
+    worst = WorstImages(2)
     for shift in (3, 9, 0, 6):
         mask = np.roll(truth, shift, 1) == 1
-        picture = Picture(
+        sample = Sample(
             name=f"by {shift}", path=tmp_path / "image.png", mask_path=tmp_path / "mask.png", group=""
         )
-        worst.add(picture, PictureScore(confusion=Confusion.of(mask, truth == 1)), mask)
+        worst.add(sample, ImageScore(confusion=Confusion.of(mask, truth == 1)), mask)
     assert worst.list_names() == ["by 9", "by 6"]
     worst.write_sheet(tmp_path / "worst.png", "a model")
     sheet = np.asarray(cv2.imread(str(tmp_path / "worst.png")))

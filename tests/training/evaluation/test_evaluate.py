@@ -1,4 +1,4 @@
-"""Pictures are judged at their own size, by part, in pixels and gland by gland."""
+"""Images are judged at their own size, by part, in pixels and gland by gland."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 from numpy.typing import NDArray
 
 from glandseg.core.errors import BadInputError
-from glandseg.training.data.datasets import find_pictures
-from glandseg.training.data.sample import Picture
+from glandseg.training.data.datasets import find_samples
+from glandseg.training.data.sample import Sample
 from glandseg.training.evaluation.evaluate import choose_part, choose_parts, evaluate, list_objects
 from glandseg.training.evaluation.metrics import Confusion
 
@@ -53,12 +53,12 @@ def glas(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def list_names(pictures: tuple[Picture, ...]) -> list[str]:
-    return [picture.name for picture in pictures]
+def list_names(samples: tuple[Sample, ...]) -> list[str]:
+    return [sample.name for sample in samples]
 
 
 def test_parts_as_published_or_as_split(glas: Path) -> None:
-    data_set = find_pictures(glas)
+    data_set = find_samples(glas)
     assert list_names(choose_part(data_set, "testA")) == ["testA_1", "testA_2"]
     assert list_names(choose_part(data_set, "test")) == ["testA_1", "testA_2", "testB_1"]
     assert len(choose_part(data_set, "train")) == 4 and len(choose_part(data_set, "all")) == 7
@@ -71,24 +71,24 @@ def test_parts_as_published_or_as_split(glas: Path) -> None:
 def test_parts_of_a_set_without_published_ones(tmp_path: Path) -> None:
     for index in range(5):
         draw_pair(tmp_path, f"other_{index}")
-    data_set = find_pictures(tmp_path)
+    data_set = find_samples(tmp_path)
     parts = choose_parts(data_set, None)
     assert list(parts) == ["test"] and 0 < len(parts["test"]) < 5
 
 
-def test_scores_by_picture_by_part_and_together(glas: Path) -> None:
-    data_set = find_pictures(glas)
+def test_scores_by_image_by_part_and_together(glas: Path) -> None:
+    data_set = find_samples(glas)
     parts, kept = choose_parts(data_set, None), []
     result = evaluate(
         (*parts["testA"], *parts["testB"]),
         RedIsGland(),
-        picture_um=0.62,
+        image_um=0.62,
         model_um=0.62,
         objects=True,
-        keep=lambda picture, score, mask: kept.append((picture.name, mask.sum())),
+        keep=lambda sample, score, mask: kept.append((sample.name, mask.sum())),
     )
     assert [name for name, _ in kept] == ["testA_1", "testA_2", "testB_1"] and {n for _, n in kept} == {3600}
-    assert result.pictures["testA_1"].list_scores()["miou"] == 100
+    assert result.samples["testA_1"].list_scores()["miou"] == 100
     alone = result.pick(parts["testB"])
     truth = np.zeros((SIDE, SIDE), bool)
     truth[30:90, 20:80] = True
@@ -96,15 +96,15 @@ def test_scores_by_picture_by_part_and_together(glas: Path) -> None:
     assert alone.list_scores()["miou"] == pytest.approx(100 * expected.miou, abs=0.01)
     scores = result.list_scores()
     assert scores["images"] == 3 and scores["object_f1"] == pytest.approx(200 / 3, abs=0.01)
-    by_image = [one.confusion.miou for one in result.pictures.values()]
+    by_image = [one.confusion.miou for one in result.samples.values()]
     assert scores["mean_image_miou"] == pytest.approx(100 * np.mean(by_image), abs=0.01)
     # Merged glands lie 30, 24, 18 from their match; the true ones 30 and 30, 36 and 24, 42 and 18.
     assert scores["object_hausdorff_px"] == 27
 
 
 def test_pixels_alone_unless_objects_are_asked_for(glas: Path) -> None:
-    pictures = choose_part(find_pictures(glas), "testB")
-    scores = evaluate(pictures, RedIsGland(), picture_um=0.62, model_um=0.62).list_scores()
+    samples = choose_part(find_samples(glas), "testB")
+    scores = evaluate(samples, RedIsGland(), image_um=0.62, model_um=0.62).list_scores()
     assert list(scores) == ["images", "miou", "f1", "dice", "mean_image_miou"]
 
 
@@ -113,14 +113,14 @@ def test_ids_are_read_and_plain_masks_are_cut_into_glands(
     tmp_path: Path, ids: tuple[int, int], glands: int
 ) -> None:
     draw_pair(tmp_path, "one_1", ids=ids)
-    (picture,) = find_pictures(tmp_path).pictures
-    objects = list_objects(picture.read_glands())
+    (sample,) = find_samples(tmp_path).samples
+    objects = list_objects(sample.read_glands())
     assert len(np.unique(objects)) - 1 == glands
-    np.testing.assert_array_equal(objects > 0, picture.read_mask() == 1)
+    np.testing.assert_array_equal(objects > 0, sample.read_mask() == 1)
 
 
 def test_a_mask_of_another_size_is_refused(glas: Path) -> None:
     write(glas / "testB_1_anno.png", np.ones((SIDE, SIDE - 1), np.uint8))
-    pictures = choose_part(find_pictures(glas), "testB")
+    samples = choose_part(find_samples(glas), "testB")
     with pytest.raises(BadInputError, match="Give a mask of the image's size"):
-        evaluate(pictures, RedIsGland(), picture_um=0.62, model_um=0.62)
+        evaluate(samples, RedIsGland(), image_um=0.62, model_um=0.62)

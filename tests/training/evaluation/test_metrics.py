@@ -36,7 +36,7 @@ def test_against_sets_of_pixels(seed: int) -> None:
     assert confusion.dice == pytest.approx(classes[1][1])
 
 
-def test_pictures_add_up_by_pixel() -> None:
+def test_images_add_up_by_pixel() -> None:
     parts = [Confusion.of(PREDICTED[:1], TRUTH[:1]), Confusion.of(PREDICTED[1:], TRUTH[1:])]
     total = sum(parts, Confusion.empty())
     np.testing.assert_array_equal(total.counts, Confusion.of(PREDICTED, TRUTH).counts)

@@ -141,7 +141,7 @@ def test_shapes_must_agree() -> None:
         ObjectAgreement.of(np.zeros((2, 4), bool), np.zeros((1, 4), np.uint8))
 
 
-def test_a_picture_of_the_contest_is_quick() -> None:
+def test_a_image_of_the_contest_is_quick() -> None:
     rng = np.random.default_rng(0)
     noise = cv2.GaussianBlur(rng.normal(size=(522, 775)), (0, 0), 16)
     truth = np.asarray(cv2.connectedComponents((noise > 0.5 * noise.std()).astype(np.uint8))[1])

@@ -11,8 +11,8 @@ import pytest
 from numpy.typing import NDArray
 
 from glandseg.core.errors import BadInputError
-from glandseg.training.data.sample import DataSet, Picture
-from glandseg.training.evaluation.evaluate import Evaluation, PictureScore
+from glandseg.training.data.sample import DataSet, Sample
+from glandseg.training.evaluation.evaluate import Evaluation, ImageScore
 from glandseg.training.evaluation.metrics import Confusion
 from glandseg.training.evaluation.object_metrics import ObjectAgreement
 from glandseg.training.evaluation.score_table import Scored, ScoreTable
@@ -33,25 +33,25 @@ class NoBackend(contextlib.nullcontext["NoBackend"]):
         raise NotImplementedError
 
 
-def make_pictures(part: str, count: int) -> tuple[Picture, ...]:
+def make_samples(part: str, count: int) -> tuple[Sample, ...]:
     return tuple(
-        Picture(name=f"{part}_{index}", path=Path("x.png"), group=f"patient {index}", part=part)
+        Sample(name=f"{part}_{index}", path=Path("x.png"), group=f"patient {index}", part=part)
         for index in range(count)
     )
 
 
-PARTS = {"testA": make_pictures("testA", 3), "testB": make_pictures("testB", 2)}
+PARTS = {"testA": make_samples("testA", 3), "testB": make_samples("testB", 2)}
 DATA = DataSet(
-    kind="glas", pictures=(*make_pictures("train", 4), *PARTS["testA"], *PARTS["testB"]), um_per_px=0.62
+    kind="glas", samples=(*make_samples("train", 4), *PARTS["testA"], *PARTS["testB"]), um_per_px=0.62
 )
 
 
 def score(name: str, shift: int, *, against: bool = False, seen: frozenset[str] = frozenset()) -> Scored:
-    """A model that is off by `shift` px, and by one more from picture to picture."""
-    pictures = {}
-    for index, picture in enumerate((*PARTS["testA"], *PARTS["testB"])):
+    """A model that is off by `shift` px, and by one more from image to image."""
+    samples = {}
+    for index, sample in enumerate((*PARTS["testA"], *PARTS["testB"])):
         mask = np.roll(TRUTH, shift + index, 1) == 1
-        pictures[picture.name] = PictureScore(
+        samples[sample.name] = ImageScore(
             confusion=Confusion.of(mask, TRUTH == 1), objects=ObjectAgreement.of(mask, TRUTH)
         )
     model = ScoredModel(
@@ -64,7 +64,7 @@ def score(name: str, shift: int, *, against: bool = False, seen: frozenset[str] 
         data="glas",
         seen=seen,
     )
-    return Scored(model=model, name=name, evaluation=Evaluation(pictures=pictures), against=against)
+    return Scored(model=model, name=name, evaluation=Evaluation(samples=samples), against=against)
 
 
 def read_rows(text: str) -> list[list[str]]:

@@ -1,4 +1,4 @@
-"""A fit's log becomes a picture, or a line that says why not."""
+"""A fit's log becomes an image, or a line that says why not."""
 
 from __future__ import annotations
 

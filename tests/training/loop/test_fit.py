@@ -41,13 +41,13 @@ def build_network() -> nn.Sequential:
 
 def draw_batch(step: int, places: slice = WHOLE) -> Batch:
     chance = torch.Generator().manual_seed(step)
-    pictures = torch.rand(2, 3, 16, 16, generator=chance)
-    labels = (pictures[:, 0, 2:-2, 2:-2] > 0.5).long()
-    return Batch(pictures=pictures[places], labels=labels[places], step=step)
+    images = torch.rand(2, 3, 16, 16, generator=chance)
+    labels = (images[:, 0, 2:-2, 2:-2] > 0.5).long()
+    return Batch(images=images[places], labels=labels[places], step=step)
 
 
 def compute_loss(network: nn.Module, batch: Batch) -> Tensor:
-    return nn.functional.cross_entropy(network(batch.pictures).float(), batch.labels)
+    return nn.functional.cross_entropy(network(batch.images).float(), batch.labels)
 
 
 def validate(network: nn.Module) -> dict[str, float]:
@@ -241,7 +241,7 @@ def test_asked_to_stop_it_saves_and_goes_on_later(tmp_path: Path, ask: Callable[
 
 def test_without_improvement_it_ends(tmp_path: Path) -> None:
     scores = iter([1.0, 3.0, 2.0, 3.0, 9.0])
-    settings = replace(SETTINGS, steps=50, retry_policy=2)
+    settings = replace(SETTINGS, steps=50, patience=2)
     for steps in (12, 0):  # the second call sees that nothing is left
         told: list[Progress] = []
         fit(

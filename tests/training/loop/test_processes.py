@@ -25,9 +25,9 @@ from glandseg.training.loop.sampling import Batch
 from glandseg.training.settings import FitSettings
 
 def draw(step, places):
-    pictures = torch.rand(4, 3, 12, 12, generator=torch.Generator().manual_seed(step))
-    labels = (pictures[:, 0, 1:-1, 1:-1] > 0.5).long()
-    return Batch(pictures=pictures[places], labels=labels[places], step=step)
+    images = torch.rand(4, 3, 12, 12, generator=torch.Generator().manual_seed(step))
+    labels = (images[:, 0, 1:-1, 1:-1] > 0.5).long()
+    return Batch(images=images[places], labels=labels[places], step=step)
 
 def validate(network):
     judged.append(is_first())
@@ -38,7 +38,7 @@ torch.manual_seed(0)
 judged, network = [], nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 2, 1))
 told = {"steps": 5, "batch": 4, "lr": 0.05, "warmup": 0, "optimizer": "sgd", "validate_every": 2}
 settings = FitSettings(precision="float32", **told)
-loss = lambda network, batch: nn.functional.cross_entropy(network(batch.pictures), batch.labels)
+loss = lambda network, batch: nn.functional.cross_entropy(network(batch.images), batch.labels)
 fit(network, draw, loss, validate, settings=settings, folder=Path(sys.argv[1]), name="net")
 assert judged == ([True] * 3 if is_first() else []), judged
 assert ask_first(lambda: "first" if is_first() else "other") == "first"

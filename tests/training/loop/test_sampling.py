@@ -55,7 +55,7 @@ def test_batches_are_drawn_ahead_and_come_in_order(ahead: int) -> None:
 
     def draw(step: int, places: slice) -> Batch:
         drawn.append((step, places))
-        return Batch(pictures=torch.full((1,), step), labels=torch.zeros(1), step=step)
+        return Batch(images=torch.full((1,), step), labels=torch.zeros(1), step=step)
 
     wanted = [(step, slice(part, None, 2)) for step in (3, 4) for part in (0, 1)]
     batches = draw_ahead(draw, wanted, ahead)
@@ -69,7 +69,7 @@ def test_what_fails_to_be_drawn_fails_where_it_is_learned_from() -> None:
     def draw(step: int, places: slice) -> Batch:
         if step:
             raise OSError("gone")
-        return Batch(pictures=torch.zeros(1), labels=torch.zeros(1))
+        return Batch(images=torch.zeros(1), labels=torch.zeros(1))
 
     batches = draw_ahead(draw, [(0, WHOLE), (1, WHOLE), (2, WHOLE)])
     assert next(batches).step == 0

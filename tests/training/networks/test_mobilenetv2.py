@@ -111,8 +111,8 @@ def test_pretrained_statistics_hold_on_tissue(shared_data: Path) -> None:
             module.register_forward_pre_hook(
                 lambda _, args, name=name: inputs.update({name: args[0].clone()})
             )
-    picture = cv2.cvtColor(cv2.imread(str(shared_data / "glas/train_1.webp")), cv2.COLOR_BGR2RGB)
-    rgb = torch.from_numpy(picture).permute(2, 0, 1).float()[None, :, :320, :320] / 255
+    image = cv2.cvtColor(cv2.imread(str(shared_data / "glas/train_1.webp")), cv2.COLOR_BGR2RGB)
+    rgb = torch.from_numpy(image).permute(2, 0, 1).float()[None, :, :320, :320] / 255
     with torch.inference_mode():
         encoder(encoder.normalise(rgb))
     ratios = {

@@ -15,7 +15,7 @@ BINS = (1, 2, 3, 6)
 
 
 class Thumbnails(Encoder):
-    """An encoder of two stages without weights: the picture twice, at a half and at a quarter."""
+    """An encoder of two stages without weights: the image twice, at a half and at a quarter."""
 
     channels, strides = (6, 6), (2, 4)
 
@@ -52,14 +52,14 @@ def test_the_pyramid_stands_beside_the_map() -> None:
 
 
 @pytest.mark.parametrize("size", [(96, 64), (50, 71)])
-def test_scores_have_the_pictures_size(size: tuple[int, int]) -> None:
+def test_scores_have_the_images_size(size: tuple[int, int]) -> None:
     torch.manual_seed(0)
     network = PSPNet(Thumbnails(), classes=4, width=6).eval()
-    pictures = torch.rand(2, 3, *size)
+    images = torch.rand(2, 3, *size)
     with torch.inference_mode():
-        logits, auxiliary = network.forward_both(pictures)
+        logits, auxiliary = network.forward_both(images)
         assert logits.shape == auxiliary.shape == (2, 4, *size)
-        assert torch.equal(network(pictures), logits)
+        assert torch.equal(network(images), logits)
     assert not torch.allclose(logits, auxiliary)
 
 
@@ -78,7 +78,7 @@ def test_both_heads_learn_and_the_auxiliary_one_from_the_stage_before() -> None:
     assert all(weight.grad is not None for weight in network.parameters())
 
 
-def test_pictures_are_normalised_inside() -> None:
+def test_images_are_normalised_inside() -> None:
     torch.manual_seed(0)
     encoder = Thumbnails()
     mean = torch.tensor(encoder.mean).view(1, 3, 1, 1).expand(1, 3, 32, 32)

@@ -103,8 +103,8 @@ def test_pretrained_statistics_hold_on_tissue(shared_data: Path) -> None:
     report = load_weights(encoder, shared_data / WEIGHTS)
     assert not report.unused
     assert {name.rpartition(".")[0] for name in report.missing} == {"bn_last"}
-    picture = cv2.cvtColor(cv2.imread(str(shared_data / "glas/train_1.webp")), cv2.COLOR_BGR2RGB)
-    rgb = torch.from_numpy(picture).permute(2, 0, 1).float()[:, :320, :320] / 255
+    image = cv2.cvtColor(cv2.imread(str(shared_data / "glas/train_1.webp")), cv2.COLOR_BGR2RGB)
+    rgb = torch.from_numpy(image).permute(2, 0, 1).float()[:, :320, :320] / 255
     images = (rgb - torch.tensor(encoder.mean).view(3, 1, 1)) / torch.tensor(encoder.std).view(3, 1, 1)
     inputs = record_inputs(encoder)
     with torch.inference_mode():

@@ -29,15 +29,15 @@ SETTINGS = ClassifierSettings(
 
 
 class RedIsGland(nn.Module):
-    """Says gland where a picture's mean red is above a half, and non-gland always."""
+    """Says gland where an image's mean red is above a half, and non-gland always."""
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        red = pictures[:, 0].mean((1, 2)) - 0.5
+    def forward(self, images: Tensor) -> Tensor:
+        red = images[:, 0].mean((1, 2)) - 0.5
         return torch.stack([torch.ones_like(red), red], 1)
 
 
-def make_patch(picture: int, present: tuple[bool, bool], x_px: int = 0) -> Patch:
-    return Patch(picture=picture, x_px=x_px, y_px=0, width_px=20, height_px=20, present=present)
+def make_patch(sample: int, present: tuple[bool, bool], x_px: int = 0) -> Patch:
+    return Patch(sample=sample, x_px=x_px, y_px=0, width_px=20, height_px=20, present=present)
 
 
 @pytest.mark.parametrize("pooling", ["gap", "mpfp"])
@@ -45,19 +45,19 @@ def make_patch(picture: int, present: tuple[bool, bool], x_px: int = 0) -> Patch
 def test_shapes(pooling: str, attention: tuple[str, ...]) -> None:
     torch.manual_seed(0)
     classifier = Classifier(MobileNetV2(output_stride=16), attention=attention, pooling=pooling).eval()
-    pictures = torch.rand(2, 3, 64, 96)
+    images = torch.rand(2, 3, 64, 96)
     with torch.inference_mode():
-        assert classifier.map_classes(pictures).shape == (2, 2, 4, 6)
-        assert classifier(pictures).shape == (2, 2)
+        assert classifier.map_classes(images).shape == (2, 2, 4, 6)
+        assert classifier(images).shape == (2, 2)
 
 
 def test_average_pooling_averages_the_map_and_absence_can_be_said() -> None:
     torch.manual_seed(0)
     classifier = Classifier(MobileNetV2(output_stride=16), attention=["none"] * 3, pooling="gap").eval()
-    pictures = torch.rand(3, 3, 64, 64)
+    images = torch.rand(3, 3, 64, 64)
     with torch.inference_mode():
-        class_map = classifier.map_classes(pictures)
-        torch.testing.assert_close(classifier(pictures), class_map.mean((2, 3)))
+        class_map = classifier.map_classes(images)
+        torch.testing.assert_close(classifier(images), class_map.mean((2, 3)))
     assert class_map.min() < 0 < class_map.max()
 
 
@@ -73,10 +73,10 @@ def test_drawn_patches_carry_their_own_labels() -> None:
     seen = set()
     for step in range(3):
         batch = stream.draw(step)
-        assert batch.pictures.shape == (4, 3, 32, 32) and batch.labels.shape == (4, 2)
-        assert batch.pictures.min() >= 0 and batch.pictures.max() <= 1
-        for picture, label in zip(batch.pictures, batch.labels, strict=True):
-            seen.add((round(float(picture.mean()) * 255 / 20), tuple(label.tolist())))
+        assert batch.images.shape == (4, 3, 32, 32) and batch.labels.shape == (4, 2)
+        assert batch.images.min() >= 0 and batch.images.max() <= 1
+        for image, label in zip(batch.images, batch.labels, strict=True):
+            seen.add((round(float(image.mean()) * 255 / 20), tuple(label.tolist())))
     assert seen == {(3, (1.0, 0.0)), (6, (1.0, 1.0)), (10, (0.0, 1.0))}
 
 
@@ -86,15 +86,15 @@ def test_a_batch_depends_on_the_step_alone() -> None:
     patches = [make_patch(0, (True, False))]
     first, again = (PatchStream(patches, images, settings).draw(5) for _ in range(2))
     other = PatchStream(patches, images, settings).draw(6)
-    assert torch.equal(first.pictures, again.pictures) and not torch.equal(first.pictures, other.pictures)
+    assert torch.equal(first.images, again.images) and not torch.equal(first.images, other.images)
 
 
 def test_places_are_a_part_of_the_batch() -> None:
     images = [np.random.default_rng(0).integers(0, 256, (20, 20, 3), np.uint8)]
     stream = PatchStream([make_patch(0, (True, False)), make_patch(0, (False, True))], images, SETTINGS)
     whole, part = stream.draw(2), stream.draw(2, slice(0, None, 2))
-    assert torch.equal(part.pictures, whole.pictures[::2]) and torch.equal(part.labels, whole.labels[::2])
-    assert len(part.pictures) == 2 and part.step == 2
+    assert torch.equal(part.images, whole.images[::2]) and torch.equal(part.labels, whole.labels[::2])
+    assert len(part.images) == 2 and part.step == 2
 
 
 @pytest.mark.parametrize(("balance", "share"), [(True, 0.5), (False, 0.1)])

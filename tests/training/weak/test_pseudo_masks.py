@@ -1,4 +1,4 @@
-"""Maps of overlapping patches are averaged, absent classes vetoed, and each picture gets its mask."""
+"""Maps of overlapping patches are averaged, absent classes vetoed, and each image gets its mask."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class RedIsGland(Classifier):
         super().__init__(MobileNetV2(), attention=["none"] * 3, pooling="gap")
         self.calls: list[tuple[int, ...]] = []
 
-    def map_classes(self, pictures: Tensor) -> Tensor:
-        self.calls.append(tuple(pictures.shape))
-        red = torch.nn.functional.avg_pool2d(pictures[:, :1], 2) - 0.5
+    def map_classes(self, samples: Tensor) -> Tensor:
+        self.calls.append(tuple(samples.shape))
+        red = torch.nn.functional.avg_pool2d(samples[:, :1], 2) - 0.5
         return torch.cat([-red, red], 1)
 
 
-def make_patch(x_px: int, present: tuple[bool, bool], width_px: int = 4, picture: int = 0) -> Patch:
-    return Patch(picture=picture, x_px=x_px, y_px=0, width_px=width_px, height_px=2, present=present)
+def make_patch(x_px: int, present: tuple[bool, bool], width_px: int = 4, sample: int = 0) -> Patch:
+    return Patch(sample=sample, x_px=x_px, y_px=0, width_px=width_px, height_px=2, present=present)
 
 
 def make_map(stroma: float, gland: float, width_px: int = 4) -> NDArray[np.float32]:
@@ -79,9 +79,9 @@ def draw_halves(height: int = 40, width: int = 60) -> NDArray[np.uint8]:
     return image
 
 
-def cut_all(picture: int, image: NDArray[np.uint8]) -> list[Patch]:
+def cut_all(sample: int, image: NDArray[np.uint8]) -> list[Patch]:
     return [
-        Patch(picture=picture, x_px=x, y_px=y, width_px=20, height_px=20, present=BOTH)
+        Patch(sample=sample, x_px=x, y_px=y, width_px=20, height_px=20, present=BOTH)
         for y in range(0, image.shape[0] - 19, 10)
         for x in range(0, image.shape[1] - 19, 10)
     ]
@@ -99,7 +99,7 @@ def test_a_perfect_classifier_gives_a_perfect_mask(combine: str, scales: tuple[f
     np.testing.assert_array_equal(mask[:, 33:], 1)
 
 
-def test_wanted_pictures_come_in_order_each_from_its_own_patches() -> None:
+def test_wanted_images_come_in_order_each_from_its_own_patches() -> None:
     images = [draw_halves(), draw_halves()[:, ::-1].copy(), draw_halves(20, 20)]
     patches = cut_all(0, images[0]) + cut_all(1, images[1])
     masks = list(make_pseudo_masks(RedIsGland(), patches, images, [2, 1, 0], SETTINGS))
@@ -118,10 +118,10 @@ def test_a_batch_bounds_memory() -> None:
 def test_a_patch_labelled_as_a_whole_becomes_a_mask() -> None:
     image = draw_halves(30, 50)
     for present, label in ((GLAND, 1), (STROMA, 0)):
-        patch = Patch(picture=0, x_px=0, y_px=0, width_px=50, height_px=30, present=present)
+        patch = Patch(sample=0, x_px=0, y_px=0, width_px=50, height_px=30, present=present)
         (mask,) = make_pseudo_masks(RedIsGland(), [patch], [image], [0], SETTINGS)
         assert mask.shape == (30, 50) and (mask == label).all()
-    whole = Patch(picture=0, x_px=0, y_px=0, width_px=50, height_px=30, present=BOTH)
+    whole = Patch(sample=0, x_px=0, y_px=0, width_px=50, height_px=30, present=BOTH)
     (mask,) = make_pseudo_masks(RedIsGland(), [whole], [image], [0], SETTINGS)
     assert ((mask == 1) == (image[..., 0] > 0)).mean() > 0.9
 
