@@ -16,7 +16,7 @@ from glandseg.model.onnx.session import Session
 from glandseg.synthetic import draw_tile
 
 README = Path(__file__).parents[1] / "README.md"
-FIRST_LINE = "# run_onnx.py MODEL.onnx PICTURE.png PROBABILITY.png"
+FIRST_LINE = "# run_onnx.py MODEL.onnx IMAGE.png PROBABILITY.png"
 # Without `site`, no editable install is found; None among the modules forbids an installed one, too.
 PROGRAM = """
 import sys
