@@ -93,3 +93,14 @@ def await_result(future: Future[T], what: str, limit_s: float) -> T:
                 "then give the same command again: finished windows are kept."
             )
     return future.result()
+
+
+def call_in_time(what: str, limit_s: float, function: Callable[..., T], *arguments: Any) -> T:
+    """Call a function in a thread of its own, and wait for its result at most `limit_s` seconds.
+
+    Raises:
+        StalledError: It has not returned in time; its thread is left behind.
+        Exception: Whatever the function raises.
+    """
+    with Workers(what, 1) as workers:
+        return await_result(workers.submit(function, *arguments), what, limit_s)

@@ -8,16 +8,51 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
-from glandseg.slides.formats.coded_parts import BitReader, CodedSize, find_box
+from glandseg.slides.formats.jpeg import find_jpeg_frame
 
-JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # SOF0..SOF15; the others define tables
-JPEG_ALONE = {0x01, *range(0xD0, 0xD9)}  # markers without a length
-JPEG_SCAN = 0xDA
 J2K_START = b"\xff\x4f\xff\x51"  # SOC, then SIZ
 JXL_START = b"\xff\x0a"
 JXL_RATIOS = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))  # width to height
 JXR_CODESTREAM = b"WMPHOTO\0"
+
+
+@dataclass(frozen=True)
+class CodedSize:
+    """Size in px of a coded image, and its components where the header says them (0 where not)."""
+
+    width: int
+    height: int
+    components: int = 0
+
+
+def find_box(data: bytes, *kinds: bytes) -> bytes:
+    """Return the body of the first box of one of these kinds (JP2 and JPEG XL files), empty without one."""
+    at = 0
+    while at + 8 <= len(data):
+        (length,), kind, head = struct.unpack_from(">I", data, at), data[at + 4 : at + 8], 8
+        if length == 1 and at + 16 <= len(data):
+            (length,), head = struct.unpack_from(">Q", data, at + 8), 16
+        if kind in kinds:
+            return data[at + head :]
+        if length < head:
+            break
+        at += length
+    return b""
+
+
+class BitReader:
+    """Reads numbers from bytes, the lowest bits first."""
+
+    def __init__(self, data: bytes) -> None:
+        self._bits = int.from_bytes(data, "little")
+
+    def take(self, count: int) -> int:
+        """Return the next `count` bits as a number."""
+        value = self._bits & ((1 << count) - 1)
+        self._bits >>= count
+        return value
 
 
 def read_jpeg_size(data: bytes) -> CodedSize:
@@ -30,40 +65,6 @@ def read_jpeg_size(data: bytes) -> CodedSize:
     if not height:
         raise ValueError("a JPEG has no height in its frame header")
     return CodedSize(width, height, components)
-
-
-def find_jpeg_frame(data: bytes) -> int:
-    """Find where the frame header of a JPEG begins; that of an image within its metadata is skipped.
-
-    Raises:
-        ValueError: there is none before the first scan.
-    """
-    at = data.find(b"\xff\xd8") + 2
-    while 2 <= at < len(data) - 9:
-        if data[at] != 0xFF or data[at + 1] in {0x00, 0xFF}:
-            at += 1
-            continue
-        marker = data[at + 1]
-        if marker in JPEG_FRAMES:
-            return at
-        if marker == JPEG_SCAN:
-            break
-        at += 2 if marker in JPEG_ALONE else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    raise ValueError("a JPEG has no frame header")
-
-
-def is_jpeg_ycbcr(data: bytes) -> bool:
-    """Return whether a JPEG of three components says itself that they are YCbCr: JFIF, Adobe or subsampling.
-
-    Raises:
-        ValueError: it has no frame header.
-    """
-    frame = find_jpeg_frame(data)
-    adobe = data.find(b"Adobe", 0, frame)
-    if adobe >= 0:
-        return data[adobe + 11] == 1
-    sampling = data[frame + 11 : frame + 18 : 3]
-    return data[6:10] == b"JFIF" or len(set(sampling)) > 1
 
 
 def read_jpeg2000_size(data: bytes) -> CodedSize:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from glandseg.slides.formats.dicom_series import Elements, open_elements
-from glandseg.slides.formats.jpeg_tiles import JpegTiles, Place
+from glandseg.slides.formats.jpeg import JpegTiles, Place
 from glandseg.slides.positional_file import PositionalFile
 
 JPEG_SYNTAXES = ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51")  # baseline, extended

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from glandseg.core.errors import BadInputError, shorten
 from glandseg.slides.formats.image_header import ImageHeader, read_header
-from glandseg.slides.formats.jpeg_fault import find_jpeg_fault
+from glandseg.slides.formats.jpeg import find_jpeg_fault
 from glandseg.slides.mpp import settle
 from glandseg.slides.rgb import convert_bgr
 from glandseg.slides.slide import Slide, build_levels

@@ -9,12 +9,14 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
+from glandseg.slides.formats.codec_size import read_webp_chunk
+from glandseg.slides.formats.jpeg import JPEG_FRAMES
+
 DEFLATE_MOST = 1032  # bytes out of one
 JPEG_MOST_PX = 512  # of one byte: eight blocks of 64 px
 PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by color type
 BMP_PLAIN = (0, 3, 6)  # BI_RGB, BI_BITFIELDS, BI_ALPHABITFIELDS
 BMP_ALPHA_FIELDS = 6
-JPEG_FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 
 
 @dataclass(frozen=True)
@@ -79,17 +81,10 @@ def read_webp(data: bytes) -> ImageHeader | None:
     """Read the size of a VP8, VP8L or VP8X chunk, and compare the file's length with the container's."""
     stated = struct.unpack_from("<I", data, 4)[0] + 8
     fault = "" if stated <= len(data) else f"its header states {stated:,} bytes, the file has {len(data):,}"
-    chunk = data[12:16]
-    if chunk == b"VP8X":
-        width, height = (int.from_bytes(data[place : place + 3], "little") + 1 for place in (24, 27))
-    elif chunk == b"VP8L":
-        packed = struct.unpack_from("<I", data, 21)[0]
-        width, height = (packed & 0x3FFF) + 1, (packed >> 14 & 0x3FFF) + 1
-    elif chunk == b"VP8 ":
-        width, height = (side & 0x3FFF for side in struct.unpack_from("<HH", data, 26))
-    else:
+    size = read_webp_chunk(data[12:16], data[20:36])
+    if size is None:
         return None
-    return ImageHeader(width, height, fault, extra_bytes=max(len(data) - stated, 0))
+    return ImageHeader(size.width, size.height, fault, extra_bytes=max(len(data) - stated, 0))
 
 
 def read_bmp(data: bytes) -> ImageHeader | None:

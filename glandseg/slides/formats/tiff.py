@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from glandseg.core.errors import BadInputError, GlandsegError, shorten
 from glandseg.slides.cache import ArrayCache
 from glandseg.slides.described_size import warn_of_size
-from glandseg.slides.formats.tiff_choice import check_chain, choose_slide
+from glandseg.slides.formats.tiff_checks import check_chain
+from glandseg.slides.formats.tiff_choice import choose_slide
 from glandseg.slides.formats.tiff_layout import SegmentLayout
 from glandseg.slides.formats.tiff_levels import LevelBuilder
 from glandseg.slides.formats.tiff_page import ReadBytes

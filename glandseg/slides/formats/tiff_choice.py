@@ -8,7 +8,6 @@ px to prove. Pages that call themselves label, macro or the like are never read.
 from __future__ import annotations
 
 import re
-import struct
 from dataclasses import dataclass, replace
 from pathlib import Path
 from xml.etree import ElementTree
@@ -16,7 +15,7 @@ from xml.etree import ElementTree
 import tifffile
 
 from glandseg.core.errors import BadInputError, shorten
-from glandseg.slides.formats.tiff_layout import find_layout_problem, measure_stored_pixels
+from glandseg.slides.formats.tiff_checks import find_layout_problem, measure_stored_pixels
 from glandseg.slides.formats.tiff_ome import OmeImage, list_ome_images, rank_images
 from glandseg.slides.formats.tiff_pyramid import (
     Candidate,
@@ -53,21 +52,6 @@ class Choice:
     ome_index: int | None = None
     warnings: tuple[str, ...] = ()
     doubtful: tuple[tifffile.TiffPage, ...] = ()
-
-
-def check_chain(tiff: tifffile.TiffFile) -> None:
-    """Follow the pages to the last one, which must not point on, beyond the end of the file.
-
-    Raises:
-        EOFError: it does; tifffile only logs that.
-    """
-    layout, file = tiff.tiff, tiff.filehandle
-    file.seek(tiff.pages[-1].offset)
-    (tags,) = struct.unpack(layout.tagnoformat, file.read(layout.tagnosize))
-    file.seek(tags * layout.tagsize, 1)
-    (following,) = struct.unpack(layout.offsetformat, file.read(layout.offsetsize))
-    if following >= file.size:
-        raise EOFError(f"its next page would begin at byte {following:,} of {file.size:,}")
 
 
 def choose_slide(path: Path, tiff: tifffile.TiffFile) -> Choice:

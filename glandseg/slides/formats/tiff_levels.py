@@ -10,16 +10,17 @@ import tifffile
 from numpy.typing import NDArray
 
 from glandseg.core.errors import BadInputError
+from glandseg.core.units import GIB
 from glandseg.slides.cache import ArrayCache
+from glandseg.slides.formats.tiff_checks import find_layout_problem
 from glandseg.slides.formats.tiff_choice import Choice
-from glandseg.slides.formats.tiff_layout import SegmentLayout, find_layout_problem
+from glandseg.slides.formats.tiff_layout import SegmentLayout
 from glandseg.slides.formats.tiff_likeness import Sample, compare
 from glandseg.slides.formats.tiff_page import ReadBytes, TiffPageReader
 from glandseg.slides.formats.tiff_probe import correct_colors, probe_page
 from glandseg.slides.formats.tiff_pyramid import Candidate
 from glandseg.slides.formats.tiff_samples import convert_samples, find_problem
 
-GIB = 1 << 30
 SEGMENT_SHARE = 16  # times the cache's bound, for decoded tiles or strips: a quarter of --max-ram
 SMALL_BYTES = 64 << 20  # which they may always take
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from glandseg.slides.cache import ArrayCache
 from glandseg.slides.formats.codec_size import SIZE_READERS
-from glandseg.slides.formats.jpeg_fault import find_jpeg_fault
+from glandseg.slides.formats.jpeg import JPEG_END, find_jpeg_fault
 from glandseg.slides.formats.tiff_layout import SegmentLayout
 from glandseg.slides.formats.tiff_samples import (
     APERIO_YCBCR,
@@ -23,8 +23,8 @@ from glandseg.slides.formats.tiff_samples import (
 )
 
 JPEG = 7
-JPEG_END, JPEG_PADDING = b"\xff\xd9", 16  # a JPEG's last mark, and bytes that may follow it
-SPARE_BYTES = 1 << 20  # of a coded segment, beyond twice the bytes that it is decoded to
+JPEG_PADDING = 16  # bytes that may follow a JPEG's end
+SPARE_CODED_BYTES = 1 << 20  # of a coded segment, beyond twice the bytes that it is decoded to
 
 ReadBytes = Callable[[int, int], bytes]  # offset, count
 
@@ -149,7 +149,7 @@ class TiffPageReader:
         file_bytes = self.page.parent.filehandle.size
         if offset + count > file_bytes:
             raise EOFError(f"the file ends {offset + count - file_bytes:,} bytes early")
-        if count > 2 * self.layout.segment_bytes + SPARE_BYTES:
+        if count > 2 * self.layout.segment_bytes + SPARE_CODED_BYTES:
             raise ValueError(f"its tags say {count:,} bytes, more than a tile or strip can need")
 
     def _check_header(self, data: bytes) -> None:

@@ -11,13 +11,14 @@ from collections.abc import Callable
 
 import tifffile
 
-from glandseg.slides.formats.codec_size import SIZE_READERS, is_jpeg_ycbcr
+from glandseg.slides.formats.codec_size import SIZE_READERS
+from glandseg.slides.formats.jpeg import is_jpeg_ycbcr
 from glandseg.slides.formats.tiff_layout import SEPARATE_PLANES, SegmentLayout
+from glandseg.slides.formats.tiff_page import SPARE_CODED_BYTES
 from glandseg.slides.formats.tiff_samples import JPEG_COMPRESSIONS, RGB, YCBCR
 
 BYTE_CODECS = {5, 8, 32773, 32946, 34925, 34926, 50000}  # LZW, deflate, PackBits, LZMA, Zstandard
 SPARE_BYTES, MOST_SPARE_BYTES = 4 << 20, 64 << 20  # that a segment may be decoded to beyond what its tags say
-SPARE_CODED_BYTES = 1 << 20
 HEADER_BYTES = 1 << 16  # of a JPEG, in which its frame header lies
 
 

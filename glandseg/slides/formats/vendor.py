@@ -12,12 +12,16 @@ from numpy.typing import NDArray
 from glandseg.core.errors import BadInputError, GlandsegError
 from glandseg.slides.described_size import warn_of_size
 from glandseg.slides.formats.dicom_frames import list_frame_tiles
-from glandseg.slides.formats.jpeg_tiles import JpegTiles
-from glandseg.slides.formats.vendor_failure import build_failure
-from glandseg.slides.formats.vendor_tiff import TIFF_VENDORS, check_tile_counts, list_jpeg_tiles
+from glandseg.slides.formats.jpeg import JpegTiles
+from glandseg.slides.formats.vendor_checks import (
+    TIFF_VENDORS,
+    build_failure,
+    check_plausible,
+    check_tile_counts,
+    list_jpeg_tiles,
+)
 from glandseg.slides.mpp import describe_statements, settle
 from glandseg.slides.mpp_sources import find_openslide_power, list_openslide_statements
-from glandseg.slides.plausible_size import check_plausible
 from glandseg.slides.rgb import WHITE, drop_alpha, parse_color
 from glandseg.slides.slide import CACHE_BYTES, CELL_PX, Slide, build_levels, cut_side
 from glandseg.slides.slide_files import list_slide_files

@@ -6,17 +6,29 @@ puts every row of tiles in the wrong place. Of a damaged JPEG it drops the decod
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import tifffile
 
 from glandseg.core.errors import BadInputError
-from glandseg.slides.formats.jpeg_tiles import JpegTiles
+from glandseg.slides.formats.jpeg import JpegTiles
+from glandseg.slides.formats.tiff_layout import SEPARATE_PLANES
+from glandseg.slides.path_check import EXPORT
 from glandseg.slides.positional_file import PositionalFile
+from glandseg.slides.slide_files import list_slide_files, read_state
 
 PLAIN, JPEG = 1, 7
-SEPARATE_PLANES = 2
 TIFF_VENDORS = ("aperio", "leica", "philips-tiff", "trestle", "ventana")
+MOST_PX_PER_BYTE = 100_000  # JPEG packs 512 px into a byte at most; glass between scans takes no bytes
+LEAST_SIDE_PX = 512  # of a level whose proportions tell: smaller ones may be padded to whole tiles
+MOST_DISTORTION = 1.5
+# What OpenSlide says of whole files of kinds that it cannot read.
+UNSUPPORTED = re.compile(
+    r"unsupported(?! or missing)|not supported|unrecogni[sz]ed|not implemented|can't handle|cannot handle|"
+    r"attribute \w+ value -?\d+ != -?\d+|unknown (?:compression|pixel type|photometric)",
+    re.IGNORECASE,
+)
 
 
 def check_tile_counts(path: Path) -> None:
@@ -83,3 +95,47 @@ def build_tiles(path: Path, page: tifffile.TiffPage) -> JpegTiles:
     tile_wh = (int(page.tilewidth), int(page.tilelength))
     across = -(-int(page.imagewidth) // tile_wh[0])
     return JpegTiles(PositionalFile(path), places, tile_wh, across, page.jpegtables or b"")
+
+
+def check_plausible(path: Path, sizes_wh: list[tuple[int, int]]) -> None:
+    """Raise where the sizes that a slide states cannot be its own.
+
+    Args:
+        path: Slide.
+        sizes_wh: Width and height of its levels in px, full resolution first.
+
+    Raises:
+        BadInputError: Its files are too small for so large an image, or two levels differ in proportions.
+    """
+    width, height = sizes_wh[0]
+    size = sum(size for _, size, _ in read_state(list_slide_files(path)))
+    if width * height > MOST_PX_PER_BYTE * size > 0:
+        raise BadInputError(
+            f"{path}: states {width:,} x {height:,} px, more than its {size:,} bytes can hold: "
+            "damaged. Copy or export the slide again"
+        )
+    for other in sizes_wh[1:2]:
+        x, y = width / other[0], height / other[1]
+        if min(other) >= LEAST_SIDE_PX and max(x / y, y / x) > MOST_DISTORTION:
+            raise BadInputError(
+                f"{path}: states {width:,} x {height:,} px, and {other[0]:,} x {other[1]:,} px shrunk, which "
+                "are not in proportion: damaged. Copy or export the slide again"
+            )
+
+
+def build_failure(path: Path, vendor: str, said: str) -> BadInputError:
+    """Build the error of a slide that OpenSlide recognises and cannot open.
+
+    Args:
+        path: Slide.
+        vendor: Whose format it is of.
+        said: OpenSlide's words, without the path.
+    """
+    if UNSUPPORTED.search(said):
+        return BadInputError(
+            f"{path}: recognised as {vendor}, of a kind that OpenSlide does not support: {said}. {EXPORT}"
+        )
+    return BadInputError(
+        f"{path}: recognised as {vendor}, but OpenSlide cannot open it ({said}): "
+        f"damaged, or files beside it are missing. Copy the slide again, with its folder"
+    )
