@@ -16,7 +16,7 @@ Cell = tuple[int, int, int, int]  # x, y, width, height in px of its level
 Failed = dict[tuple[int, Cell], str]  # level and cell, reason
 
 
-class DamagedSlide:
+class FallbackReader:
     """A slide read cell by cell, as its tiles lie; cells that no level can give are filled and noted.
 
     A cell is tried as a whole, so whether it counts as unread does not depend on what was asked for.

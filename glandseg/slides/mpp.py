@@ -91,7 +91,7 @@ class Power:
         return f"{self.source}: {self.power:g}x"
 
 
-def settle(
+def decide_mpp(
     path: Path, statements: Sequence[Statement], power: Power | None = None, given: float | None = None
 ) -> Resolution | None:
     """Give the resolution that the user gave, else the first believable statement once all of them agree.

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from glandseg.slides.plane import TiledPlane
 from glandseg.slides.resampling import resample
-from glandseg.slides.slide import Level
-from glandseg.slides.slide_plane import CACHE_BYTES, LARGEST_TILE_PX, ROUNDING
+from glandseg.slides.slide import CACHE_BYTES, Level
+from glandseg.slides.slide_plane import LARGEST_TILE_PX, ROUNDING
 
 
 class RescaledPlane(TiledPlane):

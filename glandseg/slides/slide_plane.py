@@ -8,15 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glandseg.core.errors import BadInputError
-from glandseg.slides.fallback import DamagedSlide, Failed
+from glandseg.slides.fallback import Failed, FallbackReader
 from glandseg.slides.mpp import describe_lack
 from glandseg.slides.plane import TiledPlane
 from glandseg.slides.resampling import resample
 from glandseg.slides.rgb import WHITE
-from glandseg.slides.slide import Slide, UnreadableError
+from glandseg.slides.slide import CACHE_BYTES, Slide, UnreadableError
 from glandseg.slides.unread import UnreadRegions
 
-CACHE_BYTES = 64 << 20
 LARGEST_TILE_PX = 512
 LARGEST_SOURCE_PX = 2048  # side of what is read for a tile, which bounds memory at strong shrinking
 LEVEL_TOLERANCE = 1.01  # a level that is up to 1 % too coarse is still taken
@@ -77,7 +76,7 @@ class SlidePlane(TiledPlane):
                 if self._unread_regions is None:
                     raise
         self._damaged.add((column, row))
-        damaged = DamagedSlide(
+        damaged = FallbackReader(
             self._slide, self._unread_regions or UnreadRegions(), self.fill_rgb, self._failed
         )
         return resample(damaged, *place)

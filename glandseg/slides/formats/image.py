@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from glandseg.core.errors import BadInputError, shorten
 from glandseg.slides.formats.image_header import ImageHeader, read_header
 from glandseg.slides.formats.jpeg import find_jpeg_fault
-from glandseg.slides.mpp import settle
+from glandseg.slides.mpp import decide_mpp
 from glandseg.slides.rgb import convert_bgr
 from glandseg.slides.slide import Slide, build_levels
 
@@ -38,7 +38,7 @@ class ImageSlide(Slide):
     def __init__(self, path: Path, kind: str, mpp: float | None = None) -> None:
         self.path = path
         self.format = kind
-        self.resolution = settle(path, [], given=mpp)
+        self.resolution = decide_mpp(path, [], given=mpp)
         self._rgb, self.warnings = decode_image(path, kind)
         height, width = self._rgb.shape[:2]
         self.levels = build_levels([(width, height)])
@@ -56,14 +56,24 @@ def decode_image(path: Path, kind: str) -> tuple[NDArray[np.uint8], tuple[str, .
     Raises:
         BadInputError: The image is damaged, cut short, or larger than `MAX_PIXELS`.
     """
+    header, samples = decode_stored(path, kind)
+    if samples.ndim == 3 and samples.shape[2] == 4 and not header.has_alpha:
+        samples = samples[..., :3]
+    return convert_bgr(samples), tuple(list_warnings(header, samples))
+
+
+def decode_stored(path: Path, kind: str) -> tuple[ImageHeader, NDArray[Any]]:
+    """Decode an image file as stored: its header, and (H, W) or (H, W, channels) gray, BGR or BGRA.
+
+    Raises:
+        BadInputError: As `decode_image`.
+    """
     data = np.fromfile(path, np.uint8)
     header = check_file(path, kind, data.tobytes())
     samples = decode_samples(path, kind, data)
-    if samples.ndim == 3 and samples.shape[2] == 4 and not header.has_alpha:
-        samples = samples[..., :3]
     if samples.shape[0] * samples.shape[1] > MAX_PIXELS:
         raise_too_large(path, kind)
-    return convert_bgr(samples), tuple(list_warnings(header, samples))
+    return header, samples
 
 
 def check_file(path: Path, kind: str, data: bytes) -> ImageHeader:

@@ -19,7 +19,7 @@ from glandseg.slides.formats.tiff_layout import SegmentLayout
 from glandseg.slides.formats.tiff_levels import LevelBuilder
 from glandseg.slides.formats.tiff_page import ReadBytes
 from glandseg.slides.formats.tiff_samples import convert_samples, find_sample_warnings
-from glandseg.slides.mpp import Power, Statement, describe_statements, settle
+from glandseg.slides.mpp import Power, Statement, decide_mpp, describe_statements
 from glandseg.slides.mpp_sources import (
     find_description_power,
     find_ome_power,
@@ -83,7 +83,7 @@ class TiffSlide(Slide):
         self.held_bytes = max(reader.layout.held_bytes for reader in self._readers)
         statements, power = self._list_statements(choice.ome_index)
         self.said = describe_statements(statements, power)
-        self.resolution = settle(self.path, statements, power, mpp)
+        self.resolution = decide_mpp(self.path, statements, power, mpp)
         self.warnings = (*choice.warnings, *told, *self._judge_samples())
         if mpp is None:
             self.warnings += warn_of_size(self._page.description, (self.width_l0, self.height_l0))

@@ -20,7 +20,7 @@ from glandseg.slides.formats.vendor_checks import (
     check_tile_counts,
     list_jpeg_tiles,
 )
-from glandseg.slides.mpp import describe_statements, settle
+from glandseg.slides.mpp import decide_mpp, describe_statements
 from glandseg.slides.mpp_sources import find_openslide_power, list_openslide_statements
 from glandseg.slides.rgb import WHITE, drop_alpha, parse_color
 from glandseg.slides.slide import CACHE_BYTES, CELL_PX, Slide, build_levels, cut_side
@@ -81,7 +81,7 @@ class OpenSlideSlide(Slide):
         properties = self._handle.properties
         statements, power = list_openslide_statements(properties), find_openslide_power(properties)
         self.said = describe_statements(statements, power)
-        self.resolution = settle(self.path, statements, power, mpp)
+        self.resolution = decide_mpp(self.path, statements, power, mpp)
         background = properties.get(openslide.PROPERTY_NAME_BACKGROUND_COLOR)
         self._background = parse_color(background) if background else WHITE
         self._downsamples: tuple[float, ...] = self._handle.level_downsamples
