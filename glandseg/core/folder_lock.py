@@ -1,7 +1,7 @@
 """A folder that one process at a time works in.
 
-The lock file is removed while it is still held, never afterwards: a process that opened it meanwhile finds
-that what it locked has no name any more, and tries again, where one that came later has a lock of its own.
+The lock file is removed while it is still held, never afterwards. A process that opened it meanwhile finds
+that its lock has no name any more, and retries; removed later, the file could be another process's lock.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from glandseg.core.errors import EnvironmentLacksError
 from glandseg.core.own_files import check_own_folder
 
 LOCK = "lock"
-PID_LOCK = "lock.pid"  # where the file system has no locks: it holds the process and the host
-_TRIES, _PAUSE_S = 10, 0.02  # for a process that ends removes the folder
+PID_LOCK = "lock.pid"  # where the file system has no locks: it names the process and the host
+_TRIES, _PAUSE_S = 10, 0.02  # a process that ends removes the folder
 _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS)
 
 
@@ -49,7 +49,7 @@ def _claim(folder: Path, busy: str, is_private: bool) -> BaseFileLock:
         try:
             _make(folder, is_private)
             lock = _try_lock(folder)
-        except (FileNotFoundError, FileExistsError):  # it went between two steps
+        except (FileNotFoundError, FileExistsError):  # removed between two steps
             if last:
                 raise
             lock = None
