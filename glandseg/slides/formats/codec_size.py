@@ -1,7 +1,7 @@
-"""What a codec's own header says of its image's size, read before anything is decoded.
+"""Image sizes in codecs' own headers, read before anything is decoded.
 
 A tile of a few bytes may announce an image of gigabytes, which its decoder would allocate; the TIFF's tags
-say how large a tile can be, so the two are compared first.
+state how large a tile can be, so the two are compared first. Every reader raises ValueError without a header.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ JXR_CODESTREAM = b"WMPHOTO\0"
 
 @dataclass(frozen=True)
 class CodedSize:
-    """Size in px of a coded image, and its components where the header says them (0 where not)."""
+    """Size in px of a coded image, and its components; 0 where the header does not state them."""
 
     width: int
     height: int
@@ -28,7 +28,7 @@ class CodedSize:
 
 
 def find_box(data: bytes, *kinds: bytes) -> bytes:
-    """Return the body of the first box of one of these kinds (JP2 and JPEG XL files), empty without one."""
+    """Return the body of the first box of these kinds in a JP2 or JPEG XL file; empty without one."""
     at = 0
     while at + 8 <= len(data):
         (length,), kind, head = struct.unpack_from(">I", data, at), data[at + 4 : at + 8], 8
@@ -43,7 +43,7 @@ def find_box(data: bytes, *kinds: bytes) -> bytes:
 
 
 class BitReader:
-    """Reads numbers from bytes, the lowest bits first."""
+    """A reader of numbers of any bits, the lowest bits first."""
 
     def __init__(self, data: bytes) -> None:
         self._bits = int.from_bytes(data, "little")
@@ -56,11 +56,7 @@ class BitReader:
 
 
 def read_jpeg_size(data: bytes) -> CodedSize:
-    """Read the frame header of a JPEG.
-
-    Raises:
-        ValueError: there is none, or its height is left to a later marker.
-    """
+    """Read the frame header of a JPEG; a height left to a later marker is refused."""
     height, width, components = struct.unpack_from(">HHB", data, find_jpeg_frame(data) + 5)
     if not height:
         raise ValueError("a JPEG has no height in its frame header")
@@ -68,11 +64,7 @@ def read_jpeg_size(data: bytes) -> CodedSize:
 
 
 def read_jpeg2000_size(data: bytes) -> CodedSize:
-    """Read the SIZ segment of a JPEG 2000 codestream, bare or within a JP2 file.
-
-    Raises:
-        ValueError: there is none.
-    """
+    """Read the SIZ segment of a JPEG 2000 codestream, bare or within a JP2 file."""
     stream = data if data.startswith(J2K_START) else find_box(data, b"jp2c")
     if not stream.startswith(J2K_START) or len(stream) < 42:
         raise ValueError("a JPEG 2000 codestream has no size")
@@ -82,11 +74,7 @@ def read_jpeg2000_size(data: bytes) -> CodedSize:
 
 
 def read_webp_size(data: bytes) -> CodedSize:
-    """Read the largest size that the chunks of a WebP announce: its canvas, or an image on it.
-
-    Raises:
-        ValueError: no chunk announces one.
-    """
+    """Read the largest size that the chunks of a WebP announce: its canvas, or an image on it."""
     sizes = [size for kind, body in list_riff_chunks(data) if (size := read_webp_chunk(kind, body))]
     if not sizes:
         raise ValueError("a WebP has no size")
@@ -120,22 +108,14 @@ def read_webp_chunk(kind: bytes, body: bytes) -> CodedSize | None:
 
 
 def read_png_size(data: bytes) -> CodedSize:
-    """Read the header chunk of a PNG.
-
-    Raises:
-        ValueError: it is not the first chunk.
-    """
+    """Read the header chunk of a PNG, which must come first."""
     if data[12:16] != b"IHDR" or len(data) < 24:
         raise ValueError("a PNG has no header")
     return CodedSize(*struct.unpack_from(">II", data, 16))
 
 
 def read_jpegxr_size(data: bytes) -> CodedSize:
-    """Read the header of a JPEG XR codestream, and the size in its container, which may be larger.
-
-    Raises:
-        ValueError: there is no codestream.
-    """
+    """Read the header of a JPEG XR codestream, and the size in its container, which may be larger."""
     tags = read_jpegxr_tags(data)
     at = tags.get(0xBCC0, 0)
     if not data.startswith(JXR_CODESTREAM, at) or len(data) < at + 20:
@@ -146,7 +126,7 @@ def read_jpegxr_size(data: bytes) -> CodedSize:
 
 
 def read_jpegxr_tags(data: bytes) -> dict[int, int]:
-    """Read the values of one number in the directory of a JPEG XR file."""
+    """Read the tags of a JPEG XR file that hold one number."""
     at = int.from_bytes(data[4:8], "little")
     if at + 2 > len(data):
         return {}
@@ -156,14 +136,10 @@ def read_jpegxr_tags(data: bytes) -> dict[int, int]:
 
 
 def read_jpegxl_size(data: bytes) -> CodedSize:
-    """Read the SizeHeader of a JPEG XL codestream, bare or within its boxes.
-
-    Raises:
-        ValueError: there is none.
-    """
+    """Read the SizeHeader of a JPEG XL codestream, bare or within its boxes."""
     stream = data if data.startswith(JXL_START) else find_box(data, b"jxlc", b"jxlp")
     if not stream.startswith(JXL_START):
-        stream = stream[4:]  # behind the number of a part
+        stream = stream[4:]  # after the number of a partial codestream
     if not stream.startswith(JXL_START):
         raise ValueError("a JPEG XL has no codestream")
     bits = BitReader(stream[2:18])
@@ -184,11 +160,7 @@ def read_jpegxl_side(bits: BitReader, *, small: bool) -> int:
 
 
 def read_lerc_size(data: bytes) -> CodedSize:
-    """Read the header of a LERC blob (version 2).
-
-    Raises:
-        ValueError: it is another version, or none.
-    """
+    """Read the header of a LERC blob of version 2."""
     if not data.startswith(b"Lerc2 ") or len(data) < 26:
         raise ValueError("a LERC blob has no header that is known")
     (version,) = struct.unpack_from("<i", data, 6)

@@ -1,8 +1,8 @@
-"""Damage in JPEG data that decoders fill in silently.
+"""JPEG headers, and damage in JPEG data that decoders fill in silently.
 
-A JPEG has no checksum. Its decoder notices most damage by codes that do not fit, and then only warns: OpenCV
-prints it, imagecodecs, OpenSlide and Pillow drop it, and the px come out wrong. simplejpeg reports it. Damage
-that leaves all codes valid cannot be noticed by anyone.
+A JPEG has no checksum. Its decoder detects most damage by codes that do not fit, and then only warns: OpenCV
+prints it, imagecodecs, OpenSlide and Pillow drop it, and the px are wrong. simplejpeg reports it. Damage that
+leaves all codes valid cannot be detected.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from types import ModuleType
 
 from glandseg.slides.positional_file import PositionalFile
 
-# What is said of damage; other complaints are about versions, or about kinds that are not supported.
+# Complaints about damage; others are about versions or unsupported kinds.
 FAULTS = (
     "bogus",
     "corrupt jpeg data",
@@ -35,11 +35,11 @@ Place = tuple[int, int]  # offset and size in bytes; size 0 where the file store
 
 
 def find_jpeg_fault(data: bytes, tables: bytes = b"") -> str:
-    """Return what is wrong with a JPEG's data; empty where nothing is noticed, or no check is possible.
+    """Return the fault in a JPEG's data; empty if none is detected, or no check is possible.
 
     Args:
-        data: JPEG stream, of a file or of a TIFF's tile.
-        tables: TIFF's JPEGTables, which the tiles then lack.
+        data: JPEG stream of a file or of a TIFF's tile.
+        tables: The TIFF's JPEGTables, which its tiles then lack.
     """
     checker = import_checker()
     if checker is None:
@@ -48,39 +48,39 @@ def find_jpeg_fault(data: bytes, tables: bytes = b"") -> str:
     try:
         colorspace = checker.decode_jpeg_header(whole, strict=False)[2]
         checker.decode_jpeg(whole, "CMYK" if colorspace in {"CMYK", "YCCK"} else "GRAY", strict=True)
-    except KeyError:  # colors of another kind than simplejpeg knows
+    except KeyError:  # a colorspace that simplejpeg does not know
         return ""
     except ValueError as error:
-        said = str(error)
-        return said if is_damage(said) and not is_padding(said, whole) else ""
+        fault = str(error)
+        return fault if is_damage(fault) and not is_padding(fault, whole) else ""
     return ""
 
 
 @cache
 def import_checker() -> ModuleType | None:
-    """Import simplejpeg; return None where it is not installed, so damage shows only where decoding fails."""
+    """Import simplejpeg; None if it is not installed: damage then shows only where decoding fails."""
     try:
         return importlib.import_module("simplejpeg")
     except ImportError:
         return None
 
 
-def is_damage(said: str) -> bool:
-    """Return whether a complaint is of damaged px rather than of a header."""
-    return said.lower().startswith(FAULTS) and "icc" not in said.lower()
+def is_damage(complaint: str) -> bool:
+    """Return whether a complaint is about damaged px rather than a header."""
+    return complaint.lower().startswith(FAULTS) and "icc" not in complaint.lower()
 
 
-def is_padding(said: str, data: bytes) -> bool:
-    """Return whether extraneous bytes are of one value before the end mark, as some encoders pad."""
-    found, end = EXTRA.search(said), data.rfind(JPEG_END)
+def is_padding(complaint: str, data: bytes) -> bool:
+    """Return whether extraneous bytes before the end marker are all equal, as some encoders pad."""
+    found, end = EXTRA.search(complaint), data.rfind(JPEG_END)
     return found is not None and end >= 0 and len(set(data[end - int(found[1]) : end])) == 1
 
 
 def find_jpeg_frame(data: bytes) -> int:
-    """Find where the frame header of a JPEG begins; that of an image within its metadata is skipped.
+    """Find the offset of a JPEG's frame header, skipping those of thumbnails in its metadata.
 
     Raises:
-        ValueError: there is none before the first scan.
+        ValueError: There is none before the first scan.
     """
     at = data.find(b"\xff\xd8") + 2
     while 2 <= at < len(data) - 9:
@@ -97,10 +97,10 @@ def find_jpeg_frame(data: bytes) -> int:
 
 
 def is_jpeg_ycbcr(data: bytes) -> bool:
-    """Return whether a JPEG of three components says itself that they are YCbCr: JFIF, Adobe or subsampling.
+    """Return whether a JPEG of three components states YCbCr by JFIF, Adobe or subsampling.
 
     Raises:
-        ValueError: it has no frame header.
+        ValueError: It has no frame header.
     """
     frame = find_jpeg_frame(data)
     adobe = data.find(b"Adobe", 0, frame)
@@ -111,14 +111,14 @@ def is_jpeg_ycbcr(data: bytes) -> bool:
 
 
 class JpegTiles:
-    """The tiles of a level, each looked at once; threads may share it.
+    """Checker of the JPEG tiles of a level, each checked once; safe for threads.
 
     Args:
-        file: To read.
-        places: Where the tiles lie, row by row.
+        file: File of the tiles.
+        places: Offset and size of each tile, row by row.
         tile_wh: Width and height of a tile in px.
         across: Tiles in a row.
-        tables: Of all tiles, in a TIFF.
+        tables: JPEGTables of all tiles, in a TIFF.
     """
 
     def __init__(
@@ -138,10 +138,10 @@ class JpegTiles:
         self._lock = threading.Lock()
 
     def check(self, x: int, y: int, width: int, height: int) -> None:
-        """Raise where a tile of a rectangle in px of the level is damaged.
+        """Check the tiles of a rectangle in px of the level.
 
         Raises:
-            ValueError: With what is wrong.
+            ValueError: A tile is damaged; the message is its fault.
         """
         for row in range(y // self._height, (y + height - 1) // self._height + 1):
             for column in range(x // self._width, (x + width - 1) // self._width + 1):

@@ -1,7 +1,7 @@
-"""Whether a TIFF page's tags agree with each other and with the bytes of its file.
+"""Checks that a TIFF page's tags agree with each other and with the bytes of its file.
 
-One damaged byte in a size makes an image of 2**32 px, or lets a smaller copy pass for the slide. As many
-tiles or strips as the size needs must be listed by the tags, and the file must hold their bytes.
+One damaged byte in a size makes an image of 2**32 px, or makes a smaller copy the slide. The tags must list
+as many tiles or strips as the size needs, and the file must hold their bytes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from glandseg.slides.formats.tiff_layout import SegmentLayout
 
 WHOLE_NUMBERS = {1, 3, 4, 16}  # types BYTE, SHORT, LONG and LONG8
-ESSENTIAL = {  # what is taken for its default where it is absent, and would make other px of the same bytes
+ESSENTIAL = {  # tags with defaults, with which the same bytes would make other px
     256: "ImageWidth",
     257: "ImageLength",
     258: "BitsPerSample",
@@ -33,13 +33,13 @@ ESSENTIAL = {  # what is taken for its default where it is absent, and would mak
 }
 OFFSETS, BYTE_COUNTS = (324, 273, 513), (325, 279, 514)  # of tiles, strips, old JPEG
 ROWS_PER_STRIP = 278
-LEAST_IN_FILE = 0.1  # share of the stored bytes that the file must still hold
-MANY_SEGMENTS, LEAST_SEGMENT_PX = 1 << 16, 64
-MOST_PX_PER_BYTE = 1_000_000  # of a file; tiles that are not stored still take 8 bytes of tags each
+MIN_IN_FILE = 0.1  # share of the stored bytes that the file must hold
+MANY_SEGMENTS, MIN_SEGMENT_PX = 1 << 16, 64
+MAX_PX_PER_BYTE = 1_000_000  # of a file: even tiles that are not stored take 8 bytes of tags each
 
 
 def find_layout_problem(page: tifffile.TiffPage) -> str | None:
-    """Find what in a page's tags cannot be true, in words; None if nothing."""
+    """Return what in a page's tags cannot be true; None if nothing."""
     problem = find_tag_problem(page)
     if problem:
         return problem
@@ -57,16 +57,16 @@ def find_layout_problem(page: tifffile.TiffPage) -> str | None:
             f"its tags say {layout.width:,} x {layout.height:,} px, which are {needed:,} {kind}, "
             f"but list {min(listed, counted):,}"
         )
-    if needed > MANY_SEGMENTS and layout.segment_width * layout.segment_height < LEAST_SEGMENT_PX:
+    if needed > MANY_SEGMENTS and layout.segment_width * layout.segment_height < MIN_SEGMENT_PX:
         return (
             f"its {kind} are {layout.segment_width} x {layout.segment_height} px, "
-            f"and with over {MANY_SEGMENTS:,} of them, {LEAST_SEGMENT_PX} px are the least"
+            f"and with over {MANY_SEGMENTS:,} of them, {MIN_SEGMENT_PX} px are the least"
         )
     return find_raw_size_problem(page, layout) or find_lack_of_bytes(page, layout)
 
 
 def find_raw_size_problem(page: tifffile.TiffPage, layout: SegmentLayout) -> str | None:
-    """Find whether uncompressed tiles or strips have other bytes than their size needs."""
+    """Return the fault of uncompressed tiles or strips with more or fewer bytes than their size needs."""
     if page.compression != 1 or page.bitspersample not in (8, 16):
         return None
     counts, whole = list_numbers(page.databytecounts), layout.segment_bytes
@@ -86,7 +86,7 @@ def find_raw_size_problem(page: tifffile.TiffPage, layout: SegmentLayout) -> str
 def find_overlap(
     offsets: NDArray[np.float64], counts: NDArray[np.float64], tags: NDArray[np.float64]
 ) -> str | None:
-    """Find whether tiles or strips lie over others or over tags; the same bytes may be shared."""
+    """Return the fault of tiles or strips that overlap others or the tags; identical ones may be shared."""
     starts, first = np.unique(offsets[counts > 0], return_index=True)
     ends = starts + counts[counts > 0][first]
     before = np.searchsorted(starts, tags, side="right") - 1
@@ -97,34 +97,34 @@ def find_overlap(
 
 
 def find_lack_of_bytes(page: tifffile.TiffPage, layout: SegmentLayout) -> str | None:
-    """Find whether the file holds next to nothing of what the tags list."""
+    """Return the fault of a file that lacks nearly all bytes that the tags list."""
     file_bytes = int(page.parent.filehandle.size)
     counts, offsets = list_numbers(page.databytecounts), list_numbers(page.dataoffsets)
     px, stored = layout.width * layout.height, np.count_nonzero(counts)
-    told = f"its tags say {layout.width:,} x {layout.height:,} px"
+    stated = f"its tags say {layout.width:,} x {layout.height:,} px"
     if not stored and not offsets.any():
-        return f"{told}, but the file stores none of them"
+        return f"{stated}, but the file stores none of them"
     held = np.clip((file_bytes - offsets) / np.maximum(counts, 1), 0, 1)
     share = held.sum() if layout.is_contiguous else np.count_nonzero(held == 1)
-    if share < LEAST_IN_FILE * stored:
-        return f"{told} and {counts.sum():,.0f} bytes, but the file has {file_bytes:,} bytes"
-    if px > MOST_PX_PER_BYTE * file_bytes:
-        return f"{told}, but the file has {file_bytes:,} bytes"
+    if share < MIN_IN_FILE * stored:
+        return f"{stated} and {counts.sum():,.0f} bytes, but the file has {file_bytes:,} bytes"
+    if px > MAX_PX_PER_BYTE * file_bytes:
+        return f"{stated}, but the file has {file_bytes:,} bytes"
     return None
 
 
 def list_numbers(values: Any) -> NDArray[np.float64]:
-    """Return offsets or byte counts as floats, (N,) float64, which hold more than any file has."""
+    """Convert offsets or byte counts to (N,) float64, which cannot overflow."""
     return np.asarray(values, np.float64).reshape(-1)
 
 
 def count_values(page: tifffile.TiffPage, codes: tuple[int, ...]) -> int:
-    """Count the values of the first of these tags that a page has; tifffile cuts its own lists to size."""
+    """Count the values of the first of these tags in a page; tifffile truncates its own lists."""
     return next((int(page.tags[code].count) for code in codes if code in page.tags), 0)
 
 
-def measure_stored_pixels(page: tifffile.TiffPage) -> int:
-    """Return the px that a page's tags bear out: by its size or, where that is damaged, by its segments."""
+def count_stored_pixels(page: tifffile.TiffPage) -> int:
+    """Return a page's px by its size or, if that is damaged, by its segments."""
     size = int(page.imagewidth) * int(page.imagelength)
     if not page.is_tiled:
         rows = page.tags.valueof(ROWS_PER_STRIP, page.imagelength)
@@ -134,7 +134,7 @@ def measure_stored_pixels(page: tifffile.TiffPage) -> int:
 
 
 def find_tag_problem(page: tifffile.TiffPage) -> str | None:
-    """Find an essential tag that is in the file but cannot be read, in words; None without one."""
+    """Return the fault of an essential tag that cannot be read: tifffile skips it, as if absent."""
     for code, kind in list_entries(page):
         if code in ESSENTIAL and (code not in page.tags or kind not in WHOLE_NUMBERS):
             return f"its tag {ESSENTIAL[code]} cannot be read"
@@ -144,7 +144,7 @@ def find_tag_problem(page: tifffile.TiffPage) -> str | None:
 
 
 def list_entries(page: tifffile.TiffPage) -> list[tuple[int, int]]:
-    """List the code and the type of each tag as they stand in the file."""
+    """List code and type of each tag, as stored."""
     layout, file = page.parent.tiff, page.parent.filehandle
     file.seek(page.offset)
     (count,) = struct.unpack(layout.tagnoformat, file.read(layout.tagnosize))
@@ -154,10 +154,10 @@ def list_entries(page: tifffile.TiffPage) -> list[tuple[int, int]]:
 
 
 def check_chain(tiff: tifffile.TiffFile) -> None:
-    """Follow the pages to the last one, which must not point on, beyond the end of the file.
+    """Check that the last page does not point beyond the end of the file, which tifffile only logs.
 
     Raises:
-        EOFError: it does; tifffile only logs that.
+        EOFError: It does.
     """
     layout, file = tiff.tiff, tiff.filehandle
     file.seek(tiff.pages[-1].offset)

@@ -11,13 +11,13 @@ SEPARATE_PLANES = 2  # of the tag PlanarConfiguration
 
 
 class SegmentLayout:
-    """How a page is divided into segments: TIFF's tiles or strips.
+    """Division of a page into segments: TIFF's tiles or strips.
 
     Attributes:
-        width: of the page, in px; likewise `height`.
-        samples: per px.
-        planes: stored one after the other, each with segments of its own.
-        segment_width: in px; likewise `segment_height`.
+        width: Width of the page, in px; likewise `height`.
+        samples: Samples per px.
+        planes: Number of planes stored separately, each with its own segments.
+        segment_width: Width of a segment, in px; likewise `segment_height`.
     """
 
     def __init__(self, page: tifffile.TiffPage) -> None:
@@ -30,12 +30,12 @@ class SegmentLayout:
 
     @cached_property
     def columns(self) -> int:
-        """Segments side by side."""
+        """Number of segments in a row."""
         return -(-self.width // self.segment_width)
 
     @cached_property
     def rows(self) -> int:
-        """Segments below each other."""
+        """Number of rows of segments."""
         return -(-self.height // self.segment_height)
 
     @cached_property
@@ -46,12 +46,12 @@ class SegmentLayout:
 
     @cached_property
     def is_contiguous(self) -> bool:
-        """Whether the samples lie in the file as they are, row after row, so that any row can be read."""
+        """Whether the file stores plain samples row after row, so that any row can be read alone."""
         return bool(self._page.is_memmappable)
 
     @cached_property
     def held_bytes(self) -> int:
-        """Bytes that reading takes at once: a segment, and with several the next beside it."""
+        """Bytes that reading holds at a time: a segment and, if there are several, its neighbour."""
         if self.is_contiguous:
             return 0
         return self.segment_bytes * min(self.columns * self.rows * self.planes, 2)

@@ -1,7 +1,8 @@
-"""What OpenSlide overlooks in a vendor's TIFF: sizes and tiles that do not agree, and damaged JPEGs.
+"""Checks of vendors' slides for damage that OpenSlide overlooks, and its errors in words.
 
-A damaged width leaves more or fewer tiles than the image needs; OpenSlide paints what is missing white, or
-puts every row of tiles in the wrong place. Of a damaged JPEG it drops the decoder's warning.
+A damaged width leaves more or fewer tiles than the image needs; OpenSlide paints missing tiles white, or
+puts every row of tiles in the wrong place. Of a damaged JPEG it drops the decoder's warning. A damaged size
+beyond what the file can hold would take hours to read.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from glandseg.slides.slide_files import list_slide_files, read_state
 
 PLAIN, JPEG = 1, 7
 TIFF_VENDORS = ("aperio", "leica", "philips-tiff", "trestle", "ventana")
-MOST_PX_PER_BYTE = 100_000  # JPEG packs 512 px into a byte at most; glass between scans takes no bytes
-LEAST_SIDE_PX = 512  # of a level whose proportions tell: smaller ones may be padded to whole tiles
-MOST_DISTORTION = 1.5
-# What OpenSlide says of whole files of kinds that it cannot read.
+MAX_PX_PER_BYTE = 100_000  # JPEG packs at most 512 px into a byte; background between scans takes no bytes
+MIN_SIDE_PX = 512  # of a level with meaningful proportions: smaller ones may be padded to whole tiles
+MAX_DISTORTION = 1.5
+# OpenSlide's messages about intact files of kinds that it cannot read.
 UNSUPPORTED = re.compile(
     r"unsupported(?! or missing)|not supported|unrecogni[sz]ed|not implemented|can't handle|cannot handle|"
     r"attribute \w+ value -?\d+ != -?\d+|unknown (?:compression|pixel type|photometric)",
@@ -32,7 +33,7 @@ UNSUPPORTED = re.compile(
 
 
 def check_tile_counts(path: Path) -> None:
-    """Raise where a tiled page of a TIFF lists other than the tiles that its size needs.
+    """Check that every tiled page of a TIFF lists the tiles that its size needs.
 
     Raises:
         BadInputError: A size or the list of tiles is damaged.
@@ -42,22 +43,22 @@ def check_tile_counts(path: Path) -> None:
         if stored != needed or len(page.databytecounts) != needed:
             raise BadInputError(
                 f"{path}: tiled page {index + 1} states {page.imagewidth:,} x {page.imagelength:,} px, "
-                f"which need {needed:,} tiles, and lists {stored:,}: damaged. Copy or export the slide again"
+                f"which need {needed:,} tiles, and lists {stored:,}: damaged. Copy or export the slide again."
             )
-        least = count_tile_bytes(page) if page.compression == PLAIN else 0
-        if any(0 < size < least for size in page.databytecounts):
+        minimum = count_tile_bytes(page) if page.compression == PLAIN else 0
+        if any(0 < size < minimum for size in page.databytecounts):
             raise BadInputError(
-                f"{path}: tiled page {index + 1} states that its tiles are not packed, and has fewer bytes "
-                "than they need: damaged. Copy or export the slide again"
+                f"{path}: tiled page {index + 1} states uncompressed tiles, and has fewer bytes "
+                "than they need: damaged. Copy or export the slide again."
             )
 
 
 def list_tiled_pages(path: Path) -> list[tifffile.TiffPage]:
-    """Read a TIFF's tiled pages, px left out; none where tifffile cannot, which is left to OpenSlide."""
+    """Read a TIFF's tiled pages without px; none if tifffile fails, which is left to OpenSlide."""
     try:
         with tifffile.TiffFile(path, _useframes=False) as tiff:
             return [page for page in tiff.pages if page.is_tiled and page.tilewidth and page.tilelength]
-    except Exception:  # whatever tifffile makes of damage
+    except Exception:  # whatever tifffile raises on damage
         return []
 
 
@@ -69,16 +70,16 @@ def count_tiles(page: tifffile.TiffPage) -> int:
 
 
 def count_tile_bytes(page: tifffile.TiffPage) -> int:
-    """Count the bytes of a tile that is not packed."""
+    """Count the bytes of an uncompressed tile."""
     samples = 1 if page.planarconfig == SEPARATE_PLANES else page.samplesperpixel
     return int(page.tilelength * -(-page.tilewidth * samples * page.bitspersample // 8))
 
 
 def list_jpeg_tiles(path: Path, sizes_wh: list[tuple[int, int]]) -> list[JpegTiles | None]:
-    """Find the page of each level of a slide by its size; None for a level that is not of JPEG tiles.
+    """List the JPEG tiles of each level, whose page is found by its size; None for other levels.
 
     Args:
-        path: TIFF.
+        path: TIFF file.
         sizes_wh: Width and height of each level, in px.
     """
     pages = {
@@ -90,7 +91,7 @@ def list_jpeg_tiles(path: Path, sizes_wh: list[tuple[int, int]]) -> list[JpegTil
 
 
 def build_tiles(path: Path, page: tifffile.TiffPage) -> JpegTiles:
-    """Build what looks at the tiles of a page."""
+    """Build the checker of a page's tiles."""
     places = list(zip(page.dataoffsets, page.databytecounts, strict=True))
     tile_wh = (int(page.tilewidth), int(page.tilelength))
     across = -(-int(page.imagewidth) // tile_wh[0])
@@ -98,44 +99,44 @@ def build_tiles(path: Path, page: tifffile.TiffPage) -> JpegTiles:
 
 
 def check_plausible(path: Path, sizes_wh: list[tuple[int, int]]) -> None:
-    """Raise where the sizes that a slide states cannot be its own.
+    """Check that a slide can have the sizes that it states.
 
     Args:
         path: Slide.
         sizes_wh: Width and height of its levels in px, full resolution first.
 
     Raises:
-        BadInputError: Its files are too small for so large an image, or two levels differ in proportions.
+        BadInputError: Its files are too small for the image, or two levels differ in proportions.
     """
     width, height = sizes_wh[0]
     size = sum(size for _, size, _ in read_state(list_slide_files(path)))
-    if width * height > MOST_PX_PER_BYTE * size > 0:
+    if width * height > MAX_PX_PER_BYTE * size > 0:
         raise BadInputError(
             f"{path}: states {width:,} x {height:,} px, more than its {size:,} bytes can hold: "
-            "damaged. Copy or export the slide again"
+            "damaged. Copy or export the slide again."
         )
     for other in sizes_wh[1:2]:
         x, y = width / other[0], height / other[1]
-        if min(other) >= LEAST_SIDE_PX and max(x / y, y / x) > MOST_DISTORTION:
+        if min(other) >= MIN_SIDE_PX and max(x / y, y / x) > MAX_DISTORTION:
             raise BadInputError(
                 f"{path}: states {width:,} x {height:,} px, and {other[0]:,} x {other[1]:,} px shrunk, which "
-                "are not in proportion: damaged. Copy or export the slide again"
+                "are not in proportion: damaged. Copy or export the slide again."
             )
 
 
-def build_failure(path: Path, vendor: str, said: str) -> BadInputError:
-    """Build the error of a slide that OpenSlide recognises and cannot open.
+def build_failure(path: Path, vendor: str, reason: str) -> BadInputError:
+    """Build the error of a slide that OpenSlide recognises but cannot open.
 
     Args:
         path: Slide.
-        vendor: Whose format it is of.
-        said: OpenSlide's words, without the path.
+        vendor: Vendor of the format.
+        reason: OpenSlide's message, without the path.
     """
-    if UNSUPPORTED.search(said):
+    if UNSUPPORTED.search(reason):
         return BadInputError(
-            f"{path}: recognised as {vendor}, of a kind that OpenSlide does not support: {said}. {EXPORT}"
+            f"{path}: recognised as {vendor}, of a kind that OpenSlide does not support: {reason}. {EXPORT}"
         )
     return BadInputError(
-        f"{path}: recognised as {vendor}, but OpenSlide cannot open it ({said}): "
-        f"damaged, or files beside it are missing. Copy the slide again, with its folder"
+        f"{path}: recognised as {vendor}, but OpenSlide cannot open it ({reason}): "
+        f"damaged, or files beside it are missing. Copy the slide again, with its folder."
     )

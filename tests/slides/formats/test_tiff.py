@@ -369,7 +369,7 @@ def test_a_billion_planes_are_told_as_what_they_are(tmp_path: Path, axis: str) -
     new = old.replace(f'{axis}="{count}"', f'{axis}="999999999"')
     path.unlink()
     tifffile.imwrite(path, draw(), description=new.encode(), metadata=None, **TILED)
-    with pytest.raises(BadInputError, match=r"tells of \d{3},\d{3},\d{3} planes.*holds 1 pages"):
+    with pytest.raises(BadInputError, match=r"states \d{3},\d{3},\d{3} planes.*holds 1 pages"):
         open_slide(path)
 
 
