@@ -141,10 +141,7 @@ def prepare(gray: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def correlate(pairs: list[tuple[NDArray[np.float32], list[NDArray[np.float32]]]]) -> float | None:
     """Correlate all patches for the way of shrinking that agrees best; None without structure."""
-    if (
-        max(max(compute_deviation(patch), compute_deviation(ways[0])) for patch, ways in pairs)
-        < MIN_DEVIATION
-    ):
+    if all(compute_deviation(part) < MIN_DEVIATION for patch, ways in pairs for part in (patch, ways[0])):
         return None
     small = np.concatenate([patch for patch, _ in pairs])
     ways = [np.concatenate(way) for way in zip(*(ways for _, ways in pairs), strict=True)]
