@@ -134,13 +134,13 @@ def decide_mpp(
 
 def describe_statements(statements: Sequence[Statement], power: Power | None = None) -> tuple[str, ...]:
     """Return all statements in words, for the record and for messages."""
-    said = tuple(statement.describe() for statement in statements)
-    return (*said, power.describe()) if power else said
+    described = tuple(statement.describe() for statement in statements)
+    return (*described, power.describe()) if power else described
 
 
-def describe_lack(path: Path, said: Sequence[str]) -> str:
+def describe_lack(path: Path, statements: Sequence[str]) -> str:
     """Return the message for a slide of unknown um/px, with its unusable statements."""
-    lack = f"says only {'; '.join(said)}" if said else "does not say its microns per pixel"
+    lack = f"says only {'; '.join(statements)}" if statements else "does not say its microns per pixel"
     return f"{path}: {lack}, so its scale is unknown. Give --mpp, such as 0.5 for 20x."
 
 

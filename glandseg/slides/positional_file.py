@@ -30,7 +30,7 @@ class PositionalFile:
             data += more
         return data
 
-    def read_afresh(self, offset: int, count: int) -> bytes:
+    def reread(self, offset: int, count: int) -> bytes:
         """Read as `read`, with a new handle: a network drive may have dropped the old one."""
         fresh = PositionalFile(self._path)
         try:

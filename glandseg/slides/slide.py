@@ -19,9 +19,9 @@ CACHE_BYTES = 64 << 20
 CELL_PX = 256  # side of the cells that a damaged slide is read in, where its file has no tiles
 
 
-def cut_side(side: int, most: int = 2 * CELL_PX) -> int:
-    """Return a tile's side, or the largest equal part of it of at most `most` px."""
-    return -(-side // -(-side // most))
+def cut_side(side: int, maximum: int = 2 * CELL_PX) -> int:
+    """Return a tile's side, or the largest equal part of it of at most `maximum` px."""
+    return -(-side // -(-side // maximum))
 
 
 class UnreadableError(BadInputError):
@@ -66,7 +66,7 @@ class Slide(ABC):
         format: Such as "aperio", "hamamatsu", "dicom", "ome-tiff", "tiff" or "png".
         levels: Levels, full resolution first.
         resolution: um per level-0 px; None where neither the file nor the user states it.
-        said: The file's statements of um/px, in words.
+        statements: The file's statements of um/px, in words.
         frame: Origin of level-0 coordinates: "full image" or "openslide bounds".
         decoded_px: Number of px decoded, repeats included, on any level; None where unknown.
         warnings: What a user should know of the file, a full sentence each, without its path.
@@ -77,7 +77,7 @@ class Slide(ABC):
     format: str
     levels: tuple[Level, ...]
     resolution: Resolution | None
-    said: tuple[str, ...] = ()
+    statements: tuple[str, ...] = ()
     frame: str = "full image"
     decoded_px: int | None = None
     warnings: tuple[str, ...] = ()
@@ -120,7 +120,7 @@ class Slide(ABC):
 
     def _read_again(self, level: int, x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
         try:
-            return self.retry_policy.retry(lambda: self._read_afresh(level, x, y, width, height))
+            return self.retry_policy.retry(lambda: self._reread(level, x, y, width, height))
         except (GlandsegError, MemoryError):
             raise
         except Exception as error:
@@ -152,13 +152,13 @@ class Slide(ABC):
 
     @abstractmethod
     def _read(self, level: int, x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
-        """Read inside the level; may raise whatever its library raises."""
+        """Read inside the level; library errors may pass through."""
 
-    def _read_afresh(self, level: int, x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
+    def _reread(self, level: int, x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
         """Read as `_read`, with a new file handle."""
         return self._read(level, x, y, width, height)
 
-    def forget(self) -> None:  # noqa: B027 - most readers cache nothing
+    def clear_cache(self) -> None:  # noqa: B027 - most readers cache nothing
         """Drop cached parts, so that memory can be measured without them."""
 
     @abstractmethod

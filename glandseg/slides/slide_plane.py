@@ -53,7 +53,7 @@ class SlidePlane(TiledPlane):
         if not (um_per_px > 0 and math.isfinite(um_per_px)):
             raise ValueError(f"um_per_px: above 0. Received: {um_per_px}.")
         if slide.resolution is None:
-            raise BadInputError(describe_lack(slide.path, slide.said))
+            raise BadInputError(describe_lack(slide.path, slide.statements))
         self.um_per_px = um_per_px
         self.l0_per_px = um_per_px / slide.resolution.um_per_px
         self.width_px = max(math.ceil(slide.width_l0 / self.l0_per_px - ROUNDING), 1)

@@ -82,7 +82,7 @@ class TiffSlide(Slide):
         self.levels = build_levels([(r.layout.width, r.layout.height) for r in self._readers])
         self.held_bytes = max(reader.layout.held_bytes for reader in self._readers)
         statements, power = self._list_statements(choice.ome_index)
-        self.said = describe_statements(statements, power)
+        self.statements = describe_statements(statements, power)
         self.resolution = decide_mpp(self.path, statements, power, mpp)
         self.warnings = (*choice.warnings, *warnings, *self._judge_samples())
         if mpp is None:
@@ -119,8 +119,8 @@ class TiffSlide(Slide):
     def _read(self, level: int, x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
         return self._read_with(self._file.read, level, (x, y, width, height))
 
-    def _read_afresh(self, level: int, x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
-        return self._read_with(self._file.read_afresh, level, (x, y, width, height), last_try=True)
+    def _reread(self, level: int, x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
+        return self._read_with(self._file.reread, level, (x, y, width, height), last_try=True)
 
     def _read_with(
         self, read_bytes: ReadBytes, level: int, place: tuple[int, int, int, int], *, last_try: bool = False
@@ -136,7 +136,7 @@ class TiffSlide(Slide):
             height = min(height, CELL_PX // 4)
         return cut_side(width), cut_side(height)
 
-    def forget(self) -> None:
+    def clear_cache(self) -> None:
         """Drop the cached tiles and strips."""
         self._cache.clear()
 

@@ -89,8 +89,8 @@ def find_contrasted(small: Sample, side: int) -> list[tuple[int, int]]:
     except Exception:  # damaged: the grid remains
         return []
     deviation = gray.reshape(rows, side, columns, side).std(axis=(1, 3))
-    most = np.argsort(deviation, axis=None, kind="stable")[::-1][:MAX_CONTRASTED]
-    return [(int(i % columns) * side, int(i // columns) * side) for i in most]
+    best = np.argsort(deviation, axis=None, kind="stable")[::-1][:MAX_CONTRASTED]
+    return [(int(i % columns) * side, int(i // columns) * side) for i in best]
 
 
 def read_pair(

@@ -161,11 +161,11 @@ class TiffPageReader:
         ):
             return
         size = SIZE_READERS[page.compression](data)
-        most = (layout.segment_width, layout.segment_height, max(layout.samples, 4))
-        if size.width > most[0] or size.height > most[1] or size.components > most[2]:
+        limits = (layout.segment_width, layout.segment_height, max(layout.samples, 4))
+        if size.width > limits[0] or size.height > limits[1] or size.components > limits[2]:
             raise ValueError(
                 f"a tile or strip holds {size.width:,} x {size.height:,} px, "
-                f"where its tags say {most[0]:,} x {most[1]:,} px"
+                f"where its tags say {limits[0]:,} x {limits[1]:,} px"
             )
         if page.compression == JPEG and (fault := find_jpeg_fault(data, page.jpegtables or b"")):
             raise ValueError(fault)

@@ -79,8 +79,8 @@ def compare_bytes(page: tifffile.TiffPage, layout: SegmentLayout, index: int, de
         rows = min(rows, layout.height - index % layout.rows * layout.segment_height)
     row_bytes = layout.segment_bytes // layout.segment_height
     expected = (rows * row_bytes, layout.segment_bytes)
-    least = min(row_bytes, row_bytes // layout.segment_width * rows)
-    if any(abs(decoded - size) < least for size in expected):
+    tolerance = min(row_bytes, row_bytes // layout.segment_width * rows)
+    if any(abs(decoded - size) < tolerance for size in expected):
         return None
     return (
         f"its tags say tiles or strips of {layout.segment_width:,} x {rows:,} px, "

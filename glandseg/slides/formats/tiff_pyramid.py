@@ -45,11 +45,11 @@ def count_hidden_planes(tiff: tifffile.TiffFile, page: tifffile.TiffPage) -> int
     counts.append(int((tiff.imagej_metadata or {}).get("images", 1)) if len(tiff.pages) == 1 else 1)
     if page.description.startswith('{"shape":'):
         try:
-            said = json.loads(page.description)
-            whole, own = (tifffile.product(shape) for shape in (said["shape"], page.shape))
+            header = json.loads(page.description)
+            whole, own = (tifffile.product(shape) for shape in (header["shape"], page.shape))
         except (ValueError, TypeError, KeyError):
             return max(counts)
-        counts.append(int(whole) // int(own) if said.get("truncated") else 1)
+        counts.append(int(whole) // int(own) if header.get("truncated") else 1)
     return max(counts)
 
 

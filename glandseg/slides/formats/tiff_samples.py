@@ -14,7 +14,7 @@ from glandseg.slides.formats.codec_size import SIZE_READERS
 from glandseg.slides.rgb import lay_on_background, reduce_to_8_bits, repeat_gray
 
 JPEG_COMPRESSIONS = {6, 7, 34892, 33007}
-APERIO_YCBCR = 33003  # JPEG 2000 of YCbCr, whatever the tag PhotometricInterpretation says
+APERIO_YCBCR = 33003  # JPEG 2000 of YCbCr, in spite of the tag PhotometricInterpretation
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, YCBCR = 0, 1, 2, 3, 6
 WHITE_16, BRIGHT_PERCENT = 65_535, 99.9
 PREMULTIPLIED, STRAIGHT = 1, 2  # kinds of alpha (ExtraSamples)

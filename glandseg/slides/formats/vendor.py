@@ -80,7 +80,7 @@ class OpenSlideSlide(Slide):
     def _read_metadata(self, mpp: float | None) -> None:
         properties = self._handle.properties
         statements, power = list_openslide_statements(properties), find_openslide_power(properties)
-        self.said = describe_statements(statements, power)
+        self.statements = describe_statements(statements, power)
         self.resolution = decide_mpp(self.path, statements, power, mpp)
         background = properties.get(openslide.PROPERTY_NAME_BACKGROUND_COLOR)
         self._background = parse_color(background) if background else WHITE
@@ -128,7 +128,7 @@ class OpenSlideSlide(Slide):
     def _read(self, level: int, x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
         return self._read_through(self._handle, level, (x, y), (width, height))
 
-    def _read_afresh(self, level: int, x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
+    def _reread(self, level: int, x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
         handle = self._open()
         try:
             pixels = self._read_through(handle, level, (x, y), (width, height))
