@@ -164,4 +164,4 @@ def explain_disk_errors(folder: Path) -> Iterator[None]:
 def _name_cure(error: OSError) -> str:
     if error.errno == errno.ENAMETOOLONG:
         return "Rename the slide: its outputs' names are longer than its own"
-    return "Put that right"
+    return "Fix that"

@@ -13,6 +13,7 @@ from glandseg.core.errors import BadInputError
 from glandseg.slides.formats.vendor_checks import check_plausible
 from glandseg.slides.open import open_slide
 from glandseg.slides.slide import UnreadableError
+from tests.slides.formats.tiff_files import overwrite_tag
 
 SIDE, TILE = 512, 128
 DESCRIPTION = f"Aperio Image Library v12\r\n{SIDE}x{SIDE} (128x128) RGB|AppMag = 20|MPP = 0.5"
@@ -29,12 +30,6 @@ def write_aperio(path: Path, compression: str, description: str = DESCRIPTION) -
         description=description,
         metadata=None,
     )
-    return path
-
-
-def overwrite_tag(path: Path, name: str, value: int) -> Path:
-    with tifffile.TiffFile(path, mode="r+b") as tiff:
-        tiff.pages.first.tags[name].overwrite(value)
     return path
 
 
