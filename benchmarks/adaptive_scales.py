@@ -1,7 +1,7 @@
-"""What do the papers' eight scales gain, and what is left of it when the dear ones run only where unsure?
+"""What do the papers' eight scales gain, and how much of it do extra scales keep in uncertain areas alone?
 
 Every window of every scale is run once and kept; then the full list, single scales and the adaptive rule are
-scored from the same answers, with several of its settings.
+scored from the same probabilities, with several settings.
 
     python benchmarks/adaptive_scales.py ../shared/data/glas --part train --um 0.62 --out FILE.json
 """
@@ -54,31 +54,31 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1, help="take every n-th image")
     parser.add_argument("--flips", action="store_true", help="average with the mirror image too")
     parser.add_argument("--out", type=Path)
-    asked = parser.parse_args()
-    images = choose_part(find_samples(asked.data), asked.part)[:: asked.every]
-    file = find_model(asked.model)
+    args = parser.parse_args()
+    images = choose_part(find_samples(args.data), args.part)[:: args.every]
+    file = find_model(args.model)
     totals: Scores = {}
     with Session(file.path, device="cpu") as session:
-        network: Network = Mirrored(session) if asked.flips else session
+        network: Network = Mirrored(session) if args.flips else session
         for image in images:
             with tempfile.TemporaryDirectory() as folder, WindowStore(Path(folder) / "all.windows") as store:
-                planes = lay_planes(image, asked.um, session.card.um_per_px)
+                planes = lay_planes(image, args.um, session.card.um_per_px)
                 run_all(planes, network, store)
                 add(totals, score_rules(planes, store, image))
     rows = {name: (100 * confusion.miou, windows) for name, (confusion, windows) in totals.items()}
     for name, (miou, windows) in rows.items():
         print(f"{name:<44}{miou:8.2f} % {windows:8} windows")
-    if asked.out:
+    if args.out:
         facts = {
-            "data": asked.data.name,
-            "part": asked.part,
+            "data": args.data.name,
+            "part": args.part,
             "images": len(images),
-            "flips": asked.flips,
+            "flips": args.flips,
             "model_sha256": file.sha256,
             "rules": {name: {"miou": round(miou, 2), "windows": n} for name, (miou, n) in rows.items()},
             "date": date.today().isoformat(),
         }
-        asked.out.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+        args.out.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 
 
 def lay_planes(image: Sample, image_um: float, model_um: float) -> list[ScalePlane]:
@@ -146,7 +146,7 @@ class Renumbered:
         self._store, self._order = store, order
 
     def get_from(self, plane: int) -> GetWindow:
-        """Give the function that gives a plane's windows, by its place in the order."""
+        """Return the function that yields a plane's windows, by its position in the order."""
         return self._store.get_from(self._order[plane])
 
 

@@ -1,4 +1,4 @@
-"""A mosaic slide with its truth, and the model that runs over it: what the slide benchmarks share."""
+"""A mosaic slide with its truth, and a model: what the slide benchmarks share."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class Case:
     """A slide, its truth and a model.
 
     Attributes:
-        slide: the file.
-        truth: mask of its glands at the model's um/px, 255.
-        model: the ONNX file.
-        um: um/px that the model wants.
-        scales: enlargements at which the model runs.
-        folder: for outputs; it is removed in the end, with the slide.
-        facts: what the slide and the model are, for the result.
+        slide: Slide file.
+        truth: Mask of its glands at the model's um/px, 255.
+        model: ONNX file.
+        um: um/px of the model.
+        scales: Scales at which the model runs.
+        folder: Folder for outputs; it is removed in the end, with the slide.
+        facts: Properties of slide and model, for the result.
     """
 
     slide: Path
@@ -47,49 +47,53 @@ class Case:
     facts: dict[str, object]
 
     def command(self, out: Path, options: Sequence[str], model: Path | None = None) -> list[str]:
-        """The command that finds the slide's glands, with the model or another."""
+        """Return the command that finds the slide's glands, with this model or another."""
         program = [sys.executable, "-m", "glandseg", "infer", str(self.slide)]
         return [*program, "--out", str(out), "--model", str(model or self.model), *options]
 
     def mask(self, out: Path) -> Path:
-        """The mask that the command writes."""
+        """Return the mask that the command writes."""
         return out / next(name for name in name_outputs(self.slide) if name.endswith(MASK_ENDING))
 
 
 def add_case_options(parser: argparse.ArgumentParser, side: int) -> None:
-    """Add what every slide benchmark can be told."""
-    parser.add_argument("--side", type=int, default=side, help="of the slide, in level-0 px")
-    parser.add_argument("--tissue", type=float, default=1.0, help="share of the slide")
+    """Add the options of all slide benchmarks."""
+    parser.add_argument("--side", type=int, default=side, help="side of the slide, in level-0 px")
+    parser.add_argument("--tissue", type=float, default=1.0, help="share of tissue on the slide")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--glas", type=Path, default=GLAS, help="drawn tissue where it is not there")
-    parser.add_argument("--model", type=Path, help="by default the newest below models/, else the bundled")
-    parser.add_argument("--cpus", type=int, help="CPUs that everything may use; by default all")
-    parser.add_argument("--scratch", type=Path, help="where the slide and the outputs are kept meanwhile")
-    parser.add_argument("--json", type=Path, help="file of the result; it is printed, too")
+    parser.add_argument(
+        "--glas", type=Path, default=GLAS, help="folder of GlaS; without it, synthetic tissue"
+    )
+    parser.add_argument("--model", type=Path, help="default: the newest below models/, else the bundled one")
+    parser.add_argument("--cpus", type=int, help="CPUs to use; default: all")
+    parser.add_argument(
+        "--scratch", type=Path, help="folder of the slide and the outputs, removed afterwards"
+    )
+    parser.add_argument("--json", type=Path, help="file of the result, which is also printed")
     parser.add_argument("options", nargs="*", help="after --: further options of `glandseg infer`")
 
 
 @contextmanager
 def prepare_case(
-    asked: argparse.Namespace, side: int | None = None, share: float | None = None
+    args: argparse.Namespace, side: int | None = None, share: float | None = None
 ) -> Iterator[Case]:
-    """Build the slide that was asked for, or one of another side and share; it is removed afterwards."""
-    if asked.cpus and hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: asked.cpus])
-    file = find_model(asked.model)
+    """Build the slide of the options, or one of another side and share; remove it afterwards."""
+    if args.cpus and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: args.cpus])
+    file = find_model(args.model)
     with Session(file.path, device="cpu", threads=1) as session:
         um, scales = session.card.um_per_px, session.card.scales
-    side, share = side or asked.side, share or asked.tissue
-    mosaic = Mosaic(find_tissue(asked.glas), side_px=side, share=share, seed=asked.seed)
-    with tempfile.TemporaryDirectory(dir=asked.scratch) as name:
+    side, share = side or args.side, share or args.tissue
+    mosaic = Mosaic(find_tissue(args.glas), side_px=side, share=share, seed=args.seed)
+    with tempfile.TemporaryDirectory(dir=args.scratch) as name:
         folder = Path(name)
         slide, truth = folder / f"mosaic-{side}.tif", folder / "truth.tif"
         write_slide(slide, mosaic)
         write_truth(truth, mosaic, um)
         facts: dict[str, object] = {
-            "slide": {"side_px": side, "tissue": share, "seed": asked.seed, "shows": mosaic.tissue.name},
+            "slide": {"side_px": side, "tissue": share, "seed": args.seed, "shows": mosaic.tissue.name},
             "model": {"file": file.path.name, "sha256": file.sha256, "um_per_px": um},
-            "options": asked.options,
+            "options": args.options,
         }
         model = file.path
         yield Case(
@@ -97,9 +101,9 @@ def prepare_case(
         )
 
 
-def tell_result(asked: argparse.Namespace, facts: dict[str, object]) -> None:
-    """Print a result with its circumstances, and write it where it was asked for."""
+def report_result(args: argparse.Namespace, facts: dict[str, object]) -> None:
+    """Print a result with its circumstances, and write it if `--json` is given."""
     text = json.dumps({**facts, **describe_circumstances()}, indent=1) + "\n"
     print(text, end="")
-    if asked.json:
-        asked.json.write_text(text, encoding="utf-8")
+    if args.json:
+        args.json.write_text(text, encoding="utf-8")

@@ -1,6 +1,6 @@
 """Which weights should blend windows? Dice of a mosaic under each, over all px and where windows overlap.
 
-The windows are run once and blended with each kind of weight from the same answers.
+The windows are run once, and the same probabilities are blended with each kind of weight.
 
     python benchmarks/blending.py --side 8192 --json benchmarks/results/blending.json
 """
@@ -14,7 +14,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from benchmarks.bench_case import Case, add_case_options, prepare_case, tell_result
+from benchmarks.bench_case import Case, add_case_options, prepare_case, report_result
 from glandseg.model.card import GLAND
 from glandseg.model.onnx.session import Session
 from glandseg.model.windows import MARGIN_PX, STRIDE_PX, UNIT, WINDOW_PX, window_starts, window_weights
@@ -27,29 +27,29 @@ Kind = Callable[[int, int], NDArray[np.float64]]  # index and count on an axis -
 
 
 def weigh_hann(index: int, count: int) -> NDArray[np.float64]:
-    """Ours: a Hann ramp over the overlap, flat inside."""
+    """Return glandseg's weights: a Hann ramp over the overlap, flat inside."""
     return window_weights(index, count) / UNIT
 
 
 def weigh_equally(index: int, count: int) -> NDArray[np.float64]:
-    """The mean of the windows that overlap."""
+    """Return equal weights: the mean of the windows that overlap."""
     return np.ones(WINDOW_PX)
 
 
 def weigh_gaussian(index: int, count: int) -> NDArray[np.float64]:
-    """A Gaussian around the window's centre."""
+    """Return a Gaussian around the window's centre."""
     distance = (np.arange(WINDOW_PX) + 0.5) / WINDOW_PX - 0.5
     return np.asarray(np.exp(-0.5 * (distance / SIGMA) ** 2))
 
 
 def weigh_linearly(index: int, count: int) -> NDArray[np.float64]:
-    """A straight ramp over the overlap, flat inside."""
+    """Return a linear ramp over the overlap, flat inside."""
     ramp = (np.arange(2 * MARGIN_PX) + 0.5) / (2 * MARGIN_PX)
     return np.concatenate([ramp, np.ones(STRIDE_PX - 2 * MARGIN_PX), ramp[::-1]])
 
 
 def cut_off(index: int, count: int) -> NDArray[np.float64]:
-    """No blending: each window answers up to the middle of the overlap."""
+    """Return a hard edge: each window counts up to the middle of the overlap."""
     inside = np.zeros(WINDOW_PX)
     inside[MARGIN_PX:-MARGIN_PX] = 1
     return inside
@@ -65,11 +65,11 @@ KINDS: dict[str, Kind] = {
 
 
 def main() -> None:
-    """Blend with each kind, and tell the Dice."""
+    """Blend with each kind of weight, and report the Dice."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     add_case_options(parser, side=8192)
-    asked = parser.parse_args()
-    with prepare_case(asked) as case:
+    args = parser.parse_args()
+    with prepare_case(args) as case:
         answers, shape = run_windows(case)
         truth = tifffile.imread(case.truth)[: shape[0], : shape[1]] > 0
         overlap = mark_overlap(shape)
@@ -81,7 +81,7 @@ def main() -> None:
                 "overlap": measure_dice(mask[overlap], truth[overlap]),
             }
             print(f"{name:<10} all {dice[name]['all']:.5f}  overlap {dice[name]['overlap']:.5f}", flush=True)
-    tell_result(asked, {**case.facts, "overlap_share": round(float(overlap.mean()), 3), "dice": dice})
+    report_result(args, {**case.facts, "overlap_share": round(float(overlap.mean()), 3), "dice": dice})
 
 
 def run_windows(case: Case) -> tuple[dict[tuple[int, int], NDArray[np.uint8]], tuple[int, int]]:
@@ -118,14 +118,14 @@ def blend(
 
 
 def mark_overlap(shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """Mark the px that two or more windows answer for, (H, W) bool."""
+    """Mark the px of two or more windows, (H, W) bool."""
     rows, columns = ((np.arange(size) + MARGIN_PX) % STRIDE_PX < 2 * MARGIN_PX for size in shape)
     first_rows, first_columns = (np.arange(size) >= STRIDE_PX - MARGIN_PX for size in shape)
     return np.asarray((rows & first_rows)[:, None] | (columns & first_columns))
 
 
 def measure_dice(mask: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
-    """Dice of two masks."""
+    """Compute the Dice of two masks."""
     return round(float(2 * (mask & truth).sum() / max(mask.sum() + truth.sum(), 1)), 5)
 
 

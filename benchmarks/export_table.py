@@ -1,9 +1,9 @@
-"""What export costs and gains on this CPU: size, seconds, tiles a second, and how near each file stays.
+"""What export costs and gains on this CPU: size, seconds, tiles per second, and each file's error.
 
-Three networks: the bundled model, and the papers' PSPNets on ResNeSt-200 and ResNet38 with weights by chance,
-whose speed is that of trained ones and whose answers are not (deep networks by chance turn any rounding into
-noise, so their differences are left out). The ways to run a network take turns, one batch each, so that
-whatever else the machine does falls on all of them alike: compare the ratios of one run.
+Three networks: the bundled model, and the papers' PSPNets on ResNeSt-200 and ResNet38, randomly initialised.
+They are as fast as trained ones, but turn any rounding into noise, so their differences are left out. The
+ways to run a network take turns, one batch each, so that other load on the machine affects all alike: compare
+the ratios of one run.
 
     python -m benchmarks.export_table --run runs/glandseg-colon --ebhi EBHI --glas GLAS
     python -m benchmarks.export_table --networks resnet38 --rounds 2
@@ -54,40 +54,40 @@ def main() -> None:
     """Measure, write the JSON and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--networks", default=",".join(NETWORKS))
-    parser.add_argument("--run", type=Path, help="the bundled model's run; without it, weights by chance")
+    parser.add_argument("--run", type=Path, help="run of the bundled model; without it, randomly initialised")
     parser.add_argument(
         "--ebhi", type=Path, help="EBHI-Seg: calibrates INT8, and scores the held-out patients"
     )
-    parser.add_argument("--glas", type=Path, help="GlaS, whose testA is scored")
+    parser.add_argument("--glas", type=Path, help="GlaS; its testA is scored")
     parser.add_argument("--threads", type=int, default=count_cpus())
-    parser.add_argument("--rounds", type=int, default=7, help="timed calls of each way, after one to warm up")
+    parser.add_argument("--rounds", type=int, default=7, help="timed calls of each way, after a warm-up")
     parser.add_argument("--compile", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "export-table.json")
-    asked = parser.parse_args()
-    torch.set_num_threads(asked.threads)
-    networks = {name: measure(name, asked) for name in asked.networks.split(",")}
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    networks = {name: measure(name, args) for name in args.networks.split(",")}
     result = {
         "networks": networks,
-        "threads": asked.threads,
-        "rounds": asked.rounds,
+        "threads": args.threads,
+        "rounds": args.rounds,
         **describe_circumstances(),
     }
-    asked.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    args.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(to_markdown(result))
 
 
-def measure(name: str, asked: argparse.Namespace) -> dict[str, Any]:
+def measure(name: str, args: argparse.Namespace) -> dict[str, Any]:
     """Export one network in every precision, and measure its files."""
     stride, width, batch, tiles = NETWORKS[name]
-    run = open_run(asked.run) if name == OWN and asked.run else None
+    run = open_run(args.run) if name == OWN and args.run else None
     torch.manual_seed(0)
     segmenter = load_segmenter(run) if run else PSPNet(build_encoder(name, stride), width=width).eval()
     with tempfile.TemporaryDirectory() as folder:
-        paths, facts = export(segmenter, run, Path(folder), tiles, asked.ebhi)
-        rates = measure_rates(segmenter, paths, batch, asked)
+        paths, facts = export(segmenter, run, Path(folder), tiles, args.ebhi)
+        rates = measure_rates(segmenter, paths, batch, args)
         if run:
             for file, path in paths.items():
-                facts[file] |= compare(segmenter, path) | score(path, asked.ebhi, asked.glas, asked.threads)
+                facts[file] |= compare(segmenter, path) | score(path, args.ebhi, args.glas, args.threads)
     return {"network": f"PSPNet on {name}, output stride {stride}, trained: {run is not None}",
             "windows_a_call": batch, "tiles_per_s": rates, "files": facts}  # fmt: skip
 
@@ -95,7 +95,7 @@ def measure(name: str, asked: argparse.Namespace) -> dict[str, Any]:
 def export(
     segmenter: nn.Module, run: Run | None, folder: Path, tiles: int, ebhi: Path | None
 ) -> tuple[dict[str, Path], dict[str, dict[str, Any]]]:
-    """Write all files; give their paths, and each one's size and seconds (float32's are part of each)."""
+    """Write all files; return their paths, sizes and seconds (float32's are part of each)."""
     calibration = read_calibration(ebhi, run, UM_PER_PX) if run and ebhi else draw_calibration(UM_PER_PX)
     measured_on = calibration.tiles[:tiles]
     model, seconds = clock(lambda: trace_segmenter(segmenter))
@@ -120,22 +120,22 @@ def export(
 
 
 def measure_rates(
-    segmenter: nn.Module, paths: dict[str, Path], batch: int, asked: argparse.Namespace
+    segmenter: nn.Module, paths: dict[str, Path], batch: int, args: argparse.Namespace
 ) -> dict[str, float]:
-    """Give each way's tiles a second, by the median of its calls."""
+    """Measure each way's tiles per second, by the median of its calls."""
     tiles = draw_golden_tiles(UM_PER_PX)[:batch]
     with ExitStack() as stack:
         ways: dict[str, Network] = {"PyTorch eager": TorchBackend(segmenter)}
-        if asked.compile:
+        if args.compile:
             ways["torch.compile"] = TorchBackend(torch.compile(segmenter))  # type: ignore[arg-type]
         for file, path in paths.items():
             ways[f"ONNX Runtime, {file}"] = stack.enter_context(
-                Session(path, device="cpu", threads=asked.threads)
+                Session(path, device="cpu", threads=args.threads)
             )
         for network in ways.values():
             network.infer(tiles)
         seconds: dict[str, list[float]] = {name: [] for name in ways}
-        for name, network in _take_turns(ways, asked.rounds):
+        for name, network in _take_turns(ways, args.rounds):
             seconds[name].append(clock(lambda network=network: network.infer(tiles))[1])  # type: ignore[misc]
     return {name: round(batch / statistics.median(each), 2) for name, each in seconds.items()}
 
@@ -146,14 +146,14 @@ def _take_turns(ways: dict[str, Network], rounds: int) -> Iterator[tuple[str, Ne
 
 
 def compare(segmenter: nn.Module, path: Path) -> dict[str, Any]:
-    """Give how far a file is from PyTorch on the golden tiles."""
+    """Measure a file's difference from PyTorch on the golden tiles."""
     with Session(path, device="cpu") as session:
         parity = measure_parity(TorchBackend(segmenter), session, draw_golden_tiles(UM_PER_PX))
     return {"parity": {key: round(value, 6) for key, value in asdict(parity).items()}}
 
 
 def score(path: Path, ebhi: Path | None, glas: Path | None, threads: int) -> dict[str, Any]:
-    """Give a file's mIoU in percent on the held-out images."""
+    """Compute a file's mIoU in percent on the held-out images."""
     scores = {}
     with Session(path, device="cpu", threads=threads) as session:
         for folder, part in ((ebhi, "test"), (glas, "testA")):
@@ -163,7 +163,7 @@ def score(path: Path, ebhi: Path | None, glas: Path | None, threads: int) -> dic
 
 
 def score_part(session: Session, folder: Path, part: str) -> float:
-    """Give the mIoU in percent on one part of a data set."""
+    """Compute the mIoU in percent on one part of a data set."""
     data_set = find_samples(folder)
     found = evaluate(
         choose_part(data_set, part),
@@ -175,14 +175,14 @@ def score_part(session: Session, folder: Path, part: str) -> float:
 
 
 def clock(part: Callable[[], Any]) -> Clocked:
-    """Give what a part gives, and its seconds."""
+    """Return a part's result, and its seconds."""
     before = time.perf_counter()
-    given = part()
-    return given, time.perf_counter() - before
+    result = part()
+    return result, time.perf_counter() - before
 
 
 def to_markdown(result: dict[str, Any]) -> str:
-    """Give the table, a line for each file and way."""
+    """Return the table, a line for each file and way."""
     lines = [
         "| network | run by | MB | export s | tiles/s | of float32 file | max dp | pixels alike | mIoU |",
         "|---|---|--:|--:|--:|--:|--:|--:|--:|",

@@ -1,4 +1,4 @@
-"""How near `glandseg infer` comes to its floor: what the network alone takes on windows that are in memory.
+"""The overhead of `glandseg infer` over its floor: the network alone on windows in memory.
 
 The floor runs the same windows in the same batches through a session of the same settings. Both take turns.
 `process` is the whole command, from its start to its end: Python, the model, tracing and all outputs
@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.bench_case import Case, add_case_options, prepare_case, tell_result
+from benchmarks.bench_case import Case, add_case_options, prepare_case, report_result
 from benchmarks.watched_run import watch
 from glandseg.core.system import count_cpus
 from glandseg.model.onnx.session import Session
@@ -35,27 +35,27 @@ RARELY_S = 0.25  # between two samples of memory, so as not to disturb
 
 
 def main() -> None:
-    """Measure both in turns, and tell the result."""
+    """Measure both in turns, and report the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--runs", type=int, default=5)
     add_case_options(parser, side=8192)
-    asked = parser.parse_args()
-    with prepare_case(asked) as case:
+    args = parser.parse_args()
+    with prepare_case(args) as case:
         windows = read_windows(case)
         seconds: dict[str, list[float]] = {"floor": [], "process": [], "windows": []}
-        for run in range(asked.runs):
+        for run in range(args.runs):
             seconds["floor"].append(measure_floor(case, windows))
-            process, result = measure_command(case, case.folder / f"run-{run}", asked.options)
+            process, result = measure_command(case, case.folder / f"run-{run}", args.options)
             if result["windows"] != len(windows):
                 raise SystemExit(f"the floor has {len(windows)} windows, the slide {result['windows']}")
             seconds["process"].append(process)
             seconds["windows"].append(result["seconds"]["windows"])
         facts = {"windows_run": len(windows), "batch": BATCH, "cpus": count_cpus(), **list_ratios(seconds)}
-    tell_result(asked, {**case.facts, **facts, "aim": AIM})
+    report_result(args, {**case.facts, **facts, "aim": AIM})
 
 
 def read_windows(case: Case) -> NDArray[np.uint8]:
-    """Every window of the slide at every scale, (N, 320, 320, 3) uint8 RGB; all of them hold tissue."""
+    """Read every window of the slide at every scale, (N, 320, 320, 3) uint8 RGB; all hold tissue."""
     windows = []
     with open_slide(case.slide, None) as slide:
         base = SlidePlane(slide, case.um)
@@ -67,7 +67,7 @@ def read_windows(case: Case) -> NDArray[np.uint8]:
 
 
 def measure_floor(case: Case, windows: NDArray[np.uint8]) -> float:
-    """Seconds of the network on windows in memory, after one batch to warm up."""
+    """Measure the network's seconds on windows in memory, after a batch to warm up."""
     with Session(case.model, device="cpu", threads=count_cpus()) as session:
         session.infer(windows[:BATCH])
         before = time.perf_counter()
@@ -77,7 +77,7 @@ def measure_floor(case: Case, windows: NDArray[np.uint8]) -> float:
 
 
 def measure_command(case: Case, out: Path, options: Sequence[str]) -> tuple[float, dict[str, Any]]:
-    """Seconds of the whole command, and the result by its record."""
+    """Measure the seconds of the whole command, and read the result from its record."""
     given = ["--threads", str(count_cpus()), "--batch", str(BATCH), "--device", "cpu", *options]
     run = watch(case.command(out, given), interval_s=RARELY_S)
     if run.exit_code:
@@ -87,7 +87,7 @@ def measure_command(case: Case, out: Path, options: Sequence[str]) -> tuple[floa
 
 
 def list_ratios(seconds: dict[str, list[float]]) -> dict[str, object]:
-    """Every measurement, and how many times the floor the rest takes, by medians and by minima."""
+    """List every measurement, and its ratio to the floor by medians and by minima."""
     ratios = {
         f"{name}_over_floor_{how.__name__}": round(how(seconds[name]) / how(seconds["floor"]), 3)
         for name in ("process", "windows")

@@ -1,8 +1,8 @@
-"""Should the graph itself resize windows of other sizes? What that would save, and what it would cost.
+"""Should the graph itself resize windows of other sizes? Its savings and costs.
 
 Today a scale s reads the slide at 1/s of the model's um/px, resampled on the host, in windows of 320 px. A
 graph that resizes could take the model's own pixels, windows of round(320 / s) px, and serve every scale from
-one reading. Weighed here:
+one reading. Measured here:
 
 - the host's resampling and stacking of a window, against ONNX Runtime's Resize inside the graph on a CPU;
 - the bytes of a window that go to the device;
@@ -49,31 +49,31 @@ HALF_BYTE = 128
 
 
 def main() -> None:
-    """Weigh both, write the JSON and print it."""
+    """Compare both, write the JSON and print it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("ebhi", type=Path)
     parser.add_argument("glas", type=Path)
-    parser.add_argument("--limit", type=int, default=40, help="images of each set")
+    parser.add_argument("--limit", type=int, default=40, help="maximum number of images of each set")
     parser.add_argument("--threads", type=int, default=count_cpus())
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "graph-resize.json")
-    asked = parser.parse_args()
-    sets = {"EBHI val": (asked.ebhi, "val"), "GlaS train": (asked.glas, "train")}
-    with Session(BUNDLED, device="cpu", threads=asked.threads) as session:
+    args = parser.parse_args()
+    sets = {"EBHI val": (args.ebhi, "val"), "GlaS train": (args.glas, "train")}
+    with Session(BUNDLED, device="cpu", threads=args.threads) as session:
         detail = {
             name: [
-                compare_sources(session, find_samples(folder), part, scale, asked.limit) for scale in SCALES
+                compare_sources(session, find_samples(folder), part, scale, args.limit) for scale in SCALES
             ]
             for name, (folder, part) in sets.items()
         }
         network_ms = clock(lambda: session.infer(np.zeros((1, WINDOW_PX, WINDOW_PX, 3), np.uint8)))
-    cost = [measure_cost(scale, asked.threads) for scale in SCALES]
+    cost = [measure_cost(scale, args.threads) for scale in SCALES]
     result = {"network_ms": network_ms, "cost": cost, "detail": detail, **describe_circumstances()}
-    asked.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    args.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(result, indent=1))
 
 
 def measure_cost(scale: float, threads: int) -> dict[str, float]:
-    """Give milliseconds and bytes of one window: resized by the host, or inside the graph."""
+    """Measure milliseconds and bytes of one window, resized by the host or inside the graph."""
     side = round(WINDOW_PX / scale)
     small = np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8)
     options = onnxruntime.SessionOptions()
@@ -124,7 +124,7 @@ def build_resize(kind: str, side: int) -> onnx.ModelProto:
 def compare_sources(
     network: Network, data_set: DataSet, part: str, scale: float, limit: int
 ) -> dict[str, float]:
-    """Give mIoU at a scale with finer pixels read and with the model's enlarged, and how far they differ."""
+    """Compute the mIoU at a scale from finer px and from the model's enlarged ones, and their difference."""
     um_per_px, total = read_um_per_px(), 0.0
     read, enlarged = Confusion.empty(), Confusion.empty()
     images = choose_part(data_set, part)[:limit]
@@ -159,7 +159,7 @@ def lay(image: Sample, data_set: DataSet, um_per_px: float) -> NDArray[np.uint8]
 
 
 def run(network: Network, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Give the gland probability of each pixel, (H, W) float32 in 0..255, blended as on slides."""
+    """Compute the gland probability of each px, (H, W) float32 in 0..255, blended as on slides."""
     plane, (height, width) = ImagePlane(pixels), pixels.shape[:2]
     rows, columns = window_starts(height), window_starts(width)
     total = np.zeros((rows[-1] + 2 * WINDOW_PX, columns[-1] + 2 * WINDOW_PX), np.float32)
@@ -174,13 +174,13 @@ def run(network: Network, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def read_um_per_px() -> float:
-    """Give the bundled model's um/px."""
+    """Read the bundled model's um/px."""
     record: dict[str, Any] = json.loads(BUNDLED.with_suffix(".json").read_text(encoding="utf-8"))
     return float(record["card"]["um_per_px"])
 
 
 def clock(part: Callable[[], Any], calls: int = 50) -> float:
-    """Give the median milliseconds of a part."""
+    """Measure the median milliseconds of a part."""
     seconds = []
     for _ in range(calls):
         before = time.perf_counter()

@@ -1,9 +1,9 @@
-"""Kills `glandseg infer` at random moments until it has finished: the outputs must be those of a calm run.
+"""`glandseg infer`, killed at random moments until it finishes: the outputs must be those of a calm run.
 
 First a calm run; then the same command again and again into one folder, each time killed without warning
-after a random share of the calm run's seconds. A round that ends before its kill is compared, cleared away
-and begun anew. After the last kill the command may finish. Whatever the folder holds in the end must be
-byte for byte the calm run's, but for the seconds in its record.
+after a random share of the calm run's seconds. A round that ends before its kill is compared and removed, and
+the next one begins. After the last kill the command may finish. The folder must then be byte for byte the
+calm run's, but for the seconds in its record.
 
     python benchmarks/kills.py --kills 30 --json benchmarks/results/NAME.json
     python benchmarks/kills.py --side 2048 --kills 5 -- --max-ram 1
@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.bench_case import Case, add_case_options, prepare_case, tell_result
+from benchmarks.bench_case import Case, add_case_options, prepare_case, report_result
 from benchmarks.watched_run import list_tree
 
 RECORD_ENDING = ".run.json"
@@ -36,8 +36,8 @@ class Siege:
     """Runs of one command, some of them killed.
 
     Attributes:
-        found: what each finished run left that the calm run did not, by round.
-        kills: the second of each kill since its process began.
+        found: Differences of each finished run from the calm run, by round.
+        kills: Seconds of each kill since its process began.
     """
 
     def __init__(self, case: Case, options: Sequence[str]) -> None:
@@ -50,7 +50,7 @@ class Siege:
         self.kills: list[float] = []
 
     def attack(self, after_s: float) -> None:
-        """Run once, and kill it after so many seconds if it still runs."""
+        """Run once, and kill the process if it still runs after a time in seconds."""
         with subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
             try:
                 process.wait(after_s)
@@ -71,15 +71,15 @@ class Siege:
 
 
 def main() -> None:
-    """Kill as often as was asked for, and tell the result."""
+    """Kill as often as the options say, and report the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--kills", type=int, default=30)
     add_case_options(parser, side=8192)
-    asked = parser.parse_args()
-    chance = random.Random(asked.seed)
-    with prepare_case(asked) as case:
-        siege = Siege(case, asked.options)
-        while len(siege.kills) < asked.kills:
+    args = parser.parse_args()
+    chance = random.Random(args.seed)
+    with prepare_case(args) as case:
+        siege = Siege(case, args.options)
+        while len(siege.kills) < args.kills:
             siege.attack(chance.uniform(0, LATEST) * siege.calm_s)
         siege.finish()
         facts = {
@@ -89,12 +89,12 @@ def main() -> None:
             "differences": siege.found,
             "identical": not any(siege.found),
         }
-    tell_result(asked, {**case.facts, **facts})
+    report_result(args, {**case.facts, **facts})
     raise SystemExit(0 if facts["identical"] else 1)
 
 
 def kill_tree(process: subprocess.Popen[bytes]) -> None:
-    """Kill a process and its descendants at once and without warning."""
+    """Kill a process and its descendants immediately."""
     for member in list_tree(process.pid)[1:]:
         with contextlib.suppress(ProcessLookupError):
             os.kill(member, signal.SIGKILL)
@@ -103,7 +103,7 @@ def kill_tree(process: subprocess.Popen[bytes]) -> None:
 
 
 def list_differences(calm: Path, killed: Path) -> list[str]:
-    """Name the files and folders that only one folder has, and the files whose content differs."""
+    """List the files and folders that only one folder has, and the files whose content differs."""
     files = [
         {path.relative_to(folder).as_posix(): path for path in folder.rglob("*")} for folder in (calm, killed)
     ]
@@ -114,7 +114,7 @@ def list_differences(calm: Path, killed: Path) -> list[str]:
 
 
 def compare(first: Path, second: Path) -> list[str]:
-    """Say in what two outputs differ, times in a record aside; of folders, in which is a file."""
+    """Return how two outputs differ, times in a record aside."""
     if first.is_dir() and second.is_dir():
         return []
     if first.name.endswith(RECORD_ENDING):
@@ -124,7 +124,7 @@ def compare(first: Path, second: Path) -> list[str]:
 
 
 def list_entries(first: Any, second: Any, where: str = "") -> list[str]:
-    """Name the entries in which two records differ, those aside that depend on the clock."""
+    """List the entries in which two records differ, except those that depend on the clock."""
     if isinstance(first, dict) and isinstance(second, dict):
         names = [name for name in {**first, **second} if name not in OF_TIME]
         parts = [list_entries(first.get(name), second.get(name), f"{where}.{name}") for name in names]

@@ -16,7 +16,7 @@ BAND_PX = 512
 
 @dataclass(frozen=True, kw_only=True)
 class Overlap:
-    """Pixels of gland in the first mask, in the second, in both."""
+    """Numbers of gland px in the first mask, in the second, in both."""
 
     first: int
     second: int
@@ -24,12 +24,12 @@ class Overlap:
 
     @property
     def dice(self) -> float:
-        """2 |A and B| / (|A| + |B|); 1 where both are empty."""
+        """Return 2 |A and B| / (|A| + |B|); 1 where both are empty."""
         return 2 * self.both / total if (total := self.first + self.second) else 1.0
 
 
 def compare_masks(first: Path, second: Path) -> Overlap:
-    """Count the pixels of two masks of one slide; memory holds a band of rows.
+    """Count the gland px of two masks of one slide, a band of rows at a time.
 
     Masks of other sizes are stretched over each other, by the nearest pixel; those that differ by the last
     row or column alone, which may lie partly off the slide, are laid corner on corner.
@@ -43,7 +43,7 @@ def compare_masks(first: Path, second: Path) -> Overlap:
 
 
 def read_bands(mask: openslide.AbstractSlide) -> Iterator[tuple[range, NDArray[np.bool_]]]:
-    """A mask's rows from the top, as (rows, W) bool, True for gland."""
+    """Yield a mask's rows from the top, (rows, W) bool, True for gland."""
     height = mask.dimensions[1]
     for top in range(0, height, BAND_PX):
         rows = range(top, min(top + BAND_PX, height))
@@ -51,7 +51,7 @@ def read_bands(mask: openslide.AbstractSlide) -> Iterator[tuple[range, NDArray[n
 
 
 def read_stretched(mask: openslide.AbstractSlide, rows: range, onto_wh: tuple[int, int]) -> NDArray[np.bool_]:
-    """The rows of a mask that is stretched onto another size."""
+    """Read the rows of a mask stretched to another size."""
     width, height = mask.dimensions
     if (width, height) == onto_wh:
         return read_rows(mask, rows.start, rows.stop)
@@ -64,7 +64,7 @@ def read_stretched(mask: openslide.AbstractSlide, rows: range, onto_wh: tuple[in
 
 
 def read_rows(mask: openslide.AbstractSlide, start: int, stop: int) -> NDArray[np.bool_]:
-    """Rows of a mask, (rows, W) bool."""
+    """Read rows of a mask, (rows, W) bool."""
     width = mask.dimensions[0]
     return np.asarray(mask.read_region((0, start), 0, (width, stop - start)))[..., 1] > 0
 

@@ -1,4 +1,4 @@
-"""What a measurement was made on and with: processor, memory, system, versions, date, commit; no host."""
+"""The circumstances of a measurement: processor, memory, system, versions, date, commit; no host name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from glandseg.runtime.outputs.record import list_versions
 
 
 def describe_circumstances() -> dict[str, object]:
-    """List them, for the end of a result."""
+    """Return them, for the end of a result."""
     return {
         "machine": {
             "processor": read_field(Path("/proc/cpuinfo"), "model name") or platform.processor(),
@@ -28,7 +28,7 @@ def describe_circumstances() -> dict[str, object]:
 
 
 def describe_system() -> str:
-    """The operating system's name and release."""
+    """Return the operating system's name and release."""
     try:
         return platform.freedesktop_os_release()["PRETTY_NAME"]
     except (OSError, KeyError):
@@ -36,20 +36,20 @@ def describe_system() -> str:
 
 
 def read_ram_kib() -> int:
-    """The machine's memory; 0 where the system does not tell."""
+    """Read the machine's memory; 0 where it is unknown."""
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 1024
     return 0
 
 
 def read_field(path: Path, name: str) -> str:
-    """The first value of a name in a file of `name : value` lines."""
+    """Return the first value of a name in a file of `name : value` lines."""
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
     return next((line.partition(":")[2].strip() for line in lines if line.startswith(name)), "")
 
 
 def ask_git(*question: str) -> str:
-    """What git says about this checkout; nothing where there is none."""
+    """Return git's answer about this checkout; empty without one."""
     command = ["git", "-C", str(Path(__file__).parent), *question]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

@@ -1,4 +1,4 @@
-"""How squares of tissue lie on a slide, all over it or in islands on glass, and what each tile shows."""
+"""The layout of tissue squares on a slide, all over it or in islands on glass, and its tiles."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ NO_SQUARE = -1
 
 
 class Mosaic:
-    """Which square of tissue lies where.
+    """A layout of tissue squares.
 
     Attributes:
-        side_px: of the slide, in level-0 px.
-        tissue: the squares.
-        squares: (n, n) int, a square's number or -1 for glass.
+        side_px: Side of the slide, in level-0 px.
+        tissue: Squares of tissue.
+        squares: (n, n) int: a square's number, or -1 for glass.
     """
 
     def __init__(self, tissue: Tissue, *, side_px: int, share: float = 1.0, seed: int = 0) -> None:
@@ -34,15 +34,15 @@ class Mosaic:
 
     @property
     def levels(self) -> int:
-        """How many the pyramid has."""
+        """Return the number of levels of the pyramid."""
         return 1 + max(0, math.ceil(math.log2(self.side_px / TOP_PX)))
 
     def level_side(self, level: int) -> int:
-        """The side of a level in its own px."""
+        """Return the side of a level in its own px."""
         return -(-self.side_px >> level)
 
     def encode(self, level: int, row: int, column: int) -> bytes:
-        """A tile as JPEG, or nothing where it shows only glass."""
+        """Encode a tile as JPEG; None if it shows only glass."""
         per_side = (SQUARE_PX >> level) // TILE_PX
         if per_side == 0:
             return self._join(level, row, column)
@@ -52,7 +52,7 @@ class Mosaic:
         return self.tissue[square].tiles[level][row % per_side * per_side + column % per_side]
 
     def read_truth(self, y_l0: NDArray[np.int64], x_l0: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Where glands are, 255, at the crossings of rows and columns; (rows, columns) uint8."""
+        """Read the truth at the crossings of rows and columns, (rows, columns) uint8, 255 for gland."""
         truth = np.zeros((len(y_l0), len(x_l0)), np.uint8)
         for row in np.unique(y_l0 // SQUARE_PX):
             for column in np.unique(x_l0 // SQUARE_PX):
@@ -78,7 +78,7 @@ class Mosaic:
 
 
 def lay_islands(count: int, share: float, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Where squares are tissue: (count, count) bool, discs that overlap or not until `share` is reached."""
+    """Mark squares as tissue, (count, count) bool, in discs until `share` is reached."""
     tissue = np.full((count, count), share == 1)
     y, x = np.ogrid[:count, :count]
     largest = count * math.sqrt(share / ISLANDS / math.pi) + 0.5

@@ -26,25 +26,27 @@ MODEL_UM_PER_PX = 1.3  # of the bundled model
 
 
 def main() -> None:
-    """Write the slide that was asked for, and its truth."""
+    """Write the slide, and its truth."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--side", type=int, default=8192, help="in level-0 px")
+    parser.add_argument("--side", type=int, default=8192, help="side in level-0 px")
     parser.add_argument("--tissue", type=float, default=1.0, help="share of the slide; the rest is glass")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--glas", type=Path, default=GLAS, help="drawn tissue where it is not there")
+    parser.add_argument(
+        "--glas", type=Path, default=GLAS, help="folder of GlaS; without it, synthetic tissue"
+    )
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--truth", type=Path, help="mask of the glands, 255, at --um")
     parser.add_argument("--um", type=float, default=MODEL_UM_PER_PX, help="um/px of the truth")
-    asked = parser.parse_args()
-    mosaic = Mosaic(find_tissue(asked.glas), side_px=asked.side, share=asked.tissue, seed=asked.seed)
-    write_slide(asked.out, mosaic)
-    if asked.truth:
-        write_truth(asked.truth, mosaic, asked.um)
-    print(f"{asked.out}: {asked.side} x {asked.side} px of {mosaic.tissue.name}")
+    args = parser.parse_args()
+    mosaic = Mosaic(find_tissue(args.glas), side_px=args.side, share=args.tissue, seed=args.seed)
+    write_slide(args.out, mosaic)
+    if args.truth:
+        write_truth(args.truth, mosaic, args.um)
+    print(f"{args.out}: {args.side} x {args.side} px of {mosaic.tissue.name}")
 
 
 def write_slide(path: Path, mosaic: Mosaic) -> None:
-    """Write the pyramid tile by tile, then point every tile of glass to one at the end of the file."""
+    """Write the pyramid tile by tile, then let all tiles of glass share one at the end of the file."""
     with tifffile.TiffWriter(path, bigtiff=True) as tiff:
         for level in range(mosaic.levels):
             px_per_cm = 1e4 / (mosaic.tissue.um_per_px * 2**level)
@@ -67,7 +69,7 @@ def write_slide(path: Path, mosaic: Mosaic) -> None:
 
 
 def share_glass(path: Path) -> None:
-    """Append one tile of glass, and let every tile without bytes be that one."""
+    """Append one tile of glass, and point every tile without bytes to it."""
     glass = encode_tile(np.full((TILE_PX, TILE_PX, 3), GLASS, np.uint8))
     with path.open("ab") as file:
         offset = file.tell()

@@ -1,8 +1,8 @@
-"""Squares of tissue with known glands, each encoded once: what a mosaic slide is laid from.
+"""Squares of tissue with known glands, each encoded once: the parts of a mosaic slide.
 
 A square is an image and, to the right and below, its mirror image. Its side is a whole number of tiles at
 the three finest levels, so that these levels repeat the same encoded tiles wherever a square lies; the
-coarser levels, 1/64 of the pixels, are put together from what the squares shrink to.
+coarser levels, 1/64 of the pixels, are assembled from shrunk squares.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class Square:
 
     Attributes:
         tiles: JPEG of each tile, by level and then row by row, for the levels that whole tiles cover.
-        reduced: the square at the further levels, (S, S, 3) uint8 RGB each, from 128 px down to 1.
-        glands: (1024, 128) uint8, eight pixels a byte.
+        reduced: The square at the further levels, (S, S, 3) uint8 RGB each, from 128 px down to 1.
+        glands: (1024, 128) uint8, eight px per byte.
     """
 
     tiles: tuple[tuple[bytes, ...], ...]
@@ -46,11 +46,11 @@ class Square:
 
 
 class Tissue:
-    """Squares of tissue, each prepared when it is first asked for: about half a megabyte a square.
+    """Squares of tissue, each prepared at its first use; about half a megabyte per square.
 
     Attributes:
-        name: what they show.
-        um_per_px: of their pixels.
+        name: Name of the tissue.
+        um_per_px: um per px.
     """
 
     def __init__(self, name: str, draw: Sequence[Draw], um_per_px: float = UM_PER_PX) -> None:
@@ -58,18 +58,18 @@ class Tissue:
         self._draw, self._squares = draw, dict[int, Square]()
 
     def __len__(self) -> int:
-        """How many there are."""
+        """Return the number of squares."""
         return len(self._draw)
 
     def __getitem__(self, index: int) -> Square:
-        """A square by its number."""
+        """Return a square by its number."""
         if index not in self._squares:
             self._squares[index] = build_square(*self._draw[index]())
         return self._squares[index]
 
 
 def find_tissue(glas: Path = GLAS) -> Tissue:
-    """The training images of GlaS; drawn tissue where the folder is not there."""
+    """Read the training images of GlaS; without the folder, draw synthetic tissue."""
     found = read_glas(glas) if glas.is_dir() else None
     if found is None:
         return Tissue("drawn tissue", [_draw_square(kind, seed) for seed, kind in enumerate(DRAWN)])
@@ -95,7 +95,7 @@ def build_square(image: NDArray[np.uint8], glands: NDArray[np.bool_]) -> Square:
 
 
 def encode_tile(tile: NDArray[np.uint8]) -> bytes:
-    """A (256, 256, 3) uint8 RGB tile as JPEG, YCbCr with halved color as scanners write it."""
+    """Encode a (256, 256, 3) uint8 RGB tile as JPEG, YCbCr with halved color, as scanners do."""
     return bytes(
         imagecodecs.jpeg8_encode(
             tile, level=QUALITY, colorspace="RGB", outcolorspace="YCBCR", subsampling="420"
@@ -104,7 +104,7 @@ def encode_tile(tile: NDArray[np.uint8]) -> bytes:
 
 
 def halve(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """An image of even size at half its size, by the mean of four."""
+    """Halve an image of even size, by the mean of four px."""
     size = (image.shape[1] // 2, image.shape[0] // 2)
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
@@ -123,7 +123,7 @@ def _draw_square(kind: TileKind, seed: int) -> Draw:
 
 
 def _mirror(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The image's upper left, mirrored at its right and lower border up to the square's side."""
+    """Return the image's upper left, mirrored at its right and lower border up to the square's side."""
     image = image[:SQUARE_PX, :SQUARE_PX]
     beside, below = SQUARE_PX - image.shape[1], SQUARE_PX - image.shape[0]
     return np.asarray(cv2.copyMakeBorder(image, 0, below, 0, beside, cv2.BORDER_REFLECT), np.uint8)

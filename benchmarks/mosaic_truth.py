@@ -1,4 +1,4 @@
-"""The truth of a mosaic slide: where its glands are, at any um/px, as a tiled mask."""
+"""The truth of a mosaic slide: its glands at any um/px, as a tiled mask."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROUNDING = 0.01  # as when a slide is read at the model's um/px
 
 
 def write_truth(path: Path, mosaic: Mosaic, um_per_px: float) -> None:
-    """Write the mask of the glands at a um/px, 255 in a tiled TIFF; a px is what its centre shows."""
+    """Write the mask of the glands at a um/px, 255 in a tiled TIFF; each px by its centre."""
     side = truth_side(mosaic, um_per_px)
     tile = (TRUTH_TILE_PX, TRUTH_TILE_PX)
     tiles = _list_truth(mosaic, um_per_px)
@@ -26,7 +26,7 @@ def write_truth(path: Path, mosaic: Mosaic, um_per_px: float) -> None:
 
 
 def truth_side(mosaic: Mosaic, um_per_px: float) -> int:
-    """The side of the slide in px of a um/px."""
+    """Return the side of the slide in px of a um/px."""
     return max(math.ceil(mosaic.side_px * mosaic.tissue.um_per_px / um_per_px - ROUNDING), 1)
 
 

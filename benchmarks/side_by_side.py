@@ -1,16 +1,15 @@
 """glandseg and other slide tools on one slide with one network: seconds, memory, Dice.
 
-Whole processes, from their start to the finished mask on disk, taking turns. Each rival runs in an
-environment of its own below --venvs; what is not there, or fails, is listed with the reason. MONAI and
-TIAToolbox get the same ONNX file through a thin PyTorch module, so that the network costs everyone the same;
-with --run, both run a second time as they are mostly used, with the network in PyTorch. The rivals write a
-flat mask, glandseg also outlines, measurements and an overview.
+Whole processes, from their start to the finished mask on disk, taking turns. Each rival runs in its own
+environment below --venvs; one that is missing or fails is listed with the reason. MONAI and TIAToolbox run
+the same ONNX file through a thin PyTorch module, so that the network costs all the same; with --run, both run
+a second time as they are mostly used, with the network in PyTorch. The rivals write a flat mask, glandseg
+also outlines, measurements and an overview.
 
     python -m benchmarks.rivals.install VENVS
     python benchmarks/side_by_side.py --venvs VENVS --int8 NAME.int8.onnx --json benchmarks/results/NAME.json
 
-Environment variables that one of them needs, such as FAST's way to OpenCL, go into
-VENVS/NAME/environment.json.
+Environment variables that a rival needs, such as FAST's path to OpenCL, go into VENVS/NAME/environment.json.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.bench_case import Case, add_case_options, prepare_case, tell_result
+from benchmarks.bench_case import Case, add_case_options, prepare_case, report_result
 from benchmarks.mask_overlap import compare_masks
 from benchmarks.rivals.float_model import write_float_model
 from benchmarks.rivals.install import find_python
@@ -48,15 +47,15 @@ RARELY_S = 0.2  # between two samples of memory, so as not to disturb
 
 @dataclass(kw_only=True)
 class Contestant:
-    """Who runs.
+    """A tool in the comparison.
 
     Attributes:
-        name: of the contestant.
-        command: that writes `mask`; its folder is emptied before each run.
-        mask: what it leaves.
-        environment: variables of its own.
-        runs: what came of it so far.
-        reason: why it does not run.
+        name: Name of the contestant.
+        command: Command that writes `mask`; its folder is emptied before each run.
+        mask: Mask file.
+        environment: Its own environment variables.
+        runs: Finished runs.
+        reason: Why it does not run.
     """
 
     name: str
@@ -81,28 +80,30 @@ class Contestant:
 
 
 def main() -> None:
-    """Let everyone run in turns, and tell the result."""
+    """Run all in turns, and report the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--venvs", type=Path, required=True, help="one folder for each rival")
-    parser.add_argument("--only", nargs="+", default=[OURS, OURS_INT8, *RIVALS, *IN_TORCH], help="who runs")
+    parser.add_argument("--venvs", type=Path, required=True, help="folder of the rivals' environments")
+    parser.add_argument(
+        "--only", nargs="+", default=[OURS, OURS_INT8, *RIVALS, *IN_TORCH], help="contestants"
+    )
     parser.add_argument("--int8", type=Path, help="NAME.int8.onnx")
     parser.add_argument("--run", type=Path, help="folder of the run that the model was exported from")
     parser.add_argument("--runs", type=int, default=3)
     add_case_options(parser, side=8192)
-    asked = parser.parse_args()
-    with prepare_case(asked) as case:
-        contestants = [one for one in list_contestants(case, asked) if one.name in asked.only]
-        for _ in range(asked.runs):
+    args = parser.parse_args()
+    with prepare_case(args) as case:
+        contestants = [one for one in list_contestants(case, args) if one.name in args.only]
+        for _ in range(args.runs):
             for contestant in contestants:
                 contestant.run()
         facts = {"cpus": count_cpus(), "batch": BATCH, "contestants": list_results(contestants, case.truth)}
-    tell_result(asked, {**case.facts, **facts})
+    report_result(args, {**case.facts, **facts})
 
 
-def list_contestants(case: Case, asked: argparse.Namespace) -> list[Contestant]:
-    """glandseg, also with the INT8 model where there is one, and the rivals."""
-    options = ["--threads", str(count_cpus()), "--batch", str(BATCH), *asked.options]
-    ours = {OURS: case.model} | ({OURS_INT8: asked.int8} if asked.int8 else {})
+def list_contestants(case: Case, args: argparse.Namespace) -> list[Contestant]:
+    """List glandseg, also with the INT8 model if there is one, and the rivals."""
+    options = ["--threads", str(count_cpus()), "--batch", str(BATCH), *args.options]
+    ours = {OURS: case.model} | ({OURS_INT8: args.int8} if args.int8 else {})
     contestants = [
         Contestant(
             name=name,
@@ -111,20 +112,17 @@ def list_contestants(case: Case, asked: argparse.Namespace) -> list[Contestant]:
         )
         for name, model in ours.items()
     ]
-    in_torch = IN_TORCH if asked.run else {}
+    in_torch = IN_TORCH if args.run else {}
     rivals = {name: name for name in RIVALS} | in_torch
-    models = write_models(case, asked.run)
+    models = write_models(case, args.run)
     return [
         *contestants,
-        *(
-            enter_rival(name, rival, case, asked.venvs / rival, models[name])
-            for name, rival in rivals.items()
-        ),
+        *(enter_rival(name, rival, case, args.venvs / rival, models[name]) for name, rival in rivals.items()),
     ]
 
 
 def write_models(case: Case, run: Path | None) -> dict[str, Path]:
-    """The network in each rival's format, by contestant."""
+    """Write the network in each rival's format; return the files by contestant."""
     models = dict.fromkeys(RIVALS, case.model) | {"fast": case.folder / "float.onnx"}
     write_float_model(case.model, models["fast"])
     if run:
@@ -134,7 +132,7 @@ def write_models(case: Case, run: Path | None) -> dict[str, Path]:
 
 
 def enter_rival(name: str, rival: str, case: Case, venv: Path, model: Path) -> Contestant:
-    """A rival in its environment."""
+    """Build a rival in its environment."""
     program, mask = find_python(venv), case.folder / name / "mask.tif"
     where = [str(path) for path in (case.slide, model, mask)]
     options = ["--um", str(case.um), "--threads", str(count_cpus()), "--batch", str(BATCH)]
@@ -150,13 +148,13 @@ def enter_rival(name: str, rival: str, case: Case, venv: Path, model: Path) -> C
 
 
 def list_results(contestants: Sequence[Contestant], truth: Path) -> dict[str, object]:
-    """Everyone's seconds, memory and Dice, and how many times glandseg's seconds they take."""
+    """List all seconds, memory and Dice, and the ratios to glandseg's seconds."""
     ours = next((one for one in contestants if one.name == OURS and one.runs), None)
     return {one.name: describe(one, ours, truth) if one.runs else one.reason for one in contestants}
 
 
 def describe(one: Contestant, ours: Contestant | None, truth: Path) -> dict[str, object]:
-    """A contestant's numbers."""
+    """Return a contestant's numbers."""
     seconds = [run.seconds for run in one.runs]
     facts: dict[str, object] = {
         "seconds": seconds,
@@ -174,7 +172,7 @@ def describe(one: Contestant, ours: Contestant | None, truth: Path) -> dict[str,
 
 
 def read_stages(output: str) -> dict[str, object]:
-    """The last line of JSON that a rival printed: seconds by stage, versions."""
+    """Parse the last line of JSON that a rival printed: seconds by stage, versions."""
     lines = [line for line in output.splitlines() if line.startswith('{"stages_s"')]
     return dict(json.loads(lines[-1])) if lines else {}
 

@@ -12,7 +12,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from benchmarks.bench_case import Case, add_case_options, prepare_case, tell_result
+from benchmarks.bench_case import Case, add_case_options, prepare_case, report_result
 from benchmarks.mask_overlap import compare_masks
 from benchmarks.watched_run import watch
 from glandseg.core.system import count_cpus
@@ -22,24 +22,24 @@ AIM = 1.10  # highest peak over lowest
 
 
 def main() -> None:
-    """Run every size, and tell the result."""
+    """Run every size, and report the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--sizes", nargs="+", default=SIZES)
     add_case_options(parser, side=8192)
-    asked = parser.parse_args()
+    args = parser.parse_args()
     sizes, facts = {}, dict[str, object]()
-    for size in asked.sizes:
+    for size in args.sizes:
         side, _, share = size.partition(":")
-        with prepare_case(asked, int(side), float(share or asked.tissue)) as case:
-            sizes[size] = measure_size(case, asked.options)
+        with prepare_case(args, int(side), float(share or args.tissue)) as case:
+            sizes[size] = measure_size(case, args.options)
             facts = case.facts
         print(f"{size}: {sizes[size]}", flush=True)
-    told = {name: facts[name] for name in ("model", "options")}
-    tell_result(asked, {**told, "cpus": count_cpus(), "sizes": sizes, **find_growth(sizes), "aim": AIM})
+    shared = {name: facts[name] for name in ("model", "options")}
+    report_result(args, {**shared, "cpus": count_cpus(), "sizes": sizes, **find_growth(sizes), "aim": AIM})
 
 
 def measure_size(case: Case, options: Sequence[str]) -> dict[str, object]:
-    """One run on one slide: seconds, memory, Dice, and how large slide and outputs are."""
+    """Run once on one slide; return seconds, memory, Dice, and the sizes of slide and outputs."""
     out = case.folder / "out"
     run = watch(case.command(out, ["--threads", str(count_cpus()), *options]))
     measured = {name: value for name, value in asdict(run).items() if name != "output"}
@@ -54,7 +54,7 @@ def measure_size(case: Case, options: Sequence[str]) -> dict[str, object]:
 
 
 def find_growth(sizes: dict[str, dict[str, object]]) -> dict[str, float]:
-    """How many times the lowest peak the highest is."""
+    """Return the ratio of the highest peak to the lowest."""
     growth = {}
     for name in ("peak_mib", "peak_anonymous_mib"):
         peaks = [value for size in sizes.values() if isinstance(value := size[name], float)]

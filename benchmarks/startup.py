@@ -1,4 +1,4 @@
-"""How much CPU `glandseg --help` takes beyond the interpreter's own start.
+"""The CPU time of `glandseg --help` beyond the interpreter's own start.
 
 python benchmarks/startup.py
 """
@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def measure(command: list[str]) -> float:
-    """Give the median CPU seconds, user and system, of a command that runs `RUNS` times after a warm-up."""
+    """Measure the median CPU seconds, user and system, of `RUNS` runs of a command after a warm-up."""
     seconds = []
     for _ in range(RUNS + 1):
         before = os.times()

@@ -1,4 +1,4 @@
-"""Training images a second and where the time goes, stage by stage, on drawn tissue.
+"""Training images per second and the time of each part, stage by stage, on synthetic tissue.
 
 The parts of a step are timed one after the other: drawing the batch, forward, backward, optimiser. The
 training loop itself draws one batch ahead in a thread, which hides the drawing as long as that takes less
@@ -48,29 +48,29 @@ PARTS = ("draw", "forward", "backward", "step")
 
 
 def main() -> None:
-    """Measure both stages and print what was found as JSON."""
+    """Measure both stages, and print the result as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--preset", default="edge")
     parser.add_argument("--set", action="append", default=[], help="one setting, such as segmenter.crop=128")
-    parser.add_argument("--steps", type=int, default=5, help="timed steps, after one to warm up")
+    parser.add_argument("--steps", type=int, default=5, help="timed steps, after a warm-up")
     parser.add_argument("--threads", type=int, default=count_cpus())
-    parser.add_argument("--profile", action="store_true", help="print what torch.profiler finds, too")
-    asked = parser.parse_args()
-    torch.set_num_threads(asked.threads)
-    settings = override_settings(read_preset(asked.preset), asked.set)
+    parser.add_argument("--profile", action="store_true", help="also print torch.profiler's table")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    settings = override_settings(read_preset(args.preset), args.set)
     with tempfile.TemporaryDirectory() as folder:
         samples = find_samples(draw_data(Path(folder))).samples[:8]
         stages = {
-            "classifier": measure_classifier(samples, settings, asked.steps, asked.profile),
-            "segmenter": measure_segmenter(samples, settings, asked.steps, asked.profile),
+            "classifier": measure_classifier(samples, settings, args.steps, args.profile),
+            "segmenter": measure_segmenter(samples, settings, args.steps, args.profile),
         }
-    print(json.dumps({**stages, **describe_machine(asked.threads), "preset": asked.preset}, indent=1))
+    print(json.dumps({**stages, **describe_machine(args.threads), "preset": args.preset}, indent=1))
 
 
 def measure_classifier(
     samples: tuple[Sample, ...], settings: TrainSettings, steps: int, profile: bool
 ) -> dict[str, float]:
-    """Measure stage 1 on drawn tissue."""
+    """Measure stage 1 on synthetic tissue."""
     images = [sample.read() for sample in samples]
     patches = list_patches(samples, images, GLAS_UM_PER_PX, settings.classifier)
     stream = PatchStream(patches, images, settings.classifier)
@@ -81,7 +81,7 @@ def measure_classifier(
 def measure_segmenter(
     samples: tuple[Sample, ...], settings: TrainSettings, steps: int, profile: bool
 ) -> dict[str, float]:
-    """Measure stage 2 on drawn tissue."""
+    """Measure stage 2 on synthetic tissue."""
     stage = settings.segmenter
     examples = [Example(image=sample.read(), mask=sample.read_mask()) for sample in samples]
     network, stream = build_segmenter(settings), ExampleStream(examples, stage)
@@ -99,7 +99,7 @@ def measure(
     steps: int,
     profile: bool,
 ) -> dict[str, float]:
-    """Give the median seconds of each part of a step, its share, and images a second."""
+    """Measure the median seconds and share of each part of a step, and images per second."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = build_optimizer(network.train(), fit)
@@ -123,16 +123,16 @@ def measure(
 
 
 def clock(part: Callable[[], Any]) -> tuple[Any, float]:
-    """Give what a part of a step gives, and its seconds with all that the GPU does for it."""
+    """Return a part's result, and its seconds, GPU work included."""
     before = time.perf_counter()
-    given = part()
+    result = part()
     if torch.cuda.is_available():
         torch.cuda.synchronize()
-    return given, time.perf_counter() - before
+    return result, time.perf_counter() - before
 
 
 def summarise(seconds: list[list[float]], batch: int) -> dict[str, float]:
-    """Give medians, shares and images a second of steps' seconds by part."""
+    """Return medians, shares and images per second of steps' seconds by part."""
     medians = [statistics.median(part) for part in zip(*seconds, strict=True)]
     total, network = sum(medians), sum(medians[1:])
     facts = {f"{name}_s": round(part, 4) for name, part in zip(PARTS, medians, strict=True)}
@@ -143,7 +143,7 @@ def summarise(seconds: list[list[float]], batch: int) -> dict[str, float]:
 
 
 def describe_machine(threads: int) -> dict[str, object]:
-    """Say what was measured on, and when."""
+    """Return machine and date of the measurement."""
     name = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
     return {
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs, {name}",

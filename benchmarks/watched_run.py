@@ -1,7 +1,7 @@
 """A command run to its end: wall seconds, and the peak memory of all its processes together.
 
-Memory is proportional set size, so that pages shared between processes count once; it holds the file pages
-that a process has mapped, too, which the system takes back when it needs them: `anonymous` leaves them out.
+Memory is proportional set size, so that pages shared between processes count once. It includes mapped file
+pages, which the system reclaims when it needs them: `anonymous` excludes them.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ _FIELDS = {"Pss:": "pss", "Pss_Anon:": "anonymous"}  # of smaps_rollup, in KiB
 
 @dataclass(frozen=True, kw_only=True)
 class WatchedRun:
-    """What a command took.
+    """Resources that a command used.
 
     Attributes:
-        seconds: wall time from its start to its end.
-        cpu_s: of all its processes, user and system; 0 where the system does not tell (Windows).
-        exit_code: its own.
-        peak_mib: of its processes together; None where the system does not tell (it has no /proc).
-        peak_anonymous_mib: the same without mapped files.
-        output: the end of what it printed.
+        seconds: Wall time from its start to its end.
+        cpu_s: CPU seconds of all its processes, user and system; 0 where unknown (Windows).
+        exit_code: Its exit code.
+        peak_mib: Peak memory of all its processes; None where unknown (no /proc).
+        peak_anonymous_mib: The same without mapped files.
+        output: End of its output.
     """
 
     seconds: float
@@ -43,7 +43,7 @@ class WatchedRun:
 
 
 class MemoryWatch(threading.Thread):
-    """Samples the memory of a process and its descendants until it is stopped."""
+    """Thread that samples the memory of a process and its descendants until it is stopped."""
 
     def __init__(self, pid: int, interval_s: float) -> None:
         super().__init__(daemon=True)
@@ -51,7 +51,7 @@ class MemoryWatch(threading.Thread):
         self._pid, self._interval_s, self._over = pid, interval_s, threading.Event()
 
     def run(self) -> None:
-        """Sample."""
+        """Sample until stopped."""
         while not self._over.wait(self._interval_s):
             now = read_tree_memory(self._pid)
             self.peaks = {name: max(peak, now[name]) for name, peak in self.peaks.items()}
@@ -62,7 +62,7 @@ class MemoryWatch(threading.Thread):
         self.join()
 
     def peak_mib(self, name: str) -> float | None:
-        """The highest sample, if there was any."""
+        """Return the highest sample; None without any."""
         return round(self.peaks[name] / 1024, 1) if self.peaks[name] else None
 
 
@@ -72,7 +72,7 @@ def watch(
     interval_s: float = INTERVAL_S,
     environment: Mapping[str, str] | None = None,
 ) -> WatchedRun:
-    """Run a command to its end, with just these variables of the environment where they are given."""
+    """Run a command to its end, in the given environment if there is one."""
     with tempfile.TemporaryFile() as output:
         before, cpu_before = time.perf_counter(), measure_children()
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=environment)
@@ -94,13 +94,13 @@ def watch(
 
 
 def measure_children() -> float:
-    """CPU seconds of all ended child processes and theirs."""
+    """Return the CPU seconds of all ended child processes and theirs."""
     times = os.times()
     return times.children_user + times.children_system
 
 
 def read_tree_memory(pid: int) -> dict[str, int]:
-    """Read the memory of a process and its descendants in KiB; zeros where it is gone."""
+    """Read the memory of a process and its descendants in KiB; zeros if it ended."""
     total = dict.fromkeys(_FIELDS.values(), 0)
     for member in list_tree(pid):
         for line in _read(_PROC / str(member) / "smaps_rollup").splitlines():
@@ -111,7 +111,7 @@ def read_tree_memory(pid: int) -> dict[str, int]:
 
 
 def list_tree(pid: int) -> list[int]:
-    """A process and its descendants."""
+    """List a process and its descendants."""
     threads = list((_PROC / str(pid) / "task").glob("*/children"))
     children = [int(child) for path in threads for child in _read(path).split()]
     return [pid, *(member for child in children for member in list_tree(child))]

@@ -1,4 +1,4 @@
-"""Empty stand-ins for packages that a rival imports at its start and never needs for this task.
+"""Empty stand-ins for packages that a rival imports but does not need for this task.
 
 PyPI's torchvision is built for CUDA and does not load beside PyTorch for the CPU; others are large and serve
 other networks, other file formats or web pages. What stands in for them does nothing, so it costs nothing:
@@ -23,7 +23,7 @@ class _AnyName(type):
 
 
 class _Nothing(metaclass=_AnyName):
-    """Whatever was imported; can be subclassed, called, and asked for any name."""
+    """Any imported object; it can be subclassed and called, and has every attribute."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         pass
@@ -37,11 +37,11 @@ class _Finder(MetaPathFinder, Loader):
         self._names = names
 
     def find_spec(self, name: str, path: object, target: object = None) -> ModuleSpec | None:
-        """Answer for the absent packages and what is below them."""
+        """Find the absent packages and their modules."""
         return ModuleSpec(name, self, is_package=True) if name.split(".")[0] in self._names else None
 
     def exec_module(self, module: ModuleType) -> None:
-        """Let the module have any name."""
+        """Create the module every attribute."""
 
         def get(name: str) -> Any:
             if name.startswith("__"):
@@ -52,7 +52,7 @@ class _Finder(MetaPathFinder, Loader):
 
 
 def stand_in(names: Sequence[str]) -> list[str]:
-    """Let packages that are not installed be imported as nothing, and say which."""
+    """Let packages that are not installed be imported as stand-ins; return their names."""
     absent = [name for name in names if PathFinder.find_spec(name) is None]
     sys.meta_path.insert(0, _Finder(absent))
     return absent

@@ -1,4 +1,4 @@
-"""The same network with float planes in and out, for FAST, which feeds no bytes: casts around it, no more.
+"""The same network with float planes in and out, for FAST, which cannot feed bytes: casts around it.
 
 python -m benchmarks.rivals.float_model NAME.onnx NAME.float.onnx
 """
@@ -15,7 +15,7 @@ CERTAIN = 255.0  # the network's probability of 1
 
 
 def write_float_model(source: Path, target: Path) -> None:
-    """Write a model that takes (N, 3, 320, 320) float 0..255 and gives (N, 2, 320, 320) float 0..1."""
+    """Write a model from (N, 3, 320, 320) float 0..255 to (N, 2, 320, 320) float 0..1."""
     model = onnx.load(source)
     graph = model.graph
     before = [
@@ -37,12 +37,12 @@ def write_float_model(source: Path, target: Path) -> None:
 
 
 def main() -> None:
-    """Write the model that was asked for."""
+    """Write the model."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("source", type=Path)
     parser.add_argument("target", type=Path)
-    asked = parser.parse_args()
-    write_float_model(asked.source, asked.target)
+    args = parser.parse_args()
+    write_float_model(args.source, args.target)
 
 
 if __name__ == "__main__":

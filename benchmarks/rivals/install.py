@@ -1,4 +1,4 @@
-"""Makes the rivals' environments, each with what it needs and no CUDA.
+"""Installation of the rivals' environments, without CUDA.
 
     python -m benchmarks.rivals.install VENVS
 
@@ -38,13 +38,13 @@ STEPS: dict[str, tuple[tuple[str, ...], ...]] = {
 
 
 def main() -> None:
-    """Make every environment that is not there yet."""
+    """Make every missing environment."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("venvs", type=Path)
     parser.add_argument("--only", nargs="+", default=list(STEPS), choices=list(STEPS))
-    asked = parser.parse_args()
-    for name in asked.only:
-        install(asked.venvs / name, STEPS[name])
+    args = parser.parse_args()
+    for name in args.only:
+        install(args.venvs / name, STEPS[name])
 
 
 def install(venv: Path, steps: tuple[tuple[str, ...], ...]) -> None:
@@ -55,7 +55,7 @@ def install(venv: Path, steps: tuple[tuple[str, ...], ...]) -> None:
 
 
 def find_python(venv: Path) -> Path:
-    """The interpreter of an environment."""
+    """Return the interpreter of an environment."""
     return venv.absolute() / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
 
 

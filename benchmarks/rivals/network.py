@@ -1,4 +1,4 @@
-"""The network for PyTorch's slide tools: the ONNX file, which costs everyone the same, or TorchScript."""
+"""The network for PyTorch's slide tools: the ONNX file, which costs all the same, or TorchScript."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from torch import nn
 
 
 class Network(Protocol):
-    """Runs windows."""
+    """A network that runs windows."""
 
     def infer(self, windows: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Give (N, 2, 320, 320) uint8 probabilities of (N, 320, 320, 3) uint8 RGB."""
+        """Compute (N, 2, 320, 320) uint8 probabilities of (N, 320, 320, 3) uint8 RGB."""
         ...
 
 
@@ -29,7 +29,7 @@ class OnnxNetwork:
         self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
     def infer(self, windows: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Give (N, 2, 320, 320) uint8 probabilities of (N, 320, 320, 3) uint8 RGB."""
+        """Compute (N, 2, 320, 320) uint8 probabilities of (N, 320, 320, 3) uint8 RGB."""
         windows = np.ascontiguousarray(windows)
         return np.asarray(self._session.run(None, {"windows": windows})[0], np.uint8)
 
@@ -43,7 +43,7 @@ class TorchNetwork:
 
     @torch.inference_mode()
     def infer(self, windows: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Give (N, 2, 320, 320) uint8 probabilities of (N, 320, 320, 3) uint8 RGB."""
+        """Compute (N, 2, 320, 320) uint8 probabilities of (N, 320, 320, 3) uint8 RGB."""
         return np.asarray(self._script(torch.from_numpy(np.ascontiguousarray(windows))).numpy(), np.uint8)
 
 

@@ -1,4 +1,4 @@
-"""The loop anyone would write: OpenSlide, cv2.resize, ONNX Runtime, the mean where windows overlap."""
+"""The simplest loop: OpenSlide, cv2.resize, ONNX Runtime, the mean where windows overlap."""
 
 from __future__ import annotations
 

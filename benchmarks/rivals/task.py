@@ -1,4 +1,4 @@
-"""What every rival is asked, and in which form it answers: a slide and a network in, one mask out.
+"""The task of every rival: a slide and a network in, one mask out.
 
 Each rival runs in an environment of its own that does not hold glandseg, so this module needs nothing but
 the standard library and, to write a mask, numpy and tifffile.
@@ -28,15 +28,15 @@ STARTED = time.perf_counter()  # rivals import this module before anything large
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """What a rival is asked.
+    """The task of a rival.
 
     Attributes:
-        slide: the file.
-        model: windows (N, 320, 320, 3) uint8 RGB in, probabilities (N, 2, 320, 320) uint8 out.
-        out: where the mask goes, not 0 for gland.
-        um: um/px that the network wants.
-        threads: of the CPU.
-        batch: windows a call.
+        slide: Slide file.
+        model: Model file: windows (N, 320, 320, 3) uint8 RGB in, probabilities (N, 2, 320, 320) uint8 out.
+        out: Mask to write, not 0 for gland.
+        um: um/px of the network.
+        threads: Number of CPU threads.
+        batch: Windows per call.
     """
 
     slide: Path

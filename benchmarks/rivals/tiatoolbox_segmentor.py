@@ -27,25 +27,25 @@ from tiatoolbox.models.models_abc import ModelABC  # type: ignore[import-not-fou
 
 
 class NetworkModel(ModelABC):  # type: ignore[misc]
-    """The network as TIAToolbox wants it."""
+    """The network in TIAToolbox's interface."""
 
     def __init__(self, network: Network) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, windows: Any) -> Any:
-        """Run the network on (N, 320, 320, 3) uint8; (N, 320, 320, 2) uint8 probabilities come out."""
+        """Compute (N, 320, 320, 2) uint8 probabilities of (N, 320, 320, 3) uint8 RGB."""
         return self.network.infer(windows.numpy()).transpose(0, 2, 3, 1)
 
     @staticmethod
     def infer_batch(model: Any, batch_data: Any, *, device: str) -> NDArray[np.float32]:
-        """Give (N, 320, 320, 2) float32 probabilities of what the loader gives."""
+        """Compute (N, 320, 320, 2) float32 probabilities of the loader's batch."""
         shares: NDArray[np.float32] = np.asarray(model(batch_data), np.float32) / np.float32(255)
         return shares
 
     @staticmethod
     def postproc(image: Any) -> Any:
-        """Say where gland is likelier."""
+        """Mark where gland is likelier."""
         return image[..., GLAND] >= image[..., 1 - GLAND]
 
 

@@ -28,12 +28,12 @@ def write_torch_model(run: Path, target: Path) -> None:
 
 
 def main() -> None:
-    """Write the model that was asked for."""
+    """Write the model."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("run", type=Path)
     parser.add_argument("target", type=Path)
-    asked = parser.parse_args()
-    write_torch_model(asked.run, asked.target)
+    args = parser.parse_args()
+    write_torch_model(args.run, args.target)
 
 
 if __name__ == "__main__":

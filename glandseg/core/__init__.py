@@ -1,1 +1,1 @@
-"""What every part builds on: errors, atomic writes, threads, timing, units."""
+"""What every part builds on: errors, atomic writes, locks, threads, timing, units."""

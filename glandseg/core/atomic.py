@@ -1,4 +1,4 @@
-"""Outputs that appear whole or not at all."""
+"""Outputs that appear whole or not at all, and disk errors in words."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from glandseg.core.errors import EnvironmentLacksError
 from glandseg.core.moves import move, remove
 from glandseg.core.own_files import is_link, open_own
 
-OLDER = "older"  # where files wait that are being replaced
+OLDER = "older"  # folder of the files that are being replaced
 FULL = (errno.ENOSPC, errno.EDQUOT)
 REFUSED = (
     errno.EACCES,
@@ -39,17 +39,17 @@ _LONGEST_WINDOWS_PATH = 259  # where long paths are not switched on
 
 @contextlib.contextmanager
 def stage_outputs(folder: Path, names: Sequence[str]) -> Iterator[Path]:
-    """Give a scratch folder; when the block ends well, move the named files into place, the last one last.
+    """Yield a scratch folder; when the block succeeds, move the named files into place, in order.
 
-    The scratch folder lies inside `folder`, so moving is renaming. Whatever goes wrong, it is removed, and
-    older files of the same names stay as they were.
+    The scratch folder lies inside `folder`, so moving is renaming. On any failure it is removed, and older
+    files of the same names stay as they were.
 
     Args:
-        folder: where the files shall appear; it is made.
-        names: of the files that the block writes.
+        folder: Folder of the outputs; it is made.
+        names: File names that the block writes.
 
     Raises:
-        EnvironmentLacksError: if the folder cannot be written or the disk is full.
+        EnvironmentLacksError: The folder cannot be written, or the disk is full.
     """
     with explain_disk_errors(folder), made_folder(folder):
         scratch = folder / f".glandseg-{uuid.uuid4().hex[:12]}"  # mkdtemp's privacy would stick on Windows
@@ -61,7 +61,7 @@ def stage_outputs(folder: Path, names: Sequence[str]) -> Iterator[Path]:
             traceback.clear_frames(error.__traceback__)  # they hold maps, which Windows cannot remove
             if isinstance(error, FileNotFoundError) and not scratch.is_dir():
                 raise EnvironmentLacksError(
-                    f"{folder}: was moved or removed while it was worked on. Give the same command again."
+                    f"{folder}: was moved or removed during the work. Run the same command again."
                 ) from error
             raise
         finally:
@@ -70,9 +70,9 @@ def stage_outputs(folder: Path, names: Sequence[str]) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def write_whole(path: Path) -> Iterator[Path]:
-    """Yield a file beside `path` to write; when the block ends well, it takes its place."""
+    """Yield a path beside `path` to write to; when the block succeeds, rename it to `path`."""
     part = path.with_name(f".{path.name}.part")
-    if is_link(part):  # planted there, or it would be written through
+    if is_link(part):  # planted there: it would be written through
         part.unlink()
     yield part
     move(part, path)
@@ -80,7 +80,7 @@ def write_whole(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def made_folder(folder: Path) -> Iterator[None]:
-    """Make a folder where there is none, and remove it again if it is empty in the end."""
+    """Make a folder if it is missing, and then remove it in the end if it is empty."""
     found = folder.is_dir()
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -92,9 +92,9 @@ def made_folder(folder: Path) -> Iterator[None]:
 
 
 def move_into_place(scratch: Path, folder: Path, names: Sequence[str]) -> None:
-    """Move files out of a scratch folder; if one cannot be moved, put the older ones back.
+    """Move files out of a scratch folder; if one cannot be moved, restore the older ones.
 
-    The older ones leave first: a run cut off between two moves has no last file, which tells it apart.
+    Older files leave first, so a run killed between two moves is recognised by its missing last file.
     """
     older = scratch / OLDER
     older.mkdir()
@@ -110,10 +110,10 @@ def move_into_place(scratch: Path, folder: Path, names: Sequence[str]) -> None:
 
 
 def try_names(scratch: Path, names: Sequence[str]) -> None:
-    """Make and remove a file of the longest name, so that a name too long is told before the work.
+    """Create and remove a file of the longest name, so that a name that is too long fails before the work.
 
     Raises:
-        OSError: The file system takes no such name.
+        OSError: The file system refuses the name.
     """
     longest = scratch / max(names, key=lambda name: len(os.fsencode(name)))
     if not longest.exists():
@@ -122,9 +122,9 @@ def try_names(scratch: Path, names: Sequence[str]) -> None:
 
 
 def put_back(scratch: Path, folder: Path) -> None:
-    """Put older files back that a process cut off in `move_into_place` left out of place.
+    """Restore older files that a process killed in `move_into_place` left in its scratch folder.
 
-    Where it had begun to move the new ones in, the older ones no longer fit and are dropped.
+    If it had begun to move new files in, the older ones no longer fit and are removed.
     """
     older = list((scratch / OLDER).glob("*"))
     if not any((folder / path.name).exists() for path in older):
@@ -135,10 +135,10 @@ def put_back(scratch: Path, folder: Path) -> None:
 
 @contextlib.contextmanager
 def explain_disk_errors(folder: Path) -> Iterator[None]:
-    """Turn the operating system's refusals into one line each.
+    """Raise the operating system's refusals again as errors of one line.
 
     Raises:
-        EnvironmentLacksError: in place of an OSError about permission, names, size or space.
+        EnvironmentLacksError: In place of an OSError about permission, names, size or space.
     """
     try:
         yield
@@ -164,4 +164,4 @@ def explain_disk_errors(folder: Path) -> Iterator[None]:
 def _name_cure(error: OSError) -> str:
     if error.errno == errno.ENAMETOOLONG:
         return "Rename the slide: its outputs' names are longer than its own"
-    return "Put that right"
+    return "Fix that"

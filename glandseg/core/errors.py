@@ -1,4 +1,4 @@
-"""What can go wrong for a user, each told in one line, each with its exit code."""
+"""Errors for users: one line each, each kind with its exit code."""
 
 from __future__ import annotations
 
@@ -6,29 +6,29 @@ import re
 
 
 class GlandsegError(Exception):
-    """A failure that is told in one line: what and which file, the rule, the cure."""
+    """A failure described in one line: what and which file, the rule, the cure."""
 
     exit_code = 4
 
 
 class BadInputError(GlandsegError):
-    """The file or option given cannot be used; the message says why and what can (exit code 2)."""
+    """A file or option that cannot be used (exit code 2)."""
 
     exit_code = 2
 
 
 class EnvironmentLacksError(GlandsegError):
-    """This machine lacks a library, a device, space or a permission (exit code 3)."""
+    """A library, device, space or permission that this machine lacks (exit code 3)."""
 
     exit_code = 3
 
 
 def explain(error: Exception) -> str:
-    """Return what an error of any origin says, on one line; its kind too, where it is not glandseg's own."""
+    """Return any error's message on one line, with its type where it is not glandseg's own."""
     return str(error) if isinstance(error, GlandsegError) else f"{type(error).__name__}: {shorten(error)}"
 
 
-_HOST = re.compile(r"\bhostname=\S*\s*;?\s*")  # ONNX Runtime names the machine in its errors of CUDA
+_HOST = re.compile(r"\bhostname=\S*\s*;?\s*")  # ONNX Runtime's CUDA errors name the machine
 
 
 def shorten(error: Exception, most: int = 160) -> str:
@@ -42,7 +42,7 @@ def hide_host(text: str) -> str:
 
 
 def show(value: object, most: int = 80) -> str:
-    """Return foreign text on one line of at most `most` characters, what a terminal would obey replaced."""
+    """Return foreign text on one line of at most `most` characters, without control characters."""
     try:
         text = str(value)
     except (RecursionError, ValueError):  # nested too deep, or a number of too many digits

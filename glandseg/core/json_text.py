@@ -1,4 +1,4 @@
-"""JSON that strangers may have written, parsed so that what comes out can be written again."""
+"""Untrusted JSON, parsed such that the result can be written again."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ def parse_json(text: str | bytes) -> Any:
     """Parse JSON.
 
     Args:
-        text: UTF-8 where it is bytes.
+        text: JSON text; bytes are UTF-8.
 
     Raises:
-        ValueError: if it is not JSON, nested too deep, or holds what cannot be written as UTF-8 or as JSON:
+        ValueError: It is not JSON, is nested too deep, or holds what cannot be written as UTF-8 or as JSON:
             half a character (a lone surrogate), NaN, Infinity.
     """
     try:
@@ -29,4 +29,4 @@ def parse_json(text: str | bytes) -> Any:
 
 
 def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"it holds {constant}, which is no number")
+    raise ValueError(f"it holds {constant}, which is not a number")

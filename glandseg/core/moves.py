@@ -1,4 +1,4 @@
-"""Files renamed and removed, although another program looks into them for a moment, as happens on Windows."""
+"""Renaming and removing files that another program may hold open for a moment, as on Windows."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-_HELD_S = 5.0  # that a virus scanner or an indexer is given to close a file
+_HELD_S = 5.0  # time for a virus scanner or an indexer to close a file
 _TICK_S = 0.1
 _HELD = (5, 32, 33)  # Windows: access denied, sharing violation, lock violation
 
 
 def move(source: Path, target: Path) -> None:
-    """Rename a file, in place of one that may be there; on Windows, wait while another program holds one."""
-    _insist(partial(source.replace, target))
+    """Rename a file, replacing an existing one; on Windows, wait while another program holds either."""
+    _retry(partial(source.replace, target))
 
 
 def remove(path: Path) -> None:
-    """Remove a file, if it is there; on Windows, wait while another program holds it."""
-    _insist(partial(path.unlink, missing_ok=True))
+    """Remove a file if it exists; on Windows, wait while another program holds it."""
+    _retry(partial(path.unlink, missing_ok=True))
 
 
-def _insist(call: Callable[[], object]) -> None:
-    """Repeat a call for a while as long as another program holds its file.
+def _retry(call: Callable[[], object]) -> None:
+    """Retry a call for `_HELD_S` while another program holds its file.
 
     Raises:
-        OSError: It still does, or something else is wrong.
+        OSError: It is still held, or something else is wrong.
     """
     end = time.monotonic() + _HELD_S
     while True:

@@ -1,8 +1,8 @@
 """glandseg's own working files, which no link may stand in for.
 
-Working files have names that can be foretold and lie beside slides, in folders that others may write. A
-link planted there would have glandseg empty another folder or write into another file, and a foreign
-folder of unfinished work would dictate the result. So links are refused, and what another user owns.
+Working files have predictable names and lie beside slides, in folders that others may write to. A link
+planted there would make glandseg empty another folder or write into another file, and another user's folder
+of unfinished work would decide the result. So links and other users' folders are refused.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _LINK_TAGS = (0xA000000C, 0xA0000003)  # IO_REPARSE_TAG_SYMLINK, IO_REPARSE_TAG_
 
 
 def is_link(path: Path) -> bool:
-    """Return whether a path is a symbolic link or, on Windows, a junction; False where there is nothing."""
+    """Return whether a path is a symbolic link or, on Windows, a junction; False if nothing is there."""
     try:
         status = path.lstat()
     except OSError:
@@ -29,19 +29,19 @@ def is_link(path: Path) -> bool:
 
 
 def open_own(path: Path, mode: str, *, buffering: int = -1) -> IO[bytes]:
-    """Open a working file for writing, but never through a link.
+    """Open a working file for writing, never through a link.
 
     Raises:
-        OSError: It is a link, has a second name, is no regular file, or cannot be opened.
+        OSError: It is a link, has a second name, is not a regular file, or cannot be opened.
     """
     return open(path, mode, buffering=buffering, opener=_open_checked)
 
 
 def check_own_folder(folder: Path) -> None:
-    """Check that an existing working folder is a folder of this user and holds no link.
+    """Check that an existing working folder belongs to this user and holds no link.
 
     Raises:
-        EnvironmentLacksError: It is not, or does.
+        EnvironmentLacksError: It does not, or holds one.
     """
     _refuse_link(folder, folder)
     if not _is_of_this_user(folder):
@@ -58,13 +58,13 @@ def check_own_folder(folder: Path) -> None:
 def _refuse_link(path: Path, folder: Path) -> None:
     if is_link(path) or not _is_plain(path):
         raise EnvironmentLacksError(
-            f"{path}: is a link or no regular file, and glandseg writes through none. "
+            f"{path}: is a link or not a regular file, and glandseg does not write through links. "
             f"Remove {folder.name}, or give another --out."
         )
 
 
 def _is_plain(path: Path) -> bool:
-    """Return whether a path is a folder, or a regular file without a second name."""
+    """Return whether a path is a folder, or a regular file with one name."""
     try:
         status = path.lstat()
     except FileNotFoundError:  # removed meanwhile
@@ -73,22 +73,22 @@ def _is_plain(path: Path) -> bool:
 
 
 def _is_of_this_user(folder: Path) -> bool:
-    """Compare a folder's owner with that of a new file: shares may map users in ways of their own."""
+    """Compare a folder's owner with that of a new file: network shares may map users."""
     with tempfile.TemporaryFile(dir=folder) as fresh:
         return os.fstat(fresh.fileno()).st_uid == folder.lstat().st_uid
 
 
 def _open_checked(path: str, flags: int) -> int:
-    """Open without following a link; an older file is emptied only once it is known to be plain."""
-    if is_link(Path(path)):  # for Windows, which has no O_NOFOLLOW
+    """Open without following a link, and truncate only what proves to be a plain file."""
+    if is_link(Path(path)):  # Windows has no O_NOFOLLOW
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
-    emptied, flags = flags & os.O_TRUNC, flags & ~os.O_TRUNC
+    truncates, flags = flags & os.O_TRUNC, flags & ~os.O_TRUNC
     handle = os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0), 0o666)
     try:
         status = os.fstat(handle)
         if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
-            raise OSError(errno.ELOOP, "a link, or no regular file", path)
-        if emptied:
+            raise OSError(errno.ELOOP, "a link, or not a regular file", path)
+        if truncates:
             os.ftruncate(handle, 0)
     except BaseException:
         os.close(handle)

@@ -1,4 +1,4 @@
-"""Paths that users give, checked before they are opened: a named pipe would be waited for forever."""
+"""Users' paths, checked before they are opened: opening a named pipe may never return."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ KINDS = {
 
 
 def check_regular_file(path: Path) -> None:
-    """Raise where a path leads to a pipe, a socket or a device; leave a missing file to its reader.
+    """Check that a path is not a pipe, a socket or a device; a missing file is left to its reader.
 
     Args:
-        path: File or link to one; it is never opened here.
+        path: File, or a link to one; it is not opened.
 
     Raises:
-        BadInputError: The path leads to something other than a file or folder.
+        BadInputError: It is one of these.
     """
     try:
         kind = KINDS.get(stat.S_IFMT(path.stat().st_mode))
@@ -31,5 +31,5 @@ def check_regular_file(path: Path) -> None:
     if kind:
         raise BadInputError(
             f"{path}: is {kind}, which can be read once at most; a file is needed. "
-            "Copy the data into a file and give that"
+            "Copy the data into a file and give that."
         )

@@ -1,4 +1,4 @@
-"""What the operating system tells: hashes of files, CPUs, this user's home, memory to return."""
+"""The operating system's part: hashes of files, CPUs, the home folder, memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def hash_file(path: Path) -> str:
-    """Give the sha256 of a file's bytes, in hexadecimal."""
+    """Compute the sha256 of a file, in hexadecimal."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
@@ -26,16 +26,16 @@ def count_cpus() -> int:
 
 
 def hide_home(text: str) -> str:
-    """Write `~` for this user's home folder wherever a text names it."""
+    """Replace this user's home folder by `~` wherever a text names it."""
     for home in {Path.home(), Path.home().resolve()}:
-        if len(home.parts) > 1:  # "/" as a home, as containers have it, is no one's name
+        if len(home.parts) > 1:  # containers may have "/" as a home, which names nobody
             flags = re.IGNORECASE if os.name == "nt" else 0
             text = re.sub(re.escape(str(home)) + r"(?![\w.-])", "~", text, flags=flags)
     return text
 
 
 def release_memory() -> None:
-    """Give what was freed back to the system; glibc keeps it in gaps, and the process would go on growing."""
+    """Return freed memory to the system; glibc keeps it in gaps, and the process would keep growing."""
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):  # another C library has no such call
             ctypes.CDLL(None).malloc_trim(0)

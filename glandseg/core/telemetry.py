@@ -1,4 +1,4 @@
-"""What other people's software would report from this machine, refused before any of it is imported.
+"""Telemetry of third-party libraries, disabled before any of them is imported.
 
 ONNX Runtime 1.29 and later writes a device id below the home folder while it is imported and sends events
 to Microsoft; calling its `disable_telemetry_events` comes too late for the first of them. The variables
@@ -13,16 +13,16 @@ import sys
 REFUSALS = {
     "ORT_DISABLE_TELEMETRY": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
-    "DO_NOT_TRACK": "1",  # which Hugging Face and others honour too
+    "DO_NOT_TRACK": "1",  # honoured by Hugging Face and others
 }
 _READ_AT_IMPORT = {"onnxruntime": "ORT_DISABLE_TELEMETRY", "huggingface_hub": "HF_HUB_DISABLE_TELEMETRY"}
 
 
 def refuse_telemetry() -> list[str]:
-    """Set the variables for this process and those that it starts.
+    """Set the variables for this process and its children.
 
     Returns:
-        The libraries that were imported before, with their telemetry on.
+        Libraries that were imported earlier, with telemetry enabled.
     """
     early = [
         library

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 BEGINNING = '{"displayTimeUnit": "ms", "traceEvents": ['  # of a trace file
 
 
-# Identity and name: the system gives an ended thread's identity to another.
+# Identity and name: the system reuses the identity of a thread that ended.
 _Thread: TypeAlias = tuple[int, str]
 
 
@@ -23,19 +23,19 @@ _Thread: TypeAlias = tuple[int, str]
 class _Stage:
     calls: int = 0
     spent_s: float = 0.0  # summed over threads
-    busy_s: float = 0.0  # while at least one thread was at it
+    busy_s: float = 0.0  # while at least one thread ran it
     running: int = 0
     since: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class StageTime:
-    """What a stage took.
+    """Time that a stage took.
 
     Attributes:
-        calls: how often it ran.
-        spent_s: seconds, summed over threads.
-        busy_s: seconds in which at least one thread was at it.
+        calls: Number of runs.
+        spent_s: Seconds, summed over threads.
+        busy_s: Seconds in which at least one thread ran it.
     """
 
     calls: int
@@ -45,10 +45,10 @@ class StageTime:
 
 @dataclass
 class Trace:
-    """Spans of work; several threads may add to it.
+    """Spans of work; safe for threads.
 
     Attributes:
-        keeps_spans: keep each span for the trace file; the table needs only their sums.
+        keeps_spans: Whether to keep each span for the trace file; the table needs only their sums.
     """
 
     keeps_spans: bool = False
@@ -59,7 +59,7 @@ class Trace:
 
     @contextmanager
     def span(self, stage: str) -> Iterator[None]:
-        """Count the block's time for a stage."""
+        """Add the block's time to a stage."""
         start = self._begin(stage)
         try:
             yield
@@ -67,7 +67,7 @@ class Trace:
             self._end(stage, start)
 
     def get_times(self) -> dict[str, StageTime]:
-        """Give what each stage took, in the order in which they first ran."""
+        """Return the time of each stage, in the order of their first runs."""
         with self._lock:
             return {
                 name: StageTime(
@@ -77,7 +77,7 @@ class Trace:
             }
 
     def absorb(self, other: Trace) -> None:
-        """Add what another trace counted and kept; spans of it that still run are left out."""
+        """Add another trace's sums and spans, except spans that still run."""
         with self._lock, other._lock:
             for name, stage in other._stages.items():
                 own = self._stages[name]
@@ -88,7 +88,7 @@ class Trace:
 
     @property
     def elapsed_s(self) -> float:
-        """Seconds since the trace was begun."""
+        """Seconds since the trace began."""
         return time.perf_counter() - self._start
 
     def write(self, path: Path) -> None:
@@ -138,7 +138,7 @@ class Trace:
 
 
 def tabulate(trace: Trace) -> list[str]:
-    """Give a table of what each stage took, a line each, heading first."""
+    """Return a table of the stages' times as lines, heading first."""
     elapsed = max(trace.elapsed_s, 1e-9)
     lines = [f"{'stage':<12}{'calls':>9}{'busy s':>10}{'share':>8}{'thread s':>10}"]
     for name, item in trace.get_times().items():

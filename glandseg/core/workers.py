@@ -1,4 +1,4 @@
-"""Threads that take calls in the order they are given; one that never ends cannot hold the process."""
+"""Daemon threads that take calls in order; a call that never returns cannot keep the process alive."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from typing import Any, TypeVar
 from glandseg.core.errors import EnvironmentLacksError
 
 T = TypeVar("T")
-_STALL_S = 5.0  # that calls in progress are given to end when the workers are dismissed
-_TICK_S = 0.5  # between looks at the clock; Ctrl-C is heard between them on Windows too
+_STALL_S = 5.0  # time for calls in progress to end when the workers are closed
+_TICK_S = 0.5  # between looks at the clock, when Windows too notices Ctrl-C
 _LONGEST_TICK_S = 4 * _TICK_S
 
 
 class StalledError(EnvironmentLacksError):
-    """Something that should have answered long ago has not (exit code 3)."""
+    """A call that has not returned in time (exit code 3)."""
 
 
 class Workers:
     """Daemon threads for one kind of work; a context manager that waits for calls in progress.
 
     Args:
-        name: of the work, which the threads bear.
-        threads: how many.
+        name: Name of the threads.
+        threads: Number of threads.
     """
 
     def __init__(self, name: str, threads: int) -> None:
@@ -42,19 +42,19 @@ class Workers:
             thread.start()
 
     def submit(self, function: Callable[..., T], *arguments: Any) -> Future[T]:
-        """Have a function called as soon as a thread is free."""
+        """Schedule a call for the next free thread."""
         future: Future[T] = Future()
         self._calls.put((future, partial(function, *arguments)))
         return future
 
     def __enter__(self) -> Workers:
-        """Give itself."""
+        """Return itself."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Drop the calls that have not begun, and wait a while for those that have."""
+        """Drop calls that have not begun, and wait up to `_STALL_S` for those that have."""
         with contextlib.suppress(queue.Empty):
             while True:
                 self._calls.get_nowait()
@@ -75,13 +75,13 @@ class Workers:
 
 
 def await_result(future: Future[T], what: str, limit_s: float) -> T:
-    """Wait for a call's result, but not forever.
+    """Wait for a call's result at most `limit_s` seconds.
 
-    Time in which the computer slept does not count, for nothing could answer then: some clocks go on in it,
-    so each look at the clock counts for little more than the time between two looks.
+    Time in which the computer slept does not count, as nothing could answer then. Some clocks continue in
+    it, so one look at the clock adds at most `_LONGEST_TICK_S`.
 
     Raises:
-        StalledError: it has not come after `limit_s` seconds.
+        StalledError: The result has not come in time.
     """
     waited_s, last = 0.0, time.monotonic()
     while not wait([future], _TICK_S).done:
@@ -89,7 +89,18 @@ def await_result(future: Future[T], what: str, limit_s: float) -> T:
         waited_s, last = waited_s + min(now - last, _LONGEST_TICK_S), now
         if waited_s > limit_s:
             raise StalledError(
-                f"{what} has not answered for {limit_s:.0f} s. Look whether the device or the disk hangs, "
-                "then give the same command again: finished windows are kept."
+                f"{what} has not answered for {limit_s:.0f} s. Check whether the device or the disk hangs, "
+                "then run the same command again: finished windows are kept."
             )
     return future.result()
+
+
+def call_in_time(what: str, limit_s: float, function: Callable[..., T], *arguments: Any) -> T:
+    """Call a function in a thread of its own, and wait for its result at most `limit_s` seconds.
+
+    Raises:
+        StalledError: It has not returned in time; its thread is left behind.
+        Exception: Whatever the function raises.
+    """
+    with Workers(what, 1) as workers:
+        return await_result(workers.submit(function, *arguments), what, limit_s)

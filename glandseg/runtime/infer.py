@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from glandseg.core.atomic import explain_disk_errors, move_into_place, try_names
-from glandseg.core.time_limit import call_in_time
 from glandseg.core.trace import Trace
 from glandseg.core.units import GIB
+from glandseg.core.workers import call_in_time
 from glandseg.model.backend import ModelBackend
 from glandseg.model.files import ModelFile
 from glandseg.runtime.memory import Budget

@@ -186,7 +186,7 @@ class Job:
 
     def _prepare(self, run: WindowRun, say: Say) -> Pace:
         """Measure the network, say what the slide will take, and refuse if it does not fit."""
-        self.slide.forget()
+        self.slide.clear_cache()
         reserve, held = self.budget.reserve(len(run.planes)), self.slide.held_bytes
         pace = measure_pace(self._infer, self.settings.batch, self.budget.ceiling, reserve, held)
         pixels = run.base.grid.height_px * run.base.grid.width_px
@@ -288,7 +288,7 @@ class Job:
         write_record(
             path,
             {
-                "slide": {"sha256": self.sha256, **self._describe(run), "said": list(self.slide.said)},
+                "slide": {"sha256": self.sha256, **self._describe(run), "said": list(self.slide.statements)},
                 "model": {
                     "sha256": self.model.sha256,
                     "origin": self.model.origin,

@@ -40,7 +40,11 @@ def open_work_folder(
             user's or holds links, or vanishes.
     """
     work = folder / f".{stem}.glandseg"
-    with explain_disk_errors(folder), made_folder(folder), lock_folder(work), _explain_loss(work):
+    busy = (
+        f"{folder}: another glandseg is at work on this slide. Let it end, or give another --out. "
+        f"If none runs on any computer, remove {work.name}."
+    )
+    with explain_disk_errors(folder), made_folder(folder), lock_folder(work, busy), _explain_loss(work):
         try:
             check_own_folder(work)
             put_back(work, folder)

@@ -1,1 +1,1 @@
-"""Slides of every format, read by rectangle at any um/px, and what of them cannot be read."""
+"""Slides of every format, read by rectangle at any um/px, and their unread regions."""

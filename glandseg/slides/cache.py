@@ -1,4 +1,4 @@
-"""Arrays kept while there is room, the least recently used forgotten first."""
+"""A cache of arrays that drops the least recently used first."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 
 
 class ArrayCache:
-    """A cache bounded in bytes; several threads may use it at once.
+    """A cache bounded in bytes; safe for threads.
 
-    What one thread is making, others wait for. The latest array is kept even if it alone is larger than the
-    bound.
+    Threads wait for an array that another one is making. The latest array is kept even if it alone exceeds
+    the bound.
+
+    Args:
+        max_bytes: Bound on the arrays' bytes.
     """
 
     def __init__(self, max_bytes: int) -> None:
@@ -26,10 +29,10 @@ class ArrayCache:
         self._lock = threading.Lock()
 
     def get(self, key: Hashable, make: Callable[[], NDArray[Any]]) -> NDArray[Any]:
-        """The array of this key, made now unless it is kept; owned by the cache, so do not write to it.
+        """Return the array of a key, made now unless it is cached; it is the cache's, so do not write to it.
 
         Raises:
-            Exception: whatever `make` raises, to each thread its own.
+            Exception: Whatever `make` raises, in each thread separately.
         """
         with self._lock:
             if key in self._arrays:
@@ -50,7 +53,9 @@ class ArrayCache:
         except BaseException as error:
             with self._lock:
                 del self._making[key]
-            mine.set_exception(RuntimeError(type(error).__name__))  # without the frames of the true one
+            mine.set_exception(
+                RuntimeError(type(error).__name__)
+            )  # without the original's frames, which hold pixels
             raise
         with self._lock:
             self._keep(key, array)
@@ -65,7 +70,7 @@ class ArrayCache:
             self._bytes -= self._arrays.popitem(last=False)[1].nbytes
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Drop all arrays."""
         with self._lock:
             self._arrays.clear()
             self._bytes = 0

@@ -1,8 +1,8 @@
-"""The size of the image that an Aperio description is of, against the size of the image at hand.
+"""The image size that an Aperio description names, compared with the actual image's.
 
-Programs that shrink or cut a slide often copy its description. A part of the slide still has its um/px; a
-shrunk copy has not. Both sides shrunk alike tell a copy from a part, and then the description's um/px is
-stated a second time, as the sizes let expect, so the two conflict and no one guesses.
+Programs that shrink or crop a slide often copy its description. A crop keeps the slide's um/px; a shrunk copy
+does not, and the description's um/px would be wrong by the factor. Where both sides shrank alike it is a
+copy: a second statement then gives the um/px that the sizes imply, the two conflict, and nobody guesses.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ import re
 
 from glandseg.slides.mpp import TOLERANCE, Statement
 
-# "46920x33014 [0,100 46000x32914] (256x256) JPEG/RGB": scanned, and in brackets the part that was saved
+# "46920x33014 [0,100 46000x32914] (256x256) JPEG/RGB": the scan, and in brackets the part that was saved
 SIZE = re.compile(r"(?<![\d.(])(\d+)x(\d+)(?:\s*\[\s*-?\d+\s*,\s*-?\d+\s+(\d+)x(\d+)\s*\])?")
 ORIGINAL = {side: re.compile(rf"\bOriginal{side}\s*=\s*(\d+)", re.IGNORECASE) for side in ("Width", "Height")}
-ALIKE = 0.005  # by which the factors of both axes may differ in a shrunk copy; and by a px of rounding
+ALIKE = 0.005  # tolerance between both axes' factors in a shrunk copy, beside a px of rounding
 Size = tuple[int, int]  # width and height in px
 
 
 def find_described_size(text: str) -> Size | None:
-    """Return width and height, in px, of the image that a description is of; None where it names none."""
+    """Return the width and height in px that a description names; None without them."""
     found = SIZE.search(text)
     if found:
         width, height, saved_width, saved_height = found.groups()
@@ -29,12 +29,12 @@ def find_described_size(text: str) -> Size | None:
 
 
 def state_by_size(text: str, um_per_px: float, image_wh: Size) -> Statement | None:
-    """State the um/px that a description implies for an image of another size; None where it implies none.
+    """Return the um/px that a description implies for a shrunk copy; None for the image itself or a crop.
 
     Args:
         text: Description.
-        um_per_px: What it says.
-        image_wh: Width and height of the image at hand, in px.
+        um_per_px: The description's um/px.
+        image_wh: Width and height of the actual image, in px.
     """
     described = find_described_size(text)
     if described is None or 0 in described or is_part(described, image_wh):
@@ -45,7 +45,7 @@ def state_by_size(text: str, um_per_px: float, image_wh: Size) -> Statement | No
 
 
 def warn_of_size(text: str, image_wh: Size) -> tuple[str, ...]:
-    """Warn where an image is taken for a part of the larger one that its description is of."""
+    """Warn of an image that is taken for a crop of the larger one in its description."""
     described = find_described_size(text)
     if described is None or not is_part(described, image_wh):
         return ()
@@ -58,7 +58,7 @@ def warn_of_size(text: str, image_wh: Size) -> tuple[str, ...]:
 
 
 def is_part(described: Size, image_wh: Size) -> bool:
-    """Return whether an image can be a part of the one described, rather than a shrunk or enlarged copy."""
+    """Return whether an image can be a crop of the described one, rather than a shrunk or enlarged copy."""
     x, y = (was / now for was, now in zip(described, image_wh, strict=True))
     if min(x, y) * (1 + TOLERANCE) < 1:
         return False
@@ -68,5 +68,5 @@ def is_part(described: Size, image_wh: Size) -> bool:
 
 
 def describe(wh: Size) -> str:
-    """Describe a size."""
+    """Return a size in words."""
     return f"{wh[0]} x {wh[1]} px"

@@ -1,4 +1,11 @@
-"""Reads around damage: what a level cannot give comes from a finer one, and what none can is told."""
+"""Reading around damage: a level's unreadable part comes from a finer level, or is filled and recorded.
+
+One bad tile must not cost a slide of 100,000 tiles. Pyramid levels are stored independently, so the tissue
+below a bad tile of a coarse level is nearly always intact in a finer one, and shrinking that gives the same
+view; only where every level fails is tissue really lost, and the record says so.
+Parts are tried in cells that follow the file's own tiles, never in the rectangle that a caller wants:
+otherwise the unread area, and so the result, would depend on how reads are cut.
+"""
 
 from __future__ import annotations
 
@@ -11,21 +18,19 @@ from glandseg.slides.resampling import resample
 from glandseg.slides.slide import Slide, UnreadableError
 from glandseg.slides.unread import UnreadRegions
 
-LARGEST_SOURCE_PX = 1024  # side of what is read at once from a finer level
+LARGEST_SOURCE_PX = 1024  # side of a block read from a finer level, which bounds memory
 Cell = tuple[int, int, int, int]  # x, y, width, height in px of its level
 Failed = dict[tuple[int, Cell], str]  # level and cell, reason
 
 
-class DamagedSlide:
-    """A slide read cell by cell, as its tiles lie; cells that no level can give are filled and noted.
-
-    A cell is tried as a whole, so whether it counts as unread does not depend on what was asked for.
+class FallbackReader:
+    """Reader of a slide cell by cell, with finer levels as fallback; cells that no level has are filled.
 
     Args:
-        slide: to read.
-        unread_regions: of what is unread.
-        fill_rgb: color in place of what is unread.
-        failed: cells known to fail, and why; it grows, and spares trying them again.
+        slide: Slide, open.
+        unread_regions: Record of the filled cells.
+        fill_rgb: Color of the filled cells.
+        failed: Cells known to fail, with reasons; new ones are added, so that none is tried twice.
     """
 
     def __init__(
@@ -42,7 +47,7 @@ class DamagedSlide:
         self._fill = np.array(fill_rgb, np.uint8)
 
     def read_region(self, level: int, x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
-        """As `Slide.read_region`, but nothing in the file makes it fail."""
+        """Read as `Slide.read_region`, but never fail for damage."""
         pixels = np.empty((height, width, 3), np.uint8)
         for cell in self._list_cells(level, x, y, width, height):
             left, top = max(cell[0], x), max(cell[1], y)
@@ -75,7 +80,7 @@ class DamagedSlide:
         return max(finer, key=lambda i: self.levels[i].downsample, default=None)
 
     def _shrink(self, finer: int, level: int, cell: Cell) -> NDArray[np.uint8]:
-        """A cell made from a finer level, in blocks that bound memory."""
+        """Make a cell from a finer level, block by block."""
         x, y, width, height = cell
         factor = self.levels[level].downsample / self.levels[finer].downsample
         side = max(int(LARGEST_SOURCE_PX / factor), 1)

@@ -14,12 +14,12 @@ NO_UNITS = ("", "pixel", "pixels", "px")
 
 
 def find_um(unit: str) -> float | None:
-    """Return how many um a unit of length is; None where it is unknown."""
+    """Return a unit of length in um; None where it is unknown."""
     return UM_PER_UNIT.get(unit.strip(), UM_PER_UNIT.get(unit.strip().lower()))
 
 
 def parse_number(text: str | None) -> float | None:
-    """The number in a text, with a decimal point or comma; None where there is none."""
+    """Parse a number with a decimal point or comma; return None for anything else."""
     stated = text or ""
     try:
         number = float(stated.replace(",", ".") if stated.count(",") == 1 and "." not in stated else stated)

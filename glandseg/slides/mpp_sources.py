@@ -1,4 +1,4 @@
-"""Where files say their microns per pixel: OpenSlide's properties, TIFF tags, OME-XML, descriptions."""
+"""Statements of um/px in files: OpenSlide's properties, TIFF tags, OME-XML, descriptions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FILLER_DPI = (1, 2.54, 72, 75, 96, 100, 120, 150, 180, 200, 240, 254, 300, 350, 
 
 
 def list_openslide_statements(properties: Mapping[str, str]) -> list[Statement]:
-    """What OpenSlide's properties say: its own reading, then the vendor's, DICOM's and TIFF's."""
+    """List the statements in OpenSlide's properties: its own, then the vendor's, DICOM's and TIFF's."""
     x, y = (parse_number(properties.get(f"openslide.mpp-{axis}")) for axis in "xy")
     aperio = parse_number(properties.get("aperio.MPP"))
     down, across = (scale(parse_number(properties.get(f"{DICOM_SPACING}[{i}]")), 1e3) for i in (0, 1))
@@ -35,7 +35,7 @@ def list_openslide_statements(properties: Mapping[str, str]) -> list[Statement]:
 
 
 def state_openslide_size(properties: Mapping[str, str], um_per_px: float | None) -> Statement | None:
-    """State what Aperio's um/px comes to where its description is of an image of another size."""
+    """Return the um/px that Aperio's description implies for this image's size; None where they agree."""
     width, height = (
         parse_number(properties.get(f"openslide.level[0].{side}")) for side in ("width", "height")
     )
@@ -45,16 +45,16 @@ def state_openslide_size(properties: Mapping[str, str], um_per_px: float | None)
 
 
 def find_openslide_power(properties: Mapping[str, str]) -> Power | None:
-    """The objective's power; Aperio's is the apparent one."""
+    """Return the objective's power; Aperio's is apparent. None where it is unknown."""
     power = parse_number(properties.get("openslide.objective-power"))
     apparent = properties.get("openslide.vendor") == "aperio"
     return Power("openslide.objective-power", power, apparent) if power and power > 0 else None
 
 
 def state_tiff(x_per_unit: float, y_per_unit: float, unit: int) -> Statement | None:
-    """What the tags XResolution, YResolution and ResolutionUnit say.
+    """Return what the tags XResolution, YResolution and ResolutionUnit state.
 
-    Printers' values, such as 1, 72 or 300 per inch, are filler and no statement.
+    Printers' values, such as 1, 72 or 300 per inch, are filler: None.
     """
     um = UM_PER_TIFF_UNIT.get(unit)
     if um is None or x_per_unit <= 0 or y_per_unit <= 0:
@@ -70,34 +70,34 @@ def is_filler(stated: Statement) -> bool:
 
 
 def state_imagej(x_per_unit: float, y_per_unit: float, unit: str) -> Statement | None:
-    """What ImageJ writes: px per unit in the tags, the unit in the description."""
+    """Return what ImageJ states: px per unit in the tags, the unit in the description."""
     if x_per_unit <= 0 or y_per_unit <= 0:
         return None
     return state_in_unit("ImageJ's description", 1 / x_per_unit, 1 / y_per_unit, unit)
 
 
 def state_description(text: str) -> Statement | None:
-    """What an Aperio description says that a converter copied into another TIFF."""
+    """Return the um/px of an Aperio description that a converter copied into another TIFF."""
     found = APERIO_MPP.search(text)
     um = parse_number(found[1]) if found else None
     return state("MPP in the description", um, um)
 
 
 def state_description_size(text: str, image_wh: tuple[int, int]) -> Statement | None:
-    """State what a copied description's um/px comes to where it is of an image of another size."""
+    """Return the um/px that a copied description implies for this image's size; None where they agree."""
     stated = state_description(text)
     return state_by_size(text, stated.um_per_px, image_wh) if stated else None
 
 
 def find_description_power(text: str) -> Power | None:
-    """The power in a copied Aperio description."""
+    """Return the power in a copied Aperio description; None without one."""
     found = APERIO_POWER.search(text)
     power = parse_number(found[1]) if found else None
     return Power("AppMag in the description", power, apparent=True) if power else None
 
 
 def state_ome(xml: str, image: int) -> Statement | None:
-    """What the `image`-th Pixels element of OME-XML says."""
+    """Return what the `image`-th Pixels element of OME-XML states."""
     pixels = [element for element in list_elements(xml) if get_name(element) == "Pixels"]
     if image >= len(pixels):
         return None
@@ -105,7 +105,7 @@ def state_ome(xml: str, image: int) -> Statement | None:
 
 
 def state_physical_sizes(attributes: Mapping[str, str]) -> Statement | None:
-    """State what a Pixels element's PhysicalSizeX and PhysicalSizeY say, in um where no unit is named."""
+    """Return what a Pixels element's PhysicalSizeX and PhysicalSizeY state; the default unit is um."""
     x, y = (parse_number(attributes.get(f"PhysicalSize{axis}")) for axis in "XY")
     units = [attributes.get(f"PhysicalSize{axis}Unit", "um") for axis in "XY"]
     if not (x and y and x > 0 and y > 0):
@@ -117,7 +117,7 @@ def state_physical_sizes(attributes: Mapping[str, str]) -> Statement | None:
 
 
 def find_ome_power(xml: str) -> Power | None:
-    """The objective's power in OME-XML, where it names one objective only."""
+    """Return the objective's power in OME-XML; None unless it names exactly one."""
     powers = {
         parse_number(element.attrib.get("NominalMagnification"))
         for element in list_elements(xml)
@@ -128,13 +128,13 @@ def find_ome_power(xml: str) -> Power | None:
 
 
 def read_physical_size(attributes: Mapping[str, str], axis: str) -> float | None:
-    """Read PhysicalSizeX or PhysicalSizeY in um; None where there is none, or its unit is unknown."""
+    """Read PhysicalSizeX or PhysicalSizeY in um; None if it is absent or its unit unknown."""
     um = find_um(attributes.get(f"PhysicalSize{axis}Unit", "um"))
     return None if um is None else scale(parse_number(attributes.get(f"PhysicalSize{axis}")), um)
 
 
 def state_in_unit(source: str, x: float, y: float, unit: str) -> Statement | None:
-    """State sizes of a px in any unit; an unknown unit is quoted, and px as a unit say nothing."""
+    """Build a statement in any unit; an unknown unit is kept for messages, px as a unit state nothing."""
     if unit.strip().lower() in NO_UNITS:
         return None
     um = find_um(unit)
@@ -142,7 +142,7 @@ def state_in_unit(source: str, x: float, y: float, unit: str) -> Statement | Non
 
 
 def list_elements(xml: str) -> list[ElementTree.Element]:
-    """All elements of an XML text; none where it cannot be read."""
+    """List all elements of an XML text; none where it cannot be parsed."""
     try:
         return list(ElementTree.fromstring(xml).iter())
     except (ElementTree.ParseError, ValueError):
@@ -150,20 +150,20 @@ def list_elements(xml: str) -> list[ElementTree.Element]:
 
 
 def get_name(element: ElementTree.Element) -> str:
-    """An element's name without its namespace."""
+    """Return an element's name without its namespace."""
     return str(element.tag).rpartition("}")[2]
 
 
 def state(source: str, x: float | None, y: float | None) -> Statement | None:
-    """A statement, if both axes have a value above 0: 0 and less say "unknown"."""
+    """Build a statement if both axes are above 0; 0 and less stand for "unknown"."""
     return Statement(source, x, y) if x and y and x > 0 and y > 0 else None
 
 
 def keep_stated(*statements: Statement | None) -> list[Statement]:
-    """Those that say something."""
+    """List the statements that are not None."""
     return [statement for statement in statements if statement]
 
 
 def scale(value: float | None, factor: float) -> float | None:
-    """The value in another unit."""
+    """Convert a value to another unit; None stays None."""
     return None if value is None else value * factor

@@ -1,4 +1,4 @@
-"""Opens any slide or image: what is in the file decides, not what it is called."""
+"""Opening any slide or image: the file's content decides its reader, not its name."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def open_slide(path: Path, mpp: float | None = None, cache_bytes: int = CACHE_BY
     """Open a slide or image for reading; close it, or use it as a context manager.
 
     Args:
-        path: the file; for DICOM one .dcm of the series, for MRXS the .mrxs beside its folder.
-        mpp: um per level-0 px, in place of what the file says.
-        cache_bytes: of memory for decoded tiles.
+        path: Slide file; for DICOM one .dcm of the series, for MRXS the .mrxs beside its folder.
+        mpp: um per level-0 px, in place of the file's.
+        cache_bytes: Memory for decoded tiles.
 
     Raises:
-        BadInputError: no such file, not a slide or image, damaged, or resolutions in conflict.
-        EnvironmentLacksError: the file may not be read.
+        BadInputError: The file is missing, not a slide or image, damaged, or its um/px conflict.
+        EnvironmentLacksError: This user may not read the file.
     """
     head = read_head(path)
     vendor = detect_vendor(path)
@@ -46,7 +46,7 @@ def open_slide(path: Path, mpp: float | None = None, cache_bytes: int = CACHE_BY
 
 
 def warn_of_suffix(path: Path) -> tuple[str, ...]:
-    """Warn where a TIFF is named like a vendor's slide, and OpenSlide does not recognise it as one."""
+    """Warn of a TIFF that is named like a vendor's slide, but is not recognised as one by OpenSlide."""
     if path.suffix.lower() not in VENDOR_SUFFIXES:
         return ()
     return (

@@ -1,4 +1,4 @@
-"""What a path is before a reader opens it: folder, pipe, or a file that only stands for a slide beside it."""
+"""Checks of a path before it is opened: folders, pipes, files that only stand for a slide beside them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 from glandseg.core.errors import BadInputError, EnvironmentLacksError
 from glandseg.core.regular_file import check_regular_file
 
-EXPORT = "Export it as OME-TIFF (QuPath, or bioformats2raw and raw2ometiff)"
-# By suffix: formats that no reader here knows, whatever lies in them.
+EXPORT = "Export it as OME-TIFF (QuPath, or bioformats2raw and raw2ometiff)."
+# By suffix: formats that no reader here knows.
 FOREIGN = {
     ".afi": "Aperio AFI",
     ".dzi": "Deep Zoom",
@@ -44,41 +44,41 @@ def read_head(path: Path) -> bytes:
         with path.open("rb") as file:
             head = file.read(12)
     except FileNotFoundError as error:
-        raise BadInputError(f"{path}: there is no such file. Check the path") from error
+        raise BadInputError(f"{path}: there is no such file. Check the path.") from error
     except OSError as error:
         raise EnvironmentLacksError(
-            f"{path}: may not or cannot be read ({error.strerror}). Give this user read permission"
+            f"{path}: may not or cannot be read ({error.strerror}). Give this user read permission."
         ) from error
     if not head:
-        raise BadInputError(f"{path}: is empty (0 bytes). Copy it again")
+        raise BadInputError(f"{path}: is empty (0 bytes). Copy it again.")
     return head
 
 
 def describe_folder(path: Path) -> str:
-    """Describe why a folder is no slide, and what to give instead."""
+    """Return why a folder is not a slide, and what to give instead."""
     if path.suffix.lower() == ".zarr" or any((path / name).exists() for name in ZARR_FILES):
         return f"{path}: OME-Zarr is not read. {EXPORT}"
     if (path / SLIDEDAT).is_file():
-        return f"{path}: is the folder of a MIRAX slide. Give the .mrxs file beside it"
+        return f"{path}: is the folder of a MIRAX slide. Give the .mrxs file beside it."
     if holds_ets(path):
         return f"{path}: Olympus VSI is not read. {EXPORT}"
     dicom = next(iter(sorted(path.glob("*.dcm"))), None)
     if dicom is not None:
-        return f"{path}: is a folder; a DICOM slide is given by one of its files. Give {dicom}"
-    return f"{path}: is a folder; a slide is a file. Give one file in it"
+        return f"{path}: is a folder; a DICOM slide is given by one of its files. Give {dicom}."
+    return f"{path}: is a folder; a slide is a file. Give one file in it."
 
 
 def check_stands_alone(path: Path) -> None:
-    """Raise where a file holds only the overview or preview of a slide that lies in a folder beside it.
+    """Check that a file is not merely the overview of a slide in a folder beside it.
 
-    Such a file looks like an image of any kind, and would be read at a wrong scale.
+    Such a file looks like any image, and would be read at a wrong scale.
 
     Raises:
         BadInputError: The file is an Olympus VSI, or a MIRAX file without its folder.
     """
     suffix = path.suffix.lower()
     folder, container = path.with_name(f"_{path.stem}_"), path.with_name(f"{path.stem}.vsi")
-    if suffix == ".vsi" or (holds_ets(folder) and not container.exists()):  # else an export beside it
+    if suffix == ".vsi" or (holds_ets(folder) and not container.exists()):  # otherwise an export beside it
         raise BadInputError(
             f"{path}: Olympus VSI is not read: the file holds an overview, and the slide lies in the folder "
             f"{folder.name} beside it. {EXPORT}"
@@ -86,7 +86,7 @@ def check_stands_alone(path: Path) -> None:
     if suffix == ".mrxs":
         raise BadInputError(
             f"{path}: is not a whole MIRAX slide: a .mrxs file holds a preview, and the slide lies in the "
-            f"folder {path.stem} beside it, with its {SLIDEDAT}. Copy both again, and give the .mrxs file"
+            f"folder {path.stem} beside it, with its {SLIDEDAT}. Copy both again, and give the .mrxs file."
         )
 
 
@@ -96,8 +96,8 @@ def holds_ets(folder: Path) -> bool:
 
 
 def describe_unknown(path: Path, known: str) -> str:
-    """Describe why a file that no reader recognises is refused."""
+    """Return why a file that no reader recognises is refused."""
     foreign = FOREIGN.get(path.suffix.lower())
     if foreign:
         return f"{path}: {foreign} is not read. {EXPORT}"
-    return f"{path}: holds no slide or image that is known; known are {known}. Export it as one of these"
+    return f"{path}: holds no slide or image that is known; known are {known}. Export it as one of these."

@@ -1,4 +1,4 @@
-"""Pixels without an end: beyond a plane's edges it is reflected."""
+"""Planes: pixels that can be read anywhere, reflected beyond the edges."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Box = tuple[int, int, int, int]  # left, top, right, bottom
 
 
 class Plane(Protocol):
-    """Pixels that can be read anywhere; beyond the border they are reflected."""
+    """Pixels that can be read anywhere; beyond the edges they are reflected."""
 
     width_px: int
     height_px: int
@@ -43,13 +43,13 @@ class TiledPlane(ABC):
     """A slide at a fixed um/px; the value of a px is a function of its coordinates alone.
 
     It is made of tiles on a fixed grid, kept in a bounded cache, so rectangles hold the same bytes however
-    reads are cut. Several threads may read at once.
+    reads are cut. Safe for threads.
 
     Attributes:
-        um_per_px: the size of a px.
-        l0_per_px: level-0 px per px.
-        width_px: width, the last px being partly outside where sizes do not divide.
-        height_px: height.
+        um_per_px: Size of a px in um.
+        l0_per_px: Level-0 px per px.
+        width_px: Width; the last px is partly outside where sizes do not divide.
+        height_px: Height.
     """
 
     um_per_px: float
@@ -62,14 +62,14 @@ class TiledPlane(ABC):
         self._tiles = ArrayCache(cache_bytes)
 
     def read(self, x_px: int, y_px: int, width_px: int, height_px: int) -> NDArray[np.uint8]:
-        """Any rectangle, also one that begins below 0 or ends beyond the size: there the plane is reflected.
+        """Read a rectangle, reflected where it lies outside.
 
         Returns:
-            (height_px, width_px, 3) uint8 RGB, the caller's own.
+            (height_px, width_px, 3) uint8 RGB, owned by the caller.
 
         Raises:
-            ValueError: the rectangle is empty.
-            UnreadableError: the slide's data there cannot be decoded, and there is no list of unread regions.
+            ValueError: The rectangle is empty.
+            UnreadableError: The slide's data there cannot be decoded, and unread regions are not recorded.
         """
         if width_px < 1 or height_px < 1:
             raise ValueError(f"rectangle of {width_px} x {height_px} px: both sides must be at least 1")
@@ -82,7 +82,7 @@ class TiledPlane(ABC):
         return inside[np.ix_(rows - top, columns - left)]
 
     def _list_tiles(self, x0: int, y0: int, x1: int, y1: int) -> Iterator[tuple[int, int, Box]]:
-        """Columns and rows of the tiles that a rectangle meets, and where it does."""
+        """Yield column and row of the tiles that a rectangle meets, and their common part."""
         side = self._tile_px
         for row in range(y0 // side, -(-y1 // side)):
             for column in range(x0 // side, -(-x1 // side)):
@@ -103,16 +103,16 @@ class TiledPlane(ABC):
 
     @abstractmethod
     def _make_tile(self, column: int, row: int) -> NDArray[np.uint8]:
-        """Make a tile of the grid, (h, w, 3) uint8 RGB; those at the far edges are smaller."""
+        """Make a tile of the grid, (h, w, 3) uint8 RGB; tiles at the far edges are smaller."""
 
     def _place_tile(self, column: int, row: int) -> tuple[int, int, int, int]:
-        """Give a tile's left and top edge, width and height in px."""
+        """Return a tile's left and top edge, width and height in px."""
         x, y = column * self._tile_px, row * self._tile_px
         return x, y, min(self._tile_px, self.width_px - x), min(self._tile_px, self.height_px - y)
 
 
 def reflect(index: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    """Any whole numbers mapped into 0..size-1 by reflection at the first and last px, as often as needed."""
+    """Map any integers into 0..size-1 by reflection at the first and last px, repeatedly."""
     period = max(2 * (size - 1), 1)
     folded = np.mod(index, period)
     return np.minimum(folded, period - folded) if size > 1 else np.zeros_like(index)

@@ -1,4 +1,4 @@
-"""A file read at positions by several threads at once."""
+"""A file that several threads read at offsets."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 class PositionalFile:
-    """A file open for reading; where the system can, no thread waits for another's position."""
+    """A file open for reading; where the system has `pread`, threads do not wait for each other."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -19,8 +19,8 @@ class PositionalFile:
         """Read `count` bytes at `offset`.
 
         Raises:
-            EOFError: the file ends before.
-            OSError: the drive fails.
+            EOFError: The file ends before.
+            OSError: The drive fails.
         """
         data = self._read_some(offset, count)
         while len(data) < count:
@@ -30,8 +30,8 @@ class PositionalFile:
             data += more
         return data
 
-    def read_afresh(self, offset: int, count: int) -> bytes:
-        """As `read`, with a new handle: a network drive may have given up the old one."""
+    def reread(self, offset: int, count: int) -> bytes:
+        """Read as `read`, with a new handle: a network drive may have dropped the old one."""
         fresh = PositionalFile(self._path)
         try:
             return fresh.read(offset, count)
@@ -46,5 +46,5 @@ class PositionalFile:
             return self._file.read(count) or b""
 
     def close(self) -> None:
-        """Let go of the file; harmless when repeated."""
+        """Close the file; harmless when repeated."""
         self._file.close()

@@ -1,4 +1,12 @@
-"""Shrinks by exact areas and enlarges by straight lines, at any factor and sub-pixel position."""
+"""Resampling at any factor and sub-pixel position: area means to shrink, linear interpolation to enlarge.
+
+`cv2.resize` alone does not suit slides that are read tile by tile. Its output sizes are whole, so the factor
+would be rounded in every tile and px would drift from their level-0 coordinates; and it starts at each crop's
+own corner, so a px would depend on how reads are cut, and tiles would meet in seams. Here output px k covers
+[k * factor, (k + 1) * factor) of the level, in whatever rectangle it is read. Area means do not alias, as
+linear interpolation does when it shrinks, and do not ring, as cubic does. The whole part of the factor is
+left to OpenCV's area mean, which is exact there and fast; the rest, below 2, sums few rows and columns.
+"""
 
 from __future__ import annotations
 
@@ -28,24 +36,24 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Taps:
-    """For each output px of one axis, the (K,) input px it mixes and their weights, which add up to 1."""
+    """For each output px of one axis, its (K,) input px and their weights, which add up to 1."""
 
     index: NDArray[np.int64]  # (N, K)
     weight: NDArray[np.float32]  # (N, K)
 
 
 def find_taps(first: int, count: int, factor: float) -> Taps:
-    """Which input px make up output px `first` to `first + count`, each of them `factor` input px wide.
+    """Find the input px of output px `first` to `first + count`, each `factor` input px wide.
 
-    Output px k covers [k * factor, (k + 1) * factor). At factors of 1 and above it is the mean over that
-    stretch; below 1 it lies on the line between the two nearest input centres.
+    At factors of 1 and above an output px is the mean of its stretch of the input; below 1 it is
+    interpolated between the two nearest input centres.
     """
     k = np.arange(first, first + count, dtype=np.float64)
     return find_area_taps(k * factor, factor) if factor >= 1 else find_linear_taps((k + 0.5) * factor - 0.5)
 
 
 def find_area_taps(start: NDArray[np.float64], factor: float) -> Taps:
-    """Weights by how much of [start, start + factor) each input px takes up."""
+    """Weight each input px by its share of [start, start + factor)."""
     index = np.floor(start).astype(np.int64)[:, None] + np.arange(math.ceil(factor) + 1)
     overlap = np.minimum(index + 1, (start + factor)[:, None]) - np.maximum(index, start[:, None])
     overlap = np.where(overlap > NEGLIGIBLE, overlap, 0)
@@ -55,7 +63,7 @@ def find_area_taps(start: NDArray[np.float64], factor: float) -> Taps:
 
 
 def find_linear_taps(centre: NDArray[np.float64]) -> Taps:
-    """Weights by how near the two input centres around `centre` are."""
+    """Weight the two input px around `centre` by their nearness."""
     left = np.floor(centre)
     share = (centre - left)[:, None]
     return Taps(
@@ -66,19 +74,18 @@ def find_linear_taps(centre: NDArray[np.float64]) -> Taps:
 def resample(
     slide: Source, level: int, factor: float, x_px: int, y_px: int, width_px: int, height_px: int
 ) -> NDArray[np.uint8]:
-    """A rectangle of a level shrunk `factor` times; beyond the level its edge goes on.
+    """Read a rectangle of a level shrunk `factor` times; beyond the level its edge px are repeated.
 
-    A whole factor is taken off first by cv2's area mean, on blocks counted from the level's corner, so
-    that a px depends on nothing but its own position.
+    OpenCV's blocks are counted from the level's corner, so that a px depends on its own position alone.
 
     Args:
-        slide: what to read.
-        level: which level of it.
-        factor: level px per output px.
-        x_px: left edge, in output px; likewise the others.
-        y_px: top edge.
-        width_px: width.
-        height_px: height.
+        slide: Source of the pixels.
+        level: Index of the level.
+        factor: Level px per output px.
+        x_px: Left edge, in output px; likewise the others.
+        y_px: Top edge.
+        width_px: Width.
+        height_px: Height.
 
     Returns:
         (height_px, width_px, 3) uint8 RGB.
@@ -97,10 +104,10 @@ def resample(
 
 
 def mix_rows(pixels: NDArray[Any], taps: Taps, first: int) -> NDArray[Any]:
-    """(N, W, 3) rows, each a weighted sum of input rows; the input's first row has index `first`.
+    """Compute (N, W, 3) rows as weighted sums of input rows, the first of which has index `first`.
 
     Returns:
-        float32; the input's own type where every output row is one input row.
+        float32; the input's dtype where every output row is one input row.
     """
     flat, rows = pixels.reshape(len(pixels), -1), taps.index - first
     if rows.shape[1] == 1:
@@ -115,7 +122,7 @@ def mix_rows(pixels: NDArray[Any], taps: Taps, first: int) -> NDArray[Any]:
 def mix_band(
     flat: NDArray[Any], rows: NDArray[np.int64], weight: NDArray[np.float32], out: NDArray[np.float32]
 ) -> None:
-    """Add up weighted rows into `out`, few enough at a time for the processor's cache."""
+    """Add up weighted rows into `out`, few enough to fit the processor's cache."""
     np.multiply(flat[rows[:, 0]], weight[:, :1], out=out)
     part = np.empty_like(out)
     for k in range(1, rows.shape[1]):
@@ -125,7 +132,7 @@ def mix_band(
 def read_beyond_edges(
     slide: Source, level: int, x_span: tuple[int, int], y_span: tuple[int, int]
 ) -> NDArray[np.uint8]:
-    """The level's px of two half-open spans, its edge px repeated where they leave it."""
+    """Read a level's px in two half-open spans, its edge px repeated outside."""
     size = slide.levels[level]
     columns = np.clip(np.arange(*x_span), 0, size.width - 1)
     rows = np.clip(np.arange(*y_span), 0, size.height - 1)

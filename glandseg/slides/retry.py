@@ -1,4 +1,10 @@
-"""How often, and how long, reading is tried again before a part of a file counts as unread."""
+"""Retries before a part of a file counts as unread.
+
+Two causes look alike to a reader: damaged bytes, which fail forever, and a network drive that drops a handle
+or pauses for a second, which would write healthy tissue off as unread. So every failure is retried once with
+a new handle, and only errors that may pass are retried after pauses. The pauses of a slide share one budget:
+on a drive that died, thousands of tiles with pauses of their own would hold up a batch for hours.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +16,8 @@ from typing import TypeVar
 from glandseg.core.errors import GlandsegError
 
 Result = TypeVar("Result")
-PAUSES_S = (0.1, 0.5, 2.0)  # before the second and later new attempts
-BUDGET_S = 60.0  # spent on pauses for one slide: a dead drive must not hold up a batch for hours
+PAUSES_S = (0.1, 0.5, 2.0)  # before the second and later retries
+BUDGET_S = 60.0  # for all pauses of one slide
 FAULTS = (
     "i/o error",
     "input/output",
@@ -24,16 +30,16 @@ FAULTS = (
 
 
 def is_passing(error: Exception) -> bool:
-    """Whether an error may pass by itself, as a network drive's do and a damaged tile's do not."""
+    """Return whether an error may pass, as a network drive's does and a damaged tile's does not."""
     return isinstance(error, OSError) or any(fault in str(error).lower() for fault in FAULTS)
 
 
 class RetryPolicy:
-    """Tries again: once at once, and for faults that may pass, after pauses, while there is time left.
+    """Retries: once immediately, then after pauses for errors that may pass, while the budget lasts.
 
     Args:
-        budget_s: seconds of pauses in all.
-        sleep: waits for seconds.
+        budget_s: Seconds of all pauses together.
+        sleep: Called with seconds.
     """
 
     def __init__(self, budget_s: float = BUDGET_S, sleep: Callable[[float], None] = time.sleep) -> None:
@@ -42,10 +48,10 @@ class RetryPolicy:
         self._lock = threading.Lock()
 
     def retry(self, read: Callable[[], Result]) -> Result:
-        """Read with a new file handle each time.
+        """Call `read`, which opens a new file handle, until it succeeds.
 
         Raises:
-            Exception: the last attempt's.
+            Exception: The last attempt's.
         """
         for pause_s in PAUSES_S:
             try:

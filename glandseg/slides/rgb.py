@@ -1,4 +1,4 @@
-"""Decoded samples of any kind made into 8-bit RGB."""
+"""Conversion of decoded samples to 8-bit RGB."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ WHITE = (255, 255, 255)
 
 
 def reduce_to_8_bits(samples: NDArray[Any]) -> NDArray[np.uint8]:
-    """uint8 as it is; the full range of uint16 and bool scaled to 0..255.
+    """Return uint8 unchanged, and uint16 or bool scaled from their full range to 0..255.
 
     Raises:
-        ValueError: another sample type.
+        ValueError: The samples have another dtype.
     """
     if samples.dtype == np.uint8:
         return np.asarray(samples, np.uint8)
@@ -28,14 +28,14 @@ def reduce_to_8_bits(samples: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def repeat_gray(gray: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(H, W) or (H, W, 1) uint8 as (H, W, 3) uint8 RGB."""
+    """Repeat (H, W) or (H, W, 1) uint8 as (H, W, 3) uint8 RGB."""
     return np.repeat(gray.reshape(*gray.shape[:2], 1), 3, axis=2)
 
 
 def lay_on_background(
     rgba: NDArray[np.uint8], background: tuple[int, int, int] = WHITE, *, premultiplied: bool = False
 ) -> NDArray[np.uint8]:
-    """(H, W, 4) uint8 RGBA laid on one color, as (H, W, 3) uint8 RGB."""
+    """Blend (H, W, 4) uint8 RGBA with one background color to (H, W, 3) uint8 RGB."""
     rgb, alpha = rgba[..., :3], rgba[..., 3:]
     if alpha.min() == 255:
         return np.ascontiguousarray(rgb)
@@ -46,7 +46,7 @@ def lay_on_background(
 
 
 def convert_bgr(samples: NDArray[Any]) -> NDArray[np.uint8]:
-    """What OpenCV decodes (gray, BGR or BGRA; 8 or 16 bits) as (H, W, 3) uint8 RGB, alpha on white."""
+    """Convert OpenCV's gray, BGR or BGRA of 8 or 16 bits to (H, W, 3) uint8 RGB, alpha on white."""
     samples = reduce_to_8_bits(samples)
     if samples.ndim == 2 or samples.shape[2] == 1:
         return repeat_gray(samples)
@@ -56,13 +56,13 @@ def convert_bgr(samples: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def parse_color(rrggbb: str) -> tuple[int, int, int]:
-    """A color from six hexadecimal digits."""
+    """Parse a color of six hexadecimal digits."""
     red, green, blue = bytes.fromhex(rrggbb)
     return red, green, blue
 
 
 def drop_alpha(rgba: NDArray[np.uint8], background: tuple[int, int, int]) -> NDArray[np.uint8]:
-    """(H, W, 4) uint8 RGBA as (H, W, 3) uint8 RGB, what is transparent on the background."""
+    """Convert (H, W, 4) uint8 RGBA to (H, W, 3) uint8 RGB, transparent parts on the background."""
     if cv2.minMaxLoc(cv2.extractChannel(rgba, 3))[0] < 255:
         return lay_on_background(rgba, background)
     return np.asarray(cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB), np.uint8)

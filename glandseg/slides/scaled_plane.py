@@ -1,4 +1,4 @@
-"""A plane enlarged or shrunk: the papers' scales, which enlarge what the model sees and add no detail."""
+"""A plane at another scale: the papers' scales, which enlarge the model's view without adding detail."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from numpy.typing import NDArray
 
 from glandseg.slides.plane import TiledPlane
 from glandseg.slides.resampling import resample
-from glandseg.slides.slide import Level
-from glandseg.slides.slide_plane import CACHE_BYTES, LARGEST_TILE_PX, ROUNDING
+from glandseg.slides.slide import CACHE_BYTES, Level
+from glandseg.slides.slide_plane import LARGEST_TILE_PX, ROUNDING
 
 
 class RescaledPlane(TiledPlane):
-    """A plane at another scale, made of its px alone: the slide is read once for all scales.
+    """A plane resampled from another plane, so that the slide is read once for all scales.
 
     Args:
-        base: the plane at scale 1.
-        scale: px of this plane per px of the base, above 0.
-        cache_bytes: of memory for tiles.
+        base: Plane at scale 1.
+        scale: Px of this plane per px of the base, above 0.
+        cache_bytes: Memory for tiles.
     """
 
     def __init__(self, base: TiledPlane, scale: float, cache_bytes: int = CACHE_BYTES) -> None:
@@ -35,12 +35,12 @@ class RescaledPlane(TiledPlane):
 
 
 def lay_scale(base: TiledPlane, scale: float, cache_bytes: int = CACHE_BYTES) -> TiledPlane:
-    """Give a plane at another scale; at scale 1 that is the plane itself."""
+    """Return a plane at another scale; at scale 1 the plane itself."""
     return base if scale == 1 else RescaledPlane(base, scale, cache_bytes)
 
 
 class _PlaneLevel:
-    """A plane as the only level that there is."""
+    """A plane as a source of one level."""
 
     def __init__(self, plane: TiledPlane) -> None:
         self.levels: tuple[Level, ...] = (Level(plane.width_px, plane.height_px, 1.0),)

@@ -1,4 +1,4 @@
-"""What every slide reader offers: sizes, levels, resolution and rectangles of RGB."""
+"""Interface of all slide readers: sizes, levels, um/px and rectangles of RGB."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from glandseg.slides.mpp import Resolution
 from glandseg.slides.retry import RetryPolicy
 
 CACHE_BYTES = 64 << 20
-CELL_PX = 256  # side of the parts that a damaged slide is read in, where its file has no tiles
+CELL_PX = 256  # side of the cells that a damaged slide is read in, where its file has no tiles
 
 
-def cut_side(side: int, most: int = 2 * CELL_PX) -> int:
-    """A tile's side, or the largest even part of it that is no longer than `most` px."""
-    return -(-side // -(-side // most))
+def cut_side(side: int, maximum: int = 2 * CELL_PX) -> int:
+    """Return a tile's side, or the largest equal part of it of at most `maximum` px."""
+    return -(-side // -(-side // maximum))
 
 
 class UnreadableError(BadInputError):
     """A part of a slide that cannot be decoded.
 
     Attributes:
-        reason: what the decoder said, without the file's path.
+        reason: The decoder's message, without the file's path.
     """
 
     def __init__(self, message: str, reason: str) -> None:
@@ -46,12 +46,12 @@ class Level:
 
 
 def build_levels(sizes_wh: list[tuple[int, int]]) -> tuple[Level, ...]:
-    """Levels from their sizes, full resolution first."""
+    """Build levels from their sizes, full resolution first."""
     return tuple(Level(*size, measure_downsample(sizes_wh[0], size)) for size in sizes_wh)
 
 
 def measure_downsample(full_wh: tuple[int, int], wh: tuple[int, int]) -> float:
-    """Level-0 px per px: the whole factor where sizes were only rounded, else the mean of both axes."""
+    """Return level-0 px per px: the integer where sizes were only rounded, else the mean of both axes."""
     mean = (full_wh[0] / wh[0] + full_wh[1] / wh[1]) / 2
     whole = round(mean)
     was_rounded = all(abs(full / whole - size) < 1 for full, size in zip(full_wh, wh, strict=True))
@@ -62,22 +62,22 @@ class Slide(ABC):
     """A slide that is open for reading; a context manager that closes its file.
 
     Attributes:
-        path: the file.
-        format: such as "aperio", "hamamatsu", "dicom", "ome-tiff", "tiff" or "png".
-        levels: full resolution first.
-        resolution: um per level-0 px; None where neither the file nor the user says it.
-        said: what each source in the file says of the resolution, in words.
-        frame: what level-0 coordinates count from: "full image" or "openslide bounds".
-        decoded_px: how many px of any level were decoded, again and again counted; None where unknown.
+        path: Slide file.
+        format: Such as "aperio", "hamamatsu", "dicom", "ome-tiff", "tiff" or "png".
+        levels: Levels, full resolution first.
+        resolution: um per level-0 px; None where neither the file nor the user states it.
+        statements: The file's statements of um/px, in words.
+        frame: Origin of level-0 coordinates: "full image" or "openslide bounds".
+        decoded_px: Number of px decoded, repeats included, on any level; None where unknown.
         warnings: What a user should know of the file, a full sentence each, without its path.
-        held_bytes: Most memory that reading takes beyond the cache's bound.
+        held_bytes: Maximum memory that reading takes beyond the cache's bound.
     """
 
     path: Path
     format: str
     levels: tuple[Level, ...]
     resolution: Resolution | None
-    said: tuple[str, ...] = ()
+    statements: tuple[str, ...] = ()
     frame: str = "full image"
     decoded_px: int | None = None
     warnings: tuple[str, ...] = ()
@@ -85,7 +85,7 @@ class Slide(ABC):
 
     @cached_property
     def retry_policy(self) -> RetryPolicy:
-        """How long reading is tried again."""
+        """Policy for retries, shared by all reads of this slide."""
         return RetryPolicy()
 
     @property
@@ -99,16 +99,16 @@ class Slide(ABC):
         return self.levels[0].height
 
     def read_region(self, level: int, x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
-        """A rectangle in px of `level`, transparent parts on the background.
+        """Read a rectangle in px of `level`, transparent parts on the background.
 
-        What fails is tried again with a new file handle. Several threads may read at once.
+        Failed reads are retried with a new file handle. Safe for threads.
 
         Returns:
-            (height, width, 3) uint8 RGB, the caller's own.
+            (height, width, 3) uint8 RGB, owned by the caller.
 
         Raises:
-            ValueError: the rectangle is empty or not entirely inside the level.
-            UnreadableError: the file's data there cannot be decoded.
+            ValueError: The rectangle is empty or not entirely inside the level.
+            UnreadableError: The file's data there cannot be decoded.
         """
         self._check_inside(level, x, y, width, height)
         try:
@@ -120,23 +120,23 @@ class Slide(ABC):
 
     def _read_again(self, level: int, x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
         try:
-            return self.retry_policy.retry(lambda: self._read_afresh(level, x, y, width, height))
+            return self.retry_policy.retry(lambda: self._reread(level, x, y, width, height))
         except (GlandsegError, MemoryError):
             raise
         except Exception as error:
             raise UnreadableError(
                 f"{self.path}: level {level}, x {x}, y {y}, {width} x {height} px cannot be decoded "
-                f"({shorten(error)}): damaged, cut short or an unknown codec. Copy or export the file again",
-                self._tell_reason(error),
+                f"({shorten(error)}): damaged, cut short or an unknown codec. Copy or export the file again.",
+                self._strip_path(error),
             ) from error
 
-    def _tell_reason(self, error: Exception) -> str:
-        """A library's error without the file's path."""
-        told = shorten(error, 400).replace(str(self.path), "the file").replace(self.path.name, "the file")
-        return told[:160]
+    def _strip_path(self, error: Exception) -> str:
+        """Return a library's error without the file's path."""
+        text = shorten(error, 400).replace(str(self.path), "the file").replace(self.path.name, "the file")
+        return text[:160]
 
     def get_cell_wh(self, level: int) -> tuple[int, int]:
-        """Width and height, in px of `level`, of the parts that a damaged slide is read in."""
+        """Return width and height, in px of `level`, of the cells that a damaged slide is read in."""
         return CELL_PX, CELL_PX
 
     def _check_inside(self, level: int, x: int, y: int, width: int, height: int) -> None:
@@ -152,18 +152,18 @@ class Slide(ABC):
 
     @abstractmethod
     def _read(self, level: int, x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
-        """As `read_region`, inside the level; may raise whatever its library raises."""
+        """Read inside the level; library errors may pass through."""
 
-    def _read_afresh(self, level: int, x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
-        """As `_read`, with a new file handle."""
+    def _reread(self, level: int, x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
+        """Read as `_read`, with a new file handle."""
         return self._read(level, x, y, width, height)
 
-    def forget(self) -> None:  # noqa: B027 - most readers keep nothing of their own
-        """Drop the decoded parts that are kept, where memory is to be measured without them."""
+    def clear_cache(self) -> None:  # noqa: B027 - most readers cache nothing
+        """Drop cached parts, so that memory can be measured without them."""
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of the file; harmless when repeated."""
+        """Close the file; harmless when repeated."""
 
     def __enter__(self) -> Slide:
         return self

@@ -1,4 +1,4 @@
-"""The files that a slide consists of: what its hash covers, and what must not change while it is read."""
+"""The files of a slide: its hash covers them, and they must not change while it is read."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from glandseg.core.system import hash_file
 from glandseg.slides.formats.dicom_series import Instance, read_instance
 
 MIRAX_SUFFIX, HAMAMATSU_SUFFIXES = ".mrxs", (".vms", ".vmu")
-MOST_INDEX_BYTES = 1 << 20  # of a Hamamatsu index, which is text
+MAX_INDEX_BYTES = 1 << 20  # of a Hamamatsu index, which is text
 State = tuple[tuple[Path, int, int], ...]  # path, size in bytes, time of change in ns
 
 
 def list_slide_files(path: Path) -> tuple[Path, ...]:
-    """Return all files that a slide is read from, in order of their names; one alone for most formats.
+    """List all files that a slide is read from, sorted by name; most formats have one.
 
     Args:
-        path: File given as the slide: any instance of a DICOM series, a .mrxs, or a Hamamatsu index.
+        path: Slide file: any instance of a DICOM series, a .mrxs, a Hamamatsu index, or another.
     """
     instance = read_instance(path)
     if instance is not None:
@@ -34,7 +34,7 @@ def list_slide_files(path: Path) -> tuple[Path, ...]:
 
 
 def list_series(path: Path, instance: Instance) -> tuple[Path, ...]:
-    """Return the files of a DICOM series, which lie in one folder."""
+    """List the files of a DICOM series, which lie in one folder."""
     others = (other for other in path.parent.iterdir() if other.name != path.name)
     same = (other for other in others if is_of_series(other, instance.series_uid))
     return tuple(sorted([path, *same]))
@@ -47,20 +47,20 @@ def is_of_series(path: Path, series_uid: str) -> bool:
 
 
 def list_indexed(path: Path) -> list[Path]:
-    """Return the files beside a Hamamatsu index that it names."""
+    """List the files that a Hamamatsu index names beside itself."""
     with path.open("rb") as file:
-        lines = file.read(MOST_INDEX_BYTES).decode("latin-1").splitlines()
+        lines = file.read(MAX_INDEX_BYTES).decode("latin-1").splitlines()
     names = {line.partition("=")[2].strip() for line in lines} - {"", ".", ".."}
     named = (path.parent / name for name in names if len(Path(name).parts) == 1 and "\0" not in name)
     return sorted(other for other in named if other.is_file())
 
 
 def hash_slide(files: Sequence[Path]) -> str:
-    """Compute the sha256 of what a slide is read from, in hexadecimal.
+    """Compute the sha256 of a slide's files, in hexadecimal.
 
     Returns:
-        The file's sha256; of several files, the sha256 of theirs in ascending order, a line each, so that
-        neither their names nor the one that was given matters.
+        The file's sha256; for several files, the sha256 of their sorted sums, a line each, so that neither
+        their names nor the choice of the one given matters.
     """
     if len(files) == 1:
         return hash_file(files[0])
@@ -69,12 +69,12 @@ def hash_slide(files: Sequence[Path]) -> str:
 
 
 def read_state(files: Sequence[Path]) -> State:
-    """Read size and time of change of each file; files that are gone are left out."""
+    """Read size and time of change of each file; missing files are left out."""
     return tuple((file, stat.st_size, stat.st_mtime_ns) for file in files if (stat := read_stat(file)))
 
 
 def read_stat(path: Path) -> os.stat_result | None:
-    """Read a file's status; None where it is gone."""
+    """Read a file's status; None if it is missing."""
     try:
         return path.stat()
     except OSError:
@@ -82,9 +82,9 @@ def read_stat(path: Path) -> os.stat_result | None:
 
 
 def check_unchanged(path: Path, before: State, sha256: str) -> None:
-    """Raise where the content of a slide changed since its state was read.
+    """Check that a slide's content has not changed since its state was read.
 
-    A file that was removed or renamed is no fault: what was open stays as it was.
+    A file that was removed or renamed is accepted: an open file stays readable.
 
     Args:
         path: Slide, for the message.
@@ -92,7 +92,7 @@ def check_unchanged(path: Path, before: State, sha256: str) -> None:
         sha256: Hash of its files then.
 
     Raises:
-        BadInputError: Its files hold something else now.
+        BadInputError: Its files have other content now.
     """
     files = [file for file, _, _ in before]
     now = read_state(files)
@@ -108,7 +108,7 @@ def find_repeats(paths: Sequence[Path]) -> dict[Path, Path]:
     """Find files that belong to one DICOM series, which is one slide.
 
     Returns:
-        The slide to run in place of each file to leave out; labels and overviews are left out first.
+        For each file to leave out, the slide to run in its place; labels and overviews are left out first.
     """
     by_series: dict[tuple[Path, str], list[tuple[Path, Instance]]] = {}
     for path in dict.fromkeys(paths):

@@ -1,4 +1,4 @@
-"""The list of unread regions: every part of a slide that could not be decoded, and why."""
+"""Unread regions: the parts of a slide that could not be decoded, and why."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Rectangle = tuple[int, int, int, int]  # x, y, width, height in level-0 px
 
 @dataclass(frozen=True, order=True)
 class UnreadRegion:
-    """A rectangle in level-0 px that cannot be decoded, and what the decoder said."""
+    """A rectangle in level-0 px that cannot be decoded, and the decoder's message."""
 
     y_l0: int
     x_l0: int
@@ -32,16 +32,16 @@ class UnreadRegion:
 
 
 class UnreadRegions:
-    """Unread parts of one slide; several threads may use it at once.
+    """Unread regions of one slide; safe for threads.
 
-    What is added is also appended to a file at once, a JSON line each, so that a run that is killed and begun
-    again knows it; a last line that was torn is forgotten.
+    Each is also appended to a file immediately, as a JSON line, so that a run that is killed and resumed
+    knows it; an incomplete last line is dropped.
 
     Args:
-        path: of that file; what it holds is loaded. None keeps nothing.
+        path: File to load and append to; None keeps them in memory only.
 
     Raises:
-        BadInputError: the file is no list of unread regions.
+        BadInputError: The file is not a list of unread regions.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -54,10 +54,10 @@ class UnreadRegions:
                 self._keep(entry)
 
     def add(self, x_l0: int, y_l0: int, width_l0: int, height_l0: int, reason: str) -> None:
-        """Note a rectangle that cannot be decoded; again and again makes one entry.
+        """Record a rectangle that cannot be decoded; repeats make one entry.
 
         Raises:
-            OSError: the file cannot be written.
+            OSError: The file cannot be written.
         """
         entry = UnreadRegion(y_l0, x_l0, height_l0, width_l0, reason)
         with self._lock:
@@ -75,17 +75,17 @@ class UnreadRegions:
     def mask(
         self, x_px: int, y_px: int, width_px: int, height_px: int, l0_per_px: float
     ) -> NDArray[np.bool_] | None:
-        """Which px of a plane's rectangle touch an unread part; None if none does.
+        """Mark the px of a plane's rectangle that touch an unread region.
 
         Args:
-            x_px: left edge; likewise the others.
-            y_px: top edge.
-            width_px: width.
-            height_px: height.
-            l0_per_px: level-0 px per px of the plane.
+            x_px: Left edge; likewise the others.
+            y_px: Top edge.
+            width_px: Width.
+            height_px: Height.
+            l0_per_px: Level-0 px per px of the plane.
 
         Returns:
-            (height_px, width_px) bool.
+            (height_px, width_px) bool; None if none does.
         """
         with self._lock:
             if len(self._places) != len(self._reasons):
@@ -94,14 +94,14 @@ class UnreadRegions:
         return mark_rectangles(known, (x_px, y_px, width_px, height_px), l0_per_px)
 
     def measure_share(self, tissue: NDArray[np.bool_], l0_per_px: float) -> float:
-        """The unread share, 0..1, of the tissue on an (h, w) mask of `l0_per_px` level-0 px per px."""
+        """Compute the unread share, 0..1, of an (h, w) tissue mask of `l0_per_px` level-0 px per px."""
         unread = self.mask(0, 0, tissue.shape[1], tissue.shape[0], l0_per_px)
         if unread is None or not tissue.any():
             return 0.0
         return float(np.count_nonzero(unread & tissue) / np.count_nonzero(tissue))
 
     def list_features(self, slide_sha256: str) -> list[dict[str, Any]]:
-        """GeoJSON features in level-0 px for QuPath: a polygon for each stretch with one reason."""
+        """List GeoJSON features in level-0 px: a polygon for each connected area with one reason."""
         by_reason: dict[str, list[shapely.Geometry]] = {}
         for entry in self.entries:
             corner = (entry.x_l0 + entry.width_l0, entry.y_l0 + entry.height_l0)
@@ -113,7 +113,7 @@ class UnreadRegions:
         ]
 
     def _keep(self, entry: UnreadRegion) -> bool:
-        """Whether the entry was news; of two reasons the first by letter stands, whoever came first."""
+        """Return whether the entry is new; of two reasons the alphabetically first is kept, in any order."""
         place = (entry.x_l0, entry.y_l0, entry.width_l0, entry.height_l0)
         known = self._reasons.get(place)
         if known is not None and known <= entry.reason:
@@ -125,12 +125,12 @@ class UnreadRegions:
 def mark_rectangles(
     rectangles_l0: NDArray[np.int64], window_px: Rectangle, l0_per_px: float
 ) -> NDArray[np.bool_] | None:
-    """Which px of a window touch a rectangle.
+    """Mark the px of a window that touch a rectangle.
 
     Args:
-        rectangles_l0: (N, 4) of x, y, width, height in level-0 px.
+        rectangles_l0: (N, 4) int64: x, y, width, height in level-0 px.
         window_px: x, y, width, height in px of a plane.
-        l0_per_px: level-0 px per px of the plane.
+        l0_per_px: Level-0 px per px of the plane.
 
     Returns:
         (height, width) bool; None if none does.
@@ -149,10 +149,10 @@ def mark_rectangles(
 
 
 def load_entries(path: Path) -> list[UnreadRegion]:
-    """Read a the file of unread regions, and cut off a last line that was torn.
+    """Read a file of unread regions, and truncate an incomplete last line.
 
     Raises:
-        BadInputError: another line is no entry.
+        BadInputError: Another line is not an entry.
     """
     data = path.read_bytes()
     whole = data[: data.rfind(b"\n") + 1]
@@ -163,12 +163,12 @@ def load_entries(path: Path) -> list[UnreadRegion]:
         return [UnreadRegion(**json.loads(line)) for line in whole.splitlines()]
     except (ValueError, TypeError) as error:
         raise BadInputError(
-            f"{path}: is no list of unread regions ({error}). Remove it and run again"
+            f"{path}: is not a list of unread regions ({error}). Remove it and run again."
         ) from error
 
 
 def build_feature(polygon: shapely.Polygon, reason: str, slide_sha256: str) -> dict[str, Any]:
-    """One GeoJSON feature; the same polygon of the same slide has the same id."""
+    """Build a GeoJSON feature; the same polygon of the same slide has the same id."""
     return {
         "type": "Feature",
         "id": str(uuid.uuid5(NAMESPACE, f"{slide_sha256} {polygon.wkt} {reason}")),

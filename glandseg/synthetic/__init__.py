@@ -1,4 +1,4 @@
-"""Drawn H&E colon tissue whose glands are known: for the demo, for golden tiles and for tests."""
+"""Synthetic H&E colon tissue with known glands: for the demo, golden tiles and tests."""
 
 from __future__ import annotations
 

@@ -16,25 +16,25 @@ Ink: TypeAlias = tuple[float, float]
 
 _FIXED_POINT_BITS = 4
 _SPREAD_PX = 0.4
-"""By how much an antialiased edge makes a shape grow."""
+"""Growth of a shape by its antialiased edge."""
 _TURN = np.linspace(0.0, 2.0 * np.pi, 14, endpoint=False)
 _CIRCLE = np.stack([np.cos(_TURN), np.sin(_TURN)], axis=1)
 
 
 def to_fixed_px(points_um: F64, um_per_px: float) -> NDArray[np.int32]:
-    """Pixel coordinates of points (..., 2) xy, as OpenCV's fixed-point integers."""
+    """Convert points (..., 2) xy to px, as OpenCV's fixed-point integers."""
     points_px = points_um / um_per_px - 0.5
     fixed: NDArray[np.int32] = np.rint(points_px * 2**_FIXED_POINT_BITS).astype(np.int32)
     return fixed
 
 
 def fill_mask(mask: U8, outline_um: F64, um_per_px: float) -> None:
-    """Set to 1 every pixel of `mask` inside the outline (N, 2) xy."""
+    """Set every px of `mask` inside the outline (N, 2) xy to 1."""
     cv2.fillPoly(mask, [to_fixed_px(outline_um, um_per_px)], 1, cv2.LINE_8, _FIXED_POINT_BITS)
 
 
 def smooth_noise(rng: np.random.Generator, shape: tuple[int, int], grain_px: float) -> F32:
-    """Noise (H, W) of mean 0 and SD about 0.6 whose grains are about `grain_px` wide."""
+    """Draw noise (H, W) of mean 0 and SD about 0.6 with grains about `grain_px` wide."""
     cells_hw = [max(2, round(side / grain_px) + 1) for side in shape]
     grid = rng.standard_normal(cells_hw, dtype=np.float32)
     noise: F32 = cv2.resize(grid, shape[::-1], interpolation=cv2.INTER_CUBIC)
@@ -42,12 +42,12 @@ def smooth_noise(rng: np.random.Generator, shape: tuple[int, int], grain_px: flo
 
 
 class Canvas:
-    """What the two stains have colored so far.
+    """The layers of the two stains.
 
     Attributes:
         hematoxylin: (H, W) uint8, hundredths of optical density.
         eosin: (H, W) uint8, likewise.
-        um_per_px: micrometres per pixel.
+        um_per_px: um per px.
     """
 
     def __init__(self, shape: tuple[int, int], um_per_px: float) -> None:
@@ -72,10 +72,10 @@ class Canvas:
         """Paint ellipses, in order.
 
         Args:
-            centres_um: (N, 2) xy.
-            axes_um: (N, 2), half length along the direction and half width across it.
-            directions: (N, 2) xy unit vectors.
-            inks: (N, 2), hematoxylin and eosin of each, hundredths of optical density.
+            centres_um: Centres, (N, 2) xy.
+            axes_um: (N, 2): half length along the direction and half width across it.
+            directions: Unit vectors, (N, 2) xy.
+            inks: (N, 2): hematoxylin and eosin, hundredths of optical density.
         """
         across = np.stack([-directions[:, 1], directions[:, 0]], axis=1)
         drawn_um = np.maximum(axes_um - _SPREAD_PX * self.um_per_px, 0.3 * self.um_per_px)
@@ -86,7 +86,7 @@ class Canvas:
             cv2.fillConvexPoly(self.eosin, outline, pink, cv2.LINE_AA, _FIXED_POINT_BITS)
 
     def mottle(self, rng: np.random.Generator) -> None:
-        """Mottle the layers as chromatin and fibrils do."""
+        """Mottle the layers, as chromatin and fibrils do."""
         grain_px = max(1.0, 1.2 / self.um_per_px)
         strength = 0.2 * min(1.0, 1.2 / self.um_per_px)
         for layer in (self.hematoxylin, self.eosin):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from glandseg.synthetic.canvas import F32, F64, U8, fill_mask
 
 GRID_UM = 4.0
-"""Side of one cell of the grid that crypts are packed on."""
+"""Side of a cell of the grid that crypts are packed on."""
 _REACH_UM = 160.0
 _CANDIDATES = 32
 _GAP_UM = (8.0, 15.0)
@@ -19,16 +19,16 @@ _GAP_UM = (8.0, 15.0)
 
 @dataclass(frozen=True, kw_only=True)
 class Crypt:
-    """One crypt as cut by the microtome; everything in micrometres.
+    """One crypt as cut by the microtome; lengths in um.
 
     Attributes:
-        spine_um: (K, 2) xy, the curve that the lumen follows; short in a cross-cut.
-        radius_um: mean distance from the spine to the rim.
-        wave: (3, 2), amplitude (share of the radius) and phase of the rim's slow waves.
-        lumen: radius of the lumen as a share of the rim's.
-        goblets: share of cells that hold mucin, 0-1.
-        tone: how dark its cells are; 1 is usual.
-        halo_um: width of the white gap around it.
+        spine_um: Curve that the lumen follows, (K, 2) xy; short in a cross-cut.
+        radius_um: Mean distance from the spine to the rim.
+        wave: (3, 2): amplitude (share of the radius) and phase of the rim's slow waves.
+        lumen: Radius of the lumen as a share of the rim's.
+        goblets: Share of cells that hold mucin, 0-1.
+        tone: Darkness of its cells; 1 is usual.
+        halo_um: Width of the white gap around it.
     """
 
     spine_um: F64
@@ -43,8 +43,8 @@ class Crypt:
         """Walk round the rim in steps of about `step_um`.
 
         Returns:
-            feet (N, 2) xy on the spine, unit directions (N, 2) xy outwards, and lengths (N,)
-            of the spokes that lead from the spine to the rim.
+            Feet (N, 2) xy on the spine, outward unit directions (N, 2) xy, and lengths (N,) of the spokes
+            from the spine to the rim.
         """
         along = np.gradient(self.spine_um, axis=0)
         angles = np.unwrap(np.arctan2(along[:, 1], along[:, 0]))
@@ -68,18 +68,18 @@ class Crypt:
         return foot, _unit(np.interp(stations, gone, turns)), lengths
 
     def outline_um(self, share: float = 1.0) -> F64:
-        """The curve (N, 2) xy at `share` of the way from the spine to the rim."""
+        """Return the curve (N, 2) xy at `share` of the way from the spine to the rim."""
         feet, directions, lengths = self.trace_spokes(2.0)
         return feet + directions * (share * lengths)[:, None]
 
 
 def place_crypts(ground: NDArray[np.bool_], origin_um: float, rng: np.random.Generator) -> list[Crypt]:
-    """Pack crypts, large before small, each as snug against its neighbours as chance allows.
+    """Pack crypts, large before small, each at the tightest of some random places.
 
     Args:
-        ground: (h, w) bool, where crypts may lie, in cells of `GRID_UM`.
+        ground: Cells of `GRID_UM` where crypts may lie, (h, w) bool.
         origin_um: x and y of the grid's corner.
-        rng: the only source of chance.
+        rng: The only source of randomness.
 
     Returns:
         Crypts that lie within the ground and do not touch.

@@ -1,4 +1,4 @@
-"""Crypts, painted with stain: gap, cytoplasm, mucin, lumen and basal nuclei."""
+"""Painting crypts with stain."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def paint_crypt(canvas: Canvas, crypt: Crypt, rng: np.random.Generator) -> None:
 
 
 def _paint_borders(canvas: Canvas, crypt: Crypt, rng: np.random.Generator) -> None:
-    """Streaks of cytoplasm that run from the rim to the lumen."""
+    """Paint streaks of cytoplasm from the rim to the lumen."""
     feet, directions, lengths = crypt.trace_spokes(4.0)
     count = len(feet)
     centres_um = feet + directions * (lengths * rng.uniform(0.4, 0.75, count))[:, None]
@@ -33,7 +33,7 @@ def _paint_borders(canvas: Canvas, crypt: Crypt, rng: np.random.Generator) -> No
 
 
 def _paint_goblets(canvas: Canvas, crypt: Crypt, rng: np.random.Generator) -> None:
-    """Pale mucin drops, side by side between the nuclei and the lumen, narrower towards it."""
+    """Paint pale mucin drops side by side between the nuclei and the lumen, narrower towards it."""
     feet, directions, lengths = crypt.trace_spokes(1.0)
     turn = np.linspace(0.0, 2.0 * np.pi, 16, endpoint=False)
     for cell in np.linspace(0.0, len(feet), len(feet) // 12, endpoint=False):
@@ -59,7 +59,7 @@ def _paint_lumen(canvas: Canvas, crypt: Crypt, rng: np.random.Generator) -> None
 
 
 def _paint_nuclei(canvas: Canvas, crypt: Crypt, depth_um: float, rng: np.random.Generator) -> None:
-    """One row of nuclei along the rim, their long axes pointing at the lumen."""
+    """Paint one row of nuclei along the rim, their long axes towards the lumen."""
     feet, directions, lengths = crypt.trace_spokes(4.6)
     count = len(feet)
     depth = depth_um + rng.uniform(-1.5, 1.5, count)

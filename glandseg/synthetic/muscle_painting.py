@@ -1,4 +1,4 @@
-"""Muscle and collagen, painted with stain: wavy parallel bundles with few, slender nuclei."""
+"""Painting muscle and collagen with stain: wavy parallel bundles with few, slender nuclei."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from glandseg.synthetic.canvas import F32, F64, Canvas, smooth_noise
 
 
 def paint_muscle(canvas: Canvas, rng: np.random.Generator) -> None:
-    """Fill the canvas with bundles of one main direction; how tight, thick and pink, is left to chance.
+    """Fill the canvas with bundles of one main direction and of random density, thickness and color.
 
     Args:
-        canvas: what to paint on; its earlier content is lost.
-        rng: the only source of chance.
+        canvas: Canvas; its content is replaced.
+        rng: The only source of randomness.
     """
     height, width = canvas.eosin.shape
     angle = rng.uniform(0, np.pi)
@@ -30,7 +30,7 @@ def paint_muscle(canvas: Canvas, rng: np.random.Generator) -> None:
 
 
 def _measure_across(canvas: Canvas, along: F64, rng: np.random.Generator) -> F32:
-    """How far (H, W) each pixel lies across the bundles, in um; waves bend them."""
+    """Compute each px's position across the bundles, which waves bend; (H, W) in um."""
     height, width = canvas.eosin.shape
     y, x = np.mgrid[:height, :width].astype(np.float32) * np.float32(canvas.um_per_px)
     height_um = rng.uniform(5.0, 30.0)
@@ -40,7 +40,7 @@ def _measure_across(canvas: Canvas, along: F64, rng: np.random.Generator) -> F32
 
 
 def _weave(across_um: F32, width_um: float, rng: np.random.Generator) -> F32:
-    """Bundles of about a width: noise (H, W) that depends on the place across them alone."""
+    """Draw bundles of about `width_um`: noise (H, W) that depends on the position across them alone."""
     steps = rng.standard_normal(4096).astype(np.float32)
     place = np.mod(across_um / width_um, 4095.0).astype(np.float32)
     woven: F32 = cv2.remap(steps[None], place, np.zeros_like(place), cv2.INTER_LINEAR)

@@ -1,4 +1,4 @@
-"""An image as a slide file: tiled, pyramidal BigTIFF that says its um/px."""
+"""Writing an image as a slide: a tiled, pyramidal BigTIFF with its um/px."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ _JPEG_QUALITY = 90
 def write_slide(path: Path, image: U8, um_per_px: float) -> None:
     """Write a generic pyramidal BigTIFF that OpenSlide, QuPath and tifffile open.
 
-    JPEG tiles of 256 px, levels halved until both sides are at most 512 px; the resolution stands
-    in the TIFF tags, in pixels per centimetre. The same image gives the same bytes.
+    JPEG tiles of 256 px, levels halved until both sides are at most 512 px; the TIFF tags state px per
+    centimetre. The same image gives the same bytes.
 
     Args:
-        path: file to write; an old one is replaced.
+        path: File to write; an existing one is replaced.
         image: (H, W, 3) uint8 RGB.
-        um_per_px: micrometres per pixel, between 0 and 1000.
+        um_per_px: um per px, above 0 and below 1000.
 
     Raises:
-        ValueError: the image is not (H, W, 3) uint8, or um_per_px is out of range.
+        ValueError: The image is not (H, W, 3) uint8, or um_per_px is out of range.
     """
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-        raise ValueError(f"{path}: a slide is (H, W, 3) uint8, received {image.shape} {image.dtype}")
+        raise ValueError(f"{path}: a slide is (H, W, 3) uint8. Received: {image.shape} {image.dtype}.")
     if not 0.0 < um_per_px < 1000.0:
-        raise ValueError(f"{path}: um_per_px must lie between 0 and 1000, received {um_per_px}")
+        raise ValueError(f"{path}: um_per_px: above 0 and below 1000. Received: {um_per_px}.")
     with tifffile.TiffWriter(path, bigtiff=True) as file:
         for step, level in enumerate(_build_pyramid(image)):
             pixels_per_cm = 1e4 / (um_per_px * 2**step)

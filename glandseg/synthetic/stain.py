@@ -1,4 +1,4 @@
-"""From amounts of stain to the colors that a camera sees."""
+"""Conversion of amounts of stain to a camera's colors."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _SHADING_UM = 900.0
 
 @dataclass(frozen=True, kw_only=True)
 class Stain:
-    """How strongly the slide was stained, and how it was lit and seen.
+    """Strengths and colors of the stains, lighting and camera.
 
     Attributes:
-        hematoxylin: strength of the blue stain; 1 is usual.
-        eosin: strength of the pink stain; 1 is usual.
-        hematoxylin_rgb: share of its optical density per channel.
-        eosin_rgb: likewise.
-        glass_rgb: color of empty glass, 0-255.
+        hematoxylin: Strength of the blue stain; 1 is usual.
+        eosin: Strength of the pink stain; 1 is usual.
+        hematoxylin_rgb: Share of its optical density per channel.
+        eosin_rgb: Likewise.
+        glass_rgb: Color of the background, 0-255.
         blur_um: SD of the optics' blur.
-        noise: SD of the sensor's noise, in grey levels.
+        noise: SD of the sensor's noise, in gray levels.
     """
 
     hematoxylin: float = 1.0
@@ -39,16 +39,16 @@ class Stain:
     def __post_init__(self) -> None:
         for name in ("hematoxylin", "eosin", "blur_um", "noise"):
             if not 0.0 <= getattr(self, name) <= 100.0:
-                raise ValueError(f"stain: {name} must lie in 0-100, received {getattr(self, name)}")
+                raise ValueError(f"stain: {name}: 0 to 100. Received: {getattr(self, name)}.")
 
 
 def develop(canvas: Canvas, stain: Stain, rng: np.random.Generator) -> U8:
-    """Photograph the stain layers.
+    """Render the stain layers as a camera's image.
 
     Args:
-        canvas: the layers.
-        stain: strengths, colors, blur and noise.
-        rng: the only source of chance.
+        canvas: Stain layers.
+        stain: Strengths, colors, blur and noise.
+        rng: The only source of randomness.
 
     Returns:
         (H, W, 3) uint8 RGB.
@@ -68,7 +68,7 @@ def develop(canvas: Canvas, stain: Stain, rng: np.random.Generator) -> U8:
 
 
 def _transmission(stain: Stain) -> F32:
-    """Light that passes, (stain, channel, amount), 0-1."""
+    """Compute the transmitted light, (stain, channel, amount), 0-1."""
     vectors = np.array([stain.hematoxylin_rgb, stain.eosin_rgb])
     strengths = np.array([stain.hematoxylin, stain.eosin])
     density = (vectors * strengths[:, None])[:, :, None] * np.arange(256) / 100.0

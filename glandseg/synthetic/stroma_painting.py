@@ -1,4 +1,4 @@
-"""Stroma, painted with stain: fibres, clefts, cells and vessels."""
+"""Painting stroma with stain: fibres, clefts, cells and vessels."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def paint_stroma(canvas: Canvas, glands: NDArray[np.bool_], rng: np.random.Gener
     Cells crowd between glands and thin out away from them, as from lamina propria to submucosa.
 
     Args:
-        canvas: what to paint on; its earlier content is lost.
-        glands: (H, W) bool, where no cell of the stroma is put.
-        rng: the only source of chance.
+        canvas: Canvas; its content is replaced.
+        glands: Mask of glands, (H, W) bool, free of stroma cells.
+        rng: The only source of randomness.
     """
     away_px = cv2.distanceTransform((~glands).astype(np.uint8), cv2.DIST_L2, 3)
     away_um: F32 = np.minimum(away_px, _FAR_UM / canvas.um_per_px) * np.float32(canvas.um_per_px)
@@ -42,7 +42,7 @@ def _paint_fibres(canvas: Canvas, away_um: F32, rng: np.random.Generator) -> Non
 
 
 def _scatter(canvas: Canvas, away_um: F32, per_um2: float, rng: np.random.Generator) -> F64:
-    """Random points (N, 2) xy outside the glands, micrometres, fewer far from them."""
+    """Draw random points (N, 2) xy in um outside the glands, fewer far from them."""
     height, width = away_um.shape
     points_px = rng.random((int(per_um2 * away_um.size * canvas.um_per_px**2), 2)) * [width, height]
     column, row = points_px.astype(np.int64).T
@@ -73,7 +73,7 @@ def _paint_stroma_cells(canvas: Canvas, away_um: F32, rng: np.random.Generator) 
 
 
 def _paint_vessels(canvas: Canvas, away_um: F32, rng: np.random.Generator) -> None:
-    """Clusters of red blood cells."""
+    """Paint clusters of red blood cells."""
     centres_um = _scatter(canvas, away_um, _VESSELS_PER_UM2, rng)
     cells = np.repeat(centres_um, rng.integers(3, 14, len(centres_um)), axis=0)
     cells += rng.standard_normal(cells.shape) * [6.0, 4.0]

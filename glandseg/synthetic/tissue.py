@@ -1,7 +1,7 @@
-"""Whole drawings: islands of tissue on glass, or a tile full of one kind of tissue.
+"""Synthetic images: islands of tissue on glass, or a tile full of one kind of tissue.
 
-The same arguments give the same drawing. On a CPU with other vector instructions the glands stay
-the same and about one pixel in 10,000 changes by a few grey levels: compare images with a tolerance.
+The same arguments give the same image. On a CPU with other vector instructions the glands stay the same and
+about one px in 10,000 changes by a few gray levels: compare images with a tolerance.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ def draw_slide(
     Takes about 35 bytes of memory per pixel.
 
     Args:
-        width_px: 64 to 16384.
-        height_px: 64 to 16384.
-        um_per_px: micrometres per pixel, 0.1 to 4.
-        seed: 0 or more.
-        stain: strengths and colors; None draws the usual ones.
+        width_px: Width, 64 to 16384.
+        height_px: Height, 64 to 16384.
+        um_per_px: um per px, 0.1 to 4.
+        seed: Random seed, 0 or more.
+        stain: Strengths and colors; None draws the default ones.
 
     Returns:
-        The image, (H, W, 3) uint8 RGB, and its glands, (H, W) bool, lumen included.
+        Image, (H, W, 3) uint8 RGB, and its glands, (H, W) bool, lumen included.
 
     Raises:
-        ValueError: an argument lies outside its range.
+        ValueError: An argument is outside its range.
     """
     rng = _check(width_px, height_px, um_per_px, seed)
     size_um = np.array([width_px, height_px]) * um_per_px
@@ -57,27 +57,27 @@ def draw_slide(
 def draw_tile(
     size_px: int, um_per_px: float, seed: int, kind: TileKind, stain: Stain | None = None
 ) -> tuple[U8, Bool]:
-    """Draw a square tile, by kind.
+    """Draw a square tile of one kind of tissue.
 
     "glands" is mucosa (crypts are cut by the tile's edge), "stroma" has no gland, "mixed" is half
     mucosa and half stroma, "muscle" is bundles without gland, "glass" is empty.
 
     Args:
-        size_px: side, 64 to 16384.
-        um_per_px: micrometres per pixel, 0.1 to 4.
-        seed: 0 or more.
-        kind: "glands", "stroma", "mixed", "muscle" or "glass".
-        stain: strengths and colors; None draws the usual ones.
+        size_px: Side, 64 to 16384.
+        um_per_px: um per px, 0.1 to 4.
+        seed: Random seed, 0 or more.
+        kind: Kind of tissue.
+        stain: Strengths and colors; None draws the default ones.
 
     Returns:
-        The image, (S, S, 3) uint8 RGB, and its glands, (S, S) bool, lumen included.
+        Image, (S, S, 3) uint8 RGB, and its glands, (S, S) bool, lumen included.
 
     Raises:
-        ValueError: an argument lies outside its range.
+        ValueError: An argument is outside its range.
     """
     rng = _check(size_px, size_px, um_per_px, seed)
     if kind not in get_args(TileKind):
-        raise ValueError(f"tile: kind must be one of {get_args(TileKind)}, received {kind!r}")
+        raise ValueError(f"tile: kind: one of {get_args(TileKind)}. Received: {kind!r}.")
     tissue = np.full((size_px, size_px), kind != "glass")
     ground_um = np.full(2, size_px * um_per_px + 2.0 * _MARGIN_UM)
     ground = np.full(_count_cells(ground_um), kind in ("glands", "mixed"))
@@ -114,7 +114,7 @@ def _draw(
 
 
 def _draw_islands(size_um: F64, rng: np.random.Generator) -> list[F64]:
-    """Outlines (N, 2) xy of one or two islands, side by side along the longer axis."""
+    """Draw the outlines (N, 2) xy of one or two islands, side by side along the longer axis."""
     count = 1 + int(rng.random() < 0.5)
     axis = int(size_um[1] > size_um[0])
     extent = size_um.copy()
@@ -135,7 +135,7 @@ def _draw_island(centre_um: F64, radii_um: F64, rng: np.random.Generator) -> F64
 
 
 def _halve(shape: tuple[int, ...], rng: np.random.Generator) -> Bool:
-    """One side of a wavy line through the middle of a grid."""
+    """Mark one side of a wavy line through the middle of a grid."""
     y, x = np.ogrid[-0.5 : 0.5 : shape[0] * 1j, -0.5 : 0.5 : shape[1] * 1j]
     angle = rng.uniform(0.0, 2.0 * np.pi)
     waves = 0.05 * smooth_noise(rng, (shape[0], shape[1]), 100.0 / GRID_UM)
@@ -157,9 +157,9 @@ def _count_cells(size_um: F64) -> tuple[int, int]:
 def _check(width_px: int, height_px: int, um_per_px: float, seed: int) -> np.random.Generator:
     for side in (width_px, height_px):
         if not 64 <= side <= _MAX_SIDE_PX:
-            raise ValueError(f"drawing: a side must be 64 to {_MAX_SIDE_PX} px, received {side}")
+            raise ValueError(f"drawing: side: 64 to {_MAX_SIDE_PX} px. Received: {side}.")
     if not 0.1 <= um_per_px <= 4.0:
-        raise ValueError(f"drawing: um_per_px must lie in 0.1-4, received {um_per_px}")
+        raise ValueError(f"drawing: um_per_px: 0.1 to 4. Received: {um_per_px}.")
     if seed < 0:
-        raise ValueError(f"drawing: seed must be 0 or more, received {seed}")
+        raise ValueError(f"drawing: seed: 0 or more. Received: {seed}.")
     return np.random.Generator(np.random.PCG64(seed))

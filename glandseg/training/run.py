@@ -6,6 +6,7 @@ import contextlib
 import csv
 import itertools
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 import glandseg
 from glandseg.core.atomic import explain_disk_errors, write_whole
 from glandseg.core.errors import BadInputError, shorten
+from glandseg.core.folder_lock import lock_folder
 from glandseg.core.units import is_believable
 from glandseg.training.data.decoding import read_grey
 from glandseg.training.data.splits import Split
@@ -166,6 +168,23 @@ def name_run(folder: Path | None) -> Path:
             path.mkdir(parents=True)
             break
     return path
+
+
+@contextlib.contextmanager
+def hold_run(folder: Path) -> Iterator[None]:
+    """Keep other processes out of a run folder: two would mix their steps, logs and weights.
+
+    Args:
+        folder: Run folder; it is made.
+
+    Raises:
+        EnvironmentLacksError: Another process holds it, or it cannot be written.
+    """
+    busy = f"{folder}: another glandseg trains in this folder. Wait for it, or give another --out."
+    with contextlib.ExitStack() as held:
+        with explain_disk_errors(folder):
+            held.enter_context(lock_folder(folder, busy, is_private=False))
+        yield
 
 
 def start_run(folder: Path | None, settings: TrainSettings) -> Run:

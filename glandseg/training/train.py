@@ -19,8 +19,7 @@ from glandseg.training.distill.examples import VAL, learn_from_teacher, teach_tr
 from glandseg.training.distill.teacher import Teacher, find_teacher, refuse_idle_labels
 from glandseg.training.loop.processes import ask_first, is_first, start_fabric
 from glandseg.training.preparation import Prepared, prepare
-from glandseg.training.run import Run, name_run, start_run
-from glandseg.training.run_lock import hold_run
+from glandseg.training.run import Run, hold_run, name_run, start_run
 from glandseg.training.settings import TrainSettings
 from glandseg.training.stages import (
     Report,

@@ -74,7 +74,7 @@ def test_a_drive_that_fails_while_reading(
     monkeypatch.setattr(TiffSlide, "retry_policy", RetryPolicy(0))
     broken = fail_after(4, TiffSlide._read, OSError(5, "Input/output error"))
     monkeypatch.setattr(TiffSlide, "_read", broken)
-    monkeypatch.setattr(TiffSlide, "_read_afresh", broken)
+    monkeypatch.setattr(TiffSlide, "_reread", broken)
     outcome = run_command("infer", slide, "--model", red_model)
     assert outcome.code == 2
     assert "of the tissue cannot be read" in outcome.err[-1]

@@ -59,7 +59,7 @@ def test_masks_on_some_rows_train_to_the_end(patches: Path, tmp_path: Path, run_
     out = tmp_path / "run"
     outcome = run_command("train", patches, "--mpp", 0.62, "--out", out, "--threads", 1, *SMALL)
     assert outcome.code == 0, outcome.err
-    assert (out / "run.json").is_file() and (out / ".lock").is_file()
+    assert (out / "run.json").is_file() and not (out / "lock").exists()
     assert any("all patches to learn from are labelled alike" in line for line in outcome.out)
     parts = {line.split(",")[1]: line.split(",")[2] for line in (out / "split.csv").read_text().split()[1:]}
     assert set(parts) == {"P0", "P1", "P2", "P3"}
@@ -90,7 +90,7 @@ def test_refused_before_any_work(
 def test_a_folder_in_use_is_an_environment_fault(
     patches: Path, tmp_path: Path, run_command: RunCommand
 ) -> None:
-    from glandseg.training.run_lock import hold_run
+    from glandseg.training.run import hold_run
 
     with hold_run(tmp_path / "run"):
         outcome = run_command("train", patches, "--mpp", 1, "--out", tmp_path / "run", "--threads", 1)

@@ -62,7 +62,7 @@ def test_a_link_to_nothing_makes_nothing(tmp_path: Path) -> None:
 @needs_links
 def test_a_pipe_is_refused_rather_than_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "own")
-    with pytest.raises(OSError, match="no regular file"):
+    with pytest.raises(OSError, match="not a regular file"):
         write_map(tmp_path / "own")
 
 
@@ -81,7 +81,7 @@ def test_a_folder_that_holds_a_link_is_refused(name: str, tmp_path: Path) -> Non
     link = work / name
     link.parent.mkdir(parents=True)
     link.symlink_to(victim)
-    with pytest.raises(EnvironmentLacksError, match=r"is a link or no regular file.*Remove work"):
+    with pytest.raises(EnvironmentLacksError, match=r"is a link or not a regular file.*Remove work"):
         check_own_folder(work)
 
 

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from glandseg.core import workers
-from glandseg.core.workers import StalledError, Workers, await_result
+from glandseg.core.workers import StalledError, Workers, await_result, call_in_time
 
 
 def test_one_thread_keeps_the_order() -> None:
@@ -71,3 +71,15 @@ def test_sleep_of_the_computer_is_no_stall(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(workers, "_TICK_S", 0.001)
     monkeypatch.setattr(workers, "time", SimpleNamespace(monotonic=look))
     assert await_result(future, "the network", 600) == 7
+
+
+def test_results_and_errors_come_back() -> None:
+    assert call_in_time("adding", 5.0, lambda a, b: a + b, 1, 2) == 3
+    with pytest.raises(ZeroDivisionError):
+        call_in_time("dividing", 5.0, lambda: 1 // 0)
+
+
+def test_what_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("glandseg.core.workers._STALL_S", 0.0)
+    with pytest.raises(StalledError, match="opening the slide has not answered for 0 s"):
+        call_in_time("opening the slide", 0.1, threading.Event().wait)

@@ -74,7 +74,7 @@ def test_the_same_card_gives_the_same_text() -> None:
         (change(scores={"test": 90.1}), "scores are"),
         ({METADATA_KEY: "[" * 100_000}, "nested too deep"),
         ({METADATA_KEY: CARD.to_metadata()[METADATA_KEY].replace("colon", "\\ud800")}, "half a character"),
-        ({METADATA_KEY: CARD.to_metadata()[METADATA_KEY].replace("1.4", "NaN")}, "no number"),
+        ({METADATA_KEY: CARD.to_metadata()[METADATA_KEY].replace("1.4", "NaN")}, "not a number"),
     ],
 )
 def test_what_is_no_card_of_a_segmenter(metadata: dict[str, str], says: str) -> None:

@@ -11,9 +11,9 @@ from glandseg.slides.mpp import (
     Power,
     Resolution,
     Statement,
+    decide_mpp,
     describe_lack,
     describe_statements,
-    settle,
     warn_of_scale,
 )
 
@@ -26,36 +26,36 @@ def state(um_per_px: float, source: str = OME) -> Statement:
 
 
 def test_the_first_that_speaks_is_taken() -> None:
-    assert settle(FILE, [state(0.51), state(0.5, TAGS)]) == Resolution(0.51, OME)
-    assert settle(FILE, []) is None
-    assert settle(FILE, [], Power("objective", 40)) is None
+    assert decide_mpp(FILE, [state(0.51), state(0.5, TAGS)]) == Resolution(0.51, OME)
+    assert decide_mpp(FILE, []) is None
+    assert decide_mpp(FILE, [], Power("objective", 40)) is None
 
 
 def test_both_axes_are_averaged() -> None:
-    found = settle(FILE, [Statement(OME, 0.25, 0.26)])
+    found = decide_mpp(FILE, [Statement(OME, 0.25, 0.26)])
     assert found is not None
     assert found.um_per_px == pytest.approx(0.255)
 
 
 def test_axes_more_than_a_tenth_apart_are_refused() -> None:
     with pytest.raises(BadInputError, match=r"a\.tif.*not square.*--mpp"):
-        settle(FILE, [Statement(OME, 0.25, 0.28)])
+        decide_mpp(FILE, [Statement(OME, 0.25, 0.28)])
 
 
 def test_sources_more_than_a_tenth_apart_are_refused() -> None:
     with pytest.raises(BadInputError, match=r"OME-XML says 0\.25 um/px, TIFF resolution tags 0\.5.*--mpp"):
-        settle(FILE, [state(0.25), state(0.5, TAGS)])
+        decide_mpp(FILE, [state(0.25), state(0.5, TAGS)])
 
 
 def test_a_later_source_in_conflict_is_refused_too() -> None:
     with pytest.raises(BadInputError, match="third"):
-        settle(FILE, [state(0.25), state(0.26, TAGS), state(0.3, "third")])
+        decide_mpp(FILE, [state(0.25), state(0.26, TAGS), state(0.3, "third")])
 
 
 @pytest.mark.parametrize("absurd", [0.049, 20.1, 28.97])
 def test_absurd_values_are_told_and_not_used(absurd: float) -> None:
-    assert settle(FILE, [state(absurd)]) is None
-    found = settle(FILE, [state(absurd), state(0.5, TAGS)])
+    assert decide_mpp(FILE, [state(absurd)]) is None
+    found = decide_mpp(FILE, [state(absurd), state(0.5, TAGS)])
     assert found is not None
     assert (found.um_per_px, found.source) == (0.5, TAGS)
     assert found.warnings == (f"OME-XML: {absurd:g} um/px, absurd: not used",)
@@ -65,12 +65,12 @@ def test_absurd_values_are_told_and_not_used(absurd: float) -> None:
     ("um_per_px", "power"), [(0.2527, 40), (0.499, 20), (0.2637, 40), (0.228, 40), (1.0, 10)]
 )
 def test_usual_powers_agree(um_per_px: float, power: float) -> None:
-    found = settle(FILE, [state(um_per_px)], Power("objective", power, apparent=True))
+    found = decide_mpp(FILE, [state(um_per_px)], Power("objective", power, apparent=True))
     assert found == Resolution(um_per_px, OME)
 
 
 def test_an_objective_twice_off_warns_as_cameras_differ() -> None:
-    found = settle(FILE, [state(0.234)], Power("objective-power", 20))
+    found = decide_mpp(FILE, [state(0.234)], Power("objective-power", 20))
     assert found is not None
     assert found.um_per_px == 0.234
     assert "objective-power 20x, which is about 0.5 um/px" in found.warnings[0]
@@ -78,24 +78,24 @@ def test_an_objective_twice_off_warns_as_cameras_differ() -> None:
 
 def test_an_apparent_power_twice_off_is_refused() -> None:
     with pytest.raises(BadInputError, match=r"a\.tif: OME-XML says 0\.234 um/px, AppMag 20x.*--mpp"):
-        settle(FILE, [state(0.234)], Power("AppMag", 20, apparent=True))
+        decide_mpp(FILE, [state(0.234)], Power("AppMag", 20, apparent=True))
 
 
 def test_an_objective_three_times_off_is_refused() -> None:
     with pytest.raises(BadInputError, match="--mpp"):
-        settle(FILE, [state(1.0)], Power("objective-power", 40))
+        decide_mpp(FILE, [state(1.0)], Power("objective-power", 40))
 
 
 def test_the_given_value_overrides_every_conflict_and_says_so() -> None:
-    found = settle(FILE, [state(0.25), state(0.5, TAGS)], Power("AppMag", 5, apparent=True), given=0.5)
+    found = decide_mpp(FILE, [state(0.25), state(0.5, TAGS)], Power("AppMag", 5, apparent=True), given=0.5)
     assert found == Resolution(0.5, "--mpp", ("--mpp 0.5 overrides OME-XML: 0.25 um/px",))
-    assert settle(FILE, [Statement(OME, 0.25, 0.5)], given=0.3) is not None
+    assert decide_mpp(FILE, [Statement(OME, 0.25, 0.5)], given=0.3) is not None
 
 
 @pytest.mark.parametrize("wrong", [0.0, 0.049, 20.1, float("nan"), float("inf"), -1.0])
 def test_an_absurd_given_value_is_refused(wrong: float) -> None:
     with pytest.raises(BadInputError, match="--mpp"):
-        settle(FILE, [], given=wrong)
+        decide_mpp(FILE, [], given=wrong)
 
 
 def test_everything_said_is_described() -> None:

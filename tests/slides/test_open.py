@@ -184,7 +184,7 @@ def test_a_copied_description_conflicts_with_the_tags(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match=r"MPP in the description says 0\.25 um/px.*tags 0\.5"):
         open_slide(path)
     with open_slide(path, 0.5) as slide:
-        assert slide.said == (
+        assert slide.statements == (
             "MPP in the description: 0.25 um/px",
             "TIFF resolution tags: 0.5 um/px",
             "AppMag in the description: 40x",
@@ -388,7 +388,7 @@ def test_real_slides(
         assert len(slide.levels) == count
         if um_per_px is None:
             assert slide.resolution is None
-            assert all("absurd" in said for said in slide.said)
+            assert all("absurd" in statement for statement in slide.statements)
         else:
             assert slide.resolution is not None
             assert slide.resolution.um_per_px == pytest.approx(um_per_px, rel=0.01)

@@ -26,7 +26,7 @@ def test_threads_read_their_own_place(path: Path, positional: bool, monkeypatch:
     with ThreadPoolExecutor(4) as pool:
         parts = list(pool.map(lambda i: file.read(i * 100, 100), range(1000)))
     assert b"".join(parts) == data
-    assert file.read_afresh(50, 10) == data[50:60]
+    assert file.reread(50, 10) == data[50:60]
     file.close()
     file.close()
 

@@ -52,7 +52,7 @@ def test_a_known_entry_is_not_written_again(tmp_path: Path) -> None:
 def test_a_file_that_is_no_unread_regions_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "unread.jsonl"
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(BadInputError, match=r"unread\.jsonl: is no list of unread regions"):
+    with pytest.raises(BadInputError, match=r"unread\.jsonl: is not a list of unread regions"):
         UnreadRegions(path)
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from glandseg.core.errors import EnvironmentLacksError
-from glandseg.training.run_lock import hold_run
+from glandseg.training.run import hold_run
 
 HOLD = """
 import sys, pathlib
-from glandseg.training.run_lock import hold_run
+from glandseg.training.run import hold_run
 with hold_run(pathlib.Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()

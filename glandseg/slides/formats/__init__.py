@@ -1,1 +1,1 @@
-"""One reader for each family of slide and image files."""
+"""Readers of slide and image files: vendor (OpenSlide), tiff, image; dicom and jpeg find damage."""

@@ -1,77 +1,70 @@
-"""What a codec's own header says of its image's size, read before anything is decoded.
+"""Image sizes in codecs' own headers, read before anything is decoded.
 
 A tile of a few bytes may announce an image of gigabytes, which its decoder would allocate; the TIFF's tags
-say how large a tile can be, so the two are compared first.
+state how large a tile can be, so the two are compared first. Every reader raises ValueError without a header.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
-from glandseg.slides.formats.coded_parts import BitReader, CodedSize, find_box
+from glandseg.slides.formats.jpeg import find_jpeg_frame
 
-JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # SOF0..SOF15; the others define tables
-JPEG_ALONE = {0x01, *range(0xD0, 0xD9)}  # markers without a length
-JPEG_SCAN = 0xDA
 J2K_START = b"\xff\x4f\xff\x51"  # SOC, then SIZ
 JXL_START = b"\xff\x0a"
 JXL_RATIOS = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))  # width to height
 JXR_CODESTREAM = b"WMPHOTO\0"
 
 
-def read_jpeg_size(data: bytes) -> CodedSize:
-    """Read the frame header of a JPEG.
+@dataclass(frozen=True)
+class CodedSize:
+    """Size in px of a coded image, and its components; 0 where the header does not state them."""
 
-    Raises:
-        ValueError: there is none, or its height is left to a later marker.
-    """
+    width: int
+    height: int
+    components: int = 0
+
+
+def find_box(data: bytes, *kinds: bytes) -> bytes:
+    """Return the body of the first box of these kinds in a JP2 or JPEG XL file; empty without one."""
+    at = 0
+    while at + 8 <= len(data):
+        (length,), kind, head = struct.unpack_from(">I", data, at), data[at + 4 : at + 8], 8
+        if length == 1 and at + 16 <= len(data):
+            (length,), head = struct.unpack_from(">Q", data, at + 8), 16
+        if kind in kinds:
+            return data[at + head :]
+        if length < head:
+            break
+        at += length
+    return b""
+
+
+class BitReader:
+    """A reader of numbers of any bits, the lowest bits first."""
+
+    def __init__(self, data: bytes) -> None:
+        self._bits = int.from_bytes(data, "little")
+
+    def take(self, count: int) -> int:
+        """Return the next `count` bits as a number."""
+        value = self._bits & ((1 << count) - 1)
+        self._bits >>= count
+        return value
+
+
+def read_jpeg_size(data: bytes) -> CodedSize:
+    """Read the frame header of a JPEG; a height left to a later marker is refused."""
     height, width, components = struct.unpack_from(">HHB", data, find_jpeg_frame(data) + 5)
     if not height:
         raise ValueError("a JPEG has no height in its frame header")
     return CodedSize(width, height, components)
 
 
-def find_jpeg_frame(data: bytes) -> int:
-    """Find where the frame header of a JPEG begins; that of an image within its metadata is skipped.
-
-    Raises:
-        ValueError: there is none before the first scan.
-    """
-    at = data.find(b"\xff\xd8") + 2
-    while 2 <= at < len(data) - 9:
-        if data[at] != 0xFF or data[at + 1] in {0x00, 0xFF}:
-            at += 1
-            continue
-        marker = data[at + 1]
-        if marker in JPEG_FRAMES:
-            return at
-        if marker == JPEG_SCAN:
-            break
-        at += 2 if marker in JPEG_ALONE else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    raise ValueError("a JPEG has no frame header")
-
-
-def is_jpeg_ycbcr(data: bytes) -> bool:
-    """Return whether a JPEG of three components says itself that they are YCbCr: JFIF, Adobe or subsampling.
-
-    Raises:
-        ValueError: it has no frame header.
-    """
-    frame = find_jpeg_frame(data)
-    adobe = data.find(b"Adobe", 0, frame)
-    if adobe >= 0:
-        return data[adobe + 11] == 1
-    sampling = data[frame + 11 : frame + 18 : 3]
-    return data[6:10] == b"JFIF" or len(set(sampling)) > 1
-
-
 def read_jpeg2000_size(data: bytes) -> CodedSize:
-    """Read the SIZ segment of a JPEG 2000 codestream, bare or within a JP2 file.
-
-    Raises:
-        ValueError: there is none.
-    """
+    """Read the SIZ segment of a JPEG 2000 codestream, bare or within a JP2 file."""
     stream = data if data.startswith(J2K_START) else find_box(data, b"jp2c")
     if not stream.startswith(J2K_START) or len(stream) < 42:
         raise ValueError("a JPEG 2000 codestream has no size")
@@ -81,11 +74,7 @@ def read_jpeg2000_size(data: bytes) -> CodedSize:
 
 
 def read_webp_size(data: bytes) -> CodedSize:
-    """Read the largest size that the chunks of a WebP announce: its canvas, or an image on it.
-
-    Raises:
-        ValueError: no chunk announces one.
-    """
+    """Read the largest size that the chunks of a WebP announce: its canvas, or an image on it."""
     sizes = [size for kind, body in list_riff_chunks(data) if (size := read_webp_chunk(kind, body))]
     if not sizes:
         raise ValueError("a WebP has no size")
@@ -119,22 +108,14 @@ def read_webp_chunk(kind: bytes, body: bytes) -> CodedSize | None:
 
 
 def read_png_size(data: bytes) -> CodedSize:
-    """Read the header chunk of a PNG.
-
-    Raises:
-        ValueError: it is not the first chunk.
-    """
+    """Read the header chunk of a PNG, which must come first."""
     if data[12:16] != b"IHDR" or len(data) < 24:
         raise ValueError("a PNG has no header")
     return CodedSize(*struct.unpack_from(">II", data, 16))
 
 
 def read_jpegxr_size(data: bytes) -> CodedSize:
-    """Read the header of a JPEG XR codestream, and the size in its container, which may be larger.
-
-    Raises:
-        ValueError: there is no codestream.
-    """
+    """Read the header of a JPEG XR codestream, and the size in its container, which may be larger."""
     tags = read_jpegxr_tags(data)
     at = tags.get(0xBCC0, 0)
     if not data.startswith(JXR_CODESTREAM, at) or len(data) < at + 20:
@@ -145,7 +126,7 @@ def read_jpegxr_size(data: bytes) -> CodedSize:
 
 
 def read_jpegxr_tags(data: bytes) -> dict[int, int]:
-    """Read the values of one number in the directory of a JPEG XR file."""
+    """Read the tags of a JPEG XR file that hold one number."""
     at = int.from_bytes(data[4:8], "little")
     if at + 2 > len(data):
         return {}
@@ -155,14 +136,10 @@ def read_jpegxr_tags(data: bytes) -> dict[int, int]:
 
 
 def read_jpegxl_size(data: bytes) -> CodedSize:
-    """Read the SizeHeader of a JPEG XL codestream, bare or within its boxes.
-
-    Raises:
-        ValueError: there is none.
-    """
+    """Read the SizeHeader of a JPEG XL codestream, bare or within its boxes."""
     stream = data if data.startswith(JXL_START) else find_box(data, b"jxlc", b"jxlp")
     if not stream.startswith(JXL_START):
-        stream = stream[4:]  # behind the number of a part
+        stream = stream[4:]  # after the number of a partial codestream
     if not stream.startswith(JXL_START):
         raise ValueError("a JPEG XL has no codestream")
     bits = BitReader(stream[2:18])
@@ -183,11 +160,7 @@ def read_jpegxl_side(bits: BitReader, *, small: bool) -> int:
 
 
 def read_lerc_size(data: bytes) -> CodedSize:
-    """Read the header of a LERC blob (version 2).
-
-    Raises:
-        ValueError: it is another version, or none.
-    """
+    """Read the header of a LERC blob of version 2."""
     if not data.startswith(b"Lerc2 ") or len(data) < 26:
         raise ValueError("a LERC blob has no header that is known")
     (version,) = struct.unpack_from("<i", data, 6)

@@ -1,7 +1,7 @@
-"""Where the JPEG frames of a DICOM slide lie, so that damage in them can be noticed.
+"""Offsets of the JPEG frames of a DICOM slide, so that damage in them can be detected.
 
-Only levels of one file whose frames are all its tiles in order ("TILED_FULL") are looked at. Of others the
-frames' places are spread over the header, and what OpenSlide overlooks in them goes unnoticed.
+Only levels in one file whose frames are all its tiles in order ("TILED_FULL") are checked. Elsewhere the
+frames' positions are spread over the header, and damage that OpenSlide overlooks stays undetected.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from glandseg.slides.formats.dicom_series import Elements, open_elements
-from glandseg.slides.formats.jpeg_tiles import JpegTiles, Place
+from glandseg.slides.formats.jpeg import JpegTiles, Place
 from glandseg.slides.positional_file import PositionalFile
 
 JPEG_SYNTAXES = ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51")  # baseline, extended
@@ -28,9 +28,9 @@ class Frames:
     """The frames of one DICOM file.
 
     Attributes:
-        size_wh: of the level.
-        tile_wh: of a frame.
-        places: of the frames, row by row.
+        size_wh: Width and height of the level, in px.
+        tile_wh: Width and height of a frame, in px.
+        places: Offset and size of each frame, row by row.
     """
 
     size_wh: Size
@@ -49,10 +49,10 @@ class Frames:
 
 
 def list_frame_tiles(files: tuple[Path, ...], sizes_wh: list[Size]) -> list[JpegTiles | None]:
-    """Find the frames of each level of a slide; None for a level that cannot be looked at.
+    """List the JPEG frames of each level of a slide; None for a level that cannot be checked.
 
     Args:
-        files: Of the series.
+        files: Files of the series.
         sizes_wh: Width and height of each level, in px.
     """
     found: dict[Size, tuple[Path, Frames]] = {}
@@ -64,12 +64,12 @@ def list_frame_tiles(files: tuple[Path, ...], sizes_wh: list[Size]) -> list[Jpeg
 
 
 def build_tiles(path: Path, frames: Frames) -> JpegTiles:
-    """Build what looks at the frames of a file."""
+    """Build the checker of a file's frames."""
     return JpegTiles(PositionalFile(path), frames.places, frames.tile_wh, frames.across)
 
 
 def read_frames(path: Path) -> Frames | None:
-    """Read where a file's JPEG frames lie; None where they are not JPEG, not in order, or cannot be read."""
+    """Read the offsets of a file's JPEG frames; None if they are not JPEG, not in order, or unreadable."""
     try:
         with path.open("rb") as file:
             elements, syntax = open_elements(file)
@@ -79,10 +79,10 @@ def read_frames(path: Path) -> Frames | None:
 
 
 def parse_frames(file: BinaryIO, elements: Elements) -> Frames | None:
-    """Walk to the pixels, and list their fragments.
+    """Read on to the pixels, and list their fragments.
 
     Raises:
-        EOFError: The file ends before.
+        EOFError: The file ends before them.
         KeyError: It lacks a size.
     """
     sides = (TOTAL_COLUMNS, TOTAL_ROWS, COLUMNS, ROWS)
@@ -90,5 +90,5 @@ def parse_frames(file: BinaryIO, elements: Elements) -> Frames | None:
     if found.get(ORGANISATION, b"").strip(b"\0 ") != b"TILED_FULL":
         return None
     width, height, across, down = (int.from_bytes(found[side], "little") for side in sides)
-    places = tuple(elements.list_fragments())[1:]  # the first one lists offsets
+    places = tuple(elements.list_fragments())[1:]  # the first fragment lists offsets
     return Frames((width, height), (across, down), places)

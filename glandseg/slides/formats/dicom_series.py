@@ -1,4 +1,4 @@
-"""Which series a DICOM file belongs to, read from its first elements without decoding anything."""
+"""A DICOM file's series and elements, read without decoding anything."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ITEM, ITEM_END, SEQUENCE_END = (0xFFFE, 0xE000), (0xFFFE, 0xE00D), (0xFFFE, 0xE0
 IMPLICIT, BIG_ENDIAN, DEFLATED = "1.2.840.10008.1.2", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"
 LONG_KINDS = (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV")
 UNDEFINED = 0xFFFFFFFF
-MOST_VALUE = 1024  # bytes of an element's value that is kept
+MAX_VALUE = 1024  # bytes of an element's value that is kept
 Tag = tuple[int, int]
 
 
@@ -24,8 +24,8 @@ class Instance:
     """One file of a series.
 
     Attributes:
-        series_uid: of the series.
-        is_volume: false for a label, an overview or a thumbnail.
+        series_uid: UID of the series.
+        is_volume: False for a label, an overview or a thumbnail.
     """
 
     series_uid: str
@@ -33,7 +33,7 @@ class Instance:
 
 
 def read_instance(path: Path) -> Instance | None:
-    """Read which series a file belongs to; return None for a file that is no DICOM or cannot be read."""
+    """Read a file's series; None if it is not DICOM or cannot be read."""
     try:
         if not path.is_file():
             return None
@@ -44,14 +44,14 @@ def read_instance(path: Path) -> Instance | None:
 
 
 def open_elements(file: BinaryIO) -> tuple[Elements, str]:
-    """Read a DICOM file's preamble and transfer syntax; return its elements and the syntax' UID.
+    """Read a DICOM file's preamble; return its elements and the UID of its transfer syntax.
 
     Raises:
-        EOFError: The file ends before, or is no DICOM.
+        EOFError: The file ends before, or is not DICOM.
     """
     file.seek(0)
     if file.read(132)[128:] != b"DICM":
-        raise EOFError("no DICOM")
+        raise EOFError("not DICOM")
     meta = Elements(file).find({TRANSFER_SYNTAX}, (0x0002, 0xFFFF))
     syntax = decode_text(meta.get(TRANSFER_SYNTAX, b""))
     order = ">" if syntax == BIG_ENDIAN else "<"
@@ -62,7 +62,7 @@ def parse_instance(file: BinaryIO) -> Instance | None:
     """Read on to the series' UID.
 
     Raises:
-        EOFError: The file ends before, or is no DICOM.
+        EOFError: The file ends before, or is not DICOM.
     """
     elements, syntax = open_elements(file)
     if syntax == DEFLATED:
@@ -79,12 +79,12 @@ def decode_text(value: bytes) -> str:
 
 
 class Elements:
-    """The data elements of a DICOM file, walked in order.
+    """Reader of a DICOM file's data elements, in order.
 
     Args:
-        file: At the first element.
+        file: File, positioned at the first element.
         order: "<" or ">".
-        implicit: Whether elements leave out their kind.
+        implicit: Whether elements omit their kind.
     """
 
     def __init__(self, file: BinaryIO, order: str = "<", *, implicit: bool = False) -> None:
@@ -93,7 +93,7 @@ class Elements:
         self._implicit = implicit
 
     def find(self, wanted: set[Tag], last: Tag) -> dict[Tag, bytes]:
-        """Return the values of the wanted elements up to `last`; the file then stands before the next one."""
+        """Return the values of the wanted elements up to `last`, and leave the file before the next one."""
         found: dict[Tag, bytes] = {}
         while True:
             place = self._file.tell()
@@ -101,7 +101,7 @@ class Elements:
             if tag > last:
                 self._file.seek(place)
                 return found
-            if tag in wanted and length <= MOST_VALUE:
+            if tag in wanted and length <= MAX_VALUE:
                 found[tag] = self._read(length)
             else:
                 self._skip(length)
@@ -109,7 +109,7 @@ class Elements:
                 return found
 
     def list_fragments(self) -> Iterator[tuple[int, int]]:
-        """List offset and size, in bytes, of the fragments of packed pixels, whose element comes next."""
+        """Yield offset and size, in bytes, of the fragments of compressed pixels, the next element."""
         if self._read_head()[1] != UNDEFINED:
             return
         while (head := self._read_item())[0] == ITEM:

@@ -1,4 +1,4 @@
-"""PNG, JPEG, WebP and BMP images, held whole in memory."""
+"""PNG, JPEG, WebP and BMP images, held whole in memory: the one decoder of such files."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from numpy.typing import NDArray
 
 from glandseg.core.errors import BadInputError, shorten
 from glandseg.slides.formats.image_header import ImageHeader, read_header
-from glandseg.slides.formats.jpeg_fault import find_jpeg_fault
-from glandseg.slides.mpp import settle
+from glandseg.slides.formats.jpeg import find_jpeg_fault
+from glandseg.slides.mpp import decide_mpp
 from glandseg.slides.rgb import convert_bgr
 from glandseg.slides.slide import Slide, build_levels
 
-MAX_PIXELS = 1 << 28  # held in memory, and twice while they are decoded; WebP can have no more
-TRANSPARENT_WARNS = 0.9  # share of the px
+MAX_PIXELS = 1 << 28  # held in memory, twice while they are decoded; also WebP's own maximum
+TRANSPARENT_WARNS = 0.9  # share of px
 
 
 def detect_image_format(head: bytes) -> str | None:
-    """The image format that a file's first 12 bytes announce; None for another."""
+    """Return the image format that a file's first 12 bytes announce; None for any other."""
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
         return "png"
     if head.startswith(b"\xff\xd8\xff"):
@@ -33,12 +33,12 @@ def detect_image_format(head: bytes) -> str | None:
 
 
 class ImageSlide(Slide):
-    """An image of one level; rotation marks (EXIF) are ignored, as QuPath and ImageJ do."""
+    """An image of one level; EXIF orientation is ignored, as in QuPath and ImageJ."""
 
     def __init__(self, path: Path, kind: str, mpp: float | None = None) -> None:
         self.path = path
         self.format = kind
-        self.resolution = settle(path, [], given=mpp)
+        self.resolution = decide_mpp(path, [], given=mpp)
         self._rgb, self.warnings = decode_image(path, kind)
         height, width = self._rgb.shape[:2]
         self.levels = build_levels([(width, height)])
@@ -47,30 +47,40 @@ class ImageSlide(Slide):
         return np.array(self._rgb[y : y + height, x : x + width], np.uint8)
 
     def close(self) -> None:
-        """Nothing to let go of: the file was closed once read."""
+        """Do nothing: the file was closed when it was read."""
 
 
 def decode_image(path: Path, kind: str) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
-    """Decode an image file to (H, W, 3) uint8 RGB, alpha on white; return it with warnings.
+    """Decode an image file to (H, W, 3) uint8 RGB, alpha on white, with warnings.
 
     Raises:
         BadInputError: The image is damaged, cut short, or larger than `MAX_PIXELS`.
     """
-    data = np.fromfile(path, np.uint8)
-    header = check_file(path, kind, data.tobytes())
-    samples = decode_samples(path, kind, data)
+    header, samples = decode_stored(path, kind)
     if samples.ndim == 3 and samples.shape[2] == 4 and not header.has_alpha:
         samples = samples[..., :3]
-    if samples.shape[0] * samples.shape[1] > MAX_PIXELS:
-        raise_too_large(path, kind)
     return convert_bgr(samples), tuple(list_warnings(header, samples))
 
 
-def check_file(path: Path, kind: str, data: bytes) -> ImageHeader:
-    """Read the header, and refuse what the file's bytes cannot be, before any px are decoded.
+def decode_stored(path: Path, kind: str) -> tuple[ImageHeader, NDArray[Any]]:
+    """Decode an image file as stored: its header, and (H, W) or (H, W, channels) gray, BGR or BGRA.
 
     Raises:
-        BadInputError: The size is beyond the file's or too large, or the data are damaged.
+        BadInputError: As `decode_image`.
+    """
+    data = np.fromfile(path, np.uint8)
+    header = check_file(path, kind, data.tobytes())
+    samples = decode_samples(path, kind, data)
+    if samples.shape[0] * samples.shape[1] > MAX_PIXELS:
+        raise_too_large(path, kind)
+    return header, samples
+
+
+def check_file(path: Path, kind: str, data: bytes) -> ImageHeader:
+    """Read the header, and check it against the file's bytes before any px are decoded.
+
+    Raises:
+        BadInputError: The size is too large for the file or for memory, or the data are damaged.
     """
     header = read_header(data, kind) or ImageHeader(1, 1)
     if header.width * header.height > MAX_PIXELS and not header.fault:
@@ -83,11 +93,11 @@ def check_file(path: Path, kind: str, data: bytes) -> ImageHeader:
 
 
 def list_warnings(header: ImageHeader, samples: NDArray[Any]) -> Iterator[str]:
-    """List what the file lets suspect.
+    """Yield warnings about a decoded file.
 
     Args:
-        header: What it states.
-        samples: (H, W) or (H, W, channels), uint8 or uint16, as decoded.
+        header: Header of the file.
+        samples: Decoded samples, (H, W) or (H, W, channels) uint8 or uint16.
     """
     if header.extra_bytes:
         yield (
@@ -101,7 +111,7 @@ def list_warnings(header: ImageHeader, samples: NDArray[Any]) -> Iterator[str]:
 
 
 def decode_samples(path: Path, kind: str, data: NDArray[np.uint8]) -> NDArray[Any]:
-    """What OpenCV makes of the file: gray, BGR or BGRA as stored, unrotated."""
+    """Decode with OpenCV: gray, BGR or BGRA as stored, unrotated."""
     try:
         samples: NDArray[Any] | None = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
@@ -114,22 +124,22 @@ def decode_samples(path: Path, kind: str, data: NDArray[np.uint8]) -> NDArray[An
 
 
 def is_cut_short(data: bytes, kind: str) -> bool:
-    """Whether a PNG or JPEG lacks its end mark, which some decoders overlook and fill with gray."""
+    """Return whether a PNG or JPEG lacks its end marker; some decoders fill the rest with gray."""
     if kind == "png":
         return b"IEND" not in data
     return kind == "jpeg" and data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda")
 
 
 def raise_undecodable(path: Path, kind: str, reason: str) -> NoReturn:
-    """Tell that the image is damaged."""
+    """Raise the error of a damaged image."""
     raise BadInputError(
-        f"{path}: this {kind} cannot be decoded ({reason}): damaged or cut short. Copy or export it again"
+        f"{path}: this {kind} cannot be decoded ({reason}): damaged or cut short. Copy or export it again."
     )
 
 
 def raise_too_large(path: Path, kind: str) -> NoReturn:
-    """Tell that the image would not fit in memory."""
+    """Raise the error of an image too large for memory."""
     raise BadInputError(
         f"{path}: this {kind} is larger than an image may be ({MAX_PIXELS:,} px, held in memory). "
-        f"Convert it to a tiled TIFF"
+        f"Convert it to a tiled TIFF."
     )

@@ -1,7 +1,7 @@
-"""What an image's header states, checked against the file before px are decoded.
+"""Image headers, checked against the file before px are decoded.
 
-A damaged size makes a decoder fill gigabytes. What a file of some bytes can hold is bounded: deflate packs
-at most 1,032 bytes into one, a JPEG's block of 64 px takes at least a bit, and most BMPs are not packed.
+A damaged size makes a decoder fill gigabytes. But the bytes of a file bound what it can hold: deflate packs
+at most 1,032 bytes into one, a JPEG's block of 64 px takes at least a bit, and most BMPs are uncompressed.
 """
 
 from __future__ import annotations
@@ -9,24 +9,26 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-DEFLATE_MOST = 1032  # bytes out of one
-JPEG_MOST_PX = 512  # of one byte: eight blocks of 64 px
+from glandseg.slides.formats.codec_size import read_webp_chunk
+from glandseg.slides.formats.jpeg import JPEG_FRAMES
+
+MAX_DEFLATE = 1032  # bytes from one
+MAX_JPEG_PX = 512  # from one byte: eight blocks of 64 px
 PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by color type
 BMP_PLAIN = (0, 3, 6)  # BI_RGB, BI_BITFIELDS, BI_ALPHABITFIELDS
 BMP_ALPHA_FIELDS = 6
-JPEG_FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 
 
 @dataclass(frozen=True)
 class ImageHeader:
-    """What an image's header states.
+    """An image's header.
 
     Attributes:
-        width: px.
-        height: px.
-        fault: why the file cannot hold such an image; empty if it can.
-        has_alpha: whether a fourth channel is opacity.
-        extra_bytes: bytes after the end that the header states.
+        width: Width in px.
+        height: Height in px.
+        fault: Why the file cannot hold such an image; empty if it can.
+        has_alpha: Whether a fourth channel is opacity.
+        extra_bytes: Number of bytes after the end that the header states.
     """
 
     width: int
@@ -37,7 +39,7 @@ class ImageHeader:
 
 
 def read_header(data: bytes, kind: str) -> ImageHeader | None:
-    """Read an image's header; return None where it is not understood, which is left to the decoder.
+    """Read an image's header; None if it is not understood, which is left to the decoder.
 
     Args:
         data: Whole file.
@@ -51,7 +53,7 @@ def read_header(data: bytes, kind: str) -> ImageHeader | None:
 
 
 def read_png(data: bytes) -> ImageHeader:
-    """Read IHDR, and add up the packed bytes of all IDAT."""
+    """Read IHDR, and sum the compressed bytes of all IDAT."""
     width, height, bits, color = struct.unpack_from(">IIBB", data, 16)
     packed, place = 0, 8
     while place + 8 <= len(data):
@@ -59,37 +61,30 @@ def read_png(data: bytes) -> ImageHeader:
         packed += length if name in {b"IDAT", b"fdAT"} else 0
         place += length + 12
     needed = height * -(-width * bits * PNG_CHANNELS[color] // 8)
-    return ImageHeader(width, height, describe_fault(width, height, needed > DEFLATE_MOST * (packed + 1)))
+    return ImageHeader(width, height, describe_fault(width, height, needed > MAX_DEFLATE * (packed + 1)))
 
 
 def read_jpeg(data: bytes) -> ImageHeader | None:
-    """Read the frame header, whichever the coding."""
+    """Read the frame header of any coding."""
     place = 2
     while place + 4 <= len(data) and data[place] == 0xFF:
         marker, length = struct.unpack_from(">BH", data, place + 1)
         if marker in JPEG_FRAMES:
             height, width = struct.unpack_from(">HH", data, place + 5)
-            too_large = width * height > JPEG_MOST_PX * len(data)
+            too_large = width * height > MAX_JPEG_PX * len(data)
             return ImageHeader(width, height, describe_fault(width, height, too_large))
         place += 1 if marker == 0xFF else 2 + length
     return None
 
 
 def read_webp(data: bytes) -> ImageHeader | None:
-    """Read the size of a VP8, VP8L or VP8X chunk, and compare the file's length with the container's."""
+    """Read the size in the first chunk, and compare the file's length with the container's."""
     stated = struct.unpack_from("<I", data, 4)[0] + 8
     fault = "" if stated <= len(data) else f"its header states {stated:,} bytes, the file has {len(data):,}"
-    chunk = data[12:16]
-    if chunk == b"VP8X":
-        width, height = (int.from_bytes(data[place : place + 3], "little") + 1 for place in (24, 27))
-    elif chunk == b"VP8L":
-        packed = struct.unpack_from("<I", data, 21)[0]
-        width, height = (packed & 0x3FFF) + 1, (packed >> 14 & 0x3FFF) + 1
-    elif chunk == b"VP8 ":
-        width, height = (side & 0x3FFF for side in struct.unpack_from("<HH", data, 26))
-    else:
+    size = read_webp_chunk(data[12:16], data[20:36])
+    if size is None:
         return None
-    return ImageHeader(width, height, fault, extra_bytes=max(len(data) - stated, 0))
+    return ImageHeader(size.width, size.height, fault, extra_bytes=max(len(data) - stated, 0))
 
 
 def read_bmp(data: bytes) -> ImageHeader | None:
@@ -109,7 +104,7 @@ def read_bmp(data: bytes) -> ImageHeader | None:
 
 
 def count_bmp_extra(data: bytes, end: int) -> int:
-    """Count the bytes after the length that a BMP states; where it states none, after its px and padding."""
+    """Count the bytes beyond the length that a BMP states; if it states none, beyond its px and padding."""
     stated, header_size = (int(struct.unpack_from("<I", data, place)[0]) for place in (2, 14))
     if stated >= end:
         return max(len(data) - stated, 0)
@@ -118,5 +113,5 @@ def count_bmp_extra(data: bytes, end: int) -> int:
 
 
 def describe_fault(width: int, height: int, is_too_large: bool) -> str:
-    """Return the fault of a stated size that the file cannot hold; empty where it can."""
+    """Return the fault of a size that the file cannot hold; empty if it can."""
     return f"its header states {width:,} x {height:,} px, more than the file can hold" if is_too_large else ""

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from glandseg.core.errors import BadInputError, GlandsegError, shorten
 from glandseg.slides.cache import ArrayCache
 from glandseg.slides.described_size import warn_of_size
-from glandseg.slides.formats.tiff_choice import check_chain, choose_slide
+from glandseg.slides.formats.tiff_checks import check_chain
+from glandseg.slides.formats.tiff_choice import choose_slide
 from glandseg.slides.formats.tiff_layout import SegmentLayout
 from glandseg.slides.formats.tiff_levels import LevelBuilder
 from glandseg.slides.formats.tiff_page import ReadBytes
 from glandseg.slides.formats.tiff_samples import convert_samples, find_sample_warnings
-from glandseg.slides.mpp import Power, Statement, describe_statements, settle
+from glandseg.slides.mpp import Power, Statement, decide_mpp, describe_statements
 from glandseg.slides.mpp_sources import (
     find_description_power,
     find_ome_power,
@@ -32,18 +33,18 @@ from glandseg.slides.mpp_sources import (
 from glandseg.slides.positional_file import PositionalFile
 from glandseg.slides.slide import CACHE_BYTES, CELL_PX, Slide, build_levels, cut_side
 
-PATCHES, PATCH_PX = 8, 128  # along each side, looked at to judge the samples' range and opacity
+PATCHES, PATCH_PX = 8, 128  # along each side, of the patches that show the samples' range and opacity
 
-logging.getLogger("tifffile").addHandler(logging.NullHandler())  # its complaints become our errors
+logging.getLogger("tifffile").addHandler(logging.NullHandler())  # its warnings become our errors
 
 
 def detect_tiff(head: bytes) -> bool:
-    """Whether a file's first 4 bytes announce a TIFF or BigTIFF."""
+    """Return whether a file's first 4 bytes announce a TIFF or BigTIFF."""
     return head[:4] in {b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"}
 
 
 class TiffSlide(Slide):
-    """The slide in a TIFF, with the smaller copies of it as levels; no other file and no label is read."""
+    """The slide in a TIFF, its smaller copies as levels; other files and labels are never read."""
 
     def __init__(self, path: Path, mpp: float | None = None, cache_bytes: int = CACHE_BYTES) -> None:
         self.path = path
@@ -67,7 +68,7 @@ class TiffSlide(Slide):
     def _build_damage_error(self, error: Exception) -> BadInputError:
         return BadInputError(
             f"{self.path}: this TIFF cannot be read ({shorten(error)}): damaged or cut short. "
-            f"Copy or export it again"
+            f"Copy or export it again."
         )
 
     def _read_metadata(self, mpp: float | None, cache_bytes: int) -> None:
@@ -77,18 +78,18 @@ class TiffSlide(Slide):
         self._page = choice.page
         self._cache = ArrayCache(cache_bytes)
         builder = LevelBuilder(self.path, self._file.read, self._cache, self._count)
-        self._readers, told = builder.build(choice)
+        self._readers, warnings = builder.build(choice)
         self.levels = build_levels([(r.layout.width, r.layout.height) for r in self._readers])
         self.held_bytes = max(reader.layout.held_bytes for reader in self._readers)
         statements, power = self._list_statements(choice.ome_index)
-        self.said = describe_statements(statements, power)
-        self.resolution = settle(self.path, statements, power, mpp)
-        self.warnings = (*choice.warnings, *told, *self._judge_samples())
+        self.statements = describe_statements(statements, power)
+        self.resolution = decide_mpp(self.path, statements, power, mpp)
+        self.warnings = (*choice.warnings, *warnings, *self._judge_samples())
         if mpp is None:
             self.warnings += warn_of_size(self._page.description, (self.width_l0, self.height_l0))
 
     def _judge_samples(self) -> tuple[str, ...]:
-        """Look at places all over the smallest level for samples that cannot show what they should."""
+        """Warn of a sample range or opacity that hides the image, judged by patches of the smallest level."""
         reader = self._readers[-1]
         return find_sample_warnings(
             reader.page,
@@ -96,7 +97,7 @@ class TiffSlide(Slide):
         )
 
     def _list_statements(self, ome_index: int | None) -> tuple[list[Statement], Power | None]:
-        """What OME-XML, ImageJ's or Aperio's description and the tags say of the scale."""
+        """List the um/px of OME-XML, ImageJ's or Aperio's description and the tags."""
         xml, tags, text = (self._tiff.ome_metadata or "").strip(), self._page.tags, self._page.description
         x_per_unit = divide(tags.valueof("XResolution", (0, 1)))
         y_per_unit = divide(tags.valueof("YResolution", (0, 1)))
@@ -118,8 +119,8 @@ class TiffSlide(Slide):
     def _read(self, level: int, x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
         return self._read_with(self._file.read, level, (x, y, width, height))
 
-    def _read_afresh(self, level: int, x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
-        return self._read_with(self._file.read_afresh, level, (x, y, width, height), last_try=True)
+    def _reread(self, level: int, x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
+        return self._read_with(self._file.reread, level, (x, y, width, height), last_try=True)
 
     def _read_with(
         self, read_bytes: ReadBytes, level: int, place: tuple[int, int, int, int], *, last_try: bool = False
@@ -128,15 +129,15 @@ class TiffSlide(Slide):
         return convert_samples(self._readers[level].page, samples)
 
     def get_cell_wh(self, level: int) -> tuple[int, int]:
-        """The level's tiles or strips, large ones cut up."""
+        """Return the size of the level's tiles or strips, large ones cut up."""
         layout = self._readers[level].layout
         width, height = layout.segment_width, layout.segment_height
         if layout.is_contiguous:  # any row can be read by itself
             height = min(height, CELL_PX // 4)
         return cut_side(width), cut_side(height)
 
-    def forget(self) -> None:
-        """Drop the decoded tiles and strips that are kept."""
+    def clear_cache(self) -> None:
+        """Drop the cached tiles and strips."""
         self._cache.clear()
 
     def close(self) -> None:
@@ -146,7 +147,7 @@ class TiffSlide(Slide):
 
 
 def list_patches(layout: SegmentLayout) -> list[tuple[int, int, int, int]]:
-    """List x, y, width and height of patches all over a page, which cover it where it is small."""
+    """List x, y, width and height of patches all over a page; they cover a small one."""
     width, height = min(layout.width, PATCH_PX), min(layout.height, PATCH_PX)
     lefts, tops = (
         sorted({round(i * (side - length) / (PATCHES - 1)) for i in range(PATCHES)})
@@ -156,5 +157,5 @@ def list_patches(layout: SegmentLayout) -> list[tuple[int, int, int, int]]:
 
 
 def divide(rational: tuple[int, int]) -> float:
-    """The value of a TIFF rational; 0 for one over nothing."""
+    """Return the value of a TIFF rational; 0 if its denominator is 0."""
     return rational[0] / rational[1] if rational[1] else 0.0

@@ -1,4 +1,4 @@
-"""Readers of a TIFF's slide and of its smaller copies, each checked before it is used."""
+"""Readers of a TIFF's slide and its smaller copies, each checked before use."""
 
 from __future__ import annotations
 
@@ -10,28 +10,29 @@ import tifffile
 from numpy.typing import NDArray
 
 from glandseg.core.errors import BadInputError
+from glandseg.core.units import GIB
 from glandseg.slides.cache import ArrayCache
+from glandseg.slides.formats.tiff_checks import find_layout_problem
 from glandseg.slides.formats.tiff_choice import Choice
-from glandseg.slides.formats.tiff_layout import SegmentLayout, find_layout_problem
+from glandseg.slides.formats.tiff_layout import SegmentLayout
 from glandseg.slides.formats.tiff_likeness import Sample, compare
 from glandseg.slides.formats.tiff_page import ReadBytes, TiffPageReader
 from glandseg.slides.formats.tiff_probe import correct_colors, probe_page
 from glandseg.slides.formats.tiff_pyramid import Candidate
 from glandseg.slides.formats.tiff_samples import convert_samples, find_problem
 
-GIB = 1 << 30
 SEGMENT_SHARE = 16  # times the cache's bound, for decoded tiles or strips: a quarter of --max-ram
-SMALL_BYTES = 64 << 20  # which they may always take
+SMALL_BYTES = 64 << 20  # always allowed for them
 
 
 class LevelBuilder:
-    """Builds the readers of a slide's levels.
+    """Builder of the readers of a slide's levels.
 
     Args:
-        path: file, for messages.
-        read_bytes: called with offset and count.
-        cache: for decoded tiles and strips of all levels.
-        count: called with the px that were decoded.
+        path: TIFF file, for messages.
+        read_bytes: Called with (offset, count); returns the bytes.
+        cache: Cache of decoded tiles and strips of all levels.
+        count: Called with the number of px decoded.
     """
 
     def __init__(
@@ -44,60 +45,60 @@ class LevelBuilder:
         self._most_bytes = max(SEGMENT_SHARE * cache.max_bytes, SMALL_BYTES)
 
     def build(self, choice: Choice) -> tuple[list[TiffPageReader], list[str]]:
-        """Build a reader for each level, large to small, and say which candidates are no level, and why.
+        """Build a reader for each level, large to small, and warnings about candidates that are not levels.
 
         Raises:
-            BadInputError: the slide itself cannot be read.
+            BadInputError: The slide itself cannot be read.
         """
         self._check(choice.page)
         for page in (choice.page, *choice.doubtful):
             problem = self._probe(page)
             if problem:
                 raise BadInputError(
-                    f"{self._path}: page {page.index + 1}: {problem}: damaged. Copy or export it again"
+                    f"{self._path}: page {page.index + 1}: {problem}: damaged. Copy or export it again."
                 )
         for page in (choice.page, *(candidate.page for candidate in choice.candidates)):
             correct_colors(page, self._read_bytes)
-        readers, told = [TiffPageReader(choice.page, self._cache, self._count)], []
+        readers, warnings = [TiffPageReader(choice.page, self._cache, self._count)], []
         for candidate in choice.candidates:
             problem = self._find_fault(candidate, readers[-1])
             if problem:
                 page = candidate.page
-                told.append(f"{candidate.number} ({page.imagewidth} x {page.imagelength} px) {problem}.")
+                warnings.append(f"{candidate.number} ({page.imagewidth} x {page.imagelength} px) {problem}.")
             elif candidate.page.imagewidth < readers[-1].layout.width:
                 readers.append(TiffPageReader(candidate.page, self._cache, self._count))
-        return readers, told
+        return readers, warnings
 
     def _check(self, page: tifffile.TiffPage) -> None:
-        """Refuse a page that cannot be read, or shown as RGB, or takes too much memory.
+        """Check that a page can be read and shown as RGB, and fits in memory.
 
         Raises:
-            BadInputError: with what the page holds and what could be read.
+            BadInputError: It cannot, or does not.
         """
         problem = find_layout_problem(page)
         if problem:
-            raise BadInputError(f"{self._path}: {problem}: damaged or cut short. Copy or export it again")
+            raise BadInputError(f"{self._path}: {problem}: damaged or cut short. Copy or export it again.")
         problem = find_problem(page)
         if problem:
-            raise BadInputError(f"{self._path}: {problem}. Export it as 8-bit RGB with JPEG, LZW or deflate")
+            raise BadInputError(f"{self._path}: {problem}. Export it as 8-bit RGB with JPEG, LZW or deflate.")
         layout = SegmentLayout(page)
         if layout.held_bytes > self._most_bytes:
             raise BadInputError(
                 f"{self._path}: its tiles or strips are {layout.segment_width:,} x {layout.segment_height:,} "
                 f"px, which take {layout.held_bytes / GIB:.2g} GiB of memory when decoded; "
                 f"{self._most_bytes / GIB:.2g} GiB, a quarter of --max-ram, may go to that. "
-                f"Convert it to a tiled TIFF, or give --max-ram {-(-4 * layout.held_bytes // GIB)}"
+                f"Convert it to a tiled TIFF, or give --max-ram {-(-4 * layout.held_bytes // GIB)}."
             )
 
     def _probe(self, page: tifffile.TiffPage) -> str | None:
-        """Find whether a page's first tile or strip contradicts its tags, where it can be decoded."""
+        """Return how a page's first tile or strip contradicts its tags; None if not, or if undecodable."""
         if find_layout_problem(page) or find_problem(page):
             return None
         is_small = SegmentLayout(page).held_bytes <= self._most_bytes
         return probe_page(page, self._read_bytes) if is_small else None
 
     def _find_fault(self, candidate: Candidate, last: TiffPageReader) -> str | None:
-        """Find why a page is not the next level, in words; None if it is one."""
+        """Return why a page is not the next level; None if it is."""
         page = candidate.page
         if find_problem(page) or find_layout_problem(page) or self._probe(page):
             return "is no level that can be read: it is left out"

@@ -1,10 +1,11 @@
-"""Whether one image of a TIFF is another one shrunk, judged by what they show.
+"""Whether one image of a TIFF is a shrunk copy of another, judged by their px.
 
-Proportions prove nothing: two crops, or a slide and its label, may share them. Small patches at the same
-places of both are compared, the larger image's shrunk to the smaller one's px. Each patch's mean is taken
-off first, so that a common layout (tissue amid glass) counts for nothing and the fine structure for all: it
-agrees for a true copy, however it was shrunk, and for no other image. Where neither shows any structure, as
-on empty glass, nothing is proven.
+Proportions prove nothing: two crops, or a slide and its label, may share them, and a wrong level would put
+other tissue's glands on the slide. Small patches at the same places of both are compared, the larger image's
+shrunk to the smaller one's px. Each patch's mean is removed first: otherwise a common layout (tissue amid
+background) correlates in any two slides, whereas the fine structure agrees only in a true copy, however it
+was shrunk. Writers shrink in different ways, and a px lies elsewhere in each, so three ways are tried. Where
+neither image shows structure, as on empty background, nothing is proven.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ from glandseg.slides.slide import measure_downsample
 
 Read = Callable[[int, int, int, int], NDArray[np.uint8]]  # x, y, width, height in px; (h, w, 3) RGB
 GRID = 8  # places along each side
-PATCH_PX, LEAST_PATCH_PX = 32, 8  # side of a patch in px of the smaller image
-MOST_SOURCE_PX = 512  # side of a patch in px of the larger one, where the patch is not at its least
-MOST_WHOLE_PX = 4_000_000  # an image up to this size is searched for the places with most structure
-MOST_CONTRASTED = 16
-LEAST_DEVIATION = 1.5  # grey levels within a patch; below is noise of a scanner or codec
-LEAST_CORRELATION = 0.6  # other tissue reaches 0.2
+PATCH_PX, MIN_PATCH_PX = 32, 8  # side of a patch in px of the smaller image
+MAX_SOURCE_PX = 512  # side of a patch in px of the larger one, unless the patch has its minimum size
+MAX_SEARCHED_PX = 4_000_000  # an image up to this size is searched for the places with most structure
+MAX_CONTRASTED = 16
+MIN_DEVIATION = 1.5  # gray levels within a patch; below is noise of a scanner or codec
+MIN_CORRELATION = 0.6  # other tissue reaches 0.2
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Likeness:
-    """How far two images agree in what they show.
+    """Agreement of two images.
 
     Attributes:
         correlation: -1..1; None where neither shows structure, or nothing could be read.
@@ -50,18 +51,18 @@ class Likeness:
     @property
     def is_proven(self) -> bool:
         """Whether they show the same."""
-        return self.correlation is not None and self.correlation >= LEAST_CORRELATION
+        return self.correlation is not None and self.correlation >= MIN_CORRELATION
 
     @property
     def is_refuted(self) -> bool:
         """Whether they show different things."""
-        return self.correlation is not None and self.correlation < LEAST_CORRELATION
+        return self.correlation is not None and self.correlation < MIN_CORRELATION
 
 
 def compare(full: Sample, small: Sample) -> Likeness:
-    """Compare an image with one that may be a smaller copy of it; places that cannot be read are skipped."""
+    """Compare an image with a possible smaller copy; unreadable places are skipped."""
     factor = full.width / small.width
-    side = int(np.clip(MOST_SOURCE_PX / factor, LEAST_PATCH_PX, PATCH_PX))
+    side = int(np.clip(MAX_SOURCE_PX / factor, MIN_PATCH_PX, PATCH_PX))
     pairs = [
         pair for x, y in list_places(small, side) if (pair := read_pair(full, small, x, y, side)) is not None
     ]
@@ -79,23 +80,23 @@ def list_places(small: Sample, side: int) -> list[tuple[int, int]]:
 
 
 def find_contrasted(small: Sample, side: int) -> list[tuple[int, int]]:
-    """Find the patches with the most structure; none where the image is too large to look at as a whole."""
+    """Find the patches with the most structure; none if the image is too large to search."""
     rows, columns = small.height // side, small.width // side
-    if small.width * small.height > MOST_WHOLE_PX or not rows or not columns:
+    if small.width * small.height > MAX_SEARCHED_PX or not rows or not columns:
         return []
     try:
-        gray = turn_gray(small.read(0, 0, columns * side, rows * side))
+        gray = average_colors(small.read(0, 0, columns * side, rows * side))
     except Exception:  # damaged: the grid remains
         return []
     deviation = gray.reshape(rows, side, columns, side).std(axis=(1, 3))
-    most = np.argsort(deviation, axis=None, kind="stable")[::-1][:MOST_CONTRASTED]
-    return [(int(i % columns) * side, int(i // columns) * side) for i in most]
+    best = np.argsort(deviation, axis=None, kind="stable")[::-1][:MAX_CONTRASTED]
+    return [(int(i % columns) * side, int(i // columns) * side) for i in best]
 
 
 def read_pair(
     full: Sample, small: Sample, x: int, y: int, side: int
 ) -> tuple[NDArray[np.float32], list[NDArray[np.float32]]] | None:
-    """Read a patch of the smaller image, and the larger one's shrunk in each way; None if it fails."""
+    """Read a patch of the smaller image, and the larger one's shrunk in each way; None if either fails."""
     width, height = min(side, small.width - x), min(side, small.height - y)
     factor = measure_downsample((full.width, full.height), (small.width, small.height))
     left, top = min(round(x * factor), full.width - 1), min(round(y * factor), full.height - 1)
@@ -104,14 +105,14 @@ def read_pair(
     try:
         patch = small.read(x, y, width, height)
         source = full.read(left, top, right - left, bottom - top)
-    except Exception:  # damaged here: other places tell
+    except Exception:  # damaged here: other places decide
         return None
-    ways = shrink(turn_gray(source), width, height, factor)
-    return prepare(turn_gray(patch)), [prepare(way) for way in ways]
+    ways = shrink(average_colors(source), width, height, factor)
+    return prepare(average_colors(patch)), [prepare(way) for way in ways]
 
 
 def shrink(gray: NDArray[np.float32], width: int, height: int, factor: float) -> list[NDArray[np.float32]]:
-    """Shrink by area, by every n-th px and by the px in the middle: what writers of pyramids do."""
+    """Shrink by area, by every n-th px and by the px in the middle, as writers of pyramids do."""
     below, beside = (
         max(round(length * factor) - size, 0)
         for length, size in zip((height, width), gray.shape, strict=True)
@@ -127,20 +128,20 @@ def shrink(gray: NDArray[np.float32], width: int, height: int, factor: float) ->
     return ways
 
 
-def turn_gray(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return the mean of the colors, (h, w) float32 in 0..255."""
+def average_colors(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Compute the mean of the colors, (h, w) float32 in 0..255."""
     return np.asarray(rgb.mean(axis=2, dtype=np.float32), np.float32)
 
 
 def prepare(gray: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Smooth a patch, which forgives a shift of part of a px, and take off its mean."""
+    """Smooth a patch, which tolerates a sub-pixel shift, and subtract its mean."""
     smooth = np.asarray(cv2.blur(gray, (3, 3), borderType=cv2.BORDER_REPLICATE), np.float32)
     return np.asarray(smooth - smooth.mean(), np.float32).reshape(-1)
 
 
 def correlate(pairs: list[tuple[NDArray[np.float32], list[NDArray[np.float32]]]]) -> float | None:
-    """Correlate patches over all places, in the way of shrinking that agrees best; None without structure."""
-    if max(max(deviate(patch), deviate(ways[0])) for patch, ways in pairs) < LEAST_DEVIATION:
+    """Correlate all patches for the way of shrinking that agrees best; None without structure."""
+    if all(compute_deviation(part) < MIN_DEVIATION for patch, ways in pairs for part in (patch, ways[0])):
         return None
     small = np.concatenate([patch for patch, _ in pairs])
     ways = [np.concatenate(way) for way in zip(*(ways for _, ways in pairs), strict=True)]
@@ -148,6 +149,6 @@ def correlate(pairs: list[tuple[NDArray[np.float32], list[NDArray[np.float32]]]]
     return max(float(small @ way) / max(length, 1e-6) for way, length in zip(ways, lengths, strict=True))
 
 
-def deviate(values: NDArray[np.float32]) -> float:
-    """Return the standard deviation of values whose mean is 0."""
+def compute_deviation(values: NDArray[np.float32]) -> float:
+    """Compute the standard deviation of values of mean 0."""
     return float(np.sqrt(np.mean(values**2)))

@@ -1,4 +1,4 @@
-"""Which pages of a TIFF its OME-XML calls which image; files that it names are never opened."""
+"""The images that a TIFF's OME-XML describes, with their pages; other files that it names are not opened."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BESIDE_THE_SLIDE = re.compile(
     r"(?:.*[\W_])?(?:label|macro|overview|thumbnail|barcode)(?:[\W_]*(?:image|photo|image))?[\W_]*",
     re.IGNORECASE | re.DOTALL,
 )
-COARSE = 4.0  # an image with px this many times larger is an overview
+COARSE = 4.0  # an image with this many times larger px is an overview
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,12 +22,12 @@ class OmeImage:
     """An Image of OME-XML whose pixels lie in this file.
 
     Attributes:
-        index: of its Pixels among all Pixels of the XML.
-        name: as it stands there; it may name a patient.
-        width: in px; likewise `height`.
-        planes: of Z and T; likewise `channels`.
-        page: index of its first page in this file.
-        um_per_px: along X, 0 where it is not said.
+        index: Index of its Pixels among all Pixels of the XML.
+        name: Name as stored; it may identify a patient.
+        width: Width in px; likewise `height`.
+        planes: Number of Z and T planes; likewise `channels`.
+        page: Index of its first page in this file.
+        um_per_px: um/px along X; 0 if it is not stated.
     """
 
     index: int
@@ -41,7 +41,7 @@ class OmeImage:
 
     @property
     def is_beside_the_slide(self) -> bool:
-        """Whether its name says that it is a label, a macro or the like."""
+        """Whether its name marks a label, a macro or the like."""
         return bool(BESIDE_THE_SLIDE.fullmatch(self.name.strip()))
 
 
@@ -50,11 +50,11 @@ def list_ome_images(xml: str, file_name: str) -> list[OmeImage]:
 
     Args:
         xml: OME-XML.
-        file_name: name of the file, without its folder.
+        file_name: Name of the file, without its folder.
 
     Raises:
-        ElementTree.ParseError: the XML cannot be read.
-        ValueError: a number in it is none.
+        ElementTree.ParseError: The XML cannot be parsed.
+        ValueError: A number in it is invalid.
     """
     root = ElementTree.fromstring(xml.strip())
     is_here = find_own_parts(root, file_name)
@@ -69,9 +69,9 @@ def list_ome_images(xml: str, file_name: str) -> list[OmeImage]:
 
 
 def find_own_parts(root: ElementTree.Element, file_name: str) -> set[ElementTree.Element]:
-    """Find the TiffData that lie in this file: without a UUID, or with this file's own UUID or name.
+    """Find the TiffData in this file: those without a UUID, or with this file's own UUID or name.
 
-    Where one file only is named, for all of them and not by this name, the file was renamed: all lie here.
+    If all name one other file, this file was renamed, and all are in it.
     """
     named = {part: uuid for part in root.iter() if (uuid := find_uuid(part)) is not None}
     own_uuid = normalise(root.get("UUID"))
@@ -85,26 +85,26 @@ def find_own_parts(root: ElementTree.Element, file_name: str) -> set[ElementTree
 
 
 def find_uuid(part: ElementTree.Element) -> ElementTree.Element | None:
-    """Find the UUID of the file that a TiffData lies in; None without one, or for another element."""
+    """Find the UUID of a TiffData's file; None without one, or for another element."""
     return next(list_children(part, "UUID"), None) if get_name(part) == "TiffData" else None
 
 
 def get_file_name(uuid: ElementTree.Element) -> str:
-    """Return the file's name without its folder, in either system's spelling."""
+    """Return the file's name without its folder, which may be a Windows path."""
     return normalise(ntpath.basename(uuid.get("FileName", "")))
 
 
 def find_first_page(pixels: ElementTree.Element, own: set[ElementTree.Element]) -> int | None:
-    """Find the first page of an image in this file; None where its pixels are elsewhere or left out."""
+    """Find the first page of an image in this file; None if its pixels are elsewhere or missing."""
     parts = list(list_children(pixels, "TiffData"))
     if not parts:
         elsewhere = any(True for kind in ("MetadataOnly", "BinData") for _ in list_children(pixels, kind))
         return None if elsewhere else 0
-    return min((read_count(part, "IFD", 0, least=0) for part in parts if part in own), default=None)
+    return min((read_count(part, "IFD", 0, minimum=0) for part in parts if part in own), default=None)
 
 
 def read_image(image: ElementTree.Element, pixels: ElementTree.Element, index: int, page: int) -> OmeImage:
-    """Read what is needed of an image."""
+    """Read an Image and its Pixels."""
     return OmeImage(
         index=index,
         name=image.get("Name", ""),
@@ -117,16 +117,16 @@ def read_image(image: ElementTree.Element, pixels: ElementTree.Element, index: i
     )
 
 
-def read_count(element: ElementTree.Element, name: str, default: int | None = None, least: int = 1) -> int:
-    """Read a whole number.
+def read_count(element: ElementTree.Element, name: str, default: int | None = None, minimum: int = 1) -> int:
+    """Read an integer.
 
     Raises:
-        ValueError: it is none, below `least`, or absent and without a default.
+        ValueError: It is invalid, below `minimum`, or absent and without a default.
     """
     text = element.get(name)
     if text is None and default is not None:
         return default
-    if text is None or not text.strip().isdecimal() or len(text) > 18 or int(text) < least:
+    if text is None or not text.strip().isdecimal() or len(text) > 18 or int(text) < minimum:
         raise ValueError(
             f"OME-XML says {name} {(text or 'nothing')[:20]!r}, which is no number of px or pages"
         )
@@ -134,9 +134,9 @@ def read_count(element: ElementTree.Element, name: str, default: int | None = No
 
 
 def rank_images(images: list[OmeImage]) -> list[OmeImage]:
-    """Sort images, the slide's first: no label or overview, the most px, the first in the file.
+    """Sort images, the slide first: not an overview, the most px, the first in the file.
 
-    Labels and the like are left out, unless there is nothing else.
+    Labels and the like are left out unless there is nothing else.
     """
     slides = [image for image in images if not image.is_beside_the_slide] or images
     finest = min((image.um_per_px for image in slides if image.um_per_px > 0), default=0.0)
@@ -144,15 +144,15 @@ def rank_images(images: list[OmeImage]) -> list[OmeImage]:
 
 
 def is_overview(image: OmeImage, finest_um_per_px: float) -> bool:
-    """Return whether an image's px are so much larger than the finest ones that it shows a whole slide."""
+    """Return whether an image's px are so much larger than the finest that it is an overview."""
     return finest_um_per_px > 0 and image.um_per_px > COARSE * finest_um_per_px
 
 
 def list_children(element: ElementTree.Element, name: str) -> Iterator[ElementTree.Element]:
-    """Yield the children of this name, whatever their namespace."""
+    """Return the children of this name in any namespace."""
     return (child for child in element if get_name(child) == name)
 
 
 def normalise(text: str | None) -> str:
-    """Return a UUID or a file name in small letters, without white space around it."""
+    """Return a UUID or a file name in lower case, without surrounding white space."""
     return (text or "").strip().lower()

@@ -1,4 +1,4 @@
-"""Rectangles of one TIFF page, of which only the tiles or strips touched are decoded."""
+"""Rectangles of one TIFF page; only the tiles or strips that they touch are decoded."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from glandseg.slides.cache import ArrayCache
 from glandseg.slides.formats.codec_size import SIZE_READERS
-from glandseg.slides.formats.jpeg_fault import find_jpeg_fault
+from glandseg.slides.formats.jpeg import JPEG_END, find_jpeg_fault
 from glandseg.slides.formats.tiff_layout import SegmentLayout
 from glandseg.slides.formats.tiff_samples import (
     APERIO_YCBCR,
@@ -23,23 +23,22 @@ from glandseg.slides.formats.tiff_samples import (
 )
 
 JPEG = 7
-JPEG_END, JPEG_PADDING = b"\xff\xd9", 16  # a JPEG's last mark, and bytes that may follow it
-SPARE_BYTES = 1 << 20  # of a coded segment, beyond twice the bytes that it is decoded to
+JPEG_PADDING = 16  # bytes that may follow a JPEG's end marker
+SPARE_CODED_BYTES = 1 << 20  # of a coded segment, beyond twice the bytes that it is decoded to
 
 ReadBytes = Callable[[int, int], bytes]  # offset, count
 
 
 class TiffPageReader:
-    """Reads samples of a page: contiguous data row by row, others segment by segment.
+    """Reader of a page's samples: contiguous data row by row, others segment by segment.
 
-    A segment is TIFF's tile or strip; `cache` keeps decoded ones for the next rectangle. Several threads may
-    read at once. Damage inside a JPEG shows where its codes no longer fit. Segments that a sparse TIFF
-    does not store are white; one with a place but no bytes, or bytes but no place, is damaged.
+    A segment is TIFF's tile or strip. Safe for threads. Segments that a sparse TIFF does not store are white;
+    one with an offset but no bytes, or bytes but no offset, is damaged.
 
     Args:
-        page: of the TIFF.
-        cache: of decoded segments.
-        count: is told how many px were decoded.
+        page: Page of the TIFF.
+        cache: Cache of decoded segments.
+        count: Called with the number of px decoded.
     """
 
     def __init__(
@@ -65,18 +64,18 @@ class TiffPageReader:
     def read(
         self, read_bytes: ReadBytes, x: int, y: int, width: int, height: int, *, last_try: bool = False
     ) -> NDArray[Any]:
-        """(height, width, samples) in the page's own sample type, the caller's own.
+        """Read (height, width, samples) in the page's dtype, owned by the caller.
 
         Args:
-            read_bytes: of the file.
-            x: left edge in px; likewise the others.
-            y: top edge.
-            width: of the rectangle.
-            height: of the rectangle.
-            last_try: remember segments that cannot be decoded, and do not try them again.
+            read_bytes: Called with (offset, count); returns bytes of the file.
+            x: Left edge in px; likewise the others.
+            y: Top edge.
+            width: Width.
+            height: Height.
+            last_try: Whether to remember segments that cannot be decoded, and not to retry them.
 
         Raises:
-            Exception: whatever a codec raises on damaged data, or the drive.
+            Exception: Whatever a codec raises on damaged data, or the drive.
         """
         if self.layout.is_contiguous:
             return self._read_rows(read_bytes, x, y, width, height)
@@ -91,7 +90,7 @@ class TiffPageReader:
         return region
 
     def _read_rows(self, read_bytes: ReadBytes, x: int, y: int, width: int, height: int) -> NDArray[Any]:
-        """Uncompressed px, all in one stretch of the file; not mapped, as a failing drive would kill us."""
+        """Read uncompressed px; not mapped into memory, as a failing drive would then kill the process."""
         page, layout = self.page, self.layout
         per_plane, dtype = layout.samples // layout.planes, np.dtype(page.parent.byteorder + page.dtype.char)
         region = np.empty((height, width, layout.samples), page.dtype)
@@ -127,7 +126,7 @@ class TiffPageReader:
             raise
 
     def _decode(self, read_bytes: ReadBytes, index: int) -> NDArray[Any]:
-        """(height, width, samples) of a segment; an empty array where the file stores none."""
+        """Decode a segment, (height, width, samples); empty if the file does not store it."""
         page = self.page
         count, offset = int(page.databytecounts[index]), int(page.dataoffsets[index])
         if count == 0 and offset == 0:
@@ -143,30 +142,30 @@ class TiffPageReader:
         return convert_stored_ycbcr(page, np.asarray(decoded[0]))
 
     def _check_place(self, offset: int, count: int) -> None:
-        """Raise where a segment cannot lie; a sparse TIFF has neither a place nor bytes for what is empty."""
+        """Check that a segment lies inside the file and can need its bytes."""
         if count <= 0 or offset <= 0:
             raise ValueError(f"its tags say {count:,} bytes at byte {offset:,}, which cannot be")
         file_bytes = self.page.parent.filehandle.size
         if offset + count > file_bytes:
             raise EOFError(f"the file ends {offset + count - file_bytes:,} bytes early")
-        if count > 2 * self.layout.segment_bytes + SPARE_BYTES:
+        if count > 2 * self.layout.segment_bytes + SPARE_CODED_BYTES:
             raise ValueError(f"its tags say {count:,} bytes, more than a tile or strip can need")
 
     def _check_header(self, data: bytes) -> None:
-        """Raise where a codec's own header announces more than a segment holds, before it is decoded."""
+        """Check that a codec's own header announces no more than a segment holds, before it is decoded."""
         page, layout = self.page, self.layout
         if page.compression == JPEG and JPEG_END not in data[-JPEG_PADDING:]:
-            raise ValueError("a JPEG's end is missing")  # which its decoder would fill with gray
+            raise ValueError("a JPEG's end is missing")  # its decoder would fill with gray
         if page.compression not in SIZE_READERS or (
             page.jpegheader and page.compression in JPEG_COMPRESSIONS
         ):
             return
         size = SIZE_READERS[page.compression](data)
-        most = (layout.segment_width, layout.segment_height, max(layout.samples, 4))
-        if size.width > most[0] or size.height > most[1] or size.components > most[2]:
+        limits = (layout.segment_width, layout.segment_height, max(layout.samples, 4))
+        if size.width > limits[0] or size.height > limits[1] or size.components > limits[2]:
             raise ValueError(
                 f"a tile or strip holds {size.width:,} x {size.height:,} px, "
-                f"where its tags say {most[0]:,} x {most[1]:,} px"
+                f"where its tags say {limits[0]:,} x {limits[1]:,} px"
             )
         if page.compression == JPEG and (fault := find_jpeg_fault(data, page.jpegtables or b"")):
             raise ValueError(fault)

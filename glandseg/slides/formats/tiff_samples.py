@@ -1,4 +1,4 @@
-"""Which kinds of TIFF samples can be shown as RGB, and how."""
+"""Kinds of TIFF samples that can be shown as RGB, and their conversion."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from glandseg.slides.formats.codec_size import SIZE_READERS
 from glandseg.slides.rgb import lay_on_background, reduce_to_8_bits, repeat_gray
 
 JPEG_COMPRESSIONS = {6, 7, 34892, 33007}
-APERIO_YCBCR = 33003  # JPEG 2000 of YCbCr, whatever the tag PhotometricInterpretation says
+APERIO_YCBCR = 33003  # JPEG 2000 of YCbCr, in spite of the tag PhotometricInterpretation
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, YCBCR = 0, 1, 2, 3, 6
 WHITE_16, BRIGHT_PERCENT = 65_535, 99.9
 PREMULTIPLIED, STRAIGHT = 1, 2  # kinds of alpha (ExtraSamples)
 
 
 def find_problem(page: tifffile.TiffPage) -> str | None:
-    """What keeps a page from being read, in words; None if nothing does."""
+    """Return what keeps a page from being read; None if nothing does."""
     if page.compression != 1 and not is_decodable(int(page.compression)):
         return f"compression {name(page.compression)} is not one that can be decoded"
     if page.dtype not in (np.uint8, np.uint16, np.bool_):
@@ -41,14 +41,14 @@ def find_problem(page: tifffile.TiffPage) -> str | None:
 
 
 def is_decodable(compression: int) -> bool:
-    """Return whether a codec is there, and is one whose result is bounded before it is decoded."""
+    """Return whether a codec is installed, and the size of its result known before it is decoded."""
     if compression in tifffile.TIFF.IMAGE_COMPRESSIONS and compression not in SIZE_READERS:
         return False
     return compression in tifffile.TIFF.DECOMPRESSORS
 
 
 def is_color(page: tifffile.TiffPage) -> bool:
-    """Whether a page holds RGB or RGBA, or YCbCr that its codec turns into RGB."""
+    """Return whether a page holds RGB or RGBA, or YCbCr that its codec converts to RGB."""
     has_colors = page.photometric == RGB or (
         page.photometric == YCBCR and page.compression in {*JPEG_COMPRESSIONS, APERIO_YCBCR}
     )
@@ -56,7 +56,7 @@ def is_color(page: tifffile.TiffPage) -> bool:
 
 
 def find_white(page: tifffile.TiffPage) -> int:
-    """Return the sample value that is shown as white: what a sparse TIFF stores nothing for."""
+    """Return the sample value of white, which a sparse TIFF does not store."""
     if page.photometric == WHITE_IS_ZERO:
         return 0
     if page.photometric == PALETTE:
@@ -65,7 +65,7 @@ def find_white(page: tifffile.TiffPage) -> int:
 
 
 def convert_stored_ycbcr(page: tifffile.TiffPage, samples: NDArray[Any]) -> NDArray[Any]:
-    """Convert (H, W, samples) that a codec left as YCbCr to RGB; others are returned as they are."""
+    """Convert (H, W, samples) that a codec left as YCbCr to RGB; return others unchanged."""
     if page.compression != APERIO_YCBCR or samples.shape[-1] < 3:
         return samples
     y_cr_cb = np.ascontiguousarray(samples[..., [0, 2, 1]])
@@ -74,7 +74,7 @@ def convert_stored_ycbcr(page: tifffile.TiffPage, samples: NDArray[Any]) -> NDAr
 
 
 def convert_samples(page: tifffile.TiffPage, samples: NDArray[Any]) -> NDArray[np.uint8]:
-    """A page's (H, W, 1, 3 or 4) samples as (H, W, 3) uint8 RGB, alpha on white."""
+    """Convert a page's (H, W, 1, 3 or 4) samples to (H, W, 3) uint8 RGB, alpha on white."""
     if page.photometric == PALETTE:
         colors: NDArray[np.uint16] = np.asarray(page.colormap, np.uint16)
         return np.ascontiguousarray((colors.T >> 8).astype(np.uint8)[samples[..., 0]])
@@ -95,15 +95,15 @@ def find_sample_warnings(
     """Warn of 16-bit samples that hold fewer bits, and of an image that is transparent.
 
     Args:
-        page: of the TIFF.
-        read: called without arguments, returns (H, W, samples) patches, or raises where they are damaged.
+        page: Page of the TIFF.
+        read: Called with (); returns (H, W, samples) patches, or raises if they are damaged.
     """
     has_alpha = bool(page.extrasamples) and page.extrasamples[0] in (PREMULTIPLIED, STRAIGHT)
     if page.dtype != np.uint16 and not has_alpha:
         return ()
     try:
         stored = np.concatenate([patch.reshape(-1, patch.shape[-1]) for patch in read()])
-    except Exception:  # damaged there: reading will say so
+    except Exception:  # damaged there: reading will report it
         return ()
     if has_alpha and not stored[:, -1].any():
         return ("The image is transparent throughout, so it is shown as white: export it without alpha.",)
@@ -120,5 +120,5 @@ def find_sample_warnings(
 
 
 def name(value: Any) -> str:
-    """A tag's value as the TIFF specification calls it."""
+    """Return a tag's value by its name in the TIFF specification."""
     return str(getattr(value, "name", value))

@@ -1,4 +1,4 @@
-"""Vendors' slides and DICOM, read through OpenSlide."""
+"""Vendors' slides and DICOM, read with OpenSlide."""
 
 from __future__ import annotations
 
@@ -12,22 +12,26 @@ from numpy.typing import NDArray
 from glandseg.core.errors import BadInputError, GlandsegError
 from glandseg.slides.described_size import warn_of_size
 from glandseg.slides.formats.dicom_frames import list_frame_tiles
-from glandseg.slides.formats.jpeg_tiles import JpegTiles
-from glandseg.slides.formats.vendor_failure import build_failure
-from glandseg.slides.formats.vendor_tiff import TIFF_VENDORS, check_tile_counts, list_jpeg_tiles
-from glandseg.slides.mpp import describe_statements, settle
+from glandseg.slides.formats.jpeg import JpegTiles
+from glandseg.slides.formats.vendor_checks import (
+    TIFF_VENDORS,
+    build_failure,
+    check_plausible,
+    check_tile_counts,
+    list_jpeg_tiles,
+)
+from glandseg.slides.mpp import decide_mpp, describe_statements
 from glandseg.slides.mpp_sources import find_openslide_power, list_openslide_statements
-from glandseg.slides.plausible_size import check_plausible
 from glandseg.slides.rgb import WHITE, drop_alpha, parse_color
 from glandseg.slides.slide import CACHE_BYTES, CELL_PX, Slide, build_levels, cut_side
 from glandseg.slides.slide_files import list_slide_files
 
 
 def detect_vendor(path: Path) -> str | None:
-    """The vendor whose format OpenSlide recognises in the file; None for no one's and for generic TIFF.
+    """Return the vendor whose format OpenSlide recognises; None for none and for generic TIFF.
 
-    A generic TIFF is left to `TiffSlide`, so that every plain TIFF gets the same rules for
-    pyramids and resolution whether or not OpenSlide takes it.
+    A generic TIFF is left to `TiffSlide`, so that the same rules for pyramids and um/px apply to every plain
+    TIFF, whether OpenSlide reads it or not.
     """
     try:
         vendor: str | None = openslide.OpenSlide.detect_format(path)
@@ -37,10 +41,10 @@ def detect_vendor(path: Path) -> str | None:
 
 
 class OpenSlideSlide(Slide):
-    """A slide behind OpenSlide; coordinates count from its bounds rectangle where it has one.
+    """A slide read with OpenSlide; coordinates count from its bounds rectangle if it has one.
 
-    Labels, macros and thumbnails are never opened. After one error a handle of OpenSlide fails for good, so
-    what fails is read again with a new handle; if that goes well, it takes the old one's place.
+    Labels, macros and thumbnails are never opened. After one error an OpenSlide handle fails forever, so
+    failed reads are retried with a new handle, which replaces the old one if it succeeds.
     """
 
     def __init__(
@@ -71,13 +75,13 @@ class OpenSlideSlide(Slide):
         return handle
 
     def _build_damage_error(self, error: Exception) -> BadInputError:
-        return build_failure(self.path, self.format, self._tell_reason(error))
+        return build_failure(self.path, self.format, self._strip_path(error))
 
     def _read_metadata(self, mpp: float | None) -> None:
         properties = self._handle.properties
         statements, power = list_openslide_statements(properties), find_openslide_power(properties)
-        self.said = describe_statements(statements, power)
-        self.resolution = settle(self.path, statements, power, mpp)
+        self.statements = describe_statements(statements, power)
+        self.resolution = decide_mpp(self.path, statements, power, mpp)
         background = properties.get(openslide.PROPERTY_NAME_BACKGROUND_COLOR)
         self._background = parse_color(background) if background else WHITE
         self._downsamples: tuple[float, ...] = self._handle.level_downsamples
@@ -99,7 +103,7 @@ class OpenSlideSlide(Slide):
         self._cells_wh = [find_cell(properties, level) for level in range(len(self.levels))]
 
     def _list_jpegs(self) -> list[JpegTiles | None]:
-        """Find the JPEG tiles of each level, where OpenSlide's px are the file's."""
+        """List the JPEG tiles of each level, where OpenSlide's px are the file's."""
         sizes = list(self._handle.level_dimensions)
         if self.format == "aperio":
             return list_jpeg_tiles(self.path, sizes)
@@ -108,7 +112,7 @@ class OpenSlideSlide(Slide):
         return [None] * len(sizes)
 
     def _find_bounds(self) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Origin and size of the scanned rectangle in px of OpenSlide's whole image."""
+        """Return origin and size of the scanned rectangle in px of OpenSlide's whole image."""
         names = [
             openslide.PROPERTY_NAME_BOUNDS_X,
             openslide.PROPERTY_NAME_BOUNDS_Y,
@@ -124,14 +128,14 @@ class OpenSlideSlide(Slide):
     def _read(self, level: int, x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
         return self._read_through(self._handle, level, (x, y), (width, height))
 
-    def _read_afresh(self, level: int, x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
+    def _reread(self, level: int, x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
         handle = self._open()
         try:
             pixels = self._read_through(handle, level, (x, y), (width, height))
         except BaseException:
             handle.close()
             raise
-        self._handle = handle  # the old one closes itself when no thread reads through it any more
+        self._handle = handle  # the old one closes when no thread uses it any more
         return pixels
 
     def _read_through(
@@ -149,11 +153,11 @@ class OpenSlideSlide(Slide):
         return drop_alpha(rgba, self._background)
 
     def get_cell_wh(self, level: int) -> tuple[int, int]:
-        """The level's tiles, large ones cut up and small ones put together."""
+        """Return the size of the level's tiles, large ones cut up and small ones put together."""
         return self._cells_wh[level]
 
     def close(self) -> None:
-        """Let go of the file; harmless when repeated."""
+        """Close the files; harmless when repeated."""
         self._handle.close()
         for jpegs in self._jpegs:
             if jpegs is not None:
@@ -161,13 +165,13 @@ class OpenSlideSlide(Slide):
 
 
 def find_cell(properties: Mapping[str, str], level: int) -> tuple[int, int]:
-    """Width and height of a level's tiles, large ones cut up and small ones put together."""
+    """Return width and height of a level's tiles, large ones cut up and small ones put together."""
     width, height = (
         int(properties.get(f"openslide.level[{level}].tile-{side}", CELL_PX)) for side in ("width", "height")
     )
     return gather_side(cut_side(width)), gather_side(cut_side(height))
 
 
-def gather_side(side: int, least: int = CELL_PX // 4) -> int:
-    """A tile's side, or as many of them as make `least` px: each that fails costs a new handle."""
-    return side * -(-least // side)
+def gather_side(side: int, minimum: int = CELL_PX // 4) -> int:
+    """Return the smallest multiple of a tile's side from `minimum` px: a failed cell costs a handle."""
+    return side * -(-minimum // side)

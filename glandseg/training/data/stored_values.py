@@ -10,18 +10,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
 from glandseg.core.errors import BadInputError, shorten
+from glandseg.slides.formats.image import decode_stored, detect_image_format
 from glandseg.slides.formats.tiff import detect_tiff
-from glandseg.training.data.decoding import check_header, read_rgb
-
-WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, YCBCR = 0, 1, 2, 3, 6
-JPEG_TIFF = (6, 7, 34892)
+from glandseg.slides.formats.tiff_samples import (
+    BLACK_IS_ZERO,
+    JPEG_COMPRESSIONS,
+    PALETTE,
+    RGB,
+    WHITE_IS_ZERO,
+    YCBCR,
+)
+from glandseg.training.data.decoding import check_header, read_rgb, refuse_huge
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,24 +56,24 @@ def read_samples(path: Path) -> Samples:
     data = path.read_bytes() if path.is_file() else b""
     if detect_tiff(data[:4]):
         return _read_tiff(path, data)
-    read_rgb(path)  # the slide reader knows missing and damaged files
-    return _read_image(path, data)
+    kind = detect_image_format(data[:12])
+    if kind is None:
+        read_rgb(path)  # the slide reader knows missing and unknown files
+        raise _build_damage_error(path, "no decoder takes it")
+    return _read_image(path, kind, data)
 
 
-def _read_image(path: Path, data: bytes) -> Samples:
-    image = None
-    lossy = data.startswith(b"\xff\xd8") or (data[:4] == b"RIFF" and b"VP8 " in data[:64])
+def _read_image(path: Path, kind: str, data: bytes) -> Samples:
+    image = decode_stored(path, kind)[1]
+    refuse_huge(path, image.shape[1], image.shape[0])
     try:
         with Image.open(io.BytesIO(data)) as opened:
-            if opened.mode == "P":
+            if opened.mode == "P":  # whose indices OpenCV replaces by their colors
                 colors = np.array(opened.getpalette("RGB"), np.uint8).reshape(-1, 3)
                 return Samples(values=np.asarray(opened), palette=colors)
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    except Exception as error:  # whatever the decoders raise
+    except Exception as error:  # whatever Pillow raises
         raise _build_damage_error(path, shorten(error)) from None
-    if image is None:
-        raise _build_damage_error(path, "no decoder takes it")
-    return Samples(values=np.asarray(image), lossy=lossy)
+    return Samples(values=image, lossy=kind == "jpeg" or (kind == "webp" and b"VP8 " in data[:64]))
 
 
 def _read_tiff(path: Path, data: bytes) -> Samples:
@@ -90,7 +95,7 @@ def _find_problem(pages: list[tifffile.TiffPage]) -> str | None:
     if page.imagedepth > 1 or sum(other.shape == page.shape for other in pages) > 1:
         return "is a stack of several planes"
     if page.photometric not in (WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE) and not (
-        page.photometric == YCBCR and page.compression in JPEG_TIFF
+        page.photometric == YCBCR and page.compression in JPEG_COMPRESSIONS
     ):
         return f"its colors are {getattr(page.photometric, 'name', page.photometric)}, not grey or RGB"
     return "stores no pixels" if not any(page.databytecounts) else None
@@ -106,7 +111,7 @@ def _convert_page(page: tifffile.TiffPage) -> Samples:
         colors = (np.asarray(page.colormap, np.uint16).T >> 8).astype(np.uint8)
         return Samples(values=values, palette=colors)
     if page.photometric != WHITE_IS_ZERO:
-        return Samples(values=values, lossy=page.compression in JPEG_TIFF)
+        return Samples(values=values, lossy=page.compression in JPEG_COMPRESSIONS)
     if page.software.startswith("tifffile") or page.description.startswith("ImageJ="):
         return Samples(values=values, note="stored white-is-zero; 1 or 255, shown black, is taken for gland")
     values = ~values if values.dtype == np.bool_ else np.iinfo(values.dtype).max - values

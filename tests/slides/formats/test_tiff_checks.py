@@ -9,21 +9,14 @@ import numpy as np
 import pytest
 import tifffile
 
-from glandseg.slides.formats.tiff_layout import SegmentLayout, find_layout_problem
+from glandseg.core.errors import BadInputError
+from glandseg.slides.formats.tiff_checks import find_layout_problem
+from glandseg.slides.formats.tiff_layout import SegmentLayout
+from glandseg.slides.open import open_slide
+from tests.slides.formats.tiff_files import write_tiff
 
 DEFLATE: dict[str, Any] = {"photometric": "rgb", "compression": "deflate"}
 TILED: dict[str, Any] = {**DEFLATE, "tile": (64, 64)}
-
-
-def write(
-    path: Path, *, size: tuple[int, int] = (200, 300), tags: dict[int, int] | None = None, **how: Any
-) -> Path:
-    pixels = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
-    tifffile.imwrite(path, pixels, **how)
-    with tifffile.TiffFile(path, mode="r+b") as tiff:
-        for code, value in (tags or {}).items():
-            tiff.pages.first.tags[code].overwrite(value)
-    return path
 
 
 def find(path: Path) -> str | None:
@@ -36,7 +29,7 @@ def find(path: Path) -> str | None:
     [TILED, DEFLATE, {**DEFLATE, "rowsperstrip": 7}, {"photometric": "rgb"}, {**TILED, "tile": (256, 512)}],
 )
 def test_sound_tags_pass(tmp_path: Path, how: dict[str, Any]) -> None:
-    assert find(write(tmp_path / "a.tif", **how)) is None
+    assert find(write_tiff(tmp_path / "a.tif", **how)) is None
 
 
 @pytest.mark.parametrize("how", [TILED, {**DEFLATE, "rowsperstrip": 8}])
@@ -44,7 +37,7 @@ def test_sound_tags_pass(tmp_path: Path, how: dict[str, Any]) -> None:
 def test_a_height_that_the_list_of_tiles_does_not_bear_out(
     tmp_path: Path, how: dict[str, Any], length: int
 ) -> None:
-    problem = find(write(tmp_path / "a.tif", tags={257: length}, **how))
+    problem = find(write_tiff(tmp_path / "a.tif", tags={257: length}, **how))
     assert problem is not None
     assert f"300 x {length:,} px" in problem
     assert "but list" in problem
@@ -52,11 +45,13 @@ def test_a_height_that_the_list_of_tiles_does_not_bear_out(
 
 @pytest.mark.parametrize(("code", "value"), [(256, 60_000), (256, 40), (322, 16), (322, 65_536), (323, 1)])
 def test_other_sizes_of_tiles(tmp_path: Path, code: int, value: int) -> None:
-    assert "but list" in str(find(write(tmp_path / "a.tif", tags={code: value}, **TILED)))
+    assert "but list" in str(find(write_tiff(tmp_path / "a.tif", tags={code: value}, **TILED)))
 
 
 def test_raw_px_must_lie_in_the_file(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.tif", tags={256: 2**31, 279: 2**32 - 1}, photometric="rgb", rowsperstrip=200)
+    path = write_tiff(
+        tmp_path / "a.tif", tags={256: 2**31, 279: 2**32 - 1}, photometric="rgb", rowsperstrip=200
+    )
     assert "bytes each, but list" in str(find(path))
 
 
@@ -75,7 +70,7 @@ def test_a_sparse_slide_must_store_something(tmp_path: Path) -> None:
 
 
 def test_tiles_of_a_single_px_are_too_many(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.tif", size=(300, 300), tags={322: 1, 323: 1}, **TILED)
+    path = write_tiff(tmp_path / "a.tif", size=(300, 300), tags={322: 1, 323: 1}, **TILED)
     with tifffile.TiffFile(path, mode="r+b") as tiff:
         for code in (324, 325):
             tiff.pages.first.tags[code].overwrite([8] * 90_000)
@@ -83,7 +78,7 @@ def test_tiles_of_a_single_px_are_too_many(tmp_path: Path) -> None:
 
 
 def test_no_px_at_all(tmp_path: Path) -> None:
-    assert "0 x 200 px" in str(find(write(tmp_path / "a.tif", tags={256: 0}, **TILED)))
+    assert "0 x 200 px" in str(find(write_tiff(tmp_path / "a.tif", tags={256: 0}, **TILED)))
 
 
 def test_what_reading_holds_in_memory(tmp_path: Path) -> None:
@@ -93,13 +88,13 @@ def test_what_reading_holds_in_memory(tmp_path: Path) -> None:
         "strip": {**DEFLATE, "rowsperstrip": 200},
         "tiles": TILED,
     }.items():
-        with tifffile.TiffFile(write(tmp_path / f"{name}.tif", **how)) as tiff:
+        with tifffile.TiffFile(write_tiff(tmp_path / f"{name}.tif", **how)) as tiff:
             held[name] = SegmentLayout(tiff.pages.first).held_bytes
     assert held == {"raw": 0, "strip": 300 * 200 * 3, "tiles": 2 * 64 * 64 * 3}
 
 
 def test_raw_strips_do_not_begin_within_others(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.tif", photometric="rgb", rowsperstrip=20)
+    path = write_tiff(tmp_path / "a.tif", photometric="rgb", rowsperstrip=20)
     with tifffile.TiffFile(path, mode="r+b") as tiff:
         offsets = list(tiff.pages.first.dataoffsets)
         tiff.pages.first.tags[273].overwrite([offsets[0], offsets[0], *offsets[2:]])
@@ -110,3 +105,29 @@ def test_raw_strips_do_not_begin_within_others(tmp_path: Path) -> None:
     with tifffile.TiffFile(path, mode="r+b") as tiff:
         tiff.pages.first.tags[273].overwrite([32, *offsets[1:]])
     assert "within the tags" in str(find(path))
+
+
+HOW: dict[str, Any] = {"photometric": "rgb", "tile": (64, 64), "compression": "lzw", "predictor": True}
+
+
+def damage(path: Path, code: int, at: int, value: int) -> Path:
+    pixels = np.random.default_rng(0).integers(0, 256, (128, 192, 3), np.uint8)
+    tifffile.imwrite(path, pixels, **HOW)
+    with tifffile.TiffFile(path) as tiff:
+        offset = tiff.pages.first.tags[code].offset
+    data = bytearray(path.read_bytes())
+    data[offset + at] = value
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("code", [256, 257, 258, 259, 262, 277, 284, 317, 322, 323])
+@pytest.mark.parametrize("kind", [0, 2, 5, 7, 12, 200])
+def test_an_essential_tag_of_another_type_is_no_default(tmp_path: Path, code: int, kind: int) -> None:
+    with pytest.raises(BadInputError, match=r"a\.tif: .*damaged"):
+        open_slide(damage(tmp_path / "a.tif", code, 2, kind))
+
+
+def test_a_tag_whose_values_lie_elsewhere_is_no_default(tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match="BitsPerSample cannot be read"):
+        open_slide(damage(tmp_path / "a.tif", 258, 6, 255))

@@ -10,8 +10,10 @@ import pytest
 import tifffile
 
 from glandseg.core.errors import BadInputError
+from glandseg.slides.formats.vendor_checks import check_plausible
 from glandseg.slides.open import open_slide
 from glandseg.slides.slide import UnreadableError
+from tests.slides.formats.tiff_files import overwrite_tag
 
 SIDE, TILE = 512, 128
 DESCRIPTION = f"Aperio Image Library v12\r\n{SIDE}x{SIDE} (128x128) RGB|AppMag = 20|MPP = 0.5"
@@ -28,12 +30,6 @@ def write_aperio(path: Path, compression: str, description: str = DESCRIPTION) -
         description=description,
         metadata=None,
     )
-    return path
-
-
-def overwrite_tag(path: Path, name: str, value: int) -> Path:
-    with tifffile.TiffFile(path, mode="r+b") as tiff:
-        tiff.pages.first.tags[name].overwrite(value)
     return path
 
 
@@ -84,3 +80,27 @@ def test_packed_tiles_called_plain_are_refused(tmp_path: Path) -> None:
 def test_plain_tiles_are_read(tmp_path: Path) -> None:
     with open_slide(write_aperio(tmp_path / "a.svs", "none")) as slide:
         assert slide.format == "aperio"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    (tmp_path / "a.ndpi").write_bytes(bytes(10_000))
+    return tmp_path / "a.ndpi"
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [[(10_000, 10_000)], [(10_000, 8_000), (5_000, 4_001)], [(9_000, 4_000), (512, 512), (1, 1)][::2]],
+)
+def test_true_sizes_pass(path: Path, sizes: list[tuple[int, int]]) -> None:
+    check_plausible(path, sizes)
+
+
+def test_size_beyond_the_file_is_refused(path: Path) -> None:
+    with pytest.raises(BadInputError, match="more than its 10,000 bytes can hold"):
+        check_plausible(path, [(2**30, 4_000)])
+
+
+def test_levels_out_of_proportion_are_refused(path: Path) -> None:
+    with pytest.raises(BadInputError, match="not in proportion"):
+        check_plausible(path, [(65_536, 3_000), (1_110, 1_483)])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from glandseg.core.errors import BadInputError
-from glandseg.slides.formats.jpeg_fault import find_jpeg_fault
+from glandseg.slides.formats.jpeg import find_jpeg_fault
 from glandseg.slides.open import open_slide
 
 pytest.importorskip("simplejpeg")
