@@ -10,9 +10,9 @@ from glandseg.core.system import hash_file
 from glandseg.model.backend import ModelBackend
 from glandseg.model.device import DeviceChoice, parse_device
 from glandseg.model.files import ENGINE_SUFFIX
+from glandseg.model.gpu import NONE, read_machine
 from glandseg.model.gpu_check import pass_first_use
 from glandseg.model.onnx.session import Session
-from glandseg.model.tensorrt.gpu import NONE, read_machine
 
 BATCH = 8
 Say = Callable[[str], None]

@@ -28,10 +28,10 @@ from glandseg.doctor.verify import (
 from glandseg.model import open_backend as devices
 from glandseg.model.card import ModelCard
 from glandseg.model.files import BUNDLED
+from glandseg.model.gpu import Machine
 from glandseg.model.onnx.session import Session
 from glandseg.model.tensorrt.fingerprint import Fingerprint, StaleEngineError
 from glandseg.model.tensorrt.fingerprint_file import read_fingerprint_file, write_fingerprint_file
-from glandseg.model.tensorrt.gpu import Machine
 
 onnx = pytest.importorskip("onnx")
 CARD = ModelCard(name="red", network="one slice", tissue="drawings", um_per_px=1.0, weights_sha256="ab")

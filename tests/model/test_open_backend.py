@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from glandseg.core.errors import BadInputError, EnvironmentLacksError
 from glandseg.model import open_backend as devices
 from glandseg.model.card import ModelCard
+from glandseg.model.gpu import Machine
 from glandseg.model.open_backend import open_backend
 from glandseg.model.parity import ParityError
-from glandseg.model.tensorrt.gpu import Machine
 
 GPU = Machine(system="Linux", gpu="Fake GPU", driver="580.1", cuda="13.0")
 

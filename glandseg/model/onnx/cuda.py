@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from glandseg.core.errors import EnvironmentLacksError, GlandsegError
 from glandseg.model.card import ModelCard
+from glandseg.model.gpu import read_cudnn_version, read_machine
 from glandseg.model.onnx.cuda_session import open_cuda_session, preload_libraries
 from glandseg.model.onnx.open_session import describe_gpu_failure, lacks_memory, read_session_card
-from glandseg.model.tensorrt.gpu import read_cudnn_version, read_machine
 from glandseg.model.windows import WINDOW_PX
 
 SLOTS = 2  # one batch is copied while another is computed

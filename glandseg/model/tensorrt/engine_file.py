@@ -9,9 +9,9 @@ from pathlib import Path
 
 from glandseg.core.errors import BadInputError
 from glandseg.model.card import METADATA_KEY, CardError, ModelCard, read_card
+from glandseg.model.gpu import read_machine
 from glandseg.model.tensorrt.fingerprint import Fingerprint, StaleEngineError, check_fingerprint
 from glandseg.model.tensorrt.fingerprint_file import read_fingerprint_file
-from glandseg.model.tensorrt.gpu import read_machine
 from glandseg.model.tensorrt.package import TensorRtPackage, find_package
 from glandseg.model.tensorrt.request import Order
 

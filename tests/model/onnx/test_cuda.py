@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from glandseg.core.errors import BadInputError, EnvironmentLacksError
 from glandseg.model.card import ModelCard
+from glandseg.model.gpu import Machine
 from glandseg.model.onnx import cuda as cuda_batches
 from glandseg.model.onnx import session as session_module
 from glandseg.model.onnx.session import Session
-from glandseg.model.tensorrt.gpu import Machine
 
 Pixels = NDArray[np.uint8]
 CARD = ModelCard(name="red", network="", tissue="", um_per_px=1.4, weights_sha256="", precision="float16")

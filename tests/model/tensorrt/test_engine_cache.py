@@ -16,12 +16,12 @@ import pytest
 from glandseg.core.errors import BadInputError, EnvironmentLacksError
 from glandseg.core.system import hash_file
 from glandseg.model.files import BUNDLED
+from glandseg.model.gpu import Machine, read_machine
 from glandseg.model.tensorrt import engine_file as kept
 from glandseg.model.tensorrt import request as order
 from glandseg.model.tensorrt.engine_cache import EngineFile, find_engine
 from glandseg.model.tensorrt.fingerprint import StaleEngineError
 from glandseg.model.tensorrt.fingerprint_file import find_fingerprint_file
-from glandseg.model.tensorrt.gpu import Machine, read_machine
 from glandseg.model.tensorrt.package import RTX, TensorRtPackage
 from glandseg.model.tensorrt.paths import find_cache
 
