@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from glandseg.model.card import ModelCard
 
+BATCH = 8  # windows in one call, unless the user or an engine says otherwise
+
 
 class Network(Protocol):
     """What answers windows: all that segmenting an image asks for."""

@@ -16,7 +16,7 @@ from glandseg.core.atomic import write_whole
 from glandseg.core.json_text import parse_json
 from glandseg.model.backend import ModelBackend
 from glandseg.model.files import ENGINE_SUFFIX, find_name
-from glandseg.model.onnx.session import Session
+from glandseg.model.onnx.cpu import CpuSession
 from glandseg.model.parity import check_parity, draw_golden_tiles, measure_parity
 
 
@@ -68,7 +68,7 @@ def pass_first_use(
         say(f"{path.name}: not compared with the CPU, for {find_name(path)}.onnx is not beside it")
         return
     say(f"first use of {backend.name}: compared with the CPU on drawn tiles")
-    with Session(reference, device="cpu") as on_cpu:
+    with CpuSession(reference) as on_cpu:
         parity = measure_parity(on_cpu, backend, draw_golden_tiles(backend.card.um_per_px))
     check_parity(parity, precision or backend.card.precision, backend.name, f"{reference.name} on the CPU")
     _remember(memory, passed | {key: {**facts, "backend": backend.name, "parity": asdict(parity)}})

@@ -7,14 +7,14 @@ from pathlib import Path
 
 from glandseg.core.errors import BadInputError, EnvironmentLacksError, GlandsegError, explain
 from glandseg.core.system import hash_file
-from glandseg.model.backend import ModelBackend
+from glandseg.model.backend import BATCH, ModelBackend
 from glandseg.model.device import DeviceChoice, parse_device
 from glandseg.model.files import ENGINE_SUFFIX
 from glandseg.model.gpu import NONE, read_machine
 from glandseg.model.gpu_check import pass_first_use
-from glandseg.model.onnx.session import Session
+from glandseg.model.onnx.cpu import CpuSession
+from glandseg.model.onnx.cuda import CudaSession
 
-BATCH = 8
 Say = Callable[[str], None]
 
 
@@ -50,7 +50,7 @@ def open_backend(
     openers: dict[str, Callable[[], ModelBackend]] = {
         "trt": lambda: open_on_tensorrt(path, choice.ordinal, batch, say),
         "cuda": lambda: open_on_cuda(path, choice.ordinal, batch, say),
-        "cpu": lambda: Session(path, device="cpu", threads=threads, batch=BATCH if batch is None else batch),
+        "cpu": lambda: CpuSession(path, threads=threads, batch=batch or BATCH),
     }
     if choice.kind == "auto" and path.suffix != ENGINE_SUFFIX:
         return _open_best(openers, require_gpu, say)
@@ -96,7 +96,7 @@ def open_engine_only(path: Path) -> ModelBackend:
 
 def open_on_cuda(path: Path, ordinal: int, batch: int | None, say: Say) -> ModelBackend:
     """Open a model with ONNX Runtime on a GPU."""
-    session = Session(path, device=f"cuda:{ordinal}", batch=BATCH if batch is None else batch, say=say)
+    session = CudaSession(path, ordinal=ordinal, batch=batch or BATCH, say=say)
     return _prove(session, path, session.card.precision, ordinal, say)
 
 

@@ -29,7 +29,7 @@ from glandseg.model import open_backend as devices
 from glandseg.model.card import ModelCard
 from glandseg.model.files import BUNDLED
 from glandseg.model.gpu import Machine
-from glandseg.model.onnx.session import Session
+from glandseg.model.onnx.cpu import CpuSession
 from glandseg.model.tensorrt.fingerprint import Fingerprint, StaleEngineError
 from glandseg.model.tensorrt.fingerprint_file import read_fingerprint_file, write_fingerprint_file
 
@@ -206,7 +206,7 @@ def engine(model: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         card={},
     )
     write_fingerprint_file(plan, facts)
-    monkeypatch.setattr(devices, "open_engine_only", lambda path: Session(half, device="cpu"))
+    monkeypatch.setattr(devices, "open_engine_only", lambda path: CpuSession(half))
     return plan
 
 

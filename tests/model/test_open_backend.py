@@ -124,7 +124,7 @@ def test_what_cannot_be_asked(red_model: Path, tmp_path: Path) -> None:
         ({"device": "tpu"}, "--device: one of auto, cpu, cuda, trt.* Received: tpu"),
         ({"device": "cpu", "require_gpu": True}, "--require-gpu: not with --device cpu"),
         ({"batch": 0}, "--batch: at least 1. Received: 0"),
-        ({"threads": -1, "device": "cpu"}, "--threads: 0 or more. Received: -1"),
+        ({"threads": -1, "device": "cpu"}, "--threads: 0 to 1024, where 0 takes all CPUs. Received: -1."),
     ):
         with pytest.raises(BadInputError, match=told):
             open_backend(red_model, **asked)
@@ -139,12 +139,12 @@ def test_a_gpu_that_computes_something_else_is_refused(
     red_model: Path, said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wrong = RedBackend(off=40)
-    monkeypatch.setattr(devices, "Session", lambda *args, **kwargs: wrong)
+    monkeypatch.setattr(devices, "CudaSession", lambda *args, **kwargs: wrong)
     with pytest.raises(ParityError, match="red on a GPU"):
         open_backend(red_model, device="cuda", say=said.append)
     assert wrong.closed
     right = RedBackend()
-    monkeypatch.setattr(devices, "Session", lambda *args, **kwargs: right)
+    monkeypatch.setattr(devices, "CudaSession", lambda *args, **kwargs: right)
     assert open_backend(red_model, device="cuda") is right
     assert not right.closed
 
@@ -179,7 +179,7 @@ def test_whatever_a_gpu_raises_it_is_left_out(
 def test_the_facts_are_those_of_the_gpu_that_runs(red_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kept: list[dict[str, str]] = []
     monkeypatch.setattr(devices, "read_machine", lambda ordinal=0: replace(GPU, gpu=f"GPU {ordinal}"))
-    monkeypatch.setattr(devices, "Session", lambda *args, **kwargs: RedBackend())
+    monkeypatch.setattr(devices, "CudaSession", lambda *args, **kwargs: RedBackend())
     monkeypatch.setattr(devices, "pass_first_use", lambda backend, path, facts, **options: kept.append(facts))
     open_backend(red_model, device="cuda:2")
     assert kept[0]["gpu"] == "GPU 2"

@@ -11,6 +11,7 @@ from typing import Any
 
 from glandseg.core.atomic import write_whole
 from glandseg.core.errors import BadInputError, GlandsegError
+from glandseg.model.backend import BATCH
 from glandseg.model.ports import check_ports
 from glandseg.model.tensorrt.layer_types import (
     LayerCount,
@@ -38,7 +39,7 @@ class BuildSettings:
         timings: file of kernels' timings, which makes the next build faster; none keeps none.
     """
 
-    batch: int = 8
+    batch: int = BATCH
     precision: str = "float32"
     targets: tuple[str, ...] = ()
     workspace_bytes: int = 4 << 30

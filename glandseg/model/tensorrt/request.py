@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from glandseg.model.backend import BATCH
 from glandseg.model.card import ModelCard
 from glandseg.model.files import check_model
 from glandseg.model.gpu import Machine, read_machine
@@ -13,8 +14,6 @@ from glandseg.model.onnx.one_file import check_one_file
 from glandseg.model.tensorrt.build import BuildSettings
 from glandseg.model.tensorrt.fingerprint import Fingerprint
 from glandseg.model.tensorrt.package import TensorRtPackage
-
-BATCH = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +72,7 @@ def make_order(
     trt_package.check_gpu(machine.gpu, machine.target)
     timings = cache / f"timings-{trt_package.version}-{machine.gpu.replace(' ', '-')}"
     settings = BuildSettings(
-        batch=BATCH if batch is None else batch,
+        batch=batch or BATCH,
         precision=card.precision,
         targets=targets or trt_package.choose_targets(machine.target),
         timings=timings,

@@ -11,8 +11,8 @@ import pytest
 from glandseg.core.errors import BadInputError
 from glandseg.doctor.inspect_model import inspect_model
 from glandseg.model.files import BUNDLED
+from glandseg.model.onnx.cpu import CpuSession
 from glandseg.model.onnx.one_file import check_one_file
-from glandseg.model.onnx.session import Session
 
 onnx = pytest.importorskip("onnx")
 helper, kinds = onnx.helper, onnx.TensorProto
@@ -128,7 +128,7 @@ def test_what_lies_outside_is_refused(make: Any, tmp_path: Path) -> None:
     path = tmp_path / "m.onnx"
     path.write_bytes(make().SerializeToString())
     (tmp_path / "weights.bin").write_bytes(bytes(16))
-    for look in (check_one_file, inspect_model, lambda path: Session(path, device="cpu")):
+    for look in (check_one_file, inspect_model, lambda path: CpuSession(path)):
         with pytest.raises(
             BadInputError, match=r"m\.onnx: its .* outside this file .* Export the model as one"
         ):
