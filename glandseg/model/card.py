@@ -8,17 +8,22 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from glandseg import RESEARCH_USE
-from glandseg.core.errors import shorten
+from glandseg.core.errors import shorten, show
 from glandseg.core.json_text import parse_json
-from glandseg.model.card_check import CLASSES, KIND, CardError, check_card
-from glandseg.model.windows import STRIDE_PX, WINDOW_PX
-
-GLAND = 1  # the class's index among (non-gland, gland)
-
-
-__all__ = ["CLASSES", "KIND", "METADATA_KEY", "CardError", "ModelCard", "read_card"]
+from glandseg.core.units import is_believable
+from glandseg.model.windows import SCALE_MAX, SCALE_MIN, STRIDE_PX, WINDOW_PX
 
 METADATA_KEY = "glandseg.card"
+GLAND = 1  # index in `CLASSES`
+KIND = "gland segmenter"
+CLASSES = ("non-gland", "gland")
+PRECISIONS = ("float32", "float16", "int8")
+_MAX_SCALES = 16  # twice what the papers average
+_TEXTS = ("name", "network", "tissue", "stain", "weights_sha256", "normalisation", "licence", "use")
+
+
+class CardError(ValueError):
+    """The metadata hold no card, or not one of a gland segmenter."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,9 +91,62 @@ def read_card(metadata: Mapping[str, str]) -> ModelCard:
         card = ModelCard(**values)
     except (TypeError, ValueError, AttributeError) as error:
         raise CardError(f"its card cannot be read ({shorten(error)})") from None
-    check_card(card)
+    _check_card(card)
     return card
 
 
 def _freeze(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
+
+
+def _check_card(card: ModelCard) -> None:
+    """Refuse a card of another kind of model, or with a field outside its type or range."""
+    if card.kind != KIND:
+        raise CardError(f"it is a {show(card.kind)}")
+    if (card.window_px, card.stride_px) != (WINDOW_PX, STRIDE_PX):
+        raise CardError(f"it wants windows of {show(card.window_px)} px every {show(card.stride_px)} px")
+    if card.classes != CLASSES:
+        raise CardError(f"its classes are {_list(card.classes)}")
+    if not (_is_number(card.um_per_px) and is_believable(card.um_per_px)):
+        raise CardError(f"its card asks for {show(card.um_per_px)} um/px")
+    if card.precision not in PRECISIONS:
+        raise CardError(f"its card's precision is {show(card.precision)}, not one of {', '.join(PRECISIONS)}")
+    _check_scales(card.scales)
+    _check_texts(card)
+    _check_sources(card.training, card.scores)
+
+
+def _check_scales(scales: Any) -> None:
+    if not (isinstance(scales, tuple) and scales and all(map(_is_scale, scales))):
+        raise CardError(f"its card's scales are {show(scales)}, not a list of {SCALE_MIN:g}..{SCALE_MAX:g}")
+    if len(set(scales)) < len(scales) or len(scales) > _MAX_SCALES:
+        raise CardError(f"its card's scales are {show(scales)}, not each once, and at most {_MAX_SCALES}")
+
+
+def _check_texts(card: ModelCard) -> None:
+    for name in _TEXTS:
+        if not isinstance(value := getattr(card, name), str):
+            raise CardError(f"its card's {name} is {show(value)}, not a text")
+    if not isinstance(card.calibration, str | None):
+        raise CardError(f"its card's calibration is {show(card.calibration)}, not a text")
+
+
+def _check_sources(training: Any, scores: Any) -> None:
+    if not (isinstance(training, tuple) and all(isinstance(source, Mapping | str) for source in training)):
+        raise CardError(f"its card's training is {show(training)}, not a list of data sets")
+    if scores is not None and not (
+        isinstance(scores, Mapping) and all(isinstance(score, Mapping) for score in scores.values())
+    ):
+        raise CardError(f"its card's scores are {show(scores)}, not of each test its figures")
+
+
+def _is_scale(value: Any) -> bool:
+    return _is_number(value) and SCALE_MIN <= value <= SCALE_MAX
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _list(values: Any) -> str:
+    return show(", ".join(map(show, values)) if isinstance(values, tuple) else values)

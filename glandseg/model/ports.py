@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from glandseg.core.errors import BadInputError, show
+from glandseg.core.errors import BadInputError, shorten, show
 from glandseg.model.card import CLASSES
 from glandseg.model.windows import WINDOW_PX
 
@@ -60,7 +60,10 @@ def check_answers(answers: Any, windows: int, where: str) -> None:
 
 def _find_fault(ports: Sequence[Any], name: str, shape: tuple[int, ...], batch: int | None) -> str | None:
     """Return how ports differ from the one that is expected, None where they do not."""
-    names = ", ".join(f"'{show(port.name, 40)}'" for port in ports)
+    try:
+        names = ", ".join(f"'{show(port.name, 40)}'" for port in ports)
+    except UnicodeError as error:  # ONNX Runtime decodes names when they are read
+        return f"a name that is not text ({shorten(error)})"
     if [port.name for port in ports] != [name]:
         return f"{names or 'nothing'}, not '{name}'{' alone' if len(ports) > 1 else ''}"
     (port,) = ports

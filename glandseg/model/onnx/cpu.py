@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from glandseg.core.errors import BadInputError, EnvironmentLacksError, shorten
 from glandseg.core.system import count_cpus, release_memory
 from glandseg.model.backend import BATCH
+from glandseg.model.onnx.onnx_file import read_onnx_card
 from glandseg.model.onnx.open_session import (
     import_onnxruntime,
     lacks_memory,
     open_on_cpu,
-    read_session_card,
 )
-from glandseg.model.ports import INPUT, OUTPUT, check_answers
+from glandseg.model.ports import INPUT, OUTPUT, check_answers, check_ports
 from glandseg.model.windows import WINDOW_PX
 
 MAX_THREADS = 1024
@@ -55,7 +55,8 @@ class CpuSession:
         runtime = import_onnxruntime()
         self._path = path
         self._session = open_on_cpu(runtime, path, threads or count_cpus())
-        self.card = read_session_card(path, self._session)
+        self.card = read_onnx_card(path)
+        check_ports(path, self._session.get_inputs(), self._session.get_outputs())
         self.classes = len(self.card.classes)
         self.name = f"ONNX Runtime {runtime.__version__}, CPU"
         self.identity = f"onnxruntime {runtime.__version__} cpu {self.card.precision}"

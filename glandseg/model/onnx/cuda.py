@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 
 from glandseg.core.errors import EnvironmentLacksError, GlandsegError
 from glandseg.model.backend import BATCH
-from glandseg.model.card import ModelCard
 from glandseg.model.gpu import read_cudnn_version, read_machine
 from glandseg.model.onnx.cuda_binding import BoundBuffers, import_with_cuda, open_cuda_session
-from glandseg.model.onnx.open_session import describe_gpu_failure, lacks_memory, read_session_card
+from glandseg.model.onnx.onnx_file import read_onnx_card
+from glandseg.model.onnx.open_session import describe_gpu_failure, lacks_memory
+from glandseg.model.ports import check_ports
 from glandseg.model.windows import WINDOW_PX
 
 
@@ -59,6 +60,8 @@ class CudaSession:
     ) -> None:
         self._runtime = import_with_cuda()
         self._path, self._ordinal, self._say = path, ordinal, say
+        self.card = read_onnx_card(path)
+        self.classes = len(self.card.classes)
         self._changing = threading.Lock()
         self._buffers: queue.SimpleQueue[BoundBuffers | None] = queue.SimpleQueue()  # None: no more
         self._batch, self._closed = batch, False
@@ -69,8 +72,7 @@ class CudaSession:
             f"onnxruntime {version} cuda:{ordinal} {machine.gpu} driver {machine.driver} "
             f"cuDNN {read_cudnn_version()}"
         )
-        self.card = self._fill()
-        self.classes = len(self.card.classes)
+        self._fill()
 
     @property
     def identity(self) -> str:
@@ -143,25 +145,24 @@ class CudaSession:
             "Close other programs that use it, or give --device cpu."
         )
 
-    def _fill(self) -> ModelCard:
+    def _fill(self) -> None:
         """Open the model for the present batch, or the largest that fits, and bind its buffers."""
         while True:
             with contextlib.suppress(MemoryError), self._translated():
                 return self._bind()
             self._halve()
 
-    def _bind(self) -> ModelCard:
+    def _bind(self) -> None:
         session = open_cuda_session(self._runtime, self._path, self._ordinal, self._batch)
-        card = read_session_card(self._path, session, self._batch)
+        check_ports(self._path, session.get_inputs(), session.get_outputs(), self._batch)
         buffers = [
-            BoundBuffers(self._runtime, session, self._batch, len(card.classes), self._ordinal)
+            BoundBuffers(self._runtime, session, self._batch, self.classes, self._ordinal)
             for _ in range(self.slots)
         ]
         for each in buffers:
             each.run(np.zeros((1, WINDOW_PX, WINDOW_PX, 3), np.uint8))
         for each in buffers:
             self._buffers.put(each)
-        return card
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:

@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from glandseg.core.errors import BadInputError, EnvironmentLacksError, shorten
-from glandseg.model.card import CardError, ModelCard, read_card
 from glandseg.model.files import INT8_TENSORRT_SUFFIX
-from glandseg.model.onnx.one_file import check_one_file
-from glandseg.model.ports import check_ports
+from glandseg.model.onnx.onnx_file import check_one_file
 
 _INSTALL = 'pip install "glandseg[cpu]" (or "glandseg[gpu]" with an NVIDIA GPU)'
 _CPU = ["CPUExecutionProvider"]
@@ -78,8 +76,6 @@ def open_session(runtime: Any, path: Path, options: Any, providers: list[Any]) -
         EnvironmentLacksError: if the GPU that the providers name fails.
         MemoryError: if the device has too little memory for it.
     """
-    if not path.is_file():
-        raise BadInputError(f"{path}: no such model file. Check the path, or leave --model out.")
     check_one_file(path)
     try:
         # Its fallback would open the model on the CPU, print to the terminal and hide the first error.
@@ -104,27 +100,6 @@ def describe_gpu_failure(runtime: Any, error: Exception) -> EnvironmentLacksErro
         f"cuda: the GPU does not run the model ({shorten(error)}). Check the NVIDIA driver with nvidia-smi, "
         f"{libraries} with `glandseg doctor`, or give --device cpu."
     )
-
-
-def read_session_card(path: Path, session: Any, batch: int | None = None) -> ModelCard:
-    """Read the card of the model that a session holds, and check what goes in and comes out.
-
-    Args:
-        path: of the model, for messages.
-        session: on it.
-        batch: that the session was fixed to; None where the batch is free.
-
-    Raises:
-        BadInputError: if it is no gland segmenter.
-    """
-    try:
-        card = read_card(session.get_modelmeta().custom_metadata_map)
-        check_ports(path, session.get_inputs(), session.get_outputs(), batch)
-    except (CardError, UnicodeError) as error:
-        raise BadInputError(
-            f"{path}: not a model of glandseg, {shorten(error)}. Give one that `glandseg export` made."
-        ) from None
-    return card
 
 
 def lacks_memory(error: Exception) -> bool:

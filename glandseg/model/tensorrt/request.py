@@ -9,8 +9,7 @@ from glandseg.model.backend import BATCH
 from glandseg.model.card import ModelCard
 from glandseg.model.files import check_model
 from glandseg.model.gpu import Machine, read_machine
-from glandseg.model.onnx.card_reader import read_onnx_card
-from glandseg.model.onnx.one_file import check_one_file
+from glandseg.model.onnx.onnx_file import check_one_file, read_onnx_card
 from glandseg.model.tensorrt.build import BuildSettings
 from glandseg.model.tensorrt.fingerprint import Fingerprint
 from glandseg.model.tensorrt.package import TensorRtPackage

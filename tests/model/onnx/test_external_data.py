@@ -12,7 +12,7 @@ from glandseg.core.errors import BadInputError
 from glandseg.doctor.inspect_model import inspect_model
 from glandseg.model.files import BUNDLED
 from glandseg.model.onnx.cpu import CpuSession
-from glandseg.model.onnx.one_file import check_one_file
+from glandseg.model.onnx.onnx_file import check_one_file
 
 onnx = pytest.importorskip("onnx")
 helper, kinds = onnx.helper, onnx.TensorProto
