@@ -72,7 +72,8 @@ def open_on_tensorrt(
     """
     from glandseg.model.tensorrt.backend import EngineBackend
     from glandseg.model.tensorrt.driver import check_first_kind, load_driver
-    from glandseg.model.tensorrt.engine_cache import EngineFile, find_engine
+    from glandseg.model.tensorrt.engine_cache import find_engine
+    from glandseg.model.tensorrt.engine_file import EngineFile
 
     driver = load_driver()
     check_first_kind(driver, ordinal)

@@ -30,8 +30,12 @@ from glandseg.model.card import ModelCard
 from glandseg.model.files import BUNDLED
 from glandseg.model.gpu import Machine
 from glandseg.model.onnx.cpu import CpuSession
-from glandseg.model.tensorrt.fingerprint import Fingerprint, StaleEngineError
-from glandseg.model.tensorrt.fingerprint_file import read_fingerprint_file, write_fingerprint_file
+from glandseg.model.tensorrt.fingerprint import (
+    Fingerprint,
+    StaleEngineError,
+    read_fingerprint_file,
+    write_fingerprint_file,
+)
 
 onnx = pytest.importorskip("onnx")
 CARD = ModelCard(name="red", network="one slice", tissue="drawings", um_per_px=1.0, weights_sha256="ab")

@@ -10,19 +10,19 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
 
-from glandseg.core.errors import EnvironmentLacksError, GlandsegError
+from glandseg.core.errors import EnvironmentLacksError
 from glandseg.model.backend import BATCH
 from glandseg.model.gpu import read_cudnn_version, read_machine
 from glandseg.model.onnx.cuda_binding import BoundBuffers, import_with_cuda, open_cuda_session
 from glandseg.model.onnx.onnx_file import read_onnx_card
-from glandseg.model.onnx.open_session import describe_gpu_failure, lacks_memory
+from glandseg.model.onnx.open_session import translated_errors
 from glandseg.model.ports import check_ports
 from glandseg.model.windows import WINDOW_PX
 
@@ -96,14 +96,13 @@ class CudaSession:
     def _run_batch(self, windows: NDArray[np.uint8], answers: NDArray[np.uint8]) -> int:
         """Run the first batch; return its windows, 0 where the batch had to be halved."""
         buffers = self._take()
+        count, failed = min(len(windows), buffers.batch), buffers.batch
         try:
-            count = min(len(windows), buffers.batch)
-            answers[:count] = buffers.run(windows[:count])
-            return count
-        except Exception as error:  # ONNX Runtime raises classes of its own that share no base
-            if not lacks_memory(error):
-                raise describe_gpu_failure(self._runtime, error) from error
-            failed = buffers.batch
+            with translated_errors(self._runtime):
+                answers[:count] = buffers.run(windows[:count])
+                return count
+        except MemoryError:
+            pass
         finally:
             self._buffers.put(buffers)
             del buffers
@@ -148,7 +147,7 @@ class CudaSession:
     def _fill(self) -> None:
         """Open the model for the present batch, or the largest that fits, and bind its buffers."""
         while True:
-            with contextlib.suppress(MemoryError), self._translated():
+            with contextlib.suppress(MemoryError), translated_errors(self._runtime):
                 return self._bind()
             self._halve()
 
@@ -163,18 +162,6 @@ class CudaSession:
             each.run(np.zeros((1, WINDOW_PX, WINDOW_PX, 3), np.uint8))
         for each in buffers:
             self._buffers.put(each)
-
-    @contextlib.contextmanager
-    def _translated(self) -> Iterator[None]:
-        """Turn ONNX Runtime's errors into MemoryError for lack of memory, else into the environment's."""
-        try:
-            yield
-        except GlandsegError:
-            raise
-        except Exception as error:  # ONNX Runtime raises classes of its own that share no base
-            if lacks_memory(error):
-                raise MemoryError(str(error)) from error
-            raise describe_gpu_failure(self._runtime, error) from error
 
     def __enter__(self) -> CudaSession:
         """Return itself."""

@@ -17,6 +17,7 @@ from glandseg.model.onnx.open_session import (
     import_onnxruntime,
     make_options,
     open_session,
+    translated_errors,
 )
 from glandseg.model.ports import INPUT, OUTPUT
 from glandseg.model.windows import WINDOW_PX
@@ -40,11 +41,8 @@ def import_with_cuda() -> Any:
     if "CUDAExecutionProvider" not in runtime.get_available_providers():
         raise EnvironmentLacksError(_NO_CUDA)
     if hasattr(runtime, "preload_dlls"):
-        with contextlib.redirect_stdout(io.StringIO()):
-            try:
-                runtime.preload_dlls()
-            except Exception as error:  # a library that is missing or damaged
-                raise describe_gpu_failure(runtime, error) from None
+        with translated_errors(runtime), contextlib.redirect_stdout(io.StringIO()):
+            runtime.preload_dlls()
     return runtime
 
 

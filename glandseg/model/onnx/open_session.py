@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from glandseg.core.errors import BadInputError, EnvironmentLacksError, shorten
+from glandseg.core.errors import BadInputError, EnvironmentLacksError, GlandsegError, shorten
 from glandseg.model.files import INT8_TENSORRT_SUFFIX
 from glandseg.model.onnx.onnx_file import check_one_file
 
@@ -100,6 +102,19 @@ def describe_gpu_failure(runtime: Any, error: Exception) -> EnvironmentLacksErro
         f"cuda: the GPU does not run the model ({shorten(error)}). Check the NVIDIA driver with nvidia-smi, "
         f"{libraries} with `glandseg doctor`, or give --device cpu."
     )
+
+
+@contextlib.contextmanager
+def translated_errors(runtime: Any) -> Iterator[None]:
+    """Turn what a GPU raises into MemoryError for lack of memory, else into the environment's fault."""
+    try:
+        yield
+    except GlandsegError:
+        raise
+    except Exception as error:  # ONNX Runtime raises classes of its own that share no base
+        if lacks_memory(error):
+            raise MemoryError(str(error)) from error
+        raise describe_gpu_failure(runtime, error) from error
 
 
 def lacks_memory(error: Exception) -> bool:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from glandseg.core.errors import EnvironmentLacksError
 from glandseg.model.tensorrt.driver import held_context
-from glandseg.model.tensorrt.engine_cache import EngineFile
+from glandseg.model.tensorrt.engine_file import EngineFile
 from glandseg.model.tensorrt.runner import EngineRunner
 from glandseg.model.tensorrt.stream import Lane
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from glandseg.core.errors import EnvironmentLacksError, GlandsegError
 from glandseg.model.card import ModelCard
 from glandseg.model.tensorrt.backend import EngineBackend
-from glandseg.model.tensorrt.engine_cache import EngineFile
+from glandseg.model.tensorrt.engine_file import EngineFile
 from glandseg.model.tensorrt.fingerprint import Fingerprint
 from glandseg.model.tensorrt.package import TensorRtPackage
 from tests.model.tensorrt.fake_cuda import FakeCuda, FakeTensorRt

@@ -17,13 +17,10 @@ from glandseg.core.errors import BadInputError, EnvironmentLacksError
 from glandseg.core.system import hash_file
 from glandseg.model.files import BUNDLED
 from glandseg.model.gpu import Machine, read_machine
-from glandseg.model.tensorrt import engine_file as kept
-from glandseg.model.tensorrt import request as order
-from glandseg.model.tensorrt.engine_cache import EngineFile, find_engine
-from glandseg.model.tensorrt.fingerprint import StaleEngineError
-from glandseg.model.tensorrt.fingerprint_file import find_fingerprint_file
+from glandseg.model.tensorrt import engine_file, request
+from glandseg.model.tensorrt.engine_cache import EngineFile, find_cache, find_engine
+from glandseg.model.tensorrt.fingerprint import StaleEngineError, find_fingerprint_file
 from glandseg.model.tensorrt.package import RTX, TensorRtPackage
-from glandseg.model.tensorrt.paths import find_cache
 
 WriteNetwork = Callable[..., Path]
 Find = Callable[..., EngineFile]
@@ -59,7 +56,7 @@ def find_one(rtx: TensorRtPackage, tmp_path: Path, said: list[str]) -> Find:
 
 def set_machine(monkeypatch: pytest.MonkeyPatch, **facts: str) -> None:
     here = Machine(system=read_machine().system, **facts)
-    for module in (kept, order):
+    for module in (engine_file, request):
         monkeypatch.setattr(module, "read_machine", lambda: here)
 
 

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from glandseg.core.errors import BadInputError
-from glandseg.model.tensorrt.fingerprint import Fingerprint, StaleEngineError, check_fingerprint
-from glandseg.model.tensorrt.fingerprint_file import (
+from glandseg.model.tensorrt.fingerprint import (
+    Fingerprint,
+    StaleEngineError,
+    check_fingerprint,
     find_fingerprint_file,
     read_fingerprint_file,
     write_fingerprint_file,

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from glandseg.core.errors import BadInputError
-from glandseg.model.tensorrt.fingerprint import Fingerprint
-from glandseg.model.tensorrt.fingerprint_file import (
+from glandseg.model.tensorrt.fingerprint import (
+    Fingerprint,
     find_fingerprint_file,
     read_fingerprint_file,
     write_fingerprint_file,
