@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,9 @@ from glandseg.core.errors import EnvironmentLacksError, GlandsegError
 from glandseg.model.card import ModelCard
 from glandseg.model.tensorrt.backend import EngineBackend
 from glandseg.model.tensorrt.engine_file import EngineFile
-from glandseg.model.tensorrt.fingerprint import Fingerprint
 from glandseg.model.tensorrt.package import TensorRtPackage
 from tests.model.tensorrt.fake_cuda import FakeCuda, FakeTensorRt
+from tests.model.tensorrt.fingerprints import FINGERPRINT
 
 CARD = ModelCard(name="red", network="", tissue="", um_per_px=1.4, weights_sha256="", precision="float16")
 SLOT_BYTES = 320 * 320 * 5  # of a window and its two probabilities
@@ -34,10 +35,9 @@ def open_backend(cuda: FakeCuda, trt: FakeTensorRt, plan: Path, asked: list[int 
         asked.append(batch)
         return EngineFile(
             path=plan,
-            facts=make_facts(batch or 4),
+            facts=replace(FINGERPRINT, plan_sha256="1234567890abcdef99", profile=(batch or 4, 320, 320, 3)),
             card=CARD,
             trt_package=TensorRtPackage(module=trt, package="tensorrt", version="11.4.0"),
-            built=False,
         )
 
     def start(batch: int | None = None, say: Callable[[str], None] = lambda text: None) -> EngineBackend:
@@ -46,30 +46,12 @@ def open_backend(cuda: FakeCuda, trt: FakeTensorRt, plan: Path, asked: list[int 
     return start
 
 
-def make_facts(batch: int) -> Fingerprint:
-    return Fingerprint(
-        onnx_sha256="",
-        weights_sha256="",
-        plan_sha256="1234567890abcdef99",
-        package="tensorrt",
-        version="11.4.0",
-        system="",
-        gpu="",
-        compute_capability="",
-        driver="",
-        cuda="",
-        profile=(batch, 320, 320, 3),
-        precision="float16",
-        card={},
-    )
-
-
 def test_a_backend_says_what_it_is(open_backend: Open, windows: NDArray[np.uint8]) -> None:
     with open_backend() as backend:
         assert np.array_equal(backend.infer(windows)[:, 1], windows[..., 0])
         assert backend.name == "TensorRT 11.4.0 through PyCUDA, Fake GPU, float16, batches of 4"
         assert (backend.classes, backend.slots, backend.card) == (2, 3, CARD)
-        assert backend.identity == "tensorrt 11.4.0 Fake GPU plan 1234567890abcdef float16"
+        assert backend.identity == "tensorrt 11.4.0.106 Fake GPU plan 1234567890abcdef float16"
         assert backend.precision == "float16"
 
 

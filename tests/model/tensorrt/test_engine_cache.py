@@ -18,7 +18,8 @@ from glandseg.core.system import hash_file
 from glandseg.model.files import BUNDLED
 from glandseg.model.gpu import Machine, read_machine
 from glandseg.model.tensorrt import engine_file, request
-from glandseg.model.tensorrt.engine_cache import EngineFile, find_cache, find_engine
+from glandseg.model.tensorrt.engine_cache import find_cache, find_engine
+from glandseg.model.tensorrt.engine_file import EngineFile
 from glandseg.model.tensorrt.fingerprint import StaleEngineError, find_fingerprint_file
 from glandseg.model.tensorrt.package import RTX, TensorRtPackage
 

@@ -11,32 +11,15 @@ import pytest
 
 from glandseg.core.errors import BadInputError
 from glandseg.model.tensorrt.fingerprint import (
-    Fingerprint,
     StaleEngineError,
     check_fingerprint,
     find_fingerprint_file,
     read_fingerprint_file,
     write_fingerprint_file,
 )
+from tests.model.tensorrt.fingerprints import FINGERPRINT
 
-FULL = Fingerprint(
-    onnx_sha256="a" * 64,
-    weights_sha256="b" * 64,
-    package="tensorrt",
-    version="11.4.0.106",
-    system="Linux x86_64",
-    gpu="NVIDIA L40S",
-    compute_capability="8.9",
-    driver="580.1",
-    cuda="13.0",
-    profile=(8, 320, 320, 3),
-    precision="float16",
-    share=0.9,
-    measured_on="engine",
-    layers={"conv": {"float16": 9, "float32": 1}},
-    card={"name": "small", "scales": [1.0]},
-)
-RTX = replace(FULL, package="tensorrt_rtx", version="1.7.1.116")
+RTX = replace(FINGERPRINT, package="tensorrt_rtx", version="1.7.1.116")
 SAME_MODEL = ("onnx_sha256", "weights_sha256")
 EVERYWHERE: dict[str, Any] = {
     "package": "tensorrt_lean",
@@ -59,27 +42,27 @@ ELSEWHERE: dict[str, Any] = {
 def plan(tmp_path: Path) -> Path:
     path = tmp_path / "small.engine"
     path.write_bytes(b"a plan")
-    write_fingerprint_file(path, FULL)
+    write_fingerprint_file(path, FINGERPRINT)
     return path
 
 
 def test_the_fingerprint_file_gives_back_all(plan: Path) -> None:
     found = read_fingerprint_file(plan)
-    assert replace(found, plan_sha256="") == FULL
+    assert replace(found, plan_sha256="") == FINGERPRINT
     assert len(found.plan_sha256) == 64 and found.batch == 8
-    check_fingerprint(plan, found, FULL)
+    check_fingerprint(plan, found, FINGERPRINT)
 
 
 @pytest.mark.parametrize("name", [*EVERYWHERE, *ELSEWHERE])
 def test_each_field_that_differs_is_named(plan: Path, name: str) -> None:
-    needed = replace(FULL, **{name: (EVERYWHERE | ELSEWHERE)[name]})
+    needed = replace(FINGERPRINT, **{name: (EVERYWHERE | ELSEWHERE)[name]})
     with pytest.raises(StaleEngineError, match=rf"small\.engine: {name}: built with .*, here ") as raised:
         check_fingerprint(plan, read_fingerprint_file(plan), needed)
     assert str(raised.value).count("built with") == 1
 
 
 def test_the_line_says_both_values(plan: Path) -> None:
-    needed = replace(FULL, driver="590.2", profile=(4, 320, 320, 3))
+    needed = replace(FINGERPRINT, driver="590.2", profile=(4, 320, 320, 3))
     with pytest.raises(StaleEngineError) as raised:
         check_fingerprint(plan, read_fingerprint_file(plan), needed)
     assert str(raised.value) == (
@@ -128,7 +111,7 @@ def test_a_damaged_plan_is_told(plan: Path, content: bytes) -> None:
     with pytest.raises(
         StaleEngineError, match=r"its sha256 is .* its fingerprint file says .*: damaged, cut short"
     ):
-        check_fingerprint(plan, read_fingerprint_file(plan), FULL)
+        check_fingerprint(plan, read_fingerprint_file(plan), FINGERPRINT)
 
 
 def test_no_fingerprint_file_is_told(plan: Path) -> None:
@@ -152,7 +135,7 @@ def test_a_foreign_fingerprint_file_is_told(plan: Path, change: dict[str, Any]) 
     fingerprint_file = find_fingerprint_file(plan)
     fingerprint_file.write_text(json.dumps(json.loads(fingerprint_file.read_text()) | change))
     with pytest.raises(BadInputError, match=r"small\.engine\.json: "):
-        check_fingerprint(plan, read_fingerprint_file(plan), FULL)
+        check_fingerprint(plan, read_fingerprint_file(plan), FINGERPRINT)
 
 
 @pytest.mark.parametrize("content", ["[]", "3", "null", '{"kind": "TensorRT engine of glandseg"}', "\x00"])
