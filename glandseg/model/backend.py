@@ -1,4 +1,4 @@
-"""What runs the network: windows in, class probabilities out."""
+"""The protocols of what runs a network: windows in, class probabilities out."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ BATCH = 8  # windows in one call, unless the user or an engine says otherwise
 
 
 class Network(Protocol):
-    """What answers windows: all that segmenting an image asks for."""
+    """All that segmenting an image requires of a network."""
 
     def infer(self, windows: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Give each window's class probabilities.
+        """Compute each window's class probabilities.
 
         Args:
-            windows: (N, 320, 320, 3) uint8 RGB; read only during the call.
+            windows: (N, 320, 320, 3) uint8 RGB; not kept after the call.
 
         Returns:
             (N, classes, 320, 320) uint8, 255 for certainty; the caller owns it.
@@ -29,11 +29,11 @@ class Network(Protocol):
 
 
 class Backend(Network, Protocol):
-    """A network ready to run; a context manager that frees it.
+    """A network ready to run; a context manager, whose end frees it.
 
     Attributes:
-        name: what really runs where, as users are told: "ONNX Runtime 1.31.1, CPU".
-        classes: number of classes.
+        name: Library and device for users, "ONNX Runtime 1.31.1, CPU".
+        classes: Number of classes.
     """
 
     name: str
@@ -50,8 +50,8 @@ class ModelBackend(Backend, Protocol):
     """A model file ready to run on a device; `infer` may be called from several threads.
 
     Attributes:
-        card: the model's own.
-        slots: how many calls of `infer` may overlap, each from its own thread; more of them wait.
+        card: Model card.
+        slots: Calls of `infer` that may overlap, each from its own thread; more of them wait.
     """
 
     card: ModelCard
@@ -59,9 +59,9 @@ class ModelBackend(Backend, Protocol):
 
     @property
     def identity(self) -> str:
-        """What the last bits of the answers depend on, "onnxruntime 1.31.1 cpu float32".
+        """Return what the last bits of the answers depend on, "onnxruntime 1.31.1 cpu float32".
 
-        Work that was begun under one identity must not be finished under another.
+        Work begun under one identity must not be finished under another.
         """
         ...
 

@@ -1,4 +1,8 @@
-"""The model card: what a network is for, how it must be fed, what it learned from and how well it does."""
+"""The model card: purpose of a network, its input, training data and scores; and whether it is believable.
+
+A card comes out of a file that a stranger may have written, and its values end in messages, reports and
+buffer sizes. So every field is checked for type and range before anything uses it.
+"""
 
 from __future__ import annotations
 
@@ -23,32 +27,32 @@ _TEXTS = ("name", "network", "tissue", "stain", "weights_sha256", "normalisation
 
 
 class CardError(ValueError):
-    """The metadata hold no card, or not one of a gland segmenter."""
+    """The metadata hold no card of a gland segmenter."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelCard:
-    """What travels inside a model file.
+    """What a model file states of its model.
 
     Attributes:
-        name: of the model.
-        network: what it is, in words.
-        tissue: on which it was learned.
-        stain: of that tissue.
-        um_per_px: at which windows must be cut.
-        scales: enlargements that are averaged unless others are asked for.
-        training: of each data set or pretrained weights: name, licence, attribution; or its name alone.
-        scores: by name of the test: mIoU and F1 in percent, and the command that measured them.
-        weights_sha256: of the trained weights that the graph holds.
-        precision: "float32", "float16" or "int8", of the graph.
-        calibration: of an int8 graph: on what its ranges were measured.
-        classes: by index.
-        window_px: side of a window.
-        stride_px: between windows.
-        normalisation: of the pixels, which the graph does itself.
-        licence: of the model.
-        use: what it may be used for.
-        kind: what kind of model it is.
+        name: Name of the model.
+        network: Architecture, in words.
+        tissue: Tissue that it was trained on.
+        stain: Stain of that tissue.
+        um_per_px: Resolution at which windows must be cut, in um/px.
+        scales: Magnifications that are averaged by default.
+        training: Name, licence and attribution of each data set and of pretrained weights; or the name alone.
+        scores: By name of the test: mIoU and F1 in percent, and the command that measured them.
+        weights_sha256: Hash of the trained weights that the graph holds.
+        precision: Precision of the graph, "float32", "float16" or "int8".
+        calibration: Images on which the ranges of an int8 graph were measured.
+        classes: Names of the classes, by index.
+        window_px: Side of a window, in px.
+        stride_px: Distance between windows, in px.
+        normalisation: Normalisation of the pixels, which the graph does itself.
+        licence: Licence of the model.
+        use: Purpose that it may be used for.
+        kind: Kind of model.
     """
 
     name: str
@@ -71,7 +75,7 @@ class ModelCard:
     kind: str = KIND
 
     def to_metadata(self) -> dict[str, str]:
-        """Give the ONNX metadata that hold this card; what is none is left out."""
+        """Return the ONNX metadata that hold this card, without fields that are None."""
         values = {key: value for key, value in asdict(self).items() if value is not None}
         return {METADATA_KEY: json.dumps(values, sort_keys=True)}
 
@@ -80,7 +84,7 @@ def read_card(metadata: Mapping[str, str]) -> ModelCard:
     """Read the card from ONNX metadata.
 
     Raises:
-        CardError: if there is none, it is not a gland segmenter's, or it asks for what cannot be.
+        CardError: if it is missing, not a gland segmenter's, or a field is outside its type or range.
     """
     if METADATA_KEY not in metadata:
         raise CardError(f"its metadata lack {METADATA_KEY}")

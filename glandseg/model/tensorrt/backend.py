@@ -13,7 +13,7 @@ from glandseg.core.errors import EnvironmentLacksError
 from glandseg.model.tensorrt.driver import held_context
 from glandseg.model.tensorrt.engine_file import EngineFile
 from glandseg.model.tensorrt.runner import EngineRunner
-from glandseg.model.tensorrt.stream import Lane
+from glandseg.model.tensorrt.stream import EngineStreams
 
 SLOTS = 3  # one copied in or out, one computing, one ready to compute
 FindEngine = Callable[["int | None"], EngineFile]
@@ -80,7 +80,7 @@ class EngineBackend:
             return EngineRunner(
                 self.name,
                 held_context(driver, ordinal),
-                lambda: Lane(driver, trt, plan, batch=batch, slots=slots),
+                lambda: EngineStreams(driver, trt, plan, batch=batch, slots=slots),
                 batch=batch,
             )
         except MemoryError:
