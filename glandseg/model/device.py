@@ -33,6 +33,6 @@ def parse_device(text: str) -> DeviceChoice:
     found = _WRITTEN.fullmatch(text)
     if found is None or (found["ordinal"] and found["kind"] in ("auto", "cpu")):
         raise BadInputError(
-            f"--device: one of {', '.join(DEVICES)}, or a GPU by its number, such as cuda:1. Received: {text}."
+            f"--device: one of {', '.join(DEVICES)}, or a GPU by number, such as cuda:1. Received: {text}."
         )
     return DeviceChoice(kind=found["kind"], ordinal=int(found["ordinal"] or 0))

@@ -220,6 +220,6 @@ def test_a_batch_that_was_asked_for_is_not_the_default(
 
 
 def test_an_engine_that_is_judged_is_never_built(red_model: Path, engines: list[dict[str, Any]]) -> None:
-    with pytest.raises(EnvironmentLacksError, match="not enough memory"):
+    with pytest.raises(EnvironmentLacksError, match="not enough GPU memory"):
         devices.open_engine_only(red_model)
     assert [one["rebuild"] for one in engines] == [False]
