@@ -237,7 +237,7 @@ def test_engine_that_is_damaged(model: Path, engine: Path) -> None:
 def test_engine_without_a_fingerprint_file(model: Path, engine: Path) -> None:
     engine.with_name("red.fp16.engine.json").unlink()
     last = verify(model)[-1]
-    assert last.state == FAILED and "nothing tells what it holds" in last.text
+    assert last.state == FAILED and "nothing states what it holds" in last.text
 
 
 def test_engine_that_is_stale_on_this_machine(

@@ -17,9 +17,8 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
-from glandseg.core.errors import EnvironmentLacksError
 from glandseg.model.backend import BATCH
-from glandseg.model.gpu import read_cudnn_version, read_machine
+from glandseg.model.gpu import describe_small_memory, halve_batch, read_cudnn_version, read_machine
 from glandseg.model.onnx.cuda_binding import BoundBuffers, import_with_cuda, open_cuda_session
 from glandseg.model.onnx.onnx_file import read_onnx_card
 from glandseg.model.onnx.open_session import translated_errors
@@ -59,7 +58,7 @@ class CudaSession:
         say: Callable[[str], None] = lambda text: None,
     ) -> None:
         self._runtime = import_with_cuda()
-        self._path, self._ordinal, self._say = path, ordinal, say
+        self._path, self._ordinal, self._gpu, self._say = path, ordinal, f"cuda:{ordinal}", say
         self.card = read_onnx_card(path)
         self.classes = len(self.card.classes)
         self._changing = threading.Lock()
@@ -69,7 +68,7 @@ class CudaSession:
         self.name = f"ONNX Runtime {version}, CUDA, GPU {ordinal}"
         # What decides CUDA's kernels: library, GPU, driver and cuDNN.
         self._kernels = (
-            f"onnxruntime {version} cuda:{ordinal} {machine.gpu} driver {machine.driver} "
+            f"onnxruntime {version} {self._gpu} {machine.gpu} driver {machine.driver} "
             f"cuDNN {read_cudnn_version()}"
         )
         self._fill()
@@ -113,7 +112,7 @@ class CudaSession:
         buffers = self._buffers.get()
         if buffers is None:
             self._buffers.put(None)
-            raise self._too_small()
+            raise describe_small_memory(self._gpu)
         return buffers
 
     def _shrink(self, failed: int) -> None:
@@ -131,18 +130,7 @@ class CudaSession:
                 raise
 
     def _halve(self) -> None:
-        if self._batch == 1:
-            raise self._too_small()
-        self._say(
-            f"cuda:{self._ordinal}: not enough GPU memory for {self._batch} windows in one batch; halved"
-        )
-        self._batch //= 2
-
-    def _too_small(self) -> EnvironmentLacksError:
-        return EnvironmentLacksError(
-            f"cuda:{self._ordinal}: not enough GPU memory for one window. "
-            "Close other programs that use it, or give --device cpu."
-        )
+        self._batch = halve_batch(self._batch, self._gpu, self._say)
 
     def _fill(self) -> None:
         """Open the model for the present batch, or the largest that fits, and bind its buffers."""

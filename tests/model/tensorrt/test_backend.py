@@ -67,14 +67,16 @@ def test_batches_are_halved_until_they_fit(
     with open_backend(8, said.append) as backend:
         assert np.array_equal(backend.infer(windows)[:, 1], windows[..., 0])
         assert backend.name.endswith("batches of 2")
-    assert said == [f"Fake GPU: too little memory for {batch} windows at once; halved" for batch in (8, 4)]
+    assert said == [
+        f"Fake GPU: not enough GPU memory for {batch} windows in one batch; halved" for batch in (8, 4)
+    ]
     assert set(trt.batches) == {2}
     assert asked == [8, 4, 2]
 
 
 def test_a_gpu_too_small_for_one_window(open_backend: Open, cuda: FakeCuda) -> None:
     cuda.free_bytes = 2 * SLOT_BYTES
-    with pytest.raises(EnvironmentLacksError, match="Fake GPU: its memory does not suffice for one window"):
+    with pytest.raises(EnvironmentLacksError, match="Fake GPU: not enough GPU memory for one window"):
         open_backend(3)
 
 

@@ -68,7 +68,7 @@ def test_a_context_is_let_go_of(cuda: FakeCuda) -> None:
 def test_gpus_must_be_of_the_first_kind(cuda: FakeCuda) -> None:
     driver = cuda.module()
     check_first_kind(driver, 0)
-    with pytest.raises(EnvironmentLacksError, match="GPU 3: there is no such GPU, the driver shows 1"):
+    with pytest.raises(EnvironmentLacksError, match="GPU 3: no such GPU, the driver shows 1"):
         check_first_kind(driver, 3)
 
     class Device:

@@ -167,7 +167,7 @@ def test_a_plan_without_fingerprint_file_is_refused(model: Path, find_one: Find)
     plan = find_one(model).path
     find_fingerprint_file(plan).unlink()
     content = plan.read_bytes()
-    with pytest.raises(BadInputError, match=r"nothing tells what it holds.* Remove small\.fp16\.engine"):
+    with pytest.raises(BadInputError, match=r"nothing states what it holds.* Remove small\.fp16\.engine"):
         find_one(model)
     assert plan.read_bytes() == content and not find_fingerprint_file(plan).exists()
 
@@ -203,7 +203,7 @@ def test_a_plan_alone_is_opened_if_it_fits(model: Path, find_one: Find, tmp_path
     with pytest.raises(BadInputError, match=r"built with 1\.0\.0\.21.* Put alone\.onnx beside it"):
         find_one(alone)
     find_fingerprint_file(alone).unlink()
-    with pytest.raises(BadInputError, match=r"nothing tells what it holds.* Put alone\.onnx beside it"):
+    with pytest.raises(BadInputError, match=r"nothing states what it holds.* Put alone\.onnx beside it"):
         find_one(alone)
     with pytest.raises(BadInputError, match=r"absent\.engine: no such plan"):
         find_one(tmp_path / "absent.engine")

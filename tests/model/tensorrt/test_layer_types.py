@@ -70,7 +70,7 @@ def test_a_share_of_nothing_is_none() -> None:
 @pytest.mark.parametrize("precision", ["float16", "int8"])
 def test_next_to_none_is_refused(precision: str) -> None:
     count = LayerCount(layers={"conv": {"float32": 95, precision: 5}}, measured_on="engine")
-    with pytest.raises(GlandsegError, match=rf"m\.onnx: {precision} was asked for, but 5% .* its engine"):
+    with pytest.raises(GlandsegError, match=rf"m\.onnx: {precision} was requested, but 5% .* its engine"):
         check_share(count, precision, "m.onnx")
     check_share(count, "float32", "m.onnx")
 
