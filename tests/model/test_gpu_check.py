@@ -24,7 +24,7 @@ def tiles(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Counted:
-    """The network "red is gland", off by so much, and how often it was asked."""
+    """The network "red is gland", off by some steps; counts its calls."""
 
     name, classes, slots, identity = "red on a GPU", 2, 1, "red 1"
 

@@ -1,4 +1,4 @@
-"""Which device runs a model, and what is said of those that do not."""
+"""Which device runs a model, and what is reported of those that do not."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_without_a_gpu_the_cpu_does_the_work(
 
 
 @pytest.mark.usefixtures("with_gpu")
-def test_each_device_given_up_is_told(
+def test_each_device_given_up_is_reported(
     red_model: Path, said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(devices, "open_on_tensorrt", fail(EnvironmentLacksError("PyCUDA: not there.")))
@@ -120,13 +120,13 @@ def test_a_device_asked_for_is_not_replaced(red_model: Path, monkeypatch: pytest
 def test_what_cannot_be_asked(red_model: Path, tmp_path: Path) -> None:
     engine = tmp_path / "red.engine"
     engine.write_bytes(b"")
-    for asked, told in (
+    for asked, message in (
         ({"device": "tpu"}, "--device: one of auto, cpu, cuda, trt.* Received: tpu"),
         ({"device": "cpu", "require_gpu": True}, "--require-gpu: not with --device cpu"),
         ({"batch": 0}, "--batch: at least 1. Received: 0"),
         ({"threads": -1, "device": "cpu"}, "--threads: 0 to 1024, where 0 takes all CPUs. Received: -1."),
     ):
-        with pytest.raises(BadInputError, match=told):
+        with pytest.raises(BadInputError, match=message):
             open_backend(red_model, **asked)
     with pytest.raises(BadInputError, match="red.engine: an engine runs with --device trt alone"):
         open_backend(engine, device="cpu")
@@ -187,7 +187,7 @@ def test_the_facts_are_those_of_the_gpu_that_runs(red_model: Path, monkeypatch: 
 
 @pytest.fixture
 def engines(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """What engines were asked for; the GPU takes at most 2 windows at once."""
+    """Requests for engines; the GPU takes at most 2 windows in one call."""
     asked: list[dict[str, Any]] = []
 
     def find_engine(path: Path, **options: Any) -> SimpleNamespace:

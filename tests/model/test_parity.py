@@ -94,7 +94,7 @@ def test_float16_may_differ_more() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"max_dp": 0.07}, "max_dp 0.07000 is 0.01000 outside its limit 0.06000"),
         ({"mean_dp": 0.005}, "mean_dp 0.00500 is 0.00100 outside its limit 0.00400"),
@@ -102,8 +102,8 @@ def test_float16_may_differ_more() -> None:
         ({"dice": 0.9}, "dice 0.90000 is 0.09600 outside its limit 0.99600"),
     ],
 )
-def test_says_by_how_much_it_is_outside(change: dict[str, float], told: str) -> None:
-    with pytest.raises(ParityError, match=rf"^m\.onnx: .*{told}"):
+def test_says_by_how_much_it_is_outside(change: dict[str, float], message: str) -> None:
+    with pytest.raises(ParityError, match=rf"^m\.onnx: .*{message}"):
         check_parity(replace(SAME, **change), "float16", "m.onnx")
 
 

@@ -67,7 +67,7 @@ FREE = ["N", "C", "H", "W"]
 
 
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changed", "message"),
     [
         ({"takes": [("input", U8, WINDOWS)]}, "it takes 'input', not 'windows'"),
         ({"takes": [("w\x1b[2J", U8, WINDOWS)]}, r"it takes 'w \[2J', not 'windows'"),
@@ -103,9 +103,9 @@ FREE = ["N", "C", "H", "W"]
         ({"gives": [("probabilities", U8, FREE)], "shape": [3, 2, 320, 320]}, r"with \(3, 2, 320, 320\)"),
     ],
 )
-def test_another_graph_is_refused_at_opening(changed: dict[str, Any], told: str, tmp_path: Path) -> None:
+def test_another_graph_is_refused_at_opening(changed: dict[str, Any], message: str, tmp_path: Path) -> None:
     path = write(tmp_path / "m.onnx", **changed)
-    with pytest.raises(BadInputError, match=rf"m\.onnx: not a model of glandseg, .*{told}"):
+    with pytest.raises(BadInputError, match=rf"m\.onnx: not a model of glandseg, .*{message}"):
         CpuSession(path)
 
 

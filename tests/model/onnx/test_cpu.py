@@ -1,4 +1,4 @@
-"""A model file, run."""
+"""A model file on the CPU."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ def test_either_wheel_will_do(wheel: str, monkeypatch: pytest.MonkeyPatch) -> No
         ("shapes differ", BadInputError),
     ],
 )
-def test_too_large_a_batch_is_told(
+def test_too_large_a_batch_is_reported(
     says: str, kind: type[Exception], red_model: Path, windows: Pixels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Full:

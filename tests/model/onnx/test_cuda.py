@@ -1,4 +1,4 @@
-"""ONNX Runtime with CUDA, by a fake that computes and keeps account of what it was asked."""
+"""ONNX Runtime with CUDA, with a fake that computes and records its calls."""
 
 from __future__ import annotations
 
@@ -66,11 +66,11 @@ def make_ports(batch: Any, classes: int) -> dict[str, Any]:
 
 
 class FakeRuntime:
-    """ONNX Runtime with a GPU that holds so many windows at once.
+    """ONNX Runtime with a GPU whose memory holds a limited number of windows.
 
     Attributes:
-        most: windows for which the memory suffices when a session opens; more fail.
-        most_running: the same for a run.
+        most: Maximum number of windows when a session opens; more fail.
+        most_running: Maximum number of windows of a run.
         cpu_nodes: some nodes cannot run on the GPU.
         works: CUDA starts; else the CPU is taken in its place, silently.
         classes: that the model answers with.

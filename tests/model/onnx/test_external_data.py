@@ -169,9 +169,9 @@ def test_whole_models_pass(red_model: Path) -> None:
         check_one_file(path)
 
 
-@pytest.mark.parametrize(("content", "told"), [(b"", "it is empty"), (b"text", "it is no ONNX file")])
-def test_what_is_no_onnx_file_is_refused(content: bytes, told: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("content", "message"), [(b"", "it is empty"), (b"text", "it is no ONNX file")])
+def test_what_is_no_onnx_file_is_refused(content: bytes, message: str, tmp_path: Path) -> None:
     path = tmp_path / "m.onnx"
     path.write_bytes(content)
-    with pytest.raises(BadInputError, match=rf"m\.onnx: not a model of glandseg, ({told})"):
+    with pytest.raises(BadInputError, match=rf"m\.onnx: not a model of glandseg, ({message})"):
         check_one_file(path)

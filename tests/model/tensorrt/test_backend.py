@@ -25,7 +25,7 @@ Open = Callable[..., EngineBackend]
 
 @pytest.fixture
 def asked() -> list[int | None]:
-    """The batches for which engines were asked for."""
+    """Batches for which engines were requested."""
     return []
 
 

@@ -86,7 +86,7 @@ def test_nothing_else_is_left_behind(model: Path, find_one: Find, tmp_path: Path
     assert not (tmp_path / "cache").exists()
 
 
-def test_float32_without_a_half_file_is_told(model: Path, find_one: Find, said: list[str]) -> None:
+def test_float32_without_a_half_file_is_reported(model: Path, find_one: Find, said: list[str]) -> None:
     model.with_name("small.fp16.onnx").unlink()
     assert find_one(model).facts.precision == "float32"
     assert "small.fp16.onnx is not there: the engine computes in float32" in said[0]
@@ -231,7 +231,7 @@ def test_what_cannot_be_kept_beside_the_model_goes_to_the_cache(
     ]  # fmt: skip
 
 
-def test_no_place_at_all_is_told(model: Path, find_one: Find, tmp_path: Path) -> None:
+def test_no_place_at_all_is_reported(model: Path, find_one: Find, tmp_path: Path) -> None:
     model.with_name("small.fp16.engine").mkdir()
     (tmp_path / "cache").write_text("a file where the folder should be")
     with pytest.raises(

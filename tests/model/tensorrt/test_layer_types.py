@@ -82,7 +82,7 @@ def test_most_is_enough() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "expected"),
+    ("listed", "expected"),
     [
         (json.dumps({"Layers": [describe("conv", "Half", "Half")]}), {"conv": {"float16": 1}}),
         (json.dumps({"Layers": [describe("ForeignNode", "UInt8", "UInt8")]}), None),
@@ -90,9 +90,9 @@ def test_most_is_enough() -> None:
         (None, None),
     ],
 )
-def test_a_loaded_plan_is_inspected(told: str | None, expected: Any) -> None:
-    inspector = SimpleNamespace(get_engine_information=lambda form: told)
-    engine = SimpleNamespace(create_engine_inspector=lambda: inspector) if told else None
+def test_a_loaded_plan_is_inspected(listed: str | None, expected: Any) -> None:
+    inspector = SimpleNamespace(get_engine_information=lambda form: listed)
+    engine = SimpleNamespace(create_engine_inspector=lambda: inspector) if listed else None
     module = SimpleNamespace(
         Runtime=lambda log: SimpleNamespace(deserialize_cuda_engine=lambda plan: engine),
         LayerInformationFormat=SimpleNamespace(JSON=1),

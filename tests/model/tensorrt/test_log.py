@@ -1,4 +1,4 @@
-"""What TensorRT said, and which line of it tells why."""
+"""TensorRT's log, and the line that explains a failure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Engines run for several threads at once, on a GPU as lazy as CUDA allows."""
+"""Engines run for several threads simultaneously, on a GPU as lazy as CUDA allows."""
 
 from __future__ import annotations
 
@@ -206,7 +206,7 @@ def test_an_engine_that_never_runs_leaves_nothing_behind(run_engine: Run, trt: F
         run_engine()
 
 
-def test_too_little_memory_later_is_told(run_engine: Run, cuda: FakeCuda, windows: Pixels) -> None:
+def test_too_little_memory_later_is_reported(run_engine: Run, cuda: FakeCuda, windows: Pixels) -> None:
     runner = run_engine()
     cuda.failure = cuda.module().MemoryError("cuEventSynchronize failed: out of memory")
     with pytest.raises(EnvironmentLacksError, match="fake: the GPU failed .*out of memory"):
