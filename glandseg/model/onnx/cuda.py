@@ -94,7 +94,7 @@ class CudaSession:
 
     def _run_batch(self, windows: NDArray[np.uint8], answers: NDArray[np.uint8]) -> int:
         """Run the first batch; return its windows, 0 where the batch had to be halved."""
-        buffers = self._take()
+        buffers = self._acquire()
         count, failed = min(len(windows), buffers.batch), buffers.batch
         try:
             with translated_errors(self._runtime):
@@ -108,7 +108,7 @@ class CudaSession:
         self._shrink(failed)
         return 0
 
-    def _take(self) -> BoundBuffers:
+    def _acquire(self) -> BoundBuffers:
         buffers = self._buffers.get()
         if buffers is None:
             self._buffers.put(None)
@@ -121,7 +121,7 @@ class CudaSession:
             if self._batch != failed:
                 return
             for _ in range(self.slots):
-                self._take()
+                self._acquire()
             try:
                 self._halve()
                 self._fill()

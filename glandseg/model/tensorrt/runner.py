@@ -71,7 +71,7 @@ class EngineRunner:
         self.classes = 0
         opened: Future[None] = Future()
         self._waiting.add(opened)
-        self._thread = threading.Thread(target=self._own, args=(opened,), name="GPU", daemon=True)
+        self._thread = threading.Thread(target=self._work, args=(opened,), name="GPU", daemon=True)
         self._thread.start()
         self._await(opened, _OPEN_S)
 
@@ -90,21 +90,21 @@ class EngineRunner:
 
     def close(self) -> None:
         """Wait for calls in progress, then free the GPU; a stalled GPU is left behind."""
-        self._gather()
+        self._drain()
         self._fail(ValueError(f"{self._name}: closed"))
         self._queued.put(None)
         self._thread.join(self._close_s)
 
     def _run(self, windows: NDArray[np.uint8], answers: NDArray[np.uint8]) -> None:
-        slot = self._take()
+        slot = self._acquire()
         try:
             slot.windows[: len(windows)] = windows
             self._await(self._submit(slot), self._stall_s)
             answers[...] = slot.answers[: len(windows)]
         finally:
-            self._give(slot)
+            self._release(slot)
 
-    def _take(self) -> Slot:
+    def _acquire(self) -> Slot:
         with self._state:
             self._state.wait_for(lambda: self._free or self._failure, self._stall_s)
             if self._failure is None and not self._free:
@@ -112,12 +112,12 @@ class EngineRunner:
             self._check()
             return self._free.pop()
 
-    def _give(self, slot: Slot) -> None:
+    def _release(self, slot: Slot) -> None:
         with self._state:
             self._free.append(slot)
             self._state.notify_all()
 
-    def _gather(self) -> None:
+    def _drain(self) -> None:
         """Wait until no call reads or writes a slot any more."""
         with self._state:
             self._state.wait_for(lambda: len(self._free) == self._slots, self._close_s)
@@ -140,7 +140,7 @@ class EngineRunner:
             with self._state:
                 self._waiting.discard(future)
 
-    def _own(self, opened: Future[None]) -> None:
+    def _work(self, opened: Future[None]) -> None:
         """Make, use and free all that is on the GPU: the body of the thread."""
         try:
             with self._context:
@@ -152,7 +152,7 @@ class EngineRunner:
                 except BaseException as error:
                     self._fail(error)
                 finally:
-                    self._gather()
+                    self._drain()
                     streams.close()
         except BaseException as error:
             self._fail(error)
@@ -160,7 +160,7 @@ class EngineRunner:
     def _begin(self, streams: EngineStreams) -> None:
         self.classes, self._slots = streams.classes, len(streams.slots)
         for slot in streams.slots:
-            self._give(slot)
+            self._release(slot)
 
     def _serve(self, streams: EngineStreams) -> None:
         under_way: deque[QueuedBatch] = deque()

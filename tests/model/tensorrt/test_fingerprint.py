@@ -129,7 +129,15 @@ def test_a_fingerprint_file_cut_short_is_reported(plan: Path, kept: int) -> None
 
 
 @pytest.mark.parametrize(
-    "content", ["[]", "3", "null", '{"kind": "TensorRT engine of glandseg"}', "\x00", "[" * 100_000]
+    "content",
+    [
+        "[]",
+        "3",
+        "null",
+        '{"kind": "TensorRT engine of glandseg"}',
+        "\x00",
+        pytest.param("[" * 100_000, id="nested deep"),
+    ],
 )
 def test_other_json_is_reported(plan: Path, content: str) -> None:
     find_fingerprint_file(plan).write_text(content)
