@@ -9,10 +9,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from glandseg.core.errors import BadInputError, EnvironmentLacksError, shorten
-from glandseg.model.card import ModelCard, read_card
 from glandseg.model.onnx.protobuf import list_fields, map_file
+
+if TYPE_CHECKING:
+    from glandseg.model.card import ModelCard
 
 # Of ONNX's ModelProto: the field of the metadata, each an entry of key and value.
 _METADATA, _KEY, _VALUE = 14, 1, 2
@@ -39,6 +42,8 @@ def read_onnx_card(path: Path) -> ModelCard:
         BadInputError: if the file is missing, no ONNX file, or has no card.
         EnvironmentLacksError: if it cannot be read.
     """
+    from glandseg.model.card import read_card  # brings numpy, which may be what `glandseg doctor` looks for
+
     with _mapped(path) as content:
         return read_card(read_metadata(content))
 
