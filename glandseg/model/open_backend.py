@@ -84,7 +84,7 @@ def open_on_tensorrt(
                 f"{path}: not enough GPU memory for it. Close other programs that use it."
             )
         # A batch that was halved suits what the GPU has free now: its engine must not replace the good one.
-        return find_engine(path, batch=windows, aside=windows != batch, rebuild=rebuild, say=say)
+        return find_engine(path, batch=windows, halved=windows != batch, rebuild=rebuild, say=say)
 
     backend = EngineBackend(driver, find, ordinal=ordinal, batch=batch, say=say)
     return _prove(backend, path, backend.precision, ordinal, say)

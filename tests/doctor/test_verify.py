@@ -31,11 +31,11 @@ from glandseg.model.files import BUNDLED
 from glandseg.model.gpu import Machine
 from glandseg.model.onnx.cpu import CpuSession
 from glandseg.model.tensorrt.fingerprint import (
-    Fingerprint,
     StaleEngineError,
     read_fingerprint_file,
     write_fingerprint_file,
 )
+from tests.model.tensorrt.fingerprints import FINGERPRINT
 
 onnx = pytest.importorskip("onnx")
 CARD = ModelCard(name="red", network="one slice", tissue="drawings", um_per_px=1.0, weights_sha256="ab")
@@ -195,21 +195,7 @@ def engine(model: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     half = model.with_name("red.fp16.onnx")
     plan = half.with_suffix(".engine")
     plan.write_bytes(b"plan")
-    facts = Fingerprint(
-        onnx_sha256=hash_file(half),
-        weights_sha256="ab",
-        package="tensorrt",
-        version="11.4.0",
-        system="",
-        gpu="",
-        compute_capability="",
-        driver="",
-        cuda="",
-        profile=(8, 320, 320, 3),
-        precision="float16",
-        card={},
-    )
-    write_fingerprint_file(plan, facts)
+    write_fingerprint_file(plan, replace(FINGERPRINT, onnx_sha256=hash_file(half)))
     monkeypatch.setattr(devices, "open_engine_only", lambda path: CpuSession(half))
     return plan
 

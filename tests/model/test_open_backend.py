@@ -208,7 +208,7 @@ def engines(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 def test_engines_of_halved_batches_are_kept_aside(red_model: Path, engines: list[dict[str, Any]]) -> None:
     open_backend(red_model, device="trt")
-    assert [(one["batch"], one["aside"]) for one in engines] == [(None, False), (4, True), (2, True)]
+    assert [(one["batch"], one["halved"]) for one in engines] == [(None, False), (4, True), (2, True)]
 
 
 @pytest.mark.parametrize("batch", [8, 2])
@@ -216,7 +216,7 @@ def test_a_batch_that_was_asked_for_is_not_the_default(
     red_model: Path, engines: list[dict[str, Any]], batch: int
 ) -> None:
     open_backend(red_model, device="trt", batch=batch)
-    assert (engines[0]["batch"], engines[0]["aside"], engines[0]["rebuild"]) == (batch, False, True)
+    assert (engines[0]["batch"], engines[0]["halved"], engines[0]["rebuild"]) == (batch, False, True)
 
 
 def test_an_engine_that_is_judged_is_never_built(red_model: Path, engines: list[dict[str, Any]]) -> None:

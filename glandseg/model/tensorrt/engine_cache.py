@@ -39,7 +39,7 @@ def find_engine(
     precision: str = "auto",
     targets: Sequence[str] = (),
     package: str | None = None,
-    aside: bool = False,
+    halved: bool = False,
     rebuild: bool = True,
     cache: Path | None = None,
     say: Say = lambda line: None,
@@ -54,7 +54,7 @@ def find_engine(
         targets: GPUs to build for, "sm89"; TensorRT for RTX alone can.
         package: TensorRT to use, "tensorrt" or "tensorrt_rtx"; None takes that of the plan that is kept,
             else the one installed.
-        aside: Keep the plan in the cache under a name of its batch, and look for it there alone.
+        halved: The batch was halved: keep the plan in the cache under its batch, and look for it there alone.
         rebuild: Build an engine where none fits; else that is an error.
         cache: Folder for what cannot be kept beside the model; None takes the user's.
         say: Called with a line for why an engine is built, and for what came of it.
@@ -75,7 +75,7 @@ def find_engine(
     trt_package = find_package(package or (RTX if targets else _find_package(beside)))
     request = make_request(onnx, batch, tuple(targets), trt_package, cache)
     paths = [given] if given else _list_engine_paths(onnx, request.sha256, cache)
-    if aside:
+    if halved:
         paths = [_find_halved(onnx, request.sha256, request.settings.batch, cache)]
     refused: list[str] = []
     kept = (open_kept(plan, request, batch, refused.append) for plan in paths if plan.is_file())

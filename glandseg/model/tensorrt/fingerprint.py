@@ -110,17 +110,6 @@ def list_differences(found: Fingerprint, needed: Fingerprint) -> Iterator[str]:
         yield f"targets: built for {built}, here {', '.join(missing)}"
 
 
-def _serves(found: Fingerprint, target: str) -> bool:
-    if found.targets:
-        return target in found.targets
-    return target != TURING
-
-
-def _show(value: Any) -> str:
-    text = "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
-    return text[:12] if len(text) == 64 else show(text)
-
-
 def find_fingerprint_file(plan: Path) -> Path:
     """Return the path of a plan's fingerprint file."""
     return plan.with_name(plan.name + FINGERPRINT_SUFFIX)
@@ -147,12 +136,23 @@ def read_fingerprint_file(plan: Path) -> Fingerprint:
         if content["kind"] != KIND:
             kind = show(content["kind"])
             raise BadInputError(f"{path}: says that {plan.name} is of another kind ({kind}).")
-        return _thaw({field.name: content[field.name] for field in fields(Fingerprint)})
+        return _parse_fields({field.name: content[field.name] for field in fields(Fingerprint)})
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise BadInputError(f"{path}: damaged, or not the fingerprint file of {plan.name}.") from None
 
 
-def _thaw(values: dict[str, Any]) -> Fingerprint:
+def _serves(found: Fingerprint, target: str) -> bool:
+    if found.targets:
+        return target in found.targets
+    return target != TURING
+
+
+def _show(value: Any) -> str:
+    text = "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return text[:12] if len(text) == 64 else show(text)
+
+
+def _parse_fields(values: dict[str, Any]) -> Fingerprint:
     profile, targets = tuple(values["profile"]), tuple(values["targets"])
     card, share = values["card"], values["share"]
     texts = [values[field.name] for field in fields(Fingerprint) if field.type == "str"]

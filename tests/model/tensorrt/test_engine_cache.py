@@ -290,9 +290,9 @@ def test_an_engine_of_a_halved_batch_does_not_replace_the_good_one(
     model: Path, find_one: Find, tmp_path: Path
 ) -> None:
     good = find_one(model, batch=2)
-    halved = find_one(model, batch=1, aside=True)
+    halved = find_one(model, batch=1, halved=True)
     assert (halved.facts.batch, halved.path.parent) == (1, tmp_path / "cache")
-    assert not find_one(model, batch=1, aside=True).built
+    assert not find_one(model, batch=1, halved=True).built
     again = find_one(model, batch=None)
     assert (again.path, again.facts, again.built) == (good.path, good.facts, False)
 
