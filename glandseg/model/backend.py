@@ -1,15 +1,18 @@
-"""The protocols of what runs a network: windows in, class probabilities out."""
+"""The protocols of what runs a network, windows in, class probabilities out; and the size of its batches."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from glandseg.core.errors import EnvironmentLacksError
 from glandseg.model.card import ModelCard
 
+Say = Callable[[str], None]  # called with a line for the user
 BATCH = 8  # windows in one call, unless the user or an engine says otherwise
 
 
@@ -66,3 +69,28 @@ class ModelBackend(Backend, Protocol):
         ...
 
     def __enter__(self) -> ModelBackend: ...
+
+
+def halve_batch(batch: int, gpu: str, say: Say) -> int:
+    """Return half a batch that was too large for a GPU, and report it.
+
+    Args:
+        batch: Windows in one batch.
+        gpu: Name of the GPU, for messages.
+        say: Called with a line.
+
+    Raises:
+        EnvironmentLacksError: if there is nothing to halve.
+    """
+    if batch == 1:
+        raise describe_small_memory(gpu)
+    say(f"{gpu}: not enough GPU memory for {batch} windows in one batch; halved")
+    return batch // 2
+
+
+def describe_small_memory(gpu: str) -> EnvironmentLacksError:
+    """Return the error to raise where not even one window fits."""
+    return EnvironmentLacksError(
+        f"{gpu}: not enough GPU memory for one window. "
+        "Close other programs that use it, or give --device cpu."
+    )

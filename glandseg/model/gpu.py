@@ -9,11 +9,9 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import platform
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from glandseg.core.errors import EnvironmentLacksError
 from glandseg.core.units import GIB
 
 NONE = "none"
@@ -116,31 +114,6 @@ def read_cudnn_version() -> str:
         number = int(library.cudnnGetVersion())
         return f"{number // 10000}.{number // 100 % 100}.{number % 100}"
     return NONE
-
-
-def halve_batch(batch: int, gpu: str, say: Callable[[str], None]) -> int:
-    """Return half a batch that was too large for a GPU, and report it.
-
-    Args:
-        batch: Windows in one batch.
-        gpu: Name of the GPU, for messages.
-        say: Called with a line.
-
-    Raises:
-        EnvironmentLacksError: if there is nothing to halve.
-    """
-    if batch == 1:
-        raise describe_small_memory(gpu)
-    say(f"{gpu}: not enough GPU memory for {batch} windows in one batch; halved")
-    return batch // 2
-
-
-def describe_small_memory(gpu: str) -> EnvironmentLacksError:
-    """Return the error to raise where not even one window fits."""
-    return EnvironmentLacksError(
-        f"{gpu}: not enough GPU memory for one window. "
-        "Close other programs that use it, or give --device cpu."
-    )
 
 
 def _start_driver() -> Any:

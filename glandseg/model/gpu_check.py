@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ import platformdirs
 
 from glandseg.core.atomic import write_whole
 from glandseg.core.json_text import parse_json
-from glandseg.model.backend import ModelBackend
+from glandseg.model.backend import ModelBackend, Say
 from glandseg.model.files import ENGINE_SUFFIX, find_name
 from glandseg.model.onnx.cpu import CpuSession
 from glandseg.model.parity import check_parity, draw_golden_tiles, measure_parity
@@ -49,7 +48,7 @@ def pass_first_use(
     *,
     precision: str | None = None,
     memory: Path | None = None,
-    say: Callable[[str], None] = lambda text: None,
+    say: Say = lambda text: None,
 ) -> None:
     """Compare a GPU with the CPU on golden tiles, unless the same model passed on the same GPU before.
 

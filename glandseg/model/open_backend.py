@@ -7,15 +7,13 @@ from pathlib import Path
 
 from glandseg.core.errors import BadInputError, EnvironmentLacksError, GlandsegError, explain
 from glandseg.core.system import hash_file
-from glandseg.model.backend import BATCH, ModelBackend
+from glandseg.model.backend import BATCH, ModelBackend, Say
 from glandseg.model.device import DeviceChoice, parse_device
 from glandseg.model.files import ENGINE_SUFFIX
 from glandseg.model.gpu import NONE, read_machine
 from glandseg.model.gpu_check import pass_first_use
 from glandseg.model.onnx.cpu import CpuSession
 from glandseg.model.onnx.cuda import CudaSession
-
-Say = Callable[[str], None]
 
 
 def open_backend(

@@ -10,15 +10,14 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
 
-from glandseg.model.backend import BATCH
-from glandseg.model.gpu import describe_small_memory, halve_batch, read_cudnn_version, read_machine
+from glandseg.model.backend import BATCH, Say, describe_small_memory, halve_batch
+from glandseg.model.gpu import read_cudnn_version, read_machine
 from glandseg.model.onnx.cuda_binding import BoundBuffers, import_with_cuda, open_cuda_session
 from glandseg.model.onnx.onnx_file import read_onnx_card
 from glandseg.model.onnx.open_session import translated_errors
@@ -55,7 +54,7 @@ class CudaSession:
         *,
         ordinal: int = 0,
         batch: int = BATCH,
-        say: Callable[[str], None] = lambda text: None,
+        say: Say = lambda text: None,
     ) -> None:
         self._runtime = import_with_cuda()
         self._path, self._ordinal, self._gpu, self._say = path, ordinal, f"cuda:{ordinal}", say

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glandseg.model.gpu import halve_batch
+from glandseg.model.backend import Say, halve_batch
 from glandseg.model.tensorrt.driver import held_context
 from glandseg.model.tensorrt.engine_file import EngineFile
 from glandseg.model.tensorrt.runner import EngineRunner
@@ -51,7 +51,7 @@ class EngineBackend:
         ordinal: int = 0,
         batch: int | None = None,
         slots: int = SLOTS,
-        say: Callable[[str], None] = lambda text: None,
+        say: Say = lambda text: None,
     ) -> None:
         self.slots = slots
         gpu = driver.Device(ordinal).name()

@@ -16,6 +16,7 @@ import platformdirs
 
 from glandseg.core.atomic import stage_outputs
 from glandseg.core.errors import BadInputError, EnvironmentLacksError
+from glandseg.model.backend import Say
 from glandseg.model.files import BUNDLED, ENGINE_SUFFIX
 from glandseg.model.tensorrt.build import build_engine
 from glandseg.model.tensorrt.engine_file import EngineFile, open_alone, open_kept
@@ -27,7 +28,7 @@ from glandseg.model.tensorrt.fingerprint import (
 )
 from glandseg.model.tensorrt.package import RTX, find_package
 from glandseg.model.tensorrt.progress import Advance
-from glandseg.model.tensorrt.request import EngineRequest, Say, choose_onnx, make_request
+from glandseg.model.tensorrt.request import EngineRequest, choose_onnx, make_request
 
 STALE_CURE = "`glandseg infer --device trt` builds it again."
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from glandseg.core.errors import BadInputError
-from glandseg.model.backend import BATCH
+from glandseg.model.backend import BATCH, Say
 from glandseg.model.card import ModelCard
 from glandseg.model.files import FP16_SUFFIX, INT8_TENSORRT_SUFFIX, check_model, find_name
 from glandseg.model.gpu import Machine, read_machine
@@ -16,7 +15,6 @@ from glandseg.model.tensorrt.build import BuildSettings
 from glandseg.model.tensorrt.fingerprint import Fingerprint
 from glandseg.model.tensorrt.package import TensorRtPackage
 
-Say = Callable[[str], None]
 # Of each precision, the suffix of the ONNX file's stem and the option of `glandseg export` that writes it.
 _SUFFIXES = {"float32": "", "float16": FP16_SUFFIX, "int8": INT8_TENSORRT_SUFFIX}
 _OPTIONS = {"float32": "", "float16": " --fp16", "int8": " --int8"}
