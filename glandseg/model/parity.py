@@ -1,13 +1,14 @@
 """The parity check: a model file must compute what its reference computes, on tiles that are always the same.
 
 Exports, lower precisions and other devices change the last bits, and any of them may change much more. So
-probabilities are compared, on drawn tiles that need no data. The largest difference alone says little: one
+probabilities are compared, on synthetic tiles that need no data. The largest difference alone says little: one
 pixel of 100,000 may be far off in float16. A mean alone hides a lost region. Classes are compared only where
 the reference is decided, for at nearly even odds any rounding turns them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -20,7 +21,16 @@ from glandseg.model.windows import WINDOW_PX
 from glandseg.synthetic import TileKind, draw_tile
 
 # Glands in the stains of four patients, both tissues, no gland, and background.
-_TILES: tuple[TileKind, ...] = ("glands", "glands", "glands", "glands", "mixed", "mixed", "stroma", "glass")
+GOLDEN_TILES: tuple[TileKind, ...] = (
+    "glands",
+    "glands",
+    "glands",
+    "glands",
+    "mixed",
+    "mixed",
+    "stroma",
+    "glass",
+)
 _BATCHES = (1, 2, 8)  # first, second and all others: a batch that was fixed by mistake shows
 
 
@@ -57,19 +67,19 @@ LIMITS = {
     # 0.9983 over all pixels; only those within 0.02 of even odds changed class. Past some twice that, a layer
     # has overflowed or lost its small weights.
     "float16": Parity(max_dp=0.06, mean_dp=0.004, argmax_agreement=0.996, dice=0.996),
-    # 256 steps a layer. Measured on the bundled model: on drawn colon a mean of 0.0017, on GlaS's 85 training
-    # images 0.0069, which costs 0.06 points of mIoU; without VNNI, where sums saturate, 0.0028 and 0.0101,
-    # which costs 0.09. Drawn tiles with any ten of those images stay below 0.0115 in 99 of 100 draws. A layer
-    # clipped to a quarter of its range gives up to 0.27 on drawn tissue and, but for the smallest layers,
-    # 0.017 to 0.45 on GlaS.
+    # 256 steps a layer. Measured on the bundled model: on synthetic colon a mean of 0.0017, on GlaS's 85
+    # training images 0.0069, which costs 0.06 points of mIoU; without VNNI, where sums saturate, 0.0028 and
+    # 0.0101, which costs 0.09. Synthetic tiles with any ten of those images stay below 0.0115 in 99 of 100
+    # samples. A layer clipped to a quarter of its range gives up to 0.27 on synthetic tissue and, but for the
+    # smallest layers, 0.017 to 0.45 on GlaS.
     "int8": Parity(max_dp=0.5, mean_dp=0.012, argmax_agreement=0.995, dice=0.98),
 }
 
 
-def draw_golden_tiles(um_per_px: float) -> NDArray[np.uint8]:
-    """Draw the golden tiles, (8, 320, 320, 3) uint8 RGB."""
+def draw_golden_tiles(um_per_px: float, kinds: Sequence[TileKind] = GOLDEN_TILES) -> NDArray[np.uint8]:
+    """Draw a tile of each kind, (N, 320, 320, 3) uint8 RGB; um/px beyond 0.1..4 are clipped."""
     um_per_px = min(max(um_per_px, 0.1), 4.0)
-    return np.stack([draw_tile(WINDOW_PX, um_per_px, seed, kind)[0] for seed, kind in enumerate(_TILES)])
+    return np.stack([draw_tile(WINDOW_PX, um_per_px, seed, kind)[0] for seed, kind in enumerate(kinds)])
 
 
 def measure_parity(reference: Network, artifact: Network, tiles: NDArray[np.uint8]) -> Parity:
