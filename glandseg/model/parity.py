@@ -1,9 +1,9 @@
 """The parity check: a model file must compute what its reference computes, on tiles that are always the same.
 
 Exports, lower precisions and other devices change the last bits, and any of them may change much more. So
-probabilities are compared, on synthetic tiles that need no data. The largest difference alone says little: one
-pixel of 100,000 may be far off in float16. A mean alone hides a lost region. Classes are compared only where
-the reference is decided, for at nearly even odds any rounding turns them.
+probabilities are compared, on synthetic tiles that need no data. The largest difference alone says little:
+one pixel of 100,000 may be far off in float16. A mean alone hides a lost region. Classes are compared only
+where the reference is decided, for at nearly even odds any rounding turns them.
 """
 
 from __future__ import annotations
@@ -21,16 +21,7 @@ from glandseg.model.windows import WINDOW_PX
 from glandseg.synthetic import TileKind, draw_tile
 
 # Glands in the stains of four patients, both tissues, no gland, and background.
-GOLDEN_TILES: tuple[TileKind, ...] = (
-    "glands",
-    "glands",
-    "glands",
-    "glands",
-    "mixed",
-    "mixed",
-    "stroma",
-    "glass",
-)
+GOLDEN_TILES: tuple[TileKind, ...] = (*("glands",) * 4, "mixed", "mixed", "stroma", "glass")
 _BATCHES = (1, 2, 8)  # first, second and all others: a batch that was fixed by mistake shows
 
 
