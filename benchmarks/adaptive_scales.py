@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from glandseg.model.backend import Network
 from glandseg.model.card import GLAND
 from glandseg.model.files import find_model
-from glandseg.model.onnx.session import Session
+from glandseg.model.onnx.cpu import CpuSession
 from glandseg.runtime.settings import PAPER_SCALES
 from glandseg.runtime.tiling import adaptive
 from glandseg.runtime.tiling.adaptive import AdaptiveRoute
@@ -58,7 +58,7 @@ def main() -> None:
     images = choose_part(find_samples(args.data), args.part)[:: args.every]
     file = find_model(args.model)
     totals: Scores = {}
-    with Session(file.path, device="cpu") as session:
+    with CpuSession(file.path) as session:
         network: Network = Mirrored(session) if args.flips else session
         for image in images:
             with tempfile.TemporaryDirectory() as folder, WindowStore(Path(folder) / "all.windows") as store:

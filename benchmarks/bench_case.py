@@ -18,7 +18,7 @@ from benchmarks.mosaic_slide import write_slide
 from benchmarks.mosaic_tissue import GLAS, find_tissue
 from benchmarks.mosaic_truth import write_truth
 from glandseg.model.files import find_model
-from glandseg.model.onnx.session import Session
+from glandseg.model.onnx.cpu import CpuSession
 from glandseg.runtime.outputs.write import name_outputs
 
 MASK_ENDING = ".mask.ome.tif"
@@ -81,7 +81,7 @@ def prepare_case(
     if args.cpus and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: args.cpus])
     file = find_model(args.model)
-    with Session(file.path, device="cpu", threads=1) as session:
+    with CpuSession(file.path, threads=1) as session:
         um, scales = session.card.um_per_px, session.card.scales
     side, share = side or args.side, share or args.tissue
     mosaic = Mosaic(find_tissue(args.glas), side_px=side, share=share, seed=args.seed)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from benchmarks.bench_case import Case, add_case_options, prepare_case, report_result
 from glandseg.model.card import GLAND
-from glandseg.model.onnx.session import Session
+from glandseg.model.onnx.cpu import CpuSession
 from glandseg.model.windows import MARGIN_PX, STRIDE_PX, UNIT, WINDOW_PX, window_starts, window_weights
 from glandseg.slides.open import open_slide
 from glandseg.slides.slide_plane import SlidePlane
@@ -88,7 +88,7 @@ def run_windows(case: Case) -> tuple[dict[tuple[int, int], NDArray[np.uint8]], t
     """Run every window of the slide: p(gland) by row and column, and the plane's height and width."""
     with (
         open_slide(case.slide, None) as slide,
-        Session(case.model, device="cpu") as session,
+        CpuSession(case.model) as session,
     ):
         plane = SlidePlane(slide, case.um)
         rows, columns = window_starts(plane.height_px), window_starts(plane.width_px)

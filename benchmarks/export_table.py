@@ -34,7 +34,7 @@ from glandseg.export.int8_calibration import draw_calibration, read_calibration
 from glandseg.export.onnx_file import stamp, trace_segmenter, write_model
 from glandseg.model.backend import Network
 from glandseg.model.card import ModelCard
-from glandseg.model.onnx.session import Session
+from glandseg.model.onnx.cpu import CpuSession
 from glandseg.model.parity import draw_golden_tiles, measure_parity
 from glandseg.training.data.datasets import find_samples
 from glandseg.training.evaluation.evaluate import choose_part, evaluate
@@ -129,9 +129,7 @@ def measure_rates(
         if args.compile:
             ways["torch.compile"] = TorchBackend(torch.compile(segmenter))  # type: ignore[arg-type]
         for file, path in paths.items():
-            ways[f"ONNX Runtime, {file}"] = stack.enter_context(
-                Session(path, device="cpu", threads=args.threads)
-            )
+            ways[f"ONNX Runtime, {file}"] = stack.enter_context(CpuSession(path, threads=args.threads))
         for network in ways.values():
             network.infer(tiles)
         seconds: dict[str, list[float]] = {name: [] for name in ways}
@@ -147,7 +145,7 @@ def _take_turns(ways: dict[str, Network], rounds: int) -> Iterator[tuple[str, Ne
 
 def compare(segmenter: nn.Module, path: Path) -> dict[str, Any]:
     """Measure a file's difference from PyTorch on the golden tiles."""
-    with Session(path, device="cpu") as session:
+    with CpuSession(path) as session:
         parity = measure_parity(TorchBackend(segmenter), session, draw_golden_tiles(UM_PER_PX))
     return {"parity": {key: round(value, 6) for key, value in asdict(parity).items()}}
 
@@ -155,14 +153,14 @@ def compare(segmenter: nn.Module, path: Path) -> dict[str, Any]:
 def score(path: Path, ebhi: Path | None, glas: Path | None, threads: int) -> dict[str, Any]:
     """Compute a file's mIoU in percent on the held-out images."""
     scores = {}
-    with Session(path, device="cpu", threads=threads) as session:
+    with CpuSession(path, threads=threads) as session:
         for folder, part in ((ebhi, "test"), (glas, "testA")):
             if folder is not None:
                 scores[part] = score_part(session, folder, part)
     return {"miou": scores} if scores else {}
 
 
-def score_part(session: Session, folder: Path, part: str) -> float:
+def score_part(session: CpuSession, folder: Path, part: str) -> float:
     """Compute the mIoU in percent on one part of a data set."""
     data_set = find_samples(folder)
     found = evaluate(

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from benchmarks.bench_case import Case, add_case_options, prepare_case, report_result
 from benchmarks.watched_run import watch
 from glandseg.core.system import count_cpus
-from glandseg.model.onnx.session import Session
+from glandseg.model.onnx.cpu import CpuSession
 from glandseg.model.windows import WINDOW_PX, window_starts
 from glandseg.slides.open import open_slide
 from glandseg.slides.scaled_plane import lay_scale
@@ -68,7 +68,7 @@ def read_windows(case: Case) -> NDArray[np.uint8]:
 
 def measure_floor(case: Case, windows: NDArray[np.uint8]) -> float:
     """Measure the network's seconds on windows in memory, after a batch to warm up."""
-    with Session(case.model, device="cpu", threads=count_cpus()) as session:
+    with CpuSession(case.model, threads=count_cpus()) as session:
         session.infer(windows[:BATCH])
         before = time.perf_counter()
         for first in range(0, len(windows), BATCH):

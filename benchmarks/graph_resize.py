@@ -34,7 +34,7 @@ from glandseg.core.system import count_cpus
 from glandseg.model.backend import Network
 from glandseg.model.card import GLAND
 from glandseg.model.files import BUNDLED
-from glandseg.model.onnx.session import Session
+from glandseg.model.onnx.cpu import CpuSession
 from glandseg.model.windows import WINDOW_PX, window_starts, window_weights
 from glandseg.slides.open import open_slide
 from glandseg.slides.plane import ImagePlane
@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "graph-resize.json")
     args = parser.parse_args()
     sets = {"EBHI val": (args.ebhi, "val"), "GlaS train": (args.glas, "train")}
-    with Session(BUNDLED, device="cpu", threads=args.threads) as session:
+    with CpuSession(BUNDLED, threads=args.threads) as session:
         detail = {
             name: [
                 compare_sources(session, find_samples(folder), part, scale, args.limit) for scale in SCALES

@@ -14,7 +14,7 @@ from datetime import date
 from pathlib import Path
 
 from glandseg.model.files import find_model
-from glandseg.model.onnx.session import Session
+from glandseg.model.onnx.cpu import CpuSession
 from glandseg.training.data.datasets import GLAS_UM_PER_PX, find_samples
 from glandseg.training.evaluation.evaluate import choose_part, evaluate
 
@@ -31,7 +31,7 @@ def main() -> None:
     args = parser.parse_args()
     images = choose_part(find_samples(args.glas), "train")[:: args.every]
     file, scores = find_model(args.model), {}
-    with Session(file.path, threads=args.threads) as session:
+    with CpuSession(file.path, threads=args.threads) as session:
         for um in args.um:
             result = evaluate(images, session, image_um=GLAS_UM_PER_PX, model_um=um)
             scores[um] = result.list_scores()["miou"]

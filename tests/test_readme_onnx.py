@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from glandseg.model.files import BUNDLED
-from glandseg.model.onnx.session import Session
+from glandseg.model.onnx.cpu import CpuSession
 from glandseg.synthetic import draw_tile
 
 README = Path(__file__).parents[1] / "README.md"
@@ -47,7 +47,7 @@ def test_script_runs_without_glandseg_and_gives_what_glandseg_gives(tmp_path: Pa
     )
     assert done.returncode == 0, done.stderr
     assert '"um_per_px": 1.3' in done.stdout
-    with Session(BUNDLED, device="cpu") as session:
+    with CpuSession(BUNDLED) as session:
         expected = session.infer(tile[None])[0, 1]
     given = np.asarray(cv2.imread(str(out), cv2.IMREAD_GRAYSCALE))
     assert np.array_equal(given, expected)

@@ -82,8 +82,9 @@ def infer(
     A run that was cut off goes on where it was when the same command is given again.
     """
     from glandseg.core.trace import Trace
+    from glandseg.model.backend import BATCH
     from glandseg.model.files import find_model
-    from glandseg.model.open_backend import BATCH, open_backend
+    from glandseg.model.open_backend import open_backend
     from glandseg.runtime.settings import ADAPTIVE, InferSettings, parse_scales
 
     settings = InferSettings(

@@ -9,9 +9,8 @@ from pathlib import Path
 from glandseg.core.errors import EnvironmentLacksError
 from glandseg.core.system import hash_file
 from glandseg.model.backend import ModelBackend
-from glandseg.model.tensorrt.fingerprint import check_fingerprint
-from glandseg.model.tensorrt.fingerprint_file import read_fingerprint_file
-from glandseg.model.tensorrt.gpu import read_machine
+from glandseg.model.gpu import read_machine
+from glandseg.model.tensorrt.fingerprint import check_fingerprint, read_fingerprint_file
 
 
 def open_engine(path: Path) -> AbstractContextManager[ModelBackend]:

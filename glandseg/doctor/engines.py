@@ -10,9 +10,9 @@ from typing import Any
 
 from glandseg.core.errors import EnvironmentLacksError, shorten
 from glandseg.doctor.finding import Finding, note, ok
-from glandseg.doctor.gpus import DriverError, Gpu, list_gpus
 from glandseg.doctor.libraries import find_version
 from glandseg.model.files import BUNDLED
+from glandseg.model.gpu import DriverError, Gpu, list_gpus
 from glandseg.model.tensorrt.package import FULL, RTX, find_package
 
 BUILD_PYCUDA = (

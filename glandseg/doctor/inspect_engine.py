@@ -10,9 +10,13 @@ from glandseg.core.errors import BadInputError, EnvironmentLacksError
 from glandseg.core.system import hash_file
 from glandseg.doctor.inspect_model import FileReport
 from glandseg.model.card import METADATA_KEY, CardError, ModelCard, read_card
-from glandseg.model.tensorrt.fingerprint import Fingerprint, list_differences
-from glandseg.model.tensorrt.fingerprint_file import find_fingerprint_file, read_fingerprint_file
-from glandseg.model.tensorrt.gpu import NONE, Machine, read_machine
+from glandseg.model.gpu import NONE, Machine, read_machine
+from glandseg.model.tensorrt.fingerprint import (
+    Fingerprint,
+    find_fingerprint_file,
+    list_differences,
+    read_fingerprint_file,
+)
 from glandseg.model.tensorrt.package import find_package
 
 

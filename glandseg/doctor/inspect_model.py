@@ -11,7 +11,7 @@ from glandseg.core.errors import BadInputError, shorten, show
 from glandseg.core.system import hash_file, hide_home
 from glandseg.model.card import CardError, ModelCard, read_card
 from glandseg.model.files import check_model, find_record, list_recorded
-from glandseg.model.onnx.one_file import check_one_file
+from glandseg.model.onnx.onnx_file import check_one_file
 from glandseg.model.onnx.open_session import import_onnxruntime
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from glandseg.core.errors import GlandsegError
 from glandseg.doctor.finding import Finding, note, ok, problem
 from glandseg.model.files import BUNDLED, check_model, find_record
-from glandseg.model.onnx.one_file import check_one_file
+from glandseg.model.onnx.onnx_file import check_one_file
 
 EXPORTS = Path("models")
 

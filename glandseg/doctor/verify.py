@@ -24,7 +24,7 @@ from glandseg.model.files import (
     find_record,
     list_recorded,
 )
-from glandseg.model.onnx.session import Session
+from glandseg.model.onnx.cpu import CpuSession
 from glandseg.model.parity import Parity, check_parity, measure_parity
 from glandseg.model.tensorrt.engine_cache import STALE_CURE
 from glandseg.model.tensorrt.fingerprint import StaleEngineError
@@ -141,13 +141,13 @@ def _verify_other(
         return Verdict(file=path.name, state=FAILED, text=_drop_folder(error, path))
 
 
-def _open_whole(path: Path, check_graph: CheckGraph | None) -> Session:
+def _open_whole(path: Path, check_graph: CheckGraph | None) -> CpuSession:
     """Open an ONNX file once its hash, its graph and its card's precision are what they must be."""
     _check_record(path)
     check_model(path, "")
     if check_graph:
         check_graph(path)
-    session = Session(path, device="cpu")
+    session = CpuSession(path)
     _check_precision(path, session.card)
     return session
 
@@ -171,7 +171,7 @@ def _check_precision(path: Path, card: ModelCard) -> None:
 
 
 def _compare_model(
-    path: Path, session: Session, reference: Reference | None, tiles: NDArray[np.uint8]
+    path: Path, session: CpuSession, reference: Reference | None, tiles: NDArray[np.uint8]
 ) -> Verdict:
     if reference:
         return _compare(path, session, reference, tiles)

@@ -15,7 +15,7 @@ from glandseg.core.system import hash_file
 from glandseg.export.fp16 import emulate_fp16
 from glandseg.export.onnx_file import stamp, write_model
 from glandseg.model.card import ModelCard
-from glandseg.model.onnx.session import Session
+from glandseg.model.onnx.cpu import CpuSession
 from glandseg.model.parity import Parity, check_parity, measure_parity
 from glandseg.training.torch_backend import TorchBackend
 
@@ -74,7 +74,7 @@ def make_artifact(
     stamp(model, card)
     write_model(path, model)
     reference = TorchBackend(segmenter)
-    with Session(path, device="cpu") as session:
+    with CpuSession(path) as session:
         parity = measure_parity(reference, session, tiles)
     check_parity(parity, card.precision, path.name)
     emulated = None

@@ -12,8 +12,9 @@ from glandseg.core.errors import EnvironmentLacksError
 from glandseg.doctor.engine_check import open_engine
 from glandseg.model.backend import Network
 from glandseg.model.parity import ParityError, check_parity, measure_parity
-from glandseg.model.tensorrt.engine_cache import EngineFile, find_engine
-from glandseg.model.tensorrt.fingerprint_file import find_fingerprint_file
+from glandseg.model.tensorrt.engine_cache import find_engine
+from glandseg.model.tensorrt.engine_file import EngineFile
+from glandseg.model.tensorrt.fingerprint import find_fingerprint_file
 
 Say = Callable[[str], None]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import onnx
 
 from glandseg.core.errors import BadInputError, shorten
-from glandseg.model.onnx.one_file import check_one_file
+from glandseg.model.onnx.onnx_file import check_one_file
 
 
 def check_file(path: Path) -> None:

@@ -1,4 +1,8 @@
-"""The model card: what a network is for, how it must be fed, what it learned from and how well it does."""
+"""The model card: purpose of a network, its input, training data and scores; and whether it is believable.
+
+A card comes out of a file that a stranger may have written, and its values end in messages, reports and
+buffer sizes. So every field is checked for type and range before anything uses it.
+"""
 
 from __future__ import annotations
 
@@ -8,42 +12,47 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from glandseg import RESEARCH_USE
-from glandseg.core.errors import shorten
+from glandseg.core.errors import shorten, show
 from glandseg.core.json_text import parse_json
-from glandseg.model.card_check import CLASSES, KIND, CardError, check_card
-from glandseg.model.windows import STRIDE_PX, WINDOW_PX
-
-GLAND = 1  # the class's index among (non-gland, gland)
-
-
-__all__ = ["CLASSES", "KIND", "METADATA_KEY", "CardError", "ModelCard", "read_card"]
+from glandseg.core.units import is_believable
+from glandseg.model.windows import SCALE_MAX, SCALE_MIN, STRIDE_PX, WINDOW_PX
 
 METADATA_KEY = "glandseg.card"
+GLAND = 1  # index in `CLASSES`
+KIND = "gland segmenter"
+CLASSES = ("non-gland", "gland")
+PRECISIONS = ("float32", "float16", "int8")
+_MAX_SCALES = 16  # twice what the papers average
+_TEXTS = ("name", "network", "tissue", "stain", "weights_sha256", "normalisation", "licence", "use")
+
+
+class CardError(ValueError):
+    """The metadata hold no card of a gland segmenter."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelCard:
-    """What travels inside a model file.
+    """What a model file states of its model.
 
     Attributes:
-        name: of the model.
-        network: what it is, in words.
-        tissue: on which it was learned.
-        stain: of that tissue.
-        um_per_px: at which windows must be cut.
-        scales: enlargements that are averaged unless others are asked for.
-        training: of each data set or pretrained weights: name, licence, attribution; or its name alone.
-        scores: by name of the test: mIoU and F1 in percent, and the command that measured them.
-        weights_sha256: of the trained weights that the graph holds.
-        precision: "float32", "float16" or "int8", of the graph.
-        calibration: of an int8 graph: on what its ranges were measured.
-        classes: by index.
-        window_px: side of a window.
-        stride_px: between windows.
-        normalisation: of the pixels, which the graph does itself.
-        licence: of the model.
-        use: what it may be used for.
-        kind: what kind of model it is.
+        name: Name of the model.
+        network: Architecture, in words.
+        tissue: Tissue that it was trained on.
+        stain: Stain of that tissue.
+        um_per_px: Resolution at which windows must be cut, in um/px.
+        scales: Magnifications that are averaged by default.
+        training: Name, licence and attribution of each data set and of pretrained weights; or the name alone.
+        scores: By name of the test: mIoU and F1 in percent, and the command that measured them.
+        weights_sha256: Hash of the trained weights that the graph holds.
+        precision: Precision of the graph, "float32", "float16" or "int8".
+        calibration: Images on which the ranges of an int8 graph were measured.
+        classes: Names of the classes, by index.
+        window_px: Side of a window, in px.
+        stride_px: Distance between windows, in px.
+        normalisation: Normalisation of the pixels, which the graph does itself.
+        licence: Licence of the model.
+        use: Purpose that it may be used for.
+        kind: Kind of model.
     """
 
     name: str
@@ -66,7 +75,7 @@ class ModelCard:
     kind: str = KIND
 
     def to_metadata(self) -> dict[str, str]:
-        """Give the ONNX metadata that hold this card; what is none is left out."""
+        """Return the ONNX metadata that hold this card, without fields that are None."""
         values = {key: value for key, value in asdict(self).items() if value is not None}
         return {METADATA_KEY: json.dumps(values, sort_keys=True)}
 
@@ -75,7 +84,7 @@ def read_card(metadata: Mapping[str, str]) -> ModelCard:
     """Read the card from ONNX metadata.
 
     Raises:
-        CardError: if there is none, it is not a gland segmenter's, or it asks for what cannot be.
+        CardError: if it is missing, not a gland segmenter's, or a field is outside its type or range.
     """
     if METADATA_KEY not in metadata:
         raise CardError(f"its metadata lack {METADATA_KEY}")
@@ -86,9 +95,62 @@ def read_card(metadata: Mapping[str, str]) -> ModelCard:
         card = ModelCard(**values)
     except (TypeError, ValueError, AttributeError) as error:
         raise CardError(f"its card cannot be read ({shorten(error)})") from None
-    check_card(card)
+    _check_card(card)
     return card
 
 
 def _freeze(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
+
+
+def _check_card(card: ModelCard) -> None:
+    """Refuse a card of another kind of model, or with a field outside its type or range."""
+    if card.kind != KIND:
+        raise CardError(f"it is a {show(card.kind)}")
+    if (card.window_px, card.stride_px) != (WINDOW_PX, STRIDE_PX):
+        raise CardError(f"it wants windows of {show(card.window_px)} px every {show(card.stride_px)} px")
+    if card.classes != CLASSES:
+        raise CardError(f"its classes are {_list(card.classes)}")
+    if not (_is_number(card.um_per_px) and is_believable(card.um_per_px)):
+        raise CardError(f"its card asks for {show(card.um_per_px)} um/px")
+    if card.precision not in PRECISIONS:
+        raise CardError(f"its card's precision is {show(card.precision)}, not one of {', '.join(PRECISIONS)}")
+    _check_scales(card.scales)
+    _check_texts(card)
+    _check_sources(card.training, card.scores)
+
+
+def _check_scales(scales: Any) -> None:
+    if not (isinstance(scales, tuple) and scales and all(map(_is_scale, scales))):
+        raise CardError(f"its card's scales are {show(scales)}, not a list of {SCALE_MIN:g}..{SCALE_MAX:g}")
+    if len(set(scales)) < len(scales) or len(scales) > _MAX_SCALES:
+        raise CardError(f"its card's scales are {show(scales)}, not each once, and at most {_MAX_SCALES}")
+
+
+def _check_texts(card: ModelCard) -> None:
+    for name in _TEXTS:
+        if not isinstance(value := getattr(card, name), str):
+            raise CardError(f"its card's {name} is {show(value)}, not a text")
+    if not isinstance(card.calibration, str | None):
+        raise CardError(f"its card's calibration is {show(card.calibration)}, not a text")
+
+
+def _check_sources(training: Any, scores: Any) -> None:
+    if not (isinstance(training, tuple) and all(isinstance(source, Mapping | str) for source in training)):
+        raise CardError(f"its card's training is {show(training)}, not a list of data sets")
+    if scores is not None and not (
+        isinstance(scores, Mapping) and all(isinstance(score, Mapping) for score in scores.values())
+    ):
+        raise CardError(f"its card's scores are {show(scores)}, not of each test its figures")
+
+
+def _is_scale(value: Any) -> bool:
+    return _is_number(value) and SCALE_MIN <= value <= SCALE_MAX
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _list(values: Any) -> str:
+    return show(", ".join(map(show, values)) if isinstance(values, tuple) else values)

@@ -1,4 +1,4 @@
-"""Which device was asked for, as users write it: auto, cpu, cuda, cuda:1, trt, trt:0."""
+"""A device as users write it: auto, cpu, cuda, cuda:1, trt, trt:0."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _WRITTEN = re.compile(r"(?P<kind>auto|cpu|cuda|trt)(?::(?P<ordinal>\d{1,3}))?")
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceChoice:
-    """A device that was asked for.
+    """A device as requested.
 
     Attributes:
-        kind: one of `DEVICES`: the best that works, the CPU, ONNX Runtime with CUDA, TensorRT.
-        ordinal: of the GPU, in CUDA's order from 0.
+        kind: One of `DEVICES`: the best that works, the CPU, ONNX Runtime with CUDA, TensorRT.
+        ordinal: Number of the GPU, in CUDA's order from 0.
     """
 
     kind: str
@@ -25,7 +25,7 @@ class DeviceChoice:
 
 
 def parse_device(text: str) -> DeviceChoice:
-    """Read a device written as "auto", "cpu", "cuda", "cuda:1", "trt" or "trt:1".
+    """Parse a device written as "auto", "cpu", "cuda", "cuda:1", "trt" or "trt:1".
 
     Raises:
         BadInputError: if it is none of them.
@@ -33,6 +33,6 @@ def parse_device(text: str) -> DeviceChoice:
     found = _WRITTEN.fullmatch(text)
     if found is None or (found["ordinal"] and found["kind"] in ("auto", "cpu")):
         raise BadInputError(
-            f"--device: one of {', '.join(DEVICES)}, or a GPU by its number, such as cuda:1. Received: {text}"
+            f"--device: one of {', '.join(DEVICES)}, or a GPU by number, such as cuda:1. Received: {text}."
         )
     return DeviceChoice(kind=found["kind"], ordinal=int(found["ordinal"] or 0))

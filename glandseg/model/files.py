@@ -1,4 +1,4 @@
-"""Which model file to run, and the hash that proves that it is whole."""
+"""Choose the model file to run, and check its hash against the record beside it."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from glandseg.core.system import hash_file
 
 BUNDLED = Path(__file__).parent / "bundled" / "glandseg-colon.onnx"
 RECORD_SUFFIX = ".json"
-# Of the stems of files beside NAME.onnx: NAME.fp16.onnx.
+# Suffixes of stems, of files beside NAME.onnx: NAME.fp16.onnx.
 FP16_SUFFIX = ".fp16"
 INT8_SUFFIX = ".int8"
 INT8_TENSORRT_SUFFIX = ".int8.trt"
 SUFFIXES = (FP16_SUFFIX, INT8_SUFFIX, INT8_TENSORRT_SUFFIX)
-ENGINE_SUFFIX = ".engine"  # of a TensorRT engine's file
+ENGINE_SUFFIX = ".engine"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelFile:
-    """A model file that was found whole.
+    """A model file that agrees with its record.
 
     Attributes:
-        path: of the .onnx file.
-        sha256: of its bytes.
+        path: ONNX file.
+        sha256: Hash of its bytes.
         origin: "bundled", "newest export" or "--model".
     """
 
@@ -39,12 +39,12 @@ class ModelFile:
 def find_model(given: Path | None, exports: Path = Path("models"), *, int8: bool = False) -> ModelFile:
     """Choose the model: the given one, else the newest export, else the bundled one.
 
-    Files of lower precision must be given or asked for: what they are good for depends on the machine.
+    Files of lower precision are chosen on request only: whether they are faster depends on the machine.
 
     Args:
-        given: what the user named.
-        exports: where `glandseg export` writes.
-        int8: take the file for the CPU, NAME.int8.onnx, beside the model chosen.
+        given: File that the user named.
+        exports: Folder where `glandseg export` writes.
+        int8: Take the file for the CPU, NAME.int8.onnx, beside the chosen model.
 
     Raises:
         BadInputError: if the file is missing, or differs from the hash recorded beside it.
@@ -54,7 +54,7 @@ def find_model(given: Path | None, exports: Path = Path("models"), *, int8: bool
 
 
 def find_bundled() -> ModelFile:
-    """Find the model that comes with the package."""
+    """Return the model that comes with the package."""
     return check_model(BUNDLED, "bundled")
 
 
@@ -66,7 +66,7 @@ def _choose_model(exports: Path) -> tuple[Path, str]:
 
 def _find_int8(model: Path) -> Path:
     if not model.is_file():
-        return model  # which is told
+        return model  # `check_model` reports it
     path = model.with_name(f"{find_name(model)}{INT8_SUFFIX}.onnx")
     if not path.is_file():
         raise BadInputError(f"{path}: no INT8 file of this model. Write it with `glandseg export --int8`.")
@@ -74,9 +74,11 @@ def _find_int8(model: Path) -> Path:
 
 
 def check_model(path: Path, origin: str) -> ModelFile:
-    """Hash a model file and compare it with the record beside it, `NAME.json`, where there is one.
+    """Hash a model file and compare it with the record of the model, NAME.json, where there is one.
 
-    One record serves all files of a model.
+    Raises:
+        BadInputError: if the file is missing, or differs from its record.
+        EnvironmentLacksError: if it cannot be read.
     """
     if not path.is_file():
         raise BadInputError(f"{path}: no such model file. Check the path, or leave --model out.")
@@ -98,18 +100,18 @@ def check_model(path: Path, origin: str) -> ModelFile:
 
 
 def find_record(path: Path) -> Path:
-    """Give where the record of a model file is, there or not: NAME.json of NAME.onnx and NAME.fp16.onnx."""
+    """Return the path of a model file's record: NAME.json for NAME.onnx and NAME.fp16.onnx."""
     return path.with_name(find_name(path) + RECORD_SUFFIX)
 
 
 def find_name(path: Path) -> str:
-    """Give the name of a model file's model, NAME of NAME.fp16.onnx."""
+    """Return the name of a model file's model, NAME for NAME.fp16.onnx."""
     suffix = next((suffix for suffix in SUFFIXES if path.stem.endswith(suffix)), "")
     return path.stem.removesuffix(suffix)
 
 
 def list_recorded(record: Path) -> dict[str, str]:
-    """Read the sha256 that a model's record states of each of its files.
+    """Read the sha256 of each file in a model's record.
 
     Raises:
         BadInputError: if the record is damaged.
@@ -119,7 +121,7 @@ def list_recorded(record: Path) -> dict[str, str]:
         files = parse_json(record.read_bytes())["files"]
         stated = {name: facts["sha256"] for name, facts in files.items()}
         if not all(isinstance(sha256, str) and _SHA256.fullmatch(sha256) for sha256 in stated.values()):
-            raise ValueError("a sha256 is none")
+            raise ValueError("no sha256")
     except OSError as error:
         raise EnvironmentLacksError(
             f"{record}: cannot be read ({error.strerror}). Give this user read permission."

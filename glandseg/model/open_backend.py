@@ -1,4 +1,4 @@
-"""Where a model runs: TensorRT, CUDA or the CPU; what is given up is said with its reason."""
+"""Open a model on a device: TensorRT, CUDA or the CPU."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ from pathlib import Path
 
 from glandseg.core.errors import BadInputError, EnvironmentLacksError, GlandsegError, explain
 from glandseg.core.system import hash_file
-from glandseg.model.backend import ModelBackend
+from glandseg.model.backend import BATCH, ModelBackend, Say
 from glandseg.model.device import DeviceChoice, parse_device
 from glandseg.model.files import ENGINE_SUFFIX
+from glandseg.model.gpu import NONE, read_machine
 from glandseg.model.gpu_check import pass_first_use
-from glandseg.model.onnx.session import Session
-from glandseg.model.tensorrt.gpu import NONE, read_machine
-
-BATCH = 8
-Say = Callable[[str], None]
+from glandseg.model.onnx.cpu import CpuSession
+from glandseg.model.onnx.cuda import CudaSession
 
 
 def open_backend(
@@ -27,30 +25,30 @@ def open_backend(
     require_gpu: bool = False,
     say: Say = lambda text: None,
 ) -> ModelBackend:
-    """Open a model on a device; before a GPU is used for the first time, it is compared with the CPU.
+    """Open a model on a device; at its first use, a GPU is compared with the CPU.
 
     "auto" takes TensorRT where it, PyCUDA and a driver work, else ONNX Runtime with CUDA, else the CPU.
 
     Args:
-        path: of the .onnx file, or of an .engine file, which runs with TensorRT alone.
+        path: ONNX file, or an .engine file, which runs with TensorRT alone.
         device: "auto", "cpu", "cuda", "cuda:N", "trt" or "trt:N".
-        threads: of the CPU; 0 takes all that this process may use.
-        batch: windows that a GPU runs in one call; halved where its memory is too small. None takes those of
-            the engine that is there, else `BATCH`.
-        require_gpu: refuse the CPU.
-        say: called with a line for each device that "auto" leaves out, and for what takes long.
+        threads: Threads on the CPU; 0 takes all CPUs that this process may use.
+        batch: Windows in one call on a GPU; halved while it has not enough memory. None takes those of the
+            engine that is kept, else `BATCH`.
+        require_gpu: Refuse the CPU.
+        say: Called with a line for each device that "auto" leaves out, and before what takes long.
 
     Raises:
-        BadInputError: if the device or the file is none.
-        EnvironmentLacksError: if the device asked for, or any GPU where one is required, does not work.
-        ParityError: if the GPU asked for computes something else than the CPU.
+        BadInputError: if there is no such device or file.
+        EnvironmentLacksError: if the requested device, or any GPU where one is required, does not work.
+        ParityError: if the requested GPU computes something else than the CPU.
     """
     choice = parse_device(device)
     _check(path, choice, batch, require_gpu)
     openers: dict[str, Callable[[], ModelBackend]] = {
         "trt": lambda: open_on_tensorrt(path, choice.ordinal, batch, say),
         "cuda": lambda: open_on_cuda(path, choice.ordinal, batch, say),
-        "cpu": lambda: Session(path, device="cpu", threads=threads, batch=BATCH if batch is None else batch),
+        "cpu": lambda: CpuSession(path, threads=threads, batch=batch or BATCH),
     }
     if choice.kind == "auto" and path.suffix != ENGINE_SUFFIX:
         return _open_best(openers, require_gpu, say)
@@ -61,18 +59,19 @@ def open_backend(
 def open_on_tensorrt(
     path: Path, ordinal: int, batch: int | None, say: Say, *, rebuild: bool = True
 ) -> ModelBackend:
-    """Open a model with TensorRT; its engine is built first where there is none that fits.
+    """Open a model with TensorRT; its engine is built first where none fits.
 
     Args:
-        path: of the .onnx or .engine file.
-        ordinal: of the GPU.
-        batch: windows in one call; None takes those of the engine that is there.
-        say: called with a line for what takes long.
-        rebuild: build an engine where none fits; else that is an error.
+        path: ONNX or .engine file.
+        ordinal: Number of the GPU.
+        batch: Windows in one call; None takes those of the engine that is kept.
+        say: Called with a line before what takes long.
+        rebuild: Build an engine where none fits; else that is an error.
     """
     from glandseg.model.tensorrt.backend import EngineBackend
     from glandseg.model.tensorrt.driver import check_first_kind, load_driver
-    from glandseg.model.tensorrt.engine_cache import EngineFile, find_engine
+    from glandseg.model.tensorrt.engine_cache import find_engine
+    from glandseg.model.tensorrt.engine_file import EngineFile
 
     driver = load_driver()
     check_first_kind(driver, ordinal)
@@ -80,10 +79,10 @@ def open_on_tensorrt(
     def find(windows: int | None) -> EngineFile:
         if not rebuild and windows != batch:
             raise EnvironmentLacksError(
-                f"{path}: the GPU has not enough memory for it. Close other programs that use it."
+                f"{path}: not enough GPU memory for it. Close other programs that use it."
             )
         # A batch that was halved suits what the GPU has free now: its engine must not replace the good one.
-        return find_engine(path, batch=windows, aside=windows != batch, rebuild=rebuild, say=say)
+        return find_engine(path, batch=windows, halved=windows != batch, rebuild=rebuild, say=say)
 
     backend = EngineBackend(driver, find, ordinal=ordinal, batch=batch, say=say)
     return _prove(backend, path, backend.precision, ordinal, say)
@@ -96,7 +95,7 @@ def open_engine_only(path: Path) -> ModelBackend:
 
 def open_on_cuda(path: Path, ordinal: int, batch: int | None, say: Say) -> ModelBackend:
     """Open a model with ONNX Runtime on a GPU."""
-    session = Session(path, device=f"cuda:{ordinal}", batch=BATCH if batch is None else batch, say=say)
+    session = CudaSession(path, ordinal=ordinal, batch=batch or BATCH, say=say)
     return _prove(session, path, session.card.precision, ordinal, say)
 
 
@@ -119,7 +118,7 @@ def _open_best(openers: dict[str, Callable[[], ModelBackend]], require_gpu: bool
 
 
 def _try(opener: Callable[[], ModelBackend]) -> ModelBackend | str:
-    """Open a device, or return why not: whatever a GPU's libraries raise, another device may do."""
+    """Open a device, or return why not: whatever a GPU's libraries raise, another device may work."""
     try:
         return opener()
     except Exception as error:
@@ -127,7 +126,7 @@ def _try(opener: Callable[[], ModelBackend]) -> ModelBackend | str:
 
 
 def _open_on_gpu(kind: str, opener: Callable[[], ModelBackend]) -> ModelBackend:
-    """Open a model on the GPU that was asked for; what its libraries raise is the environment's fault."""
+    """Open a model on the requested GPU; what its libraries raise is the environment's fault."""
     try:
         return opener()
     except GlandsegError:
@@ -140,7 +139,7 @@ def _open_on_gpu(kind: str, opener: Callable[[], ModelBackend]) -> ModelBackend:
 
 
 def _prove(backend: ModelBackend, path: Path, precision: str, ordinal: int, say: Say) -> ModelBackend:
-    """Return the backend once it passed the gate; else close it."""
+    """Return the backend once it passed the check at first use; else close it."""
     try:
         machine = read_machine(ordinal)
         facts = {"model": hash_file(path), "gpu": machine.gpu, "driver": machine.driver, "cuda": machine.cuda}
@@ -155,8 +154,8 @@ def _check(path: Path, choice: DeviceChoice, batch: int | None, require_gpu: boo
     if not path.is_file():
         raise BadInputError(f"{path}: no such model file. Check the path, or leave --model out.")
     if batch is not None and batch < 1:
-        raise BadInputError(f"--batch: at least 1. Received: {batch}")
+        raise BadInputError(f"--batch: at least 1. Received: {batch}.")
     if choice.kind == "cpu" and require_gpu:
         raise BadInputError("--require-gpu: not with --device cpu. Leave one of the two out.")
     if path.suffix == ENGINE_SUFFIX and choice.kind not in ("auto", "trt"):
-        raise BadInputError(f"{path}: an engine runs with --device trt alone. Received: {choice.kind}")
+        raise BadInputError(f"{path}: an engine runs with --device trt alone. Received: {choice.kind}.")

@@ -1,7 +1,14 @@
-"""The gate: a model file must compute what its reference computes, on tiles that are always the same."""
+"""The parity check: a model file must compute what its reference computes, on tiles that are always the same.
+
+Exports, lower precisions and other devices change the last bits, and any of them may change much more. So
+probabilities are compared, on synthetic tiles that need no data. The largest difference alone says little:
+one pixel of 100,000 may be far off in float16. A mean alone hides a lost region. Classes are compared only
+where the reference is decided, for at nearly even odds any rounding turns them.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -13,9 +20,9 @@ from glandseg.model.card import GLAND
 from glandseg.model.windows import WINDOW_PX
 from glandseg.synthetic import TileKind, draw_tile
 
-# The network sees gland of four patients' stains, both tissues, no gland, and empty glass.
-_TILES: tuple[TileKind, ...] = ("glands", "glands", "glands", "glands", "mixed", "mixed", "stroma", "glass")
-_BATCHES = (1, 2, 8)  # the first, the second and all others: a batch that was fixed by mistake shows
+# Glands in the stains of four patients, both tissues, no gland, and background.
+GOLDEN_TILES: tuple[TileKind, ...] = (*("glands",) * 4, "mixed", "mixed", "stroma", "glass")
+_BATCHES = (1, 2, 8)  # first, second and all others: a batch that was fixed by mistake shows
 
 
 class ParityError(GlandsegError):
@@ -24,16 +31,15 @@ class ParityError(GlandsegError):
 
 @dataclass(frozen=True, kw_only=True)
 class Parity:
-    """How far two backends are apart on the same tiles.
+    """Difference of two backends on the same tiles.
 
     Attributes:
-        max_dp: largest difference of a probability, 0..1.
-        mean_dp: mean difference, 0..1.
-        argmax_agreement: share of the decided pixels with the same class.
-        dice: of the two gland masks, on the decided pixels.
+        max_dp: Maximum difference of a probability, 0..1.
+        mean_dp: Mean difference, 0..1.
+        argmax_agreement: Fraction of the decided pixels with the same class, 0..1.
+        dice: Dice of the two gland masks on the decided pixels, 0..1.
 
-    A pixel is decided where the reference's best class leads by more than `LEAD`; at nearly even odds, the
-    last bit of any precision turns the class.
+    A pixel is decided where the reference's best class leads by more than `LEAD`.
     """
 
     max_dp: float
@@ -42,9 +48,9 @@ class Parity:
     dice: float
 
 
-LEAD = 0.06  # of the probability of the best class over the next
+LEAD = 0.06  # by which the probability of the best class exceeds the next
 
-# What each precision may cost: the first two at most, the last two at least.
+# Limits of each precision: the first two are maxima, the last two minima.
 LIMITS = {
     # Sums in another order differ by about 1e-6; that turns a rounded byte by one step, here and there.
     "float32": Parity(max_dp=2 / 255, mean_dp=1e-4, argmax_agreement=0.9999, dice=0.9999),
@@ -52,27 +58,27 @@ LIMITS = {
     # 0.9983 over all pixels; only those within 0.02 of even odds changed class. Past some twice that, a layer
     # has overflowed or lost its small weights.
     "float16": Parity(max_dp=0.06, mean_dp=0.004, argmax_agreement=0.996, dice=0.996),
-    # 256 steps a layer. Measured on the bundled model: on drawn colon a mean of 0.0017, on GlaS's 85 training
-    # images 0.0069, which costs 0.06 points of mIoU; without VNNI, where sums saturate, 0.0028 and 0.0101,
-    # which costs 0.09. Drawn tiles with any ten of those images stay below 0.0115 in 99 of 100 draws. A layer
-    # clipped to a quarter of its range gives up to 0.27 on drawn tissue and, but for the least layers, 0.017
-    # to 0.45 on GlaS.
+    # 256 steps a layer. Measured on the bundled model: on synthetic colon a mean of 0.0017, on GlaS's 85
+    # training images 0.0069, which costs 0.06 points of mIoU; without VNNI, where sums saturate, 0.0028 and
+    # 0.0101, which costs 0.09. Synthetic tiles with any ten of those images stay below 0.0115 in 99 of 100
+    # samples. A layer clipped to a quarter of its range gives up to 0.27 on synthetic tissue and, but for the
+    # smallest layers, 0.017 to 0.45 on GlaS.
     "int8": Parity(max_dp=0.5, mean_dp=0.012, argmax_agreement=0.995, dice=0.98),
 }
 
 
-def draw_golden_tiles(um_per_px: float) -> NDArray[np.uint8]:
-    """Draw the tiles on which exports are compared, (8, 320, 320, 3) uint8 RGB."""
+def draw_golden_tiles(um_per_px: float, kinds: Sequence[TileKind] = GOLDEN_TILES) -> NDArray[np.uint8]:
+    """Draw a tile of each kind, (N, 320, 320, 3) uint8 RGB; um/px beyond 0.1..4 are clipped."""
     um_per_px = min(max(um_per_px, 0.1), 4.0)
-    return np.stack([draw_tile(WINDOW_PX, um_per_px, seed, kind)[0] for seed, kind in enumerate(_TILES)])
+    return np.stack([draw_tile(WINDOW_PX, um_per_px, seed, kind)[0] for seed, kind in enumerate(kinds)])
 
 
 def measure_parity(reference: Network, artifact: Network, tiles: NDArray[np.uint8]) -> Parity:
     """Compare an artifact, at batches of 1, 2 and more, with the reference.
 
     Args:
-        reference: the network in PyTorch, float32.
-        artifact: what was exported.
+        reference: Network whose answers are right, float32.
+        artifact: Network to check.
         tiles: (N, 320, 320, 3) uint8 RGB.
     """
     expected = np.concatenate([reference.infer(part) for part in _cut(tiles)])
@@ -93,13 +99,13 @@ def check_parity(parity: Parity, precision: str, name: str, reference: str = "Py
     """Refuse a model file that is too far from its reference.
 
     Args:
-        parity: as measured.
-        precision: a key of `LIMITS`.
-        name: of the file, for the message.
-        reference: what it was compared with, for the message.
+        parity: Measured difference.
+        precision: Key of `LIMITS`.
+        name: Name of the file, for the message.
+        reference: Name of the reference, for the message.
 
     Raises:
-        ParityError: if a value is outside `LIMITS`; it says by how much.
+        ParityError: if a value is outside `LIMITS`; the message states by how much.
     """
     limits, outside = asdict(LIMITS[precision]), []
     for key, value in asdict(parity).items():

@@ -1,4 +1,4 @@
-"""What goes into a model's graph and comes out, held against what windows and probabilities are."""
+"""Inputs and outputs of a model's graph, compared with windows and probabilities."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from glandseg.core.errors import BadInputError, show
+from glandseg.core.errors import BadInputError, shorten, show
 from glandseg.model.card import CLASSES
 from glandseg.model.windows import WINDOW_PX
 
@@ -21,13 +21,13 @@ def check_ports(path: Path, inputs: Sequence[Any], outputs: Sequence[Any], batch
     """Refuse a graph that does not turn windows into probabilities.
 
     Args:
-        path: of the model, for the message.
-        inputs: of the graph, each with its `name`, `shape` and `type`, as ONNX Runtime spells them.
-        outputs: of the graph.
-        batch: that the session was fixed to; None where the batch must be free.
+        path: Model file, for the message.
+        inputs: Inputs of the graph, each with its `name`, `shape` and `type`, as ONNX Runtime spells them.
+        outputs: Outputs of the graph, likewise.
+        batch: Batch that the session was fixed to; None where the batch must be free.
 
     Raises:
-        BadInputError: if a name, type, rank, size or number of inputs or outputs is another.
+        BadInputError: if a name, type, rank, size or number of inputs or outputs differs.
     """
     sides = (
         ("takes", inputs, INPUT, _WINDOW),
@@ -39,15 +39,15 @@ def check_ports(path: Path, inputs: Sequence[Any], outputs: Sequence[Any], batch
 
 
 def check_answers(answers: Any, windows: int, where: str) -> None:
-    """Refuse answers of another shape or type than probabilities have, whatever the graph declares.
+    """Refuse answers whose shape or type is not that of probabilities, whatever the graph declares.
 
     Args:
-        answers: of the network.
-        windows: how many were given.
-        where: the model's file, for the message.
+        answers: What the network returned.
+        windows: Number of windows that went in.
+        where: Model file, for the message.
 
     Raises:
-        BadInputError: if they are no (windows, classes, 320, 320) uint8.
+        BadInputError: if they are not (windows, classes, 320, 320) uint8.
     """
     shape, kind = getattr(answers, "shape", ()), getattr(answers, "dtype", type(answers).__name__)
     if shape != (windows, *_ANSWER) or kind != "uint8":
@@ -59,20 +59,23 @@ def check_answers(answers: Any, windows: int, where: str) -> None:
 
 
 def _find_fault(ports: Sequence[Any], name: str, shape: tuple[int, ...], batch: int | None) -> str | None:
-    """Return how ports differ from the one that is expected, None where they do not."""
-    names = ", ".join(f"'{show(port.name, 40)}'" for port in ports)
+    """Return how ports differ from the expected one, None where they do not."""
+    try:
+        names = ", ".join(f"'{show(port.name, 40)}'" for port in ports)
+    except UnicodeError as error:  # ONNX Runtime decodes names when they are read
+        return f"a name that is not text ({shorten(error)})"
     if [port.name for port in ports] != [name]:
         return f"{names or 'nothing'}, not '{name}'{' alone' if len(ports) > 1 else ''}"
     (port,) = ports
     wanted = _list(("batch", *shape))
-    told = f"{names} as {_list(port.shape)} {show(port.type, 40)}, not {wanted} {_KIND}"
+    difference = f"{names} as {_list(port.shape)} {show(port.type, 40)}, not {wanted} {_KIND}"
     if port.type != _KIND or len(port.shape) != 1 + len(shape):
-        return told
+        return difference
     free, *sides = port.shape
     if isinstance(free, int) and free != batch:
         return f"{names} in batches of {free} alone, not of any size"
     fits = all(not isinstance(side, int) or side == size for side, size in zip(sides, shape, strict=True))
-    return None if fits else told
+    return None if fits else difference
 
 
 def _list(shape: Any) -> str:

@@ -1,8 +1,10 @@
 """Windows over a plane, and the integer weights that blend them without seams.
 
-An axis is cut into windows of 320 px every 256 px. Neighbours overlap by 64 px, where a Hann ramp passes
-from one to the other. The weights are integers that sum to `UNIT` at every pixel, so blending is exact:
-the result does not depend on the order in which windows arrive.
+An axis is cut into windows of 320 px every 256 px. A network sees too little context at a window's edge, so
+windows that merely abut show a seam, and glands are cut there. Neighbours therefore overlap by 64 px, where a
+Hann ramp passes from one to the other: it is smooth at both ends, so no edge shows even where they disagree.
+The weights are integers that sum to `UNIT` at every pixel, so blending is exact: the result does not depend
+on the order in which windows arrive, nor on threads or batches, as float sums would.
 """
 
 from __future__ import annotations
@@ -14,8 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 SCALE_MIN, SCALE_MAX = 0.25, 4.0
-
-
 WINDOW_PX = 320
 STRIDE_PX = 256
 UNIT = 256
@@ -23,13 +23,12 @@ MARGIN_PX = (WINDOW_PX - STRIDE_PX) // 2  # by which the first window starts bef
 
 
 def window_starts(length_px: int, window_px: int = WINDOW_PX, stride_px: int = STRIDE_PX) -> list[int]:
-    """Give where windows start along an axis; the first starts half an overlap before it.
+    """Return where windows start along an axis, in px; the first starts half an overlap before it.
 
-    Every pixel of the axis so lies at least half an overlap inside the window that answers for it, at the
-    edge as in the middle.
+    So every pixel, at the edge as in the middle, lies at least half an overlap inside some window.
     """
     if not 0 < stride_px <= window_px:
-        raise ValueError(f"stride: 1..{window_px} px for windows of {window_px} px. Received: {stride_px}")
+        raise ValueError(f"stride: 1..{window_px} px for windows of {window_px} px. Received: {stride_px}.")
     margin = (window_px - stride_px) // 2
     return [k * stride_px - margin for k in range(math.ceil(length_px / stride_px))]
 
@@ -38,7 +37,7 @@ def window_starts(length_px: int, window_px: int = WINDOW_PX, stride_px: int = S
 def window_weights(
     index: int, count: int, window_px: int = WINDOW_PX, stride_px: int = STRIDE_PX
 ) -> NDArray[np.uint32]:
-    """Give a window's weight along an axis, by its place among the windows of that axis.
+    """Return a window's weights along an axis, by its index among the windows of that axis.
 
     Returns:
         (window_px,) uint32 in 0..UNIT, read-only; those of an axis sum to UNIT at each pixel.

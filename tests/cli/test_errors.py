@@ -20,7 +20,7 @@ from glandseg.cli.main import main
 from glandseg.core.errors import BadInputError, EnvironmentLacksError
 from glandseg.model.card import METADATA_KEY, ModelCard
 from glandseg.model.files import BUNDLED
-from glandseg.model.onnx.session import Session
+from glandseg.model.onnx.cpu import CpuSession
 from glandseg.runtime.maps.tile_map import TileMap
 from glandseg.synthetic import write_slide
 
@@ -303,7 +303,7 @@ def test_outputs_with_names_too_long_are_told_before_the_work(
     def fail(*arguments: object) -> None:
         raise AssertionError("the network ran")
 
-    monkeypatch.setattr(Session, "infer", fail)
+    monkeypatch.setattr(CpuSession, "infer", fail)
     long = slide.rename(slide.with_name("n" * 242 + ".tif"))
     outcome = run_command("infer", long, "--model", red_model)
     assert outcome.code == 3
@@ -354,7 +354,7 @@ def test_exit_codes(
     def fail(*arguments: object) -> None:
         raise error
 
-    monkeypatch.setattr(Session, "infer", fail)
+    monkeypatch.setattr(CpuSession, "infer", fail)
     assert says in refuse(code)
 
 
@@ -362,7 +362,7 @@ def test_debug_shows_where(slide: Path, red_model: Path, monkeypatch: pytest.Mon
     def fail(*arguments: object) -> None:
         raise ValueError("inner fault")
 
-    monkeypatch.setattr(Session, "infer", fail)
+    monkeypatch.setattr(CpuSession, "infer", fail)
     for words in (["--debug", "infer", str(slide)], ["infer", str(slide), "--debug"]):
         with pytest.raises(ValueError, match="inner fault"):
             main([*words, "--model", str(red_model)])
@@ -377,7 +377,7 @@ def test_an_interrupt_says_stopped(
     def stop(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Session, "infer", stop)
+    monkeypatch.setattr(CpuSession, "infer", stop)
     outcome = run_command("infer", slide, "--model", red_model)
     kept = f"{slide.name}: finished windows are kept; the same command goes on from there"
     assert (outcome.code, outcome.err) == (130, [kept, "stopped"])

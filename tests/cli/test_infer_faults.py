@@ -93,9 +93,9 @@ def test_a_network_that_raises_midway(
     run_command: Run,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from glandseg.model.onnx.session import Session
+    from glandseg.model.onnx.cpu import CpuSession
 
-    monkeypatch.setattr(Session, "infer", fail_after(3, Session.infer, error))
+    monkeypatch.setattr(CpuSession, "infer", fail_after(3, CpuSession.infer, error))
     outcome = run_command("infer", slide, "--model", red_model, "--device", "cpu", "--batch", 2)
     assert outcome.code == code
     assert len([line for line in outcome.err if line.startswith("error: ")]) == 1
@@ -105,19 +105,19 @@ def test_a_network_that_raises_midway(
 def test_a_network_that_stalls(
     slide: Path, red_model: Path, run_command: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from glandseg.model.onnx.session import Session
+    from glandseg.model.onnx.cpu import CpuSession
 
     def stall(windows: Pixels) -> Pixels:
         time.sleep(3)
         raise AssertionError("nobody waits for this")
 
-    plain, calls = Session.infer, [0]
+    plain, calls = CpuSession.infer, [0]
 
-    def infer(self: Session, windows: Pixels) -> Pixels:
+    def infer(self: CpuSession, windows: Pixels) -> Pixels:
         calls[0] += 1
         return plain(self, windows) if calls[0] < 4 else stall(windows)
 
-    monkeypatch.setattr(Session, "infer", infer)
+    monkeypatch.setattr(CpuSession, "infer", infer)
     monkeypatch.setattr("glandseg.runtime.slide_run.STALL_S", 1.0)
     outcome = run_command("infer", slide, "--model", red_model, "--device", "cpu", "--batch", 2)
     assert outcome.code == 3

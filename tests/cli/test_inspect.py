@@ -14,8 +14,7 @@ import pytest
 from glandseg.doctor import devices
 from glandseg.doctor.finding import ok, problem
 from glandseg.model.card import ModelCard
-from glandseg.model.tensorrt.fingerprint import Fingerprint
-from glandseg.model.tensorrt.fingerprint_file import write_fingerprint_file
+from glandseg.model.tensorrt.fingerprint import Fingerprint, write_fingerprint_file
 
 Run = Callable[..., Any]
 

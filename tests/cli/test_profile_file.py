@@ -13,7 +13,7 @@ import pytest
 from glandseg.cli.profile_file import check_profile, write_profile
 from glandseg.core.errors import BadInputError
 from glandseg.core.trace import Trace
-from glandseg.model.onnx.session import Session
+from glandseg.model.onnx.cpu import CpuSession
 from glandseg.synthetic import draw_slide, write_slide
 
 
@@ -51,7 +51,7 @@ def test_what_a_failed_slide_took_is_kept(
     def fail(*arguments: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(Session, "infer", fail)
+    monkeypatch.setattr(CpuSession, "infer", fail)
     trace = tmp_path / "trace.json"
     assert run_command("infer", tmp_path / "one.tif", "--model", red_model, "--profile", trace).code == 3
     events = json.loads(trace.read_text(encoding="utf-8"))["traceEvents"]

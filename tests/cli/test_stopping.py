@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from glandseg.cli.stopping import Stopped, take_signals
-from glandseg.model.onnx.session import Session
+from glandseg.model.onnx.cpu import CpuSession
 from glandseg.synthetic import draw_slide, write_slide
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="processes are ended without a signal there")
@@ -27,7 +27,7 @@ def test_a_signal_stops_the_run_with_a_line(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     write_slide(tmp_path / "one.tif", draw_slide(300, 300, 0.5, 3)[0], 0.5)
-    monkeypatch.setattr(Session, "infer", lambda *arguments: signal.raise_signal(number))
+    monkeypatch.setattr(CpuSession, "infer", lambda *arguments: signal.raise_signal(number))
     outcome = run_command("infer", tmp_path / "one.tif", "--model", red_model)
     kept = "one.tif: finished windows are kept; the same command goes on from there"
     assert (outcome.code, outcome.err) == (128 + number, [kept, "stopped"])

@@ -19,8 +19,8 @@ from glandseg.doctor.engines import (
     look_at_pycuda,
     look_at_tensorrt,
 )
-from glandseg.doctor.gpus import Gpu
 from glandseg.doctor.isolation import look
+from glandseg.model.gpu import Gpu
 from glandseg.model.tensorrt import parse as network
 from glandseg.model.tensorrt.package import FULL, RTX, TensorRtPackage
 

@@ -12,9 +12,8 @@ from glandseg.core.errors import BadInputError, EnvironmentLacksError
 from glandseg.doctor import inspect_engine as engine_report
 from glandseg.doctor.inspect_engine import inspect_engine, list_misfits
 from glandseg.model.card import ModelCard
-from glandseg.model.tensorrt.fingerprint import Fingerprint
-from glandseg.model.tensorrt.fingerprint_file import find_fingerprint_file, write_fingerprint_file
-from glandseg.model.tensorrt.gpu import Machine
+from glandseg.model.gpu import Machine
+from glandseg.model.tensorrt.fingerprint import Fingerprint, find_fingerprint_file, write_fingerprint_file
 from glandseg.model.tensorrt.package import RTX, TensorRtPackage
 
 CARD = ModelCard(name="red", network="", tissue="drawings", um_per_px=1.4, weights_sha256="0" * 64)

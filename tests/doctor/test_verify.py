@@ -28,10 +28,14 @@ from glandseg.doctor.verify import (
 from glandseg.model import open_backend as devices
 from glandseg.model.card import ModelCard
 from glandseg.model.files import BUNDLED
-from glandseg.model.onnx.session import Session
-from glandseg.model.tensorrt.fingerprint import Fingerprint, StaleEngineError
-from glandseg.model.tensorrt.fingerprint_file import read_fingerprint_file, write_fingerprint_file
-from glandseg.model.tensorrt.gpu import Machine
+from glandseg.model.gpu import Machine
+from glandseg.model.onnx.cpu import CpuSession
+from glandseg.model.tensorrt.fingerprint import (
+    StaleEngineError,
+    read_fingerprint_file,
+    write_fingerprint_file,
+)
+from tests.model.tensorrt.fingerprints import FINGERPRINT
 
 onnx = pytest.importorskip("onnx")
 CARD = ModelCard(name="red", network="one slice", tissue="drawings", um_per_px=1.0, weights_sha256="ab")
@@ -191,22 +195,8 @@ def engine(model: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     half = model.with_name("red.fp16.onnx")
     plan = half.with_suffix(".engine")
     plan.write_bytes(b"plan")
-    facts = Fingerprint(
-        onnx_sha256=hash_file(half),
-        weights_sha256="ab",
-        package="tensorrt",
-        version="11.4.0",
-        system="",
-        gpu="",
-        compute_capability="",
-        driver="",
-        cuda="",
-        profile=(8, 320, 320, 3),
-        precision="float16",
-        card={},
-    )
-    write_fingerprint_file(plan, facts)
-    monkeypatch.setattr(devices, "open_engine_only", lambda path: Session(half, device="cpu"))
+    write_fingerprint_file(plan, replace(FINGERPRINT, onnx_sha256=hash_file(half)))
+    monkeypatch.setattr(devices, "open_engine_only", lambda path: CpuSession(half))
     return plan
 
 
@@ -233,7 +223,7 @@ def test_engine_that_is_damaged(model: Path, engine: Path) -> None:
 def test_engine_without_a_fingerprint_file(model: Path, engine: Path) -> None:
     engine.with_name("red.fp16.engine.json").unlink()
     last = verify(model)[-1]
-    assert last.state == FAILED and "nothing tells what it holds" in last.text
+    assert last.state == FAILED and "nothing states what it holds" in last.text
 
 
 def test_engine_that_is_stale_on_this_machine(

@@ -10,7 +10,7 @@ import pytest
 
 from glandseg.export.run_export import ExportResult, export_run
 from glandseg.model.card import ModelCard
-from glandseg.model.onnx.session import Session
+from glandseg.model.onnx.cpu import CpuSession
 from glandseg.synthetic import draw_tile
 from glandseg.training.data.image_file import encode_png
 from glandseg.training.distill.teacher import find_teacher
@@ -42,7 +42,7 @@ def distil(teacher: Path, data: Path, folder: Path) -> Run:
 
 
 def read_card(result: ExportResult) -> ModelCard:
-    with Session(result.artifacts[0].path, device="cpu") as session:
+    with CpuSession(result.artifacts[0].path) as session:
         return session.card
 
 

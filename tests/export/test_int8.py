@@ -28,7 +28,7 @@ from glandseg.export.int8 import (
 from glandseg.export.onnx_file import stamp, trace_segmenter, write_model
 from glandseg.model.card import ModelCard
 from glandseg.model.files import BUNDLED
-from glandseg.model.onnx.session import Session
+from glandseg.model.onnx.cpu import CpuSession
 from glandseg.model.parity import LIMITS, check_parity, measure_parity
 
 Quantised = dict[str, Path]
@@ -109,8 +109,8 @@ def test_stays_near_float32(
     layout: Int8Layout, quantised: Quantised, single: Path, tiles: NDArray[np.uint8]
 ) -> None:
     with (
-        Session(single, device="cpu") as reference,
-        Session(quantised[layout.suffix], device="cpu") as session,
+        CpuSession(single) as reference,
+        CpuSession(quantised[layout.suffix]) as session,
     ):
         parity = measure_parity(reference, session, tiles)
     check_parity(parity, "int8", layout.suffix)
@@ -217,7 +217,7 @@ def test_float_nodes_are_the_edges(model: onnx.ModelProto) -> None:
 def test_the_bundled_models_file_stays_near_float32(tiles: NDArray[np.uint8]) -> None:
     path = BUNDLED.with_name("glandseg-colon.int8.onnx")
     assert path.stat().st_size < 0.3 * BUNDLED.stat().st_size
-    with Session(BUNDLED, device="cpu") as reference, Session(path, device="cpu") as session:
+    with CpuSession(BUNDLED) as reference, CpuSession(path) as session:
         parity = measure_parity(reference, session, tiles)
         calibration = "32 windows of 32 images of EBHI-Seg, all its classes, no test patient"
         assert session.card == replace(reference.card, precision="int8", calibration=calibration)

@@ -13,7 +13,7 @@ from glandseg.core.errors import BadInputError
 from glandseg.export.errors import ExportError
 from glandseg.export.onnx_file import OPSET, check_graph, trace_segmenter
 from glandseg.export.run_export import ExportResult
-from glandseg.model.onnx.session import Session
+from glandseg.model.onnx.cpu import CpuSession
 from glandseg.training.torch_backend import TorchBackend
 
 
@@ -83,9 +83,9 @@ def test_plain_onnxruntime_agrees_with_pytorch(
 
 
 def test_card_comes_back_through_the_session(exported: ExportResult) -> None:
-    with Session(exported.artifacts[0].path, device="cpu") as session:
+    with CpuSession(exported.artifacts[0].path) as session:
         assert session.card == exported.card
-    with Session(exported.artifacts[1].path, device="cpu") as session:
+    with CpuSession(exported.artifacts[1].path) as session:
         assert session.card.precision == "float16"
 
 
@@ -93,7 +93,7 @@ def test_truncated_file_is_refused(exported: ExportResult, tmp_path: Path) -> No
     damaged = tmp_path / "damaged.onnx"
     damaged.write_bytes(exported.artifacts[0].path.read_bytes()[:-5000])
     with pytest.raises(BadInputError, match=r"damaged\.onnx"):
-        Session(damaged, device="cpu")
+        CpuSession(damaged)
 
 
 def test_file_without_card_is_refused(model: onnx.ModelProto, tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_file_without_card_is_refused(model: onnx.ModelProto, tmp_path: Path) ->
     del bare.metadata_props[:]
     onnx.save(bare, tmp_path / "bare.onnx")
     with pytest.raises(BadInputError, match="not a model of glandseg"):
-        Session(tmp_path / "bare.onnx", device="cpu")
+        CpuSession(tmp_path / "bare.onnx")
 
 
 def test_fixed_batch_is_refused(model: onnx.ModelProto) -> None:

@@ -18,7 +18,7 @@ from glandseg.export import run_export
 from glandseg.export.export_settings import ExportSettings
 from glandseg.export.run_export import ExportResult, export_run
 from glandseg.model.files import check_model, find_model
-from glandseg.model.onnx.session import Session
+from glandseg.model.onnx.cpu import CpuSession
 from glandseg.model.parity import ParityError
 from glandseg.synthetic import draw_tile, write_slide
 from glandseg.training.run import Run
@@ -157,7 +157,7 @@ def test_int8_files_say_what_they_were_calibrated_on(
     assert [artifact.precision for artifact in result.artifacts] == ["float32", "int8", "int8"]
     files = json.loads(result.record.read_text(encoding="utf-8"))["files"]
     for name in ("small.int8.onnx", "small.int8.trt.onnx"):
-        with Session(tmp_path / name, device="cpu") as session:
+        with CpuSession(tmp_path / name) as session:
             assert (session.card.precision, session.card.calibration) == ("int8", "32 tiles of drawn tissue")
         assert files[name]["calibration"] == "32 tiles of drawn tissue"
     assert "calibration" not in files["small.onnx"] and result.card.calibration is None

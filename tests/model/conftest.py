@@ -1,4 +1,4 @@
-"""Small networks to build engines of, and a fake GPU that is looked over when the test ends."""
+"""Small networks to build engines of, and a fake GPU that is checked when the test ends."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from glandseg.model.card import ModelCard
 from glandseg.model.tensorrt.driver import held_context
 from glandseg.model.tensorrt.package import RTX, TensorRtPackage, find_package
 from glandseg.model.tensorrt.runner import EngineRunner
-from glandseg.model.tensorrt.stream import Lane
+from glandseg.model.tensorrt.stream import EngineStreams
 from tests.model.tensorrt.fake_cuda import FakeCuda, FakeTensorRt
 
 CARD = ModelCard(name="small", network="two convolutions", tissue="", um_per_px=1.0, weights_sha256="w" * 64)
@@ -35,7 +35,7 @@ def rtx() -> TensorRtPackage:
 
 @pytest.fixture
 def install(monkeypatch: pytest.MonkeyPatch) -> Install:
-    """Give a function that puts a stand-in for a TensorRT of some version in place of the installed one."""
+    """Return a function that puts a stand-in for a TensorRT of some version in place of the installed one."""
 
     def put(package: str, version: str, *, typed: bool = True) -> Any:
         module = SimpleNamespace(__version__=version)
@@ -50,7 +50,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Install:
 
 @pytest.fixture(scope="session")
 def write_network() -> WriteNetwork:
-    """Give a function that writes a network of two convolutions, in float32, float16 or quantised."""
+    """Return a function that writes a network of two convolutions, in float32, float16 or quantised."""
     onnx = pytest.importorskip("onnx")
     helper, kinds = onnx.helper, onnx.TensorProto
 
@@ -115,7 +115,7 @@ Run = Callable[..., EngineRunner]
 
 @pytest.fixture
 def cuda() -> Iterator[FakeCuda]:
-    """Give a GPU on which every rule must have been kept, and nothing be left, when the test ends."""
+    """Return a GPU; when the test ends, every rule must have been kept and nothing be left on it."""
     machine = FakeCuda()
     yield machine
     gc.collect()
@@ -124,19 +124,19 @@ def cuda() -> Iterator[FakeCuda]:
 
 @pytest.fixture
 def careless_cuda() -> FakeCuda:
-    """Give a GPU that a test may misuse."""
+    """Return a GPU that a test may misuse."""
     return FakeCuda()
 
 
 @pytest.fixture
 def trt(cuda: FakeCuda) -> FakeTensorRt:
-    """Give TensorRT on the GPU."""
+    """Return TensorRT on the GPU."""
     return FakeTensorRt(cuda)
 
 
 @pytest.fixture
 def plan(tmp_path: Path) -> Path:
-    """Give an engine file whose network says "red is gland"."""
+    """Return an engine file whose network says "red is gland"."""
     path = tmp_path / "red.engine"
     path.write_bytes(b"plan")
     return path
@@ -144,22 +144,25 @@ def plan(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def windows() -> NDArray[np.uint8]:
-    """Give seven windows of noise."""
+    """Return seven windows of noise."""
     return np.random.default_rng(0).integers(0, 256, (7, 320, 320, 3), np.uint8)
 
 
 @pytest.fixture
 def run_engine(cuda: FakeCuda, trt: FakeTensorRt, plan: Path) -> Run:
-    """Give a function that starts a runner on the fake GPU."""
+    """Return a function that starts a runner on the fake GPU."""
 
-    def start(*, batch: int = 2, slots: int = 3, stall_s: float = 30.0, lane: Any = Lane) -> EngineRunner:
+    def start(
+        *, batch: int = 2, slots: int = 3, stall_s: float = 30.0, close_s: float = 10.0
+    ) -> EngineRunner:
         driver = cuda.module()
         return EngineRunner(
             "fake",
             held_context(driver, 0),
-            lambda: lane(driver, trt, plan, batch=batch, slots=slots),
+            lambda: EngineStreams(driver, trt, plan, batch=batch, slots=slots),
             batch=batch,
             stall_s=stall_s,
+            close_s=close_s,
         )
 
     return start

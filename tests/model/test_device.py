@@ -26,5 +26,5 @@ def test_devices_are_read(text: str, kind: str, ordinal: int) -> None:
     "text", ["", "gpu", "cpu:0", "auto:1", "cuda:", "cuda:-1", "cuda:x", "trt:1:2", "CUDA", "cuda:1\n"]
 )
 def test_what_is_no_device(text: str) -> None:
-    with pytest.raises(BadInputError, match="--device: one of auto, cpu, cuda, trt, or a GPU by its number"):
+    with pytest.raises(BadInputError, match="--device: one of auto, cpu, cuda, trt, or a GPU by number"):
         parse_device(text)

@@ -24,7 +24,7 @@ def tiles(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Counted:
-    """The network "red is gland", off by so much, and how often it was asked."""
+    """The network "red is gland", off by some steps; counts its calls."""
 
     name, classes, slots, identity = "red on a GPU", 2, 1, "red 1"
 
@@ -49,7 +49,7 @@ def test_a_pass_is_remembered(red_model: Path, tmp_path: Path) -> None:
     first = Counted()
     pass_first_use(first, red_model, FACTS, memory=memory, say=said.append)
     assert first.asked
-    assert said == ["first use of red on a GPU: compared with the CPU on drawn tiles"]
+    assert said == ["first use of red on a GPU: compared with the CPU on synthetic tiles"]
     again = Counted()
     pass_first_use(again, red_model, FACTS, memory=memory, say=said.append)
     assert not again.asked

@@ -1,4 +1,4 @@
-"""Which device runs a model, and what is said of those that do not."""
+"""Which device runs a model, and what is reported of those that do not."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from glandseg.core.errors import BadInputError, EnvironmentLacksError
 from glandseg.model import open_backend as devices
 from glandseg.model.card import ModelCard
+from glandseg.model.gpu import Machine
 from glandseg.model.open_backend import open_backend
 from glandseg.model.parity import ParityError
-from glandseg.model.tensorrt.gpu import Machine
 
 GPU = Machine(system="Linux", gpu="Fake GPU", driver="580.1", cuda="13.0")
 
@@ -80,7 +80,7 @@ def test_without_a_gpu_the_cpu_does_the_work(
 
 
 @pytest.mark.usefixtures("with_gpu")
-def test_each_device_given_up_is_told(
+def test_each_device_given_up_is_reported(
     red_model: Path, said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(devices, "open_on_tensorrt", fail(EnvironmentLacksError("PyCUDA: not there.")))
@@ -120,13 +120,13 @@ def test_a_device_asked_for_is_not_replaced(red_model: Path, monkeypatch: pytest
 def test_what_cannot_be_asked(red_model: Path, tmp_path: Path) -> None:
     engine = tmp_path / "red.engine"
     engine.write_bytes(b"")
-    for asked, told in (
+    for asked, message in (
         ({"device": "tpu"}, "--device: one of auto, cpu, cuda, trt.* Received: tpu"),
         ({"device": "cpu", "require_gpu": True}, "--require-gpu: not with --device cpu"),
         ({"batch": 0}, "--batch: at least 1. Received: 0"),
-        ({"threads": -1, "device": "cpu"}, "--threads: 0 or more. Received: -1"),
+        ({"threads": -1, "device": "cpu"}, "--threads: 0 to 1024, where 0 takes all CPUs. Received: -1."),
     ):
-        with pytest.raises(BadInputError, match=told):
+        with pytest.raises(BadInputError, match=message):
             open_backend(red_model, **asked)
     with pytest.raises(BadInputError, match="red.engine: an engine runs with --device trt alone"):
         open_backend(engine, device="cpu")
@@ -139,12 +139,12 @@ def test_a_gpu_that_computes_something_else_is_refused(
     red_model: Path, said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wrong = RedBackend(off=40)
-    monkeypatch.setattr(devices, "Session", lambda *args, **kwargs: wrong)
+    monkeypatch.setattr(devices, "CudaSession", lambda *args, **kwargs: wrong)
     with pytest.raises(ParityError, match="red on a GPU"):
         open_backend(red_model, device="cuda", say=said.append)
     assert wrong.closed
     right = RedBackend()
-    monkeypatch.setattr(devices, "Session", lambda *args, **kwargs: right)
+    monkeypatch.setattr(devices, "CudaSession", lambda *args, **kwargs: right)
     assert open_backend(red_model, device="cuda") is right
     assert not right.closed
 
@@ -179,7 +179,7 @@ def test_whatever_a_gpu_raises_it_is_left_out(
 def test_the_facts_are_those_of_the_gpu_that_runs(red_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kept: list[dict[str, str]] = []
     monkeypatch.setattr(devices, "read_machine", lambda ordinal=0: replace(GPU, gpu=f"GPU {ordinal}"))
-    monkeypatch.setattr(devices, "Session", lambda *args, **kwargs: RedBackend())
+    monkeypatch.setattr(devices, "CudaSession", lambda *args, **kwargs: RedBackend())
     monkeypatch.setattr(devices, "pass_first_use", lambda backend, path, facts, **options: kept.append(facts))
     open_backend(red_model, device="cuda:2")
     assert kept[0]["gpu"] == "GPU 2"
@@ -187,7 +187,7 @@ def test_the_facts_are_those_of_the_gpu_that_runs(red_model: Path, monkeypatch: 
 
 @pytest.fixture
 def engines(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """What engines were asked for; the GPU takes at most 2 windows at once."""
+    """Requests for engines; the GPU takes at most 2 windows in one call."""
     asked: list[dict[str, Any]] = []
 
     def find_engine(path: Path, **options: Any) -> SimpleNamespace:
@@ -208,7 +208,7 @@ def engines(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 def test_engines_of_halved_batches_are_kept_aside(red_model: Path, engines: list[dict[str, Any]]) -> None:
     open_backend(red_model, device="trt")
-    assert [(one["batch"], one["aside"]) for one in engines] == [(None, False), (4, True), (2, True)]
+    assert [(one["batch"], one["halved"]) for one in engines] == [(None, False), (4, True), (2, True)]
 
 
 @pytest.mark.parametrize("batch", [8, 2])
@@ -216,10 +216,10 @@ def test_a_batch_that_was_asked_for_is_not_the_default(
     red_model: Path, engines: list[dict[str, Any]], batch: int
 ) -> None:
     open_backend(red_model, device="trt", batch=batch)
-    assert (engines[0]["batch"], engines[0]["aside"], engines[0]["rebuild"]) == (batch, False, True)
+    assert (engines[0]["batch"], engines[0]["halved"], engines[0]["rebuild"]) == (batch, False, True)
 
 
 def test_an_engine_that_is_judged_is_never_built(red_model: Path, engines: list[dict[str, Any]]) -> None:
-    with pytest.raises(EnvironmentLacksError, match="not enough memory"):
+    with pytest.raises(EnvironmentLacksError, match="not enough GPU memory"):
         devices.open_engine_only(red_model)
     assert [one["rebuild"] for one in engines] == [False]

@@ -12,7 +12,7 @@ import pytest
 from glandseg.core.errors import BadInputError
 from glandseg.doctor.inspect_model import inspect_model
 from glandseg.model.card import ModelCard
-from glandseg.model.onnx.session import Session
+from glandseg.model.onnx.cpu import CpuSession
 
 onnx = pytest.importorskip("onnx")
 helper, U8, I64, F32 = onnx.helper, onnx.TensorProto.UINT8, onnx.TensorProto.INT64, onnx.TensorProto.FLOAT
@@ -59,7 +59,7 @@ def write(
 
 
 def test_the_graph_of_a_segmenter_is_opened(tmp_path: Path) -> None:
-    with Session(write(tmp_path / "m.onnx"), device="cpu") as session:
+    with CpuSession(write(tmp_path / "m.onnx")) as session:
         assert session.infer(np.zeros((3, 320, 320, 3), np.uint8)).shape == (3, 2, 320, 320)
 
 
@@ -67,7 +67,7 @@ FREE = ["N", "C", "H", "W"]
 
 
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changed", "message"),
     [
         ({"takes": [("input", U8, WINDOWS)]}, "it takes 'input', not 'windows'"),
         ({"takes": [("w\x1b[2J", U8, WINDOWS)]}, r"it takes 'w \[2J', not 'windows'"),
@@ -103,21 +103,21 @@ FREE = ["N", "C", "H", "W"]
         ({"gives": [("probabilities", U8, FREE)], "shape": [3, 2, 320, 320]}, r"with \(3, 2, 320, 320\)"),
     ],
 )
-def test_another_graph_is_refused_at_opening(changed: dict[str, Any], told: str, tmp_path: Path) -> None:
+def test_another_graph_is_refused_at_opening(changed: dict[str, Any], message: str, tmp_path: Path) -> None:
     path = write(tmp_path / "m.onnx", **changed)
-    with pytest.raises(BadInputError, match=rf"m\.onnx: not a model of glandseg, .*{told}"):
-        Session(path, device="cpu")
+    with pytest.raises(BadInputError, match=rf"m\.onnx: not a model of glandseg, .*{message}"):
+        CpuSession(path)
 
 
 @pytest.mark.parametrize("fixed", [1, 8])
 def test_a_batch_fixed_inside_is_refused(fixed: int, tmp_path: Path) -> None:
     path = write(tmp_path / "m.onnx", shape=[fixed, 2, 320, 320])
     with pytest.raises(BadInputError, match=rf"answers 2 windows with \({fixed}, 2, 320, 320\)"):
-        Session(path, device="cpu")
+        CpuSession(path)
 
 
 def test_a_batch_fixed_to_two_is_told_when_it_shows(tmp_path: Path) -> None:
-    session = Session(write(tmp_path / "m.onnx", shape=[2, 2, 320, 320]), device="cpu")
+    session = CpuSession(write(tmp_path / "m.onnx", shape=[2, 2, 320, 320]))
     with pytest.raises(BadInputError, match=r"answers 3 windows with \(2, 2, 320, 320\)"):
         session.infer(np.zeros((3, 320, 320, 3), np.uint8))
 
@@ -127,6 +127,6 @@ def test_text_that_is_not_utf8_is_refused(old: bytes, tmp_path: Path) -> None:
     path = write(tmp_path / "m.onnx")
     path.write_bytes(path.read_bytes().replace(old, b"\xff" * len(old)))
     with pytest.raises(BadInputError, match=r"m\.onnx: "):
-        Session(path, device="cpu")
+        CpuSession(path)
     with pytest.raises(BadInputError, match=r"m\.onnx: "):
         inspect_model(path)

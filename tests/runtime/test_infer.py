@@ -25,7 +25,7 @@ from shapely.geometry import shape
 from glandseg.core.errors import BadInputError, EnvironmentLacksError
 from glandseg.model.card import ModelCard
 from glandseg.model.files import ModelFile, check_model
-from glandseg.model.onnx.session import Session
+from glandseg.model.onnx.cpu import CpuSession
 from glandseg.runtime.infer import infer_slide
 from glandseg.runtime.outputs.write import SUFFIXES
 from glandseg.runtime.settings import InferSettings
@@ -71,13 +71,13 @@ def model(red_model: Path) -> ModelFile:
 
 
 @pytest.fixture(scope="module")
-def session(red_model: Path) -> Iterator[Session]:
-    with Session(red_model, device="cpu", threads=1) as session:
+def session(red_model: Path) -> Iterator[CpuSession]:
+    with CpuSession(red_model, threads=1) as session:
         yield session
 
 
 @pytest.fixture
-def run(session: Session, model: ModelFile) -> Callable[..., Result]:
+def run(session: CpuSession, model: ModelFile) -> Callable[..., Result]:
     def infer(path: Path, out: Path | None = None, overwrite: bool = False, **settings: Any) -> Result:
         return infer_slide(path, session, model, InferSettings(**settings), out=out, overwrite=overwrite)
 
@@ -233,7 +233,7 @@ def test_the_cards_scales_hold_unless_others_are_asked_for(
     )
     path = write_png(tmp_path / "disks.png", image)
     other = write_model(tmp_path / "two.onnx", card.to_metadata())
-    with Session(other, device="cpu") as session:
+    with CpuSession(other) as session:
         file = check_model(other, "--model")
         own = infer_slide(path, session, file, InferSettings(mpp=0.5), out=tmp_path / "own")
         asked = infer_slide(
@@ -317,7 +317,7 @@ def test_batch_and_threads_change_no_byte(
     write_slide(path, image, 0.35)
     results = []
     for batch, threads in [(1, 1), (8, 1), (8, 2)]:
-        with Session(red_model, device="cpu", threads=threads) as session:
+        with CpuSession(red_model, threads=threads) as session:
             settings = InferSettings(batch=batch, scales=(0.75, 1.0))
             out = tmp_path / f"{batch}-{threads}"
             results.append(infer_slide(path, session, model, settings, out=out))
@@ -360,7 +360,7 @@ def test_the_record_tells_what_was_run(image: Pixels, tmp_path: Path, run: Calla
 class Broken:
     """The session, until it raises at its second call."""
 
-    def __init__(self, session: Session, error: BaseException) -> None:
+    def __init__(self, session: CpuSession, error: BaseException) -> None:
         self.card, self.name, self.classes = session.card, session.name, session.classes
         self.slots, self.identity = session.slots, session.identity
         self._session, self._error, self._calls = session, error, 0
@@ -387,7 +387,7 @@ def test_a_failing_network_leaves_older_outputs(
     error: BaseException,
     image: Pixels,
     tmp_path: Path,
-    session: Session,
+    session: CpuSession,
     model: ModelFile,
     older: dict[str, bytes],
 ) -> None:
@@ -399,7 +399,7 @@ def test_a_failing_network_leaves_older_outputs(
 
 
 def test_a_slide_that_changes_while_it_is_read_is_refused(
-    image: Pixels, tmp_path: Path, session: Session, model: ModelFile
+    image: Pixels, tmp_path: Path, session: CpuSession, model: ModelFile
 ) -> None:
     path, out = write_png(tmp_path / "disks.png", image), tmp_path / "out"
 
@@ -412,7 +412,7 @@ def test_a_slide_that_changes_while_it_is_read_is_refused(
 
 
 def test_a_slide_that_is_touched_or_removed_meanwhile_is_fine(
-    image: Pixels, tmp_path: Path, session: Session, model: ModelFile
+    image: Pixels, tmp_path: Path, session: CpuSession, model: ModelFile
 ) -> None:
     for number, disturb in enumerate((lambda path: os.utime(path, (1, 1)), Path.unlink)):
         path = write_png(tmp_path / "disks.png", image)
@@ -608,7 +608,7 @@ def test_a_slide_without_resolution_asks_for_it(
 
 
 def test_progress_ends_at_its_total(
-    image: Pixels, tmp_path: Path, session: Session, model: ModelFile
+    image: Pixels, tmp_path: Path, session: CpuSession, model: ModelFile
 ) -> None:
     path = write_png(tmp_path / "disks.png", image)
     steps: list[tuple[int, int]] = []
@@ -699,7 +699,7 @@ def test_real_slides(
 
 
 def test_warnings_of_the_whole_run_come_before_the_windows(
-    session: Session, model: ModelFile, image: Pixels, tmp_path: Path
+    session: CpuSession, model: ModelFile, image: Pixels, tmp_path: Path
 ) -> None:
     path = write_png(tmp_path / "a.png", image)
     told: list[str] = []
@@ -728,7 +728,7 @@ def test_warnings_of_the_reader_are_told_and_recorded(
 
 
 def test_slide_overwritten_in_the_run_fails(
-    session: Session, model: ModelFile, image: Pixels, tmp_path: Path
+    session: CpuSession, model: ModelFile, image: Pixels, tmp_path: Path
 ) -> None:
     path = write_png(tmp_path / "a.png", image)
 

@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from glandseg.model.files import ModelFile, check_model
-from glandseg.model.onnx.session import Session
+from glandseg.model.onnx.cpu import CpuSession
 from glandseg.runtime.infer import infer_slide
 from glandseg.runtime.settings import InferSettings
 from glandseg.runtime.slide_run import Result
@@ -45,7 +45,7 @@ def infer(slide: Path, model: ModelFile, tmp_path: Path) -> Infer:
 
     def run(threads: int = 1, **settings: Any) -> list[bytes]:
         out = tmp_path / f"out-{len(list(tmp_path.glob('out-*')))}"
-        with Session(model.path, device="cpu", threads=threads) as session:
+        with CpuSession(model.path, threads=threads) as session:
             return read_bytes(infer_slide(slide, session, model, InferSettings(**settings), out=out))
 
     return run
@@ -110,7 +110,7 @@ def test_a_killed_process_is_continued_to_the_same_bytes(
     kept = next(out.glob(".disks.glandseg/*.windows"))
     assert kept.stat().st_size > 0
     said: list[str] = []
-    with Session(model.path, device="cpu", threads=1) as session:
+    with CpuSession(model.path, threads=1) as session:
         result = infer_slide(slide, session, model, InferSettings(), out=out, say=said.append)
     assert any("kept from before" in line for line in said)
     assert read_bytes(result) == expected
@@ -123,11 +123,11 @@ import sys, time
 from pathlib import Path
 from glandseg.runtime.infer import infer_slide
 from glandseg.model.files import check_model
-from glandseg.model.onnx.session import Session
+from glandseg.model.onnx.cpu import CpuSession
 from glandseg.runtime.settings import InferSettings
 
 slide, model, out = map(Path, sys.argv[1:])
-with Session(model, device="cpu", threads=1) as session:
+with CpuSession(model, threads=1) as session:
     plain = session.infer
     session.infer = lambda windows: (time.sleep(0.05), plain(windows))[1]
     tell = lambda done, total: print(done / total, flush=True)
@@ -144,7 +144,7 @@ def test_finished_work_of_another_slide_is_not_taken(
         if done > 4:
             raise KeyboardInterrupt
 
-    with Session(model.path, device="cpu", threads=1) as session:
+    with CpuSession(model.path, threads=1) as session:
         with pytest.raises(KeyboardInterrupt):
             infer_slide(slide, session, model, InferSettings(batch=2), out=out, advance=stop)
         write_slide(slide, draw_disks(2600, 1900, DISKS[:1], []), 0.7)

@@ -1,54 +1,76 @@
-"""A model on the CPU: the same bytes for any batch and any number of threads."""
+"""A model run by ONNX Runtime on the CPU: the same bytes for any batch and any number of threads."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from glandseg.core.errors import BadInputError, EnvironmentLacksError, shorten
-from glandseg.core.system import release_memory
-from glandseg.model.onnx.open_session import lacks_memory, open_on_cpu, read_session_card
-from glandseg.model.ports import INPUT, OUTPUT, check_answers
+from glandseg.core.system import count_cpus, release_memory
+from glandseg.model.backend import BATCH
+from glandseg.model.onnx.onnx_file import read_onnx_card
+from glandseg.model.onnx.open_session import (
+    import_onnxruntime,
+    lacks_memory,
+    open_on_cpu,
+)
+from glandseg.model.ports import INPUT, OUTPUT, check_answers, check_ports
 from glandseg.model.windows import WINDOW_PX
 
+MAX_THREADS = 1024
 _TRIAL = 2  # windows: a batch that is fixed to one inside the graph shows
 
 
-class CpuRuns:
-    """A model that ONNX Runtime runs on the CPU.
+class CpuSession:
+    """A model ready to run on the CPU; it holds memory until it is closed.
 
     Args:
-        runtime: ONNX Runtime.
-        path: of the .onnx file.
-        threads: of the network.
-        batch: windows that a call will hold, at most.
+        path: ONNX file.
+        threads: Threads of the network; 0 takes all CPUs that this process may use.
+        batch: Maximum batch size, in windows.
 
     Attributes:
-        card: the model's own.
-        identity: of the device.
+        card: Model card.
+        name: Library and device, "ONNX Runtime 1.31.1, CPU".
+        classes: Number of classes.
+        slots: Calls of `infer` that may overlap.
+        identity: What the last bits of the answers depend on.
 
     Raises:
         BadInputError: if the file is no gland segmenter.
+        EnvironmentLacksError: if ONNX Runtime is missing.
     """
 
-    identity = "cpu"
+    slots = 1
 
-    def __init__(self, runtime: Any, path: Path, threads: int, batch: int) -> None:
+    def __init__(self, path: Path, *, threads: int = 0, batch: int = BATCH) -> None:
+        if not 0 <= threads <= MAX_THREADS:
+            raise BadInputError(
+                f"--threads: 0 to {MAX_THREADS}, where 0 takes all CPUs. Received: {threads}."
+            )
+        runtime = import_onnxruntime()
         self._path = path
-        self._session = open_on_cpu(runtime, path, threads)
-        self.card = read_session_card(path, self._session)
+        self._session = open_on_cpu(runtime, path, threads or count_cpus())
+        self.card = read_onnx_card(path)
+        check_ports(path, self._session.get_inputs(), self._session.get_outputs())
+        self.classes = len(self.card.classes)
+        self.name = f"ONNX Runtime {runtime.__version__}, CPU"
+        self.identity = f"onnxruntime {runtime.__version__} cpu {self.card.precision}"
         self._try_out(runtime, min(batch, _TRIAL))
 
     def infer(self, windows: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return (N, classes, 320, 320) uint8 probabilities of (N, 320, 320, 3) uint8 RGB windows.
+        """Compute (N, classes, 320, 320) uint8 probabilities of (N, 320, 320, 3) uint8 RGB windows.
 
         Raises:
             BadInputError: if the model cannot run, or answers with something else.
-            EnvironmentLacksError: if there is not enough memory for as many.
+            EnvironmentLacksError: if there is not enough memory.
         """
+        if self._session is None:
+            raise ValueError("the session is closed")
         return self._run(np.ascontiguousarray(windows), None)
 
     def _try_out(self, runtime: Any, count: int) -> None:
@@ -75,3 +97,13 @@ class CpuRuns:
             ) from error
         check_answers(probabilities, len(windows), str(self._path))
         return probabilities
+
+    def __enter__(self) -> CpuSession:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Free the model."""
+        self._session = None

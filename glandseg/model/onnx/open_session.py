@@ -1,26 +1,26 @@
-"""A model file opened by ONNX Runtime, once exactly one of its two wheels is installed."""
+"""Open a model file with ONNX Runtime, and sort its errors: the model's, the environment's or memory."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from glandseg.core.errors import BadInputError, EnvironmentLacksError, shorten
-from glandseg.model.card import CardError, ModelCard, read_card
+from glandseg.core.errors import BadInputError, EnvironmentLacksError, GlandsegError, shorten
 from glandseg.model.files import INT8_TENSORRT_SUFFIX
-from glandseg.model.onnx.one_file import check_one_file
-from glandseg.model.ports import check_ports
+from glandseg.model.onnx.onnx_file import check_one_file
 
 _INSTALL = 'pip install "glandseg[cpu]" (or "glandseg[gpu]" with an NVIDIA GPU)'
 _CPU = ["CPUExecutionProvider"]
-CPU_NODES = "assigned to the default CPU EP"  # of the refusal of nodes that a GPU cannot run
-_ERRORS = 3  # among ONNX Runtime's levels of logging
+CPU_NODES = "assigned to the default CPU EP"  # in the error about nodes that a GPU cannot run
+_ERRORS = 3  # ONNX Runtime's severity of errors
 _MEMORY_SIGNS = ("Failed to allocate memory", "out of memory", "bad_alloc", "bad allocation", "ALLOC_FAILED")
 
 
 def import_onnxruntime() -> Any:
-    """Import ONNX Runtime, once exactly one of its two wheels is installed.
+    """Import ONNX Runtime, of which exactly one of two wheels must be installed.
 
     Raises:
         EnvironmentLacksError: if none is, or both are: they overwrite each other's files.
@@ -42,14 +42,14 @@ def import_onnxruntime() -> Any:
 def open_on_cpu(runtime: Any, path: Path, threads: int) -> Any:
     """Open a model on the CPU.
 
-    Idle threads sleep: spinning ones take the CPU from those that decode the next windows. An INT8 file for
+    Idle threads sleep: spinning ones take the CPU from threads that decode the next windows. An INT8 file for
     TensorRT is computed in float32 over its rounded numbers, as exactly as TensorRT does: without VNNI, the
     CPU's own kernel for signed 8-bit numbers saturates their sums.
 
     Args:
         runtime: ONNX Runtime.
-        path: of the .onnx file.
-        threads: of the network.
+        path: ONNX file.
+        threads: Threads of the network.
 
     Raises:
         BadInputError: if the file cannot be loaded.
@@ -63,7 +63,7 @@ def open_on_cpu(runtime: Any, path: Path, threads: int) -> Any:
 
 
 def make_options(runtime: Any) -> Any:
-    """Give the options that every session takes: errors alone are logged."""
+    """Return the options of every session: only errors are logged."""
     runtime.set_default_logger_severity(_ERRORS)
     options = runtime.SessionOptions()
     options.log_severity_level = _ERRORS
@@ -74,12 +74,10 @@ def open_session(runtime: Any, path: Path, options: Any, providers: list[Any]) -
     """Open a session on a model file.
 
     Raises:
-        BadInputError: if the file cannot be loaded, or is not all of the model.
+        BadInputError: if the file is missing, cannot be loaded, or is not the whole model.
         EnvironmentLacksError: if the GPU that the providers name fails.
-        MemoryError: if the device has too little memory for it.
+        MemoryError: if the device has not enough memory.
     """
-    if not path.is_file():
-        raise BadInputError(f"{path}: no such model file. Check the path, or leave --model out.")
     check_one_file(path)
     try:
         # Its fallback would open the model on the CPU, print to the terminal and hide the first error.
@@ -97,7 +95,7 @@ def open_session(runtime: Any, path: Path, options: Any, providers: list[Any]) -
 
 
 def describe_gpu_failure(runtime: Any, error: Exception) -> EnvironmentLacksError:
-    """Return the error to raise where CUDA does not start, or fails, for a reason that is not the model."""
+    """Return the error to raise where CUDA does not start, or fails for a reason other than the model."""
     cuda = str(getattr(runtime, "cuda_version", "") or "")
     libraries = f"CUDA {cuda.partition('.')[0]} and cuDNN 9" if cuda else "the CUDA libraries and cuDNN"
     return EnvironmentLacksError(
@@ -106,29 +104,21 @@ def describe_gpu_failure(runtime: Any, error: Exception) -> EnvironmentLacksErro
     )
 
 
-def read_session_card(path: Path, session: Any, batch: int | None = None) -> ModelCard:
-    """Read the card of the model that a session holds, and check what goes in and comes out.
-
-    Args:
-        path: of the model, for messages.
-        session: on it.
-        batch: that the session was fixed to; None where the batch is free.
-
-    Raises:
-        BadInputError: if it is no gland segmenter.
-    """
+@contextlib.contextmanager
+def translated_errors(runtime: Any) -> Iterator[None]:
+    """Turn what a GPU raises into MemoryError for lack of memory, else into the environment's fault."""
     try:
-        card = read_card(session.get_modelmeta().custom_metadata_map)
-        check_ports(path, session.get_inputs(), session.get_outputs(), batch)
-    except (CardError, UnicodeError) as error:
-        raise BadInputError(
-            f"{path}: not a model of glandseg, {shorten(error)}. Give one that `glandseg export` made."
-        ) from None
-    return card
+        yield
+    except GlandsegError:
+        raise
+    except Exception as error:  # ONNX Runtime raises classes of its own that share no base
+        if lacks_memory(error):
+            raise MemoryError(str(error)) from error
+        raise describe_gpu_failure(runtime, error) from error
 
 
 def lacks_memory(error: Exception) -> bool:
-    """Whether an error of ONNX Runtime tells of too little memory."""
+    """Return whether an error of ONNX Runtime is for lack of memory."""
     return isinstance(error, MemoryError) or any(sign in str(error) for sign in _MEMORY_SIGNS)
 
 

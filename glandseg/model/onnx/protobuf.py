@@ -1,4 +1,8 @@
-"""The fields of a protobuf message, which ONNX files are, read without a protobuf library."""
+"""The fields of a protobuf message, such as an ONNX file, read without a protobuf library.
+
+The wire format is a tag and a value per field, so 30 lines walk it; the library would be one more package
+to install, and parses all weights into memory for a card of a few hundred bytes.
+"""
 
 from __future__ import annotations
 
@@ -48,15 +52,6 @@ def list_fields(content: memoryview) -> Iterator[Field]:
         if kind == _BYTES:
             yield tag >> 3, content[at : at + size]
         at += size
-
-
-def list_messages(content: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """List the fields of a message that are bytes: strings and messages.
-
-    Raises:
-        ValueError: if the bytes are no protobuf message.
-    """
-    return ((number, value) for number, value in list_fields(content) if isinstance(value, memoryview))
 
 
 def _read_varint(content: memoryview, at: int) -> tuple[int, int]:

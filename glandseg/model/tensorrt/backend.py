@@ -1,4 +1,4 @@
-"""A model run by TensorRT through PyCUDA, behind the runtime's protocol."""
+"""A model run by TensorRT through PyCUDA."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glandseg.core.errors import EnvironmentLacksError
+from glandseg.model.backend import Say, halve_batch
 from glandseg.model.tensorrt.driver import held_context
-from glandseg.model.tensorrt.engine_cache import EngineFile
+from glandseg.model.tensorrt.engine_file import EngineFile
 from glandseg.model.tensorrt.runner import EngineRunner
-from glandseg.model.tensorrt.stream import Lane
+from glandseg.model.tensorrt.stream import EngineStreams
 
 SLOTS = 3  # one copied in or out, one computing, one ready to compute
 FindEngine = Callable[["int | None"], EngineFile]
@@ -23,23 +23,23 @@ class EngineBackend:
     """An engine ready to run; `infer` may be called from any number of threads.
 
     Args:
-        driver: PyCUDA's module, as `load_driver` gives it.
-        find: gives the engine, checked, for so many windows at once; none leaves their number to it.
-        ordinal: of the GPU.
-        batch: windows at once, or none; halved, and that is said, while the GPU's memory does not suffice.
-        slots: batches that may be under way at once.
-        say: is told of smaller batches.
+        driver: PyCUDA's module, from `load_driver`.
+        find: Called with the batch, or None for any; returns a checked engine.
+        ordinal: Number of the GPU.
+        batch: Windows in one batch; None takes the engine's. Halved while the GPU has not enough memory.
+        slots: Batches that may be under way simultaneously.
+        say: Called with a line for each smaller batch.
 
     Attributes:
-        name: what runs where.
-        classes: number of classes.
-        card: the model's own.
-        precision: that the engine computes in.
-        slots: calls of `infer` that may overlap.
-        identity: what the answers' last bits depend on; engines built twice may differ in them.
+        name: Library and device.
+        classes: Number of classes.
+        card: Model card.
+        precision: Precision that the engine computes in.
+        slots: Calls of `infer` that may overlap.
+        identity: What the last bits of the answers depend on; engines built twice may differ in them.
 
     Raises:
-        EnvironmentLacksError: if the GPU's memory does not suffice for one window.
+        EnvironmentLacksError: if the GPU has not enough memory for one window.
         GlandsegError: if the engine cannot be used.
     """
 
@@ -51,7 +51,7 @@ class EngineBackend:
         ordinal: int = 0,
         batch: int | None = None,
         slots: int = SLOTS,
-        say: Callable[[str], None] = lambda text: None,
+        say: Say = lambda text: None,
     ) -> None:
         self.slots = slots
         gpu = driver.Device(ordinal).name()
@@ -62,7 +62,7 @@ class EngineBackend:
             self._describe(engine, gpu)
             runner = self._try(driver, engine, ordinal)
             if runner is None:
-                batch = _halve(batch, gpu, say)
+                batch = halve_batch(batch, gpu, say)
         self._runner, self.classes = runner, runner.classes
 
     def _describe(self, engine: EngineFile, gpu: str) -> None:
@@ -74,20 +74,20 @@ class EngineBackend:
         )
 
     def _try(self, driver: Any, engine: EngineFile, ordinal: int) -> EngineRunner | None:
-        """Start the engine; none where the GPU's memory does not suffice."""
+        """Start the engine; return None where the GPU has not enough memory."""
         trt, plan, batch, slots = engine.trt_package.module, engine.path, engine.facts.batch, self.slots
         try:
             return EngineRunner(
                 self.name,
                 held_context(driver, ordinal),
-                lambda: Lane(driver, trt, plan, batch=batch, slots=slots),
+                lambda: EngineStreams(driver, trt, plan, batch=batch, slots=slots),
                 batch=batch,
             )
         except MemoryError:
             return None
 
     def infer(self, windows: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Give (N, classes, 320, 320) uint8 probabilities of (N, 320, 320, 3) uint8 RGB windows.
+        """Compute (N, classes, 320, 320) uint8 probabilities of (N, 320, 320, 3) uint8 RGB windows.
 
         Raises:
             StalledError: if the GPU does not answer.
@@ -96,7 +96,7 @@ class EngineBackend:
         return self._runner.infer(windows)
 
     def __enter__(self) -> EngineBackend:
-        """Give itself."""
+        """Return itself."""
         return self
 
     def __exit__(
@@ -104,13 +104,3 @@ class EngineBackend:
     ) -> None:
         """Free the GPU."""
         self._runner.close()
-
-
-def _halve(batch: int, gpu: str, say: Callable[[str], None]) -> int:
-    if batch == 1:
-        raise EnvironmentLacksError(
-            f"{gpu}: its memory does not suffice for one window. Close other programs that use it, "
-            "or give --device cpu."
-        )
-    say(f"{gpu}: too little memory for {batch} windows at once; halved")
-    return batch // 2

@@ -1,4 +1,4 @@
-"""From an ONNX file to a plan, with progress, and proof that it computes in the precision asked for."""
+"""Build a plan from an ONNX file, and check that it computes in the file's precision."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 from glandseg.core.atomic import write_whole
 from glandseg.core.errors import BadInputError, GlandsegError
+from glandseg.model.backend import BATCH
 from glandseg.model.ports import check_ports
 from glandseg.model.tensorrt.layer_types import (
     LayerCount,
@@ -31,14 +32,14 @@ class BuildSettings:
     """How an engine is built.
 
     Attributes:
-        batch: windows that it takes at once, no more and no fewer.
-        precision: of the ONNX file, which the engine must keep: "float32", "float16" or "int8".
+        batch: Windows in one call, no more and no fewer.
+        precision: Precision of the ONNX file, which the engine must keep: "float32", "float16" or "int8".
         targets: GPUs to build for, "sm89"; none takes the package's default.
-        workspace_bytes: memory that a layer may use beside its inputs and outputs.
-        timings: file of kernels' timings, which makes the next build faster; none keeps none.
+        workspace_bytes: Maximum memory of a layer beside its inputs and outputs.
+        timings: File of kernels' timings, which makes the next build faster; None keeps none.
     """
 
-    batch: int = 8
+    batch: int = BATCH
     precision: str = "float32"
     targets: tuple[str, ...] = ()
     workspace_bytes: int = 4 << 30
@@ -47,22 +48,22 @@ class BuildSettings:
     def __post_init__(self) -> None:
         """Refuse a batch that holds no window."""
         if self.batch < 1:
-            raise BadInputError(f"--batch: 1 or more. Received: {self.batch}")
+            raise BadInputError(f"--batch: at least 1. Received: {self.batch}.")
 
     @property
     def profile(self) -> tuple[int, ...]:
-        """Give the one shape of the input `windows`: (N, 320, 320, 3)."""
+        """Return the one shape of the input `windows`: (N, 320, 320, 3)."""
         return (self.batch, WINDOW_PX, WINDOW_PX, 3)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Built:
-    """A plan that was built, and what its layers compute in.
+    """A plan, and what its layers compute in.
 
     Attributes:
-        plan: TensorRT's own bytes.
-        count: of its layers.
-        doubt: what a user should know of the count; empty where it is as expected.
+        plan: Bytes in TensorRT's own format.
+        count: Number of layers by number type.
+        doubt: Warning about the count; empty where it is as expected.
     """
 
     plan: bytes
@@ -76,16 +77,16 @@ def build_engine(
     """Build a plan.
 
     Args:
-        onnx: the model, in the settings' precision.
-        settings: how.
-        trt_package: with what.
-        advance: is told the percent done, 100, and the phase.
+        onnx: ONNX file, in the settings' precision.
+        settings: How to build.
+        trt_package: TensorRT that builds.
+        advance: Called with (percent done, 100, phase).
 
     Raises:
         BadInputError: if TensorRT cannot read the model, or cannot build for the targets.
         EnvironmentLacksError: if TensorRT cannot start here.
-        GlandsegError: if it cannot build the engine, or the network falls short of the precision.
-        KeyboardInterrupt: if the user stopped it.
+        GlandsegError: if it cannot build the engine, or the network does not compute in the precision.
+        KeyboardInterrupt: if the user stops it.
     """
     trt_package.check_targets(settings.targets)
     parsed = parse_network(onnx, trt_package)
@@ -110,7 +111,7 @@ def _check_parsed(parsed: Parsed, onnx: Path) -> None:
 
 
 def _list_ports(network: Any) -> tuple[list[Any], list[Any]]:
-    """List what goes into a network and comes out, as ONNX Runtime spells it."""
+    """List the inputs and outputs of a network, as ONNX Runtime spells them."""
 
     def spell(tensor: Any) -> Any:
         shape = [None if side < 0 else side for side in tensor.shape]
@@ -134,17 +135,17 @@ def _configure(parsed: Parsed, settings: BuildSettings) -> Any:
 
 
 def _fix_shape(parsed: Parsed, config: Any, shape: tuple[int, ...]) -> None:
-    """Let the engine take one shape alone.
+    """Fix the shape of the input.
 
-    TensorRT for RTX compiles kernels for free shapes while it runs, which may turn last bits in mid-slide:
-    it takes a shape that is fixed in the network.
+    TensorRT for RTX compiles kernels for free shapes while it runs, which may change last bits in mid-slide:
+    its shape is fixed in the network.
     """
     windows = parsed.network.get_input(0)
     if parsed.trt_package.is_rtx:
         windows.shape = shape
         return
     profile = parsed.builder.create_optimization_profile()
-    profile.set_shape(windows.name, *[shape] * 3)  # least, best and most are one
+    profile.set_shape(windows.name, *[shape] * 3)  # minimum, optimum and maximum
     config.add_optimization_profile(profile)
 
 
@@ -165,8 +166,8 @@ def _run_builder(parsed: Parsed, config: Any, onnx: Path, advance: Advance) -> b
 
 @contextlib.contextmanager
 def _kept_timings(config: Any, trt_package: TensorRtPackage, path: Path | None) -> Iterator[None]:
-    """Give the builder the timings of earlier builds, and keep them with its own; losing them costs time."""
-    if path is None or trt_package.is_rtx:  # which times nothing while it builds
+    """Pass the timings of earlier builds to the builder, and keep its own; losing them costs only time."""
+    if path is None or trt_package.is_rtx:  # TensorRT for RTX times nothing while it builds
         yield
         return
     known = path.read_bytes() if path.is_file() else b""

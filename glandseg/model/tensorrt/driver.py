@@ -1,4 +1,4 @@
-"""NVIDIA's driver through PyCUDA, and the one context that a thread works in."""
+"""NVIDIA's driver through PyCUDA, and the CUDA context that a thread works in."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MISSING = ("libcuda", "nvcuda", "DLL load failed")
 
 
 def load_driver() -> Any:
-    """Import PyCUDA's driver module and start the driver; nothing is put on a GPU.
+    """Import PyCUDA's driver module and start the driver; no context is made.
 
     Raises:
         EnvironmentLacksError: if PyCUDA is not installed, there is no NVIDIA driver, or no GPU.
@@ -21,7 +21,7 @@ def load_driver() -> Any:
     try:
         driver = importlib.import_module("pycuda.driver")
     except Exception as error:  # on Windows it opens the folder that CUDA_PATH names, which may be gone
-        raise EnvironmentLacksError(_explain(error)) from None
+        raise EnvironmentLacksError(_explain_import(error)) from None
     try:
         driver.init()
         gpus = driver.Device.count()
@@ -35,35 +35,35 @@ def load_driver() -> Any:
 
 
 def check_first_kind(driver: Any, ordinal: int) -> None:
-    """Refuse a GPU that is missing, or of another kind than the first, which engines are built for.
+    """Refuse a GPU other than the first one's kind, which engines are built for.
 
     Raises:
-        EnvironmentLacksError: if it is either.
+        EnvironmentLacksError: if it is missing, or of another kind.
     """
     count = driver.Device.count()
     if ordinal >= count:
-        raise EnvironmentLacksError(f"GPU {ordinal}: there is no such GPU, the driver shows {count}.")
-    first, asked = driver.Device(0).name(), driver.Device(ordinal).name()
-    if first != asked:
+        raise EnvironmentLacksError(f"GPU {ordinal}: no such GPU, the driver shows {count}.")
+    first, requested = driver.Device(0).name(), driver.Device(ordinal).name()
+    if first != requested:
         raise EnvironmentLacksError(
-            f"trt:{ordinal}: is {asked}, engines are built for the first GPU, {first}. "
+            f"trt:{ordinal}: is {requested}, engines are built for the first GPU, {first}. "
             f"Set CUDA_VISIBLE_DEVICES={ordinal} and give --device trt."
         )
 
 
 @contextlib.contextmanager
 def held_context(driver: Any, ordinal: int) -> Iterator[Any]:
-    """Make a GPU's primary context, the one that all libraries share, this thread's until the block ends.
+    """Make a GPU's primary context, which all libraries share, this thread's own until the block ends.
 
-    Everything made inside must be freed inside, by the same thread: a context that is still on a
-    thread's stack when the thread ends aborts the process.
+    Everything made inside must be freed inside, by the same thread: a context that is still on a thread's
+    stack when the thread ends aborts the process.
 
     Args:
         driver: PyCUDA's module.
-        ordinal: of the GPU.
+        ordinal: Number of the GPU.
 
     Yields:
-        The PyCUDA device.
+        PyCUDA's device.
     """
     device = driver.Device(ordinal)
     context = device.retain_primary_context()
@@ -77,7 +77,7 @@ def held_context(driver: Any, ordinal: int) -> Iterator[Any]:
         context.detach()  # also takes it off the stack where a lost GPU refuses the pop
 
 
-def _explain(error: Exception) -> str:
+def _explain_import(error: Exception) -> str:
     if isinstance(error, OSError):
         return (
             f"PyCUDA: cannot be imported ({shorten(error)}). "

@@ -1,30 +1,34 @@
-"""The engine of a model: the one that is there if it fits, else a new one."""
+"""The engine of a model: the one that is kept if it fits, else a new one.
+
+A plan of TensorRT is valid for one version, GPU and driver only, and loading a wrong one fails late or
+computes something else. So each plan has a fingerprint file, and it is loaded only after all its facts were
+compared with what is here. Building takes minutes: what fits is reused, what does not is replaced.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from glandseg.core.errors import BadInputError, EnvironmentLacksError
-from glandseg.model.tensorrt.build import build_engine
-from glandseg.model.tensorrt.engine_file import EngineFile, open_alone, open_plan
-from glandseg.model.tensorrt.fingerprint import StaleEngineError
-from glandseg.model.tensorrt.fingerprint_file import read_fingerprint_file, write_fingerprint_file
-from glandseg.model.tensorrt.package import RTX, find_package
-from glandseg.model.tensorrt.paths import (
-    PLAN_SUFFIX,
-    Say,
-    choose_onnx,
-    find_cache,
-    keep_plan,
-    list_places,
-    place_aside,
-)
-from glandseg.model.tensorrt.progress import Advance
-from glandseg.model.tensorrt.request import Order, make_order
+import platformdirs
 
-__all__ = ["EngineFile", "find_engine", "make_engine"]
+from glandseg.core.atomic import stage_outputs
+from glandseg.core.errors import BadInputError, EnvironmentLacksError
+from glandseg.model.backend import Say
+from glandseg.model.files import BUNDLED, ENGINE_SUFFIX
+from glandseg.model.tensorrt.build import build_engine
+from glandseg.model.tensorrt.engine_file import EngineFile, open_alone, open_kept
+from glandseg.model.tensorrt.fingerprint import (
+    StaleEngineError,
+    find_fingerprint_file,
+    read_fingerprint_file,
+    write_fingerprint_file,
+)
+from glandseg.model.tensorrt.package import RTX, find_package
+from glandseg.model.tensorrt.progress import Advance
+from glandseg.model.tensorrt.request import EngineRequest, choose_onnx, make_request
 
 STALE_CURE = "`glandseg infer --device trt` builds it again."
 
@@ -36,26 +40,26 @@ def find_engine(
     precision: str = "auto",
     targets: Sequence[str] = (),
     package: str | None = None,
-    aside: bool = False,
+    halved: bool = False,
     rebuild: bool = True,
     cache: Path | None = None,
     say: Say = lambda line: None,
     advance: Advance = lambda done, total, note: None,
 ) -> EngineFile:
-    """Give the engine of a model, built now unless one that fits is there.
+    """Return the engine of a model, built now unless one that fits is kept.
 
     Args:
         model: NAME.onnx, NAME.fp16.onnx or a plan NAME.engine.
-        batch: windows that go in at once; none takes those of the plan that is there, or 8.
+        batch: Windows in one call; None takes those of the plan that is kept, or 8.
         precision: "float32", "float16", "int8", or "auto" for float16 where its file lies beside NAME.onnx.
         targets: GPUs to build for, "sm89"; TensorRT for RTX alone can.
-        package: the TensorRT to use, "tensorrt" or "tensorrt_rtx"; none takes that of the plan that is there,
+        package: TensorRT to use, "tensorrt" or "tensorrt_rtx"; None takes that of the plan that is kept,
             else the one installed.
-        aside: keep the plan in the cache under a name of its batch, and look for it there alone.
-        rebuild: build an engine where none fits; else that is an error.
-        cache: folder for what cannot be kept beside the model; none takes the user's.
-        say: is told why an engine is built, and what came of it.
-        advance: is told the percent of a build, 100, and its phase.
+        halved: The batch was halved: keep the plan in the cache under its batch, and look for it there alone.
+        rebuild: Build an engine where none fits; else that is an error.
+        cache: Folder for what cannot be kept beside the model; None takes the user's.
+        say: Called with a line for why an engine is built, and for what came of it.
+        advance: Called with (percent done, 100, phase) while an engine is built.
 
     Raises:
         BadInputError: if the model or the plan cannot be used.
@@ -64,24 +68,55 @@ def find_engine(
         GlandsegError: if no engine can be built in that precision.
     """
     cache = cache or find_cache()
-    given = model if model.suffix == PLAN_SUFFIX else None
+    given = model if model.suffix == ENGINE_SUFFIX else None
     onnx = given.with_suffix(".onnx") if given else choose_onnx(model, precision, say)
     if given and not onnx.is_file():
         return open_alone(given)
-    beside = given or onnx.with_suffix(PLAN_SUFFIX)
+    beside = given or onnx.with_suffix(ENGINE_SUFFIX)
     trt_package = find_package(package or (RTX if targets else _find_package(beside)))
-    order = make_order(onnx, batch, tuple(targets), trt_package, cache)
-    places = [given] if given else list_places(onnx, order.sha256, cache)
-    if aside:
-        places = [place_aside(onnx, order.sha256, order.settings.batch, cache)]
+    request = make_request(onnx, batch, tuple(targets), trt_package, cache)
+    paths = [given] if given else _list_engine_paths(onnx, request.sha256, cache)
+    if halved:
+        paths = [_find_halved(onnx, request.sha256, request.settings.batch, cache)]
     refused: list[str] = []
-    found = (open_plan(plan, order, batch, refused.append) for plan in places if plan.is_file())
-    engine = next(filter(None, found), None)
+    kept = (open_kept(plan, request, batch, refused.append) for plan in paths if plan.is_file())
+    engine = next(filter(None, kept), None)
     if engine is None and not rebuild:
-        raise StaleEngineError(f"{refused[0] if refused else f'{beside}: no such plan.'}")
+        raise StaleEngineError(refused[0] if refused else f"{beside}: no such plan.")
     for reason in refused:
         say(f"{reason} It is not used.")
-    return engine or make_engine(order, places, say, advance)
+    return engine or build_and_keep(request, paths, say, advance)
+
+
+def build_and_keep(request: EngineRequest, paths: Sequence[Path], say: Say, advance: Advance) -> EngineFile:
+    """Build an engine and write it with its fingerprint file.
+
+    Args:
+        request: Engine to build.
+        paths: Paths that the plan may have, the preferred one first.
+        say: Called with a line for what came of it.
+        advance: Called with (percent done, 100, phase).
+    """
+    say(f"{request.onnx.name}: building an engine with {request.trt_package}")
+    built = build_engine(request.onnx, request.settings, request.trt_package, advance)
+    share, measured_on = built.count.share(request.settings.precision), built.count.measured_on
+    if built.doubt:
+        say(f"{request.onnx.name}: {built.doubt}")
+    facts = replace(
+        request.describe(), share=round(share, 4), measured_on=measured_on, layers=built.count.layers
+    )
+
+    def write(plan: Path) -> None:
+        plan.write_bytes(built.plan)
+        write_fingerprint_file(plan, facts)
+
+    path = _keep_plan(paths, write)
+    say(
+        f"{path}: {request.trt_package}, batch {facts.batch}, {share:.0%} of the layers of its "
+        f"{measured_on} in {facts.precision}, {len(built.plan) / 1e6:.1f} MB"
+    )
+    facts = read_fingerprint_file(path)
+    return EngineFile(path=path, facts=facts, card=request.card, trt_package=request.trt_package, built=True)
 
 
 def _find_package(plan: Path) -> str | None:
@@ -94,40 +129,41 @@ def _find_package(plan: Path) -> str | None:
     return package
 
 
-def make_engine(order: Order, places: Sequence[Path], say: Say, advance: Advance) -> EngineFile:
-    """Build an engine and keep it with its fingerprint file.
+def find_cache() -> Path:
+    """Return the user's folder for engines whose models lie where nothing can be written."""
+    return platformdirs.user_cache_path("glandseg", appauthor=False) / "engines"
+
+
+def _list_engine_paths(onnx: Path, sha256: str, cache: Path) -> list[Path]:
+    """List where a model's plan may lie: beside the model, then in the cache.
+
+    The bundled model's lies in the cache alone, for the package's folder is the installer's.
+    """
+    cached = cache / f"{onnx.stem}-{sha256[:12]}{ENGINE_SUFFIX}"
+    return [cached] if onnx.resolve().parent == BUNDLED.parent else [onnx.with_suffix(ENGINE_SUFFIX), cached]
+
+
+def _find_halved(onnx: Path, sha256: str, batch: int, cache: Path) -> Path:
+    """Return where the plan of a halved batch lies, apart from the model's own."""
+    return cache / f"{onnx.stem}-{sha256[:12]}-batch{batch}{ENGINE_SUFFIX}"
+
+
+def _keep_plan(paths: Sequence[Path], write: Callable[[Path], None]) -> Path:
+    """Write a plan and its fingerprint file, both or neither; return the plan's path.
 
     Args:
-        order: what to build.
-        places: where the plan may lie, the best place first.
-        say: is told what came of it.
-        advance: is told the percent done, 100, and the phase.
+        paths: Paths that the plan may have; the first that can be written is taken.
+        write: Called with the path to write the plan to, its fingerprint file beside it.
+
+    Raises:
+        EnvironmentLacksError: if no path can be written.
     """
-    say(f"{order.onnx.name}: building an engine with {order.trt_package}")
-    built = build_engine(order.onnx, order.settings, order.trt_package, advance)
-    share = built.count.share(order.settings.precision)
-    if built.doubt:
-        say(f"{order.onnx.name}: {built.doubt}")
-    facts = replace(
-        order.describe(),
-        share=round(share, 4),
-        measured_on=built.count.measured_on,
-        layers=built.count.layers,
-    )
-
-    def write(plan: Path) -> None:
-        plan.write_bytes(built.plan)
-        write_fingerprint_file(plan, facts)
-
-    path = keep_plan(places, write)
-    say(
-        f"{path}: {order.trt_package}, batch {facts.batch}, {share:.0%} of the layers of its "
-        f"{facts.measured_on} in {facts.precision}, {len(built.plan) / 1e6:.1f} MB"
-    )
-    return EngineFile(
-        path=path,
-        facts=read_fingerprint_file(path),
-        card=order.card,
-        trt_package=order.trt_package,
-        built=True,
+    for path in paths:
+        with contextlib.suppress(EnvironmentLacksError):
+            with stage_outputs(path.parent, [path.name, find_fingerprint_file(path).name]) as stage:
+                write(stage / path.name)
+            return path
+    folders = " nor ".join(str(path.parent) for path in paths)
+    raise EnvironmentLacksError(
+        f"{paths[0].name}: cannot be kept in {folders}. Make room there, or give this user write permission."
     )

@@ -1,4 +1,8 @@
-"""How many layers compute in which number type, as the engine tells or, where it does not, its network."""
+"""Count the layers that compute in each number type, as the engine reports or, failing that, its network.
+
+TensorRT may compute a layer in float32 although its network is in float16, silently and slowly. Only the
+engine's inspector shows what it does, and it spells number types differently in every generation.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +15,8 @@ from typing import Any
 from glandseg.core.errors import GlandsegError
 from glandseg.model.tensorrt.package import TensorRtPackage
 
-# The least share of layers in the number type that was asked for. What fell back has next to none.
-LEAST_SHARE = {"float16": 0.25, "int8": 0.1}
+# Minimum fraction of layers in the requested number type; an engine that fell back has next to none.
+MIN_SHARE = {"float16": 0.25, "int8": 0.1}
 # How TensorRT spells number types, in networks and in two generations of inspectors; the first that fits.
 _SPELLINGS = (
     ("bfloat16", ("bfloat16", "bf16")),
@@ -31,7 +35,7 @@ class LayerCount:
     """Layers that take floating-point or quantised numbers.
 
     Attributes:
-        layers: how many, by type of layer, then by number type.
+        layers: Number of layers, by type of layer, then by number type.
         measured_on: "engine", as built and fused, or "network", as read, whose types the engine must keep.
     """
 
@@ -39,36 +43,36 @@ class LayerCount:
     measured_on: str
 
     def share(self, precision: str) -> float:
-        """Give the share of layers that compute in a number type, 0..1."""
+        """Return the fraction of layers that compute in a number type, 0..1."""
         total = sum(sum(kinds.values()) for kinds in self.layers.values())
         return sum(kinds.get(precision, 0) for kinds in self.layers.values()) / max(total, 1)
 
 
 def check_share(count: LayerCount, precision: str, name: str) -> None:
-    """Refuse a network that does not compute in the number type that was asked for.
+    """Refuse a network that does not compute in the requested number type.
 
     Raises:
         GlandsegError: if next to no layer does.
     """
-    share, least = count.share(precision), LEAST_SHARE.get(precision, 0.0)
-    if share < least:
+    share, minimum = count.share(precision), MIN_SHARE.get(precision, 0.0)
+    if share < minimum:
         raise GlandsegError(
-            f"{name}: {precision} was asked for, but {share:.0%} of the layers of its {count.measured_on} "
-            f"compute so; at least {least:.0%} must. Not kept. Export the model again."
+            f"{name}: {precision} was requested, but {share:.0%} of the layers of its {count.measured_on} "
+            f"compute so; at least {minimum:.0%} must. Not kept. Export the model again."
         )
 
 
 def describe_doubt(count: LayerCount, precision: str) -> str:
-    """Return a warning where the inspector counts few layers in a precision, else nothing.
+    """Return a warning where the inspector counts few layers in a precision, else an empty text.
 
     Inspectors differ in what they call a type, so their count alone refuses no engine: parity decides.
     """
-    share, least = count.share(precision), LEAST_SHARE.get(precision, 0.0)
-    if share >= least:
+    share, minimum = count.share(precision), MIN_SHARE.get(precision, 0.0)
+    if share >= minimum:
         return ""
     return (
         f"warning: {share:.0%} of the layers of its {count.measured_on} are counted in {precision}, below "
-        f"{least:.0%}; the comparison with the CPU decides"
+        f"{minimum:.0%}; the comparison with the CPU decides"
     )
 
 
@@ -93,7 +97,7 @@ def read_inspection(text: str) -> LayerCount:
     """Count the layers that the engine inspector lists.
 
     Args:
-        text: its JSON; entries that are no objects, or lack types, are passed over.
+        text: JSON of the inspector; entries that are no objects, or lack types, are skipped.
     """
     listed = json.loads(text).get("Layers", [])
     return LayerCount(
@@ -105,7 +109,7 @@ def read_inspection(text: str) -> LayerCount:
 
 
 def count_engine(plan: bytes, trt_package: TensorRtPackage, log: Any) -> LayerCount | None:
-    """Load a plan and count its layers; none if it cannot be loaded here or lists no number types.
+    """Load a plan and count its layers; return None if it cannot be loaded here or lists no number types.
 
     TensorRT for RTX loads nothing without a GPU, and finishes the layers on it only later.
     """

@@ -1,4 +1,4 @@
-"""What TensorRT says, kept instead of printed."""
+"""TensorRT's log, kept instead of printed."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ _ERROR = 1  # its severities: 0 internal error, such as a driver too old, 1 erro
 
 
 def open_log(module: Any) -> Any:
-    """Give a logger that keeps the last warnings and errors in `lines`, (severity, text) each.
+    """Return a logger that keeps the last warnings and errors in `lines`, (severity, text) each.
 
     Args:
-        module: the TensorRT library.
+        module: TensorRT.
     """
 
     class Log(module.ILogger):  # type: ignore[misc]
-        """Lines kept, none printed."""
+        """Logger that prints nothing."""
 
         def __init__(self) -> None:
             module.ILogger.__init__(self)
             self.lines: deque[tuple[int, str]] = deque(maxlen=_LINES)
 
         def log(self, severity: Any, message: str) -> None:
-            """Keep a line that is a warning or worse."""
+            """Keep a warning or an error."""
             if int(severity) <= int(module.ILogger.WARNING):
                 self.lines.append((int(severity), " ".join(message.split())))
 
     return Log()
 
 
-def find_reason(log: Any, most: int = 200) -> str:
-    """Return the first error that a log kept, else its last line, at most `most` characters."""
+def find_reason(log: Any, max_chars: int = 200) -> str:
+    """Return the first error that a log kept, else its last line, at most `max_chars` characters."""
     error = next((text for severity, text in log.lines if severity <= _ERROR), None)
-    return (error or (log.lines[-1][1] if log.lines else "it does not say why"))[:most]
+    return (error or (log.lines[-1][1] if log.lines else "no reason given"))[:max_chars]

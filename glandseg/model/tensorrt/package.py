@@ -1,4 +1,4 @@
-"""Which TensorRT is installed, and what it can do: TensorRT 10 and 11, or TensorRT for RTX."""
+"""Find the installed TensorRT and what it can do: TensorRT 10 and 11, or TensorRT for RTX."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from glandseg.core.errors import BadInputError, EnvironmentLacksError, shorten
 
 FULL, RTX = "tensorrt", "tensorrt_rtx"
 _NAMES = {FULL: "TensorRT", RTX: "TensorRT for RTX"}
-TURING = "sm75"  # TensorRT for RTX builds for it only when asked, and then with a library of kernels
+TURING = "sm75"  # TensorRT for RTX builds for it only on request, and then with a library of kernels
 _OLDEST = 10
 _NEWEST_KNOWN = 120  # GPUs from here on run what was built for those before
 _NOT_RTX = {"sm80"}  # TensorRT for RTX builds for it, as for all from Ampere on, but does not run on it
@@ -23,9 +23,9 @@ class TensorRtPackage:
     """An installed TensorRT.
 
     Attributes:
-        module: the library.
-        package: the name it is imported by, `FULL` or `RTX`.
-        version: of the library.
+        module: Python module.
+        package: Import name, `FULL` or `RTX`.
+        version: Version of the library.
     """
 
     module: Any
@@ -33,39 +33,39 @@ class TensorRtPackage:
     version: str
 
     def __str__(self) -> str:
-        """Name it with its version."""
+        """Return its name and version."""
         return f"{_NAMES[self.package]} {self.version}"
 
     @property
     def is_rtx(self) -> bool:
-        """Tell whether plans are portable between GPUs and machines, and are finished on the user's GPU."""
+        """Return whether plans are portable between GPUs and machines, and are finished on the user's GPU."""
         return self.package == RTX
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """List the GPUs that it builds for without having them: "sm75", ...; none: the local GPU alone."""
+        """List the GPUs that it builds for without having them, "sm75"; none: the local GPU alone."""
         known = getattr(getattr(self.module, "ComputeCapability", None), "__members__", {})
         return tuple(name.lower() for name in known if name.startswith("SM"))
 
     @property
     def network_flags(self) -> int:
-        """Give the flags that make a network keep the number types of its ONNX file."""
+        """Return the flags that make a network keep the number types of its ONNX file."""
         known = getattr(self.module, "NetworkDefinitionCreationFlag", None)
         typed = getattr(known, "STRONGLY_TYPED", None)
         return 0 if typed is None else 1 << int(typed)
 
     def choose_targets(self, local: str | None) -> tuple[str, ...]:
-        """Return the targets when the user names none: the local GPU where TensorRT for RTX knows it.
+        """Return the default targets: the local GPU where TensorRT for RTX knows it.
 
         Without any it builds for every GPU from Ampere on, which costs speed, and leaves out Turing.
 
         Args:
-            local: the GPU of this machine, "sm89"; None without a GPU.
+            local: GPU of this machine, "sm89"; None without one.
         """
         return (local,) if self.is_rtx and local in self.targets else ()
 
     def serves(self, target: str) -> bool:
-        """Whether it runs on a GPU, "sm89": one that it builds for, or one newer than it knows."""
+        """Return whether it runs on a GPU, "sm89": one that it builds for, or one newer than it knows."""
         number = int(target[2:])
         if self.is_rtx:
             return target in self._served or number >= _NEWEST_KNOWN
@@ -77,7 +77,7 @@ class TensorRtPackage:
 
     @property
     def rule(self) -> str:
-        """Name the GPUs that it runs on."""
+        """Return the GPUs that it runs on, in words."""
         if self.is_rtx:
             return f"on {', '.join(self._served)} and newer RTX cards"
         return "on compute capability 7.5 and newer"
@@ -86,11 +86,11 @@ class TensorRtPackage:
         """Refuse a GPU that it does not run on.
 
         Args:
-            name: of the GPU.
-            local: its compute capability as a target, "sm89"; None without a GPU.
+            name: Name of the GPU.
+            local: GPU as a target, "sm89"; None without one.
 
         Raises:
-            EnvironmentLacksError: if it is too old, or for TensorRT for RTX no RTX card.
+            EnvironmentLacksError: if it is too old or, for TensorRT for RTX, no RTX card.
         """
         if local and not self.serves(local):
             cure = 'pip install "glandseg[trt]", or give' if self.is_rtx else "Give"
@@ -111,7 +111,7 @@ class TensorRtPackage:
             )
         if unknown := [target for target in targets if target not in self.targets]:
             raise BadInputError(
-                f"--target: {self} knows {', '.join(self.targets)}. Received: {', '.join(unknown)}"
+                f"--target: {self} knows {', '.join(self.targets)}. Received: {', '.join(unknown)}."
             )
 
 
@@ -119,10 +119,10 @@ def find_package(package: str | None = None) -> TensorRtPackage:
     """Find the installed TensorRT; of two, the one that suits every GPU.
 
     Args:
-        package: `FULL` or `RTX`; none takes either.
+        package: `FULL` or `RTX`; None takes either.
 
     Raises:
-        EnvironmentLacksError: if there is none, or it is one that cannot be used.
+        EnvironmentLacksError: if none is installed, or it cannot be used.
     """
     reasons = []
     for name in (FULL, RTX) if package is None else (package,):

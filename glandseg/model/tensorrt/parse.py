@@ -1,4 +1,4 @@
-"""An ONNX file as TensorRT reads it."""
+"""Parse an ONNX file with TensorRT."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from glandseg.core.errors import BadInputError, EnvironmentLacksError, shorten
 from glandseg.model.tensorrt.log import find_reason, open_log
 from glandseg.model.tensorrt.package import TensorRtPackage, find_package
 
-_MOST = 240  # characters of a parser's error
+_MAX_CHARS = 240  # of a parser's error
 
 
 @dataclass(frozen=True, kw_only=True)
 class Parsed:
-    """A network with what must outlive it: its weights lie in the parser.
+    """A network with what it depends on: its weights lie in the parser.
 
     Attributes:
-        package: that read it.
-        log: of all that was said.
-        builder: of the network.
-        network: as TensorRT has it.
-        parser: that made it.
-        errors: of the parser, a line each.
+        trt_package: TensorRT that parsed it.
+        log: TensorRT's log.
+        builder: TensorRT's builder.
+        network: TensorRT's network definition.
+        parser: TensorRT's parser.
+        errors: Errors of the parser, a line each.
     """
 
     trt_package: TensorRtPackage
@@ -35,11 +35,11 @@ class Parsed:
 
 
 def parse_onnx(path: Path, trt_package: TensorRtPackage | None = None) -> list[str]:
-    """Let TensorRT read an ONNX file, without building it; give its objections, a line each.
+    """Return TensorRT's objections to an ONNX file, a line each, without building it.
 
     Args:
-        path: of the ONNX file.
-        trt_package: that reads; none finds the installed one.
+        path: ONNX file.
+        trt_package: TensorRT that parses; None finds the installed one.
 
     Raises:
         EnvironmentLacksError: if there is no TensorRT, or it needs a GPU and there is none.
@@ -48,7 +48,7 @@ def parse_onnx(path: Path, trt_package: TensorRtPackage | None = None) -> list[s
 
 
 def parse_network(path: Path, trt_package: TensorRtPackage) -> Parsed:
-    """Let TensorRT read an ONNX file into a network that keeps the file's number types.
+    """Parse an ONNX file into a network that keeps the file's number types.
 
     Raises:
         BadInputError: if the file cannot be opened.
@@ -62,7 +62,7 @@ def parse_network(path: Path, trt_package: TensorRtPackage) -> Parsed:
         whole = parser.parse(path.read_bytes())
     except OSError as error:
         raise BadInputError(f"{path}: cannot be read ({error.strerror}). Check the path.") from None
-    errors = tuple(_tell(parser.get_error(i)) for i in range(parser.num_errors))
+    errors = tuple(_describe(parser.get_error(i)) for i in range(parser.num_errors))
     if not whole and not errors:
         errors = (find_reason(log),)
     return Parsed(
@@ -80,7 +80,7 @@ def _open_builder(trt_package: TensorRtPackage, log: Any) -> Any:
         ) from None
 
 
-def _tell(error: Any) -> str:
-    """Name the node, the kind of error and what the parser has to add, which may be as little as "false"."""
+def _describe(error: Any) -> str:
+    """Return the node, the kind of error and the parser's text, which may be as little as "false"."""
     node = f"{error.node_name()} [{error.node_operator()}], " if error.node_operator() else ""
-    return f"{node}{error.code().name}: {' '.join(error.desc().split())}".lstrip()[:_MOST]
+    return f"{node}{error.code().name}: {' '.join(error.desc().split())}".lstrip()[:_MAX_CHARS]

@@ -1,4 +1,4 @@
-"""How far a build is, and a way to stop it."""
+"""The progress of a build, and a way to stop it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-Advance = Callable[[int, int, str], None]  # done, total, what else to say
+Advance = Callable[[int, int, str], None]  # done, total, note
 PERCENT = 100
 
 
 class Phases:
-    """Nested phases as one count to `PERCENT`, which never falls."""
+    """Nested phases as one percentage, which never falls."""
 
     def __init__(self) -> None:
         self._phases: dict[str, list[Any]] = {}  # by name: parent, steps, steps done
@@ -41,49 +41,48 @@ class Phases:
 
 
 def open_progress(module: Any, advance: Advance) -> Any:
-    """Give a progress monitor that stops the build once its `stop` is set or `advance` raises.
+    """Return a progress monitor that stops the build once its `stop` is set or `advance` raises.
 
-    Nothing may be raised through TensorRT, which would end the process: what `advance` raised waits in
-    `error`.
+    An exception through TensorRT would end the process, so what `advance` raises is kept in `error`.
 
     Args:
-        module: the TensorRT library.
-        advance: is told the percent done, 100, and the phase, where one of them changed.
+        module: TensorRT.
+        advance: Called with (percent done, 100, phase) where one of them changed.
     """
 
     class Progress(module.IProgressMonitor):  # type: ignore[misc]
-        """Phases counted, a wish to stop passed on."""
+        """Progress monitor that reports changes and can stop the build."""
 
         def __init__(self) -> None:
             module.IProgressMonitor.__init__(self)
             self.stop = threading.Event()
             self.error: BaseException | None = None
             self._phases, self._lock = Phases(), threading.Lock()
-            self._told: tuple[int, str] | None = None
+            self._reported: tuple[int, str] | None = None
 
         def phase_start(self, name: str, parent: str | None, steps: int) -> None:
-            """Note a phase."""
+            """Begin a phase."""
             with self._lock:
                 self._phases.start(name, parent, steps)
 
         def step_complete(self, name: str, step: int) -> bool:
-            """Tell how far it is; false stops the build."""
+            """Report the progress; return False to stop the build."""
             try:
                 with self._lock:
                     self._phases.step(name, step)
-                    self._tell(self._phases.percent, name)
+                    self._report(self._phases.percent, name)
             except BaseException as error:
                 self.error = error
                 self.stop.set()
             return not self.stop.is_set()
 
-        def _tell(self, percent: int, name: str) -> None:
-            if self._told != (percent, name):
-                self._told = percent, name
+        def _report(self, percent: int, name: str) -> None:
+            if self._reported != (percent, name):
+                self._reported = percent, name
                 advance(percent, PERCENT, name)
 
         def phase_finish(self, name: str) -> None:
-            """Forget a phase."""
+            """End a phase."""
             with self._lock:
                 self._phases.finish(name)
 
@@ -92,7 +91,7 @@ def open_progress(module: Any, advance: Advance) -> Any:
 
 @contextlib.contextmanager
 def interrupts_noted(stop: threading.Event) -> Iterator[None]:
-    """Note Ctrl-C instead of raising, while TensorRT calls back, and raise it at the end.
+    """Delay Ctrl-C until the block ends, for it must not be raised inside TensorRT's callbacks.
 
     Raises:
         KeyboardInterrupt: if it was pressed.

@@ -1,4 +1,10 @@
-"""An engine on a GPU with its buffers: batches copied in, computed and copied out on three streams."""
+"""An engine on a GPU with its buffers: batches copied in, computed and copied out on three CUDA streams.
+
+A GPU copies in, computes and copies out with separate hardware, but only work on different streams overlaps:
+on one stream the computing units idle during every copy. Events order the three steps of a batch across the
+streams. Host memory is page-locked, for a copy from pageable memory blocks the thread that queues it. All
+computing is on one stream, so one execution context, with one set of activations, serves every slot.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +31,8 @@ class Slot:
     """Buffers of one batch, on both sides of the bus, and the events that order its three steps.
 
     Attributes:
-        windows: (batch, 320, 320, 3) uint8 in page-locked memory.
-        answers: (batch, classes, 320, 320) uint8 in page-locked memory.
+        windows: (batch, 320, 320, 3) uint8 RGB in page-locked memory.
+        answers: (batch, classes, 320, 320) uint8 probabilities in page-locked memory.
     """
 
     def __init__(self, driver: Any, batch: int, classes: int) -> None:
@@ -54,7 +60,7 @@ class Slot:
         self.answers_gpu = driver.mem_alloc(self.answers.nbytes)
 
     def close(self) -> None:
-        """Free the GPU's memory; page-locked memory goes when nobody reads it any more."""
+        """Free the GPU's memory; page-locked memory is freed with its last reference."""
         for memory in (self.windows_gpu, self.answers_gpu):
             if memory is not None:
                 memory.free()
@@ -62,25 +68,22 @@ class Slot:
         self.arrived = self.computed = self.done = None
 
 
-class Lane:
-    """An engine ready to run batches; all of it belongs to the thread that made it.
-
-    One execution context serves all slots, for all computing is on one stream: TensorRT takes the addresses
-    when a batch is queued, and activations are held once.
+class EngineStreams:
+    """An engine with its execution context, streams and buffers, which belong to the thread that made them.
 
     Args:
-        driver: PyCUDA's module; a context must be current.
+        driver: PyCUDA's module; a CUDA context must be current.
         trt: TensorRT's module.
-        plan: the engine's file; it was checked before.
-        batch: windows at once.
-        slots: batches that may be under way at once.
+        plan: Engine file, checked before.
+        batch: Windows in one batch.
+        slots: Batches that may be under way simultaneously.
 
     Attributes:
-        slots: the buffers.
-        classes: number of classes.
+        slots: Buffers of each batch.
+        classes: Number of classes.
 
     Raises:
-        MemoryError: if the GPU's memory does not suffice.
+        MemoryError: if the GPU has not enough memory.
         EngineError: if the engine cannot be used.
     """
 
@@ -98,8 +101,8 @@ class Lane:
             self._warm_up()
         except BaseException as error:
             self.close()
-            error.__traceback__ = None  # its frames hold streams, which must go while the context is here
-            if _tells_of_memory(str(error)):
+            error.__traceback__ = None  # its frames hold streams, which must be freed inside the context
+            if _is_memory_error(str(error)):
                 raise MemoryError(str(error)) from None
             raise error
 
@@ -114,23 +117,23 @@ class Lane:
         self._context = self._engine.create_execution_context()
         if self._context is None:
             reason = find_reason(self._log)
-            if _tells_of_memory(reason):
+            if _is_memory_error(reason):
                 raise MemoryError(f"{plan}: {reason}")
             raise EngineError(f"{plan}: TensorRT cannot run it ({reason}). {_REBUILD}")
         if not self._context.set_input_shape(self._input, (batch, WINDOW_PX, WINDOW_PX, 3)):
             raise EngineError(f"{plan}: was not built for batches of {batch}. {_REBUILD}")
 
     def _warm_up(self) -> None:
-        """Run every slot once: the first run loads what later ones need."""
+        """Run every slot once: the first run loads kernels."""
         for slot in self.slots:
             self.enqueue(slot)
             self.finish(slot)
 
     def enqueue(self, slot: Slot) -> None:
-        """Queue a batch: what lies in `slot.windows` is answered in `slot.answers` once `finish` returns.
+        """Queue the batch in `slot.windows`; `slot.answers` holds its probabilities once `finish` returns.
 
         Raises:
-            EngineError: if TensorRT refuses; the slot's answers are then stale.
+            EngineError: if TensorRT refuses it; the slot's answers are then stale.
         """
         copy_in, compute, copy_out = self._streams
         self._driver.memcpy_htod_async(slot.windows_gpu, slot.windows, copy_in)
@@ -146,11 +149,11 @@ class Lane:
         slot.done.record(copy_out)
 
     def finish(self, slot: Slot) -> None:
-        """Wait until a queued batch is answered."""
+        """Wait for a queued batch."""
         slot.done.synchronize()
 
     def close(self) -> None:
-        """Wait for what is queued, then free everything."""
+        """Wait for queued batches, then free everything."""
         with contextlib.suppress(self._driver.Error):  # a GPU that failed before fails again
             self._synchronize()
         for slot in self.slots:
@@ -175,7 +178,7 @@ def _name_tensors(trt: Any, engine: Any, plan: Path) -> tuple[str, str]:
     return inputs[0], outputs[0]
 
 
-def _tells_of_memory(text: str) -> bool:
-    """Whether an error, in the words of PyCUDA or TensorRT, is for lack of memory."""
+def _is_memory_error(text: str) -> bool:
+    """Return whether an error of PyCUDA or TensorRT is for lack of memory."""
     squeezed = re.sub(r"[\s_]", "", text.lower())
     return any(sign in squeezed for sign in _MEMORY_SIGNS)

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from glandseg.core.errors import BadInputError
-from glandseg.model.onnx.session import Session
+from glandseg.model.card import ModelCard
 from glandseg.training.data.datasets import DataSet
 from glandseg.training.data.splits import Split
 from glandseg.training.evaluation.scored_model import ScoredModel, open_model
@@ -121,8 +121,9 @@ def open_teacher(path: Path) -> Iterator[ScoredModel]:
 
 def _list_sources(model: ScoredModel, path: Path) -> tuple[Source, ...]:
     """List what a model learned from: its card says, or its run and the run's own teacher."""
-    if isinstance(model.backend, Session):
-        return tuple(model.backend.card.training)
+    card = getattr(model.backend, "card", None)
+    if isinstance(card, ModelCard):
+        return tuple(card.training)
     record = Run(path).record if (path / RECORD).is_file() else {}
     own = ({"name": str(record["data"])},) if "data" in record else ()
     return (*own, *record.get("teacher", {}).get("training", ()))

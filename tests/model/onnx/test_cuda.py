@@ -1,4 +1,4 @@
-"""ONNX Runtime with CUDA, by a fake that computes and keeps account of what it was asked."""
+"""ONNX Runtime with CUDA, with a fake that computes and records its calls."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from glandseg.core.errors import BadInputError, EnvironmentLacksError
 from glandseg.model.card import ModelCard
+from glandseg.model.gpu import Machine
 from glandseg.model.onnx import cuda as cuda_batches
-from glandseg.model.onnx import session as session_module
-from glandseg.model.onnx.session import Session
-from glandseg.model.tensorrt.gpu import Machine
+from glandseg.model.onnx import cuda_binding
+from glandseg.model.onnx.cuda import CudaSession
 
 Pixels = NDArray[np.uint8]
 CARD = ModelCard(name="red", network="", tissue="", um_per_px=1.4, weights_sha256="", precision="float16")
@@ -33,8 +33,6 @@ class Options:
 
     def add_session_config_entry(self, key: str, value: str) -> None:
         self.entries[key] = value
-
-    add_run_config_entry = add_session_config_entry
 
     def add_free_dimension_override_by_name(self, name: str, size: int) -> None:
         self.batch = size
@@ -68,11 +66,11 @@ def make_ports(batch: Any, classes: int) -> dict[str, Any]:
 
 
 class FakeRuntime:
-    """ONNX Runtime with a GPU that holds so many windows at once.
+    """ONNX Runtime with a GPU whose memory holds a limited number of windows.
 
     Attributes:
-        most: windows for which the memory suffices when a session opens; more fail.
-        most_running: the same for a run.
+        most: Maximum number of windows when a session opens; more fail.
+        most_running: Maximum number of windows of a run.
         cpu_nodes: some nodes cannot run on the GPU.
         works: CUDA starts; else the CPU is taken in its place, silently.
         classes: that the model answers with.
@@ -114,9 +112,7 @@ class FakeRuntime:
         if self.damaged and self.fails:
             raise self.fails
         if providers == ["CPUExecutionProvider"]:
-            return SimpleNamespace(
-                get_modelmeta=self._tell, run=self.run_on_cpu, **make_ports("N", self.classes)
-            )
+            return SimpleNamespace()
         if self.fails is not None:
             raise self.fails
         strict = options.entries.get("session.disable_cpu_ep_fallback") == "1"
@@ -125,19 +121,11 @@ class FakeRuntime:
         if options.batch > self.most:
             raise RuntimeError(OUT_OF_MEMORY)
         return SimpleNamespace(
-            get_modelmeta=self._tell,
             get_providers=lambda: self.get_available_providers()[not self.works :],
             **make_ports(options.batch, self.classes),
             io_binding=lambda: Binding(),
             run_with_iobinding=self.run,
         )
-
-    def RunOptions(self) -> Options:
-        return Options()
-
-    def run_on_cpu(self, outputs: list[str], inputs: dict[str, Pixels], options: Any) -> list[Pixels]:
-        red = inputs["windows"][..., 0]
-        return [np.stack([255 - red, red], axis=1)]
 
     def run(self, binding: Binding) -> None:
         windows, answers = binding.values["windows"].pixels, binding.values["probabilities"].pixels
@@ -146,9 +134,6 @@ class FakeRuntime:
             raise RuntimeError(OUT_OF_MEMORY)
         self.batches.append(len(windows))
         answers[:] = np.stack([255 - windows[..., 0], windows[..., 0]], axis=1)
-
-    def _tell(self) -> Any:
-        return SimpleNamespace(custom_metadata_map=CARD.to_metadata())
 
 
 class Binding:
@@ -170,7 +155,7 @@ class Binding:
 @pytest.fixture
 def runtime(monkeypatch: pytest.MonkeyPatch) -> FakeRuntime:
     fake = FakeRuntime()
-    monkeypatch.setattr(session_module, "import_onnxruntime", lambda: fake)
+    monkeypatch.setattr(cuda_binding, "import_onnxruntime", lambda: fake)
     monkeypatch.setattr(
         cuda_batches,
         "read_machine",
@@ -180,9 +165,16 @@ def runtime(monkeypatch: pytest.MonkeyPatch) -> FakeRuntime:
     return fake
 
 
+def encode(field: int, content: bytes) -> bytes:
+    """Write a field of a protobuf message, of fewer than 16,384 bytes."""
+    return bytes([field << 3 | 2, len(content) & 0x7F | 0x80, len(content) >> 7]) + content
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    (tmp_path / "red.onnx").write_bytes(b"\x08\x09")  # all that ONNX's own format asks for
+    """An ONNX file that holds a card, and nothing else that the fake reads."""
+    entries = (encode(1, key.encode()) + encode(2, text.encode()) for key, text in CARD.to_metadata().items())
+    (tmp_path / "red.onnx").write_bytes(b"".join(encode(14, entry) for entry in entries))
     return tmp_path / "red.onnx"
 
 
@@ -194,7 +186,7 @@ def windows() -> Pixels:
 def test_batches_are_whole_and_options_as_wanted(
     runtime: FakeRuntime, path: Path, windows: Pixels, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with Session(path, device="cuda:1", batch=4) as session:
+    with CudaSession(path, ordinal=1, batch=4) as session:
         answers = session.infer(windows)
         assert np.array_equal(answers[:, 1], windows[..., 0])
         assert session.infer(windows[:0]).shape == (0, 2, 320, 320)
@@ -217,7 +209,7 @@ def test_batches_are_whole_and_options_as_wanted(
 
 
 def test_threads_get_their_own_answers(runtime: FakeRuntime, path: Path, windows: Pixels) -> None:
-    with Session(path, device="cuda", batch=2) as session, ThreadPoolExecutor(4) as pool:
+    with CudaSession(path, batch=2) as session, ThreadPoolExecutor(4) as pool:
         parts = [windows[k % 7 :] for k in range(16)]
         for answers, part in zip(pool.map(session.infer, parts), parts, strict=True):
             assert np.array_equal(answers[:, 1], part[..., 0])
@@ -225,7 +217,7 @@ def test_threads_get_their_own_answers(runtime: FakeRuntime, path: Path, windows
 
 def test_nodes_that_only_the_cpu_has_are_let_be(runtime: FakeRuntime, path: Path, windows: Pixels) -> None:
     runtime.cpu_nodes = True
-    with Session(path, device="cuda") as session:
+    with CudaSession(path) as session:
         assert np.array_equal(session.infer(windows)[:, 1], windows[..., 0])
     assert len(runtime.opened) == 2
 
@@ -235,10 +227,7 @@ def test_a_silent_fallback_is_found(runtime: FakeRuntime, path: Path) -> None:
     with pytest.raises(
         EnvironmentLacksError, match=r"cuda: .*\(ONNX Runtime fell back to CPU\)\. Check the NVIDIA"
     ):
-        Session(path, device="cuda")
-    said: list[str] = []
-    assert Session(path, device="auto", say=said.append).name == "ONNX Runtime 1.31.1, CPU"
-    assert said[0].startswith("cuda: the GPU does not run the model (ONNX Runtime fell back to CPU)")
+        CudaSession(path)
 
 
 @pytest.mark.parametrize("while_running", [False, True])
@@ -247,10 +236,12 @@ def test_batches_are_halved_until_they_fit(
 ) -> None:
     said: list[str] = []
     setattr(runtime, "most_running" if while_running else "most", 2)
-    with Session(path, device="cuda", batch=8, say=said.append) as session:
+    with CudaSession(path, batch=8, say=said.append) as session:
         assert np.array_equal(session.infer(windows)[:, 1], windows[..., 0])
         assert session.identity.endswith(" batch 2 float16")
-    assert said == [f"cuda:0: too little GPU memory for {batch} windows at once; halved" for batch in (8, 4)]
+    assert said == [
+        f"cuda:0: not enough GPU memory for {batch} windows in one batch; halved" for batch in (8, 4)
+    ]
     assert set(runtime.batches) == {2}
 
 
@@ -258,7 +249,7 @@ def test_memory_that_goes_later_halves_once_for_all_threads(
     runtime: FakeRuntime, path: Path, windows: Pixels
 ) -> None:
     said: list[str] = []
-    with Session(path, device="cuda", batch=4, say=said.append) as session, ThreadPoolExecutor(6) as pool:
+    with CudaSession(path, batch=4, say=said.append) as session, ThreadPoolExecutor(6) as pool:
         runtime.most_running = 2
         for answers in pool.map(session.infer, [windows] * 12):
             assert np.array_equal(answers[:, 1], windows[..., 0])
@@ -266,13 +257,13 @@ def test_memory_that_goes_later_halves_once_for_all_threads(
 
 
 def test_no_room_for_one_window(runtime: FakeRuntime, path: Path, windows: Pixels) -> None:
-    with Session(path, device="cuda", batch=2) as session, ThreadPoolExecutor(6) as pool:
+    with CudaSession(path, batch=2) as session, ThreadPoolExecutor(6) as pool:
         runtime.most = runtime.most_running = 0
         for call in [pool.submit(session.infer, windows) for _ in range(6)]:
-            with pytest.raises(EnvironmentLacksError, match="does not suffice for one window"):
+            with pytest.raises(EnvironmentLacksError, match="not enough GPU memory for one window"):
                 call.result(60)
-    with pytest.raises(EnvironmentLacksError, match="does not suffice for one window"):
-        Session(path, device="cuda")
+    with pytest.raises(EnvironmentLacksError, match="not enough GPU memory for one window"):
+        CudaSession(path)
 
 
 def test_other_errors_are_not_taken_for_lack_of_memory(
@@ -281,11 +272,11 @@ def test_other_errors_are_not_taken_for_lack_of_memory(
     calls = itertools.count()
 
     def run(binding: Binding) -> None:
-        if next(calls) >= 2:  # after the first run of both lanes
+        if next(calls) >= 2:  # after the first run of both buffers
             raise RuntimeError("CUDNN failure 4: internal error")
 
     monkeypatch.setattr(runtime, "run", run)
-    session = Session(path, device="cuda", batch=2)
+    session = CudaSession(path, batch=2)
     for _ in range(4):
         with pytest.raises(EnvironmentLacksError, match="CUDNN failure 4: internal error"):
             session.infer(windows)
@@ -294,9 +285,8 @@ def test_other_errors_are_not_taken_for_lack_of_memory(
 def test_without_cuda_compiled_in(runtime: FakeRuntime, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runtime, "get_available_providers", lambda: ["CPUExecutionProvider"])
     with pytest.raises(EnvironmentLacksError, match="cuda: this ONNX Runtime has no CUDA"):
-        Session(path, device="cuda:1")
-    assert Session(path, device="auto").name == "ONNX Runtime 1.31.1, CPU"
-    assert runtime.opened[-1][0].entries == {"session.intra_op.allow_spinning": "0"}
+        CudaSession(path, ordinal=1)
+    assert not runtime.opened
 
 
 class CudaLoadError(Exception):
@@ -313,11 +303,8 @@ def test_a_gpu_that_cuda_does_not_serve_is_the_environments_fault(runtime: FakeR
     runtime.fails = CudaLoadError(NO_KERNEL)
     runtime.cuda_version = "12.8"
     with pytest.raises(EnvironmentLacksError, match=r"no kernel image .* CUDA 12 and cuDNN 9") as raised:
-        Session(path, device="cuda")
+        CudaSession(path)
     assert "ward7" not in str(raised.value)
-    said: list[str] = []
-    assert Session(path, device="auto", say=said.append).name.endswith(", CPU")
-    assert "no kernel image" in said[0] and "ward7" not in said[0]
 
 
 def test_libraries_that_do_not_load_are_the_environments_fault(runtime: FakeRuntime, path: Path) -> None:
@@ -326,27 +313,25 @@ def test_libraries_that_do_not_load_are_the_environments_fault(runtime: FakeRunt
 
     runtime.preload_dlls = fail  # type: ignore[method-assign]
     with pytest.raises(EnvironmentLacksError, match=r"libcudnn\.so\.9"):
-        Session(path, device="cuda")
-    assert Session(path, device="auto").name.endswith(", CPU")
+        CudaSession(path)
 
 
 def test_a_graph_with_other_answers_is_the_files_fault(runtime: FakeRuntime, path: Path) -> None:
     runtime.classes = 3
-    for device in ("cuda", "auto"):
-        with pytest.raises(
-            BadInputError, match=r"red\.onnx: .* it answers with 'probabilities' as \(8, 3, 320"
-        ):
-            Session(path, device=device)
+    with pytest.raises(BadInputError, match=r"red\.onnx: .* it answers with 'probabilities' as \(8, 3, 320"):
+        CudaSession(path)
 
 
 def test_the_identity_follows_a_batch_that_is_halved_later(
     runtime: FakeRuntime, path: Path, windows: Pixels
 ) -> None:
-    with Session(path, device="cuda", batch=4) as session:
+    with CudaSession(path, batch=4) as session:
         assert session.identity.endswith(" batch 4 float16")
         runtime.most_running = 2
         session.infer(windows)
     assert session.identity.endswith(" batch 2 float16")
+    with pytest.raises(ValueError, match="closed"):
+        session.infer(windows)
 
 
 def test_onnxruntimes_own_fallback_is_off(
@@ -370,7 +355,7 @@ def test_onnxruntimes_own_fallback_is_off(
     monkeypatch.setattr(collection.C, "get_available_providers", lambda: both)
     monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: None, raising=False)
     with pytest.raises(EnvironmentLacksError, match="no kernel image"):
-        Session(red_model, device="cuda")
+        CudaSession(red_model)
     assert tried == [["CUDAExecutionProvider"], ["CPUExecutionProvider"]]  # the second is glandseg's own
     printed = capfd.readouterr()
     assert "Falling back" not in printed.out and "ward7" not in printed.out + printed.err
@@ -380,4 +365,4 @@ def test_a_damaged_file_is_not_called_a_fault_of_the_gpu(runtime: FakeRuntime, p
     runtime.fails = CudaLoadError("Load model from red.onnx failed: unsupported IR version 99")
     runtime.damaged = True
     with pytest.raises(BadInputError, match=r"red\.onnx: ONNX Runtime cannot load it .*IR version 99"):
-        Session(path, device="cuda")
+        CudaSession(path)

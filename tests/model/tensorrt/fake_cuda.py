@@ -87,7 +87,7 @@ class Allocation:
 
 @dataclass
 class Step:
-    """What a stream will do, and the memory that it touches meanwhile."""
+    """A step of a stream, and the memory that it touches."""
 
     run: Callable[[], None]
     touches: list[Pixels] = field(default_factory=list)
@@ -107,7 +107,7 @@ class Stream:
         self.push(event.capture())
 
     def run_until(self, marker: object) -> None:
-        """Run steps until the one marked is done; all of them for none."""
+        """Run steps until the marked one is done; all of them for None."""
         while self.steps and not (marker is not None and marker in self.cuda.reached):
             self.steps.pop(0).run()
 
@@ -131,7 +131,7 @@ class Event:
         return self
 
     def capture(self) -> Callable[[], None]:
-        """Give what waits for the latest record, as of now; nothing for an event never recorded."""
+        """Return what waits for the latest record, as of now; nothing for an event never recorded."""
         recorded = self.recorded
         return lambda: recorded[0].run_until(recorded[1]) if recorded else None
 
@@ -187,7 +187,7 @@ class FakeCuda:
         self._next = 0x10000
 
     def module(self) -> Any:
-        """Give what stands in for `pycuda.driver`."""
+        """Return what stands in for `pycuda.driver`."""
         return SimpleNamespace(
             Error=CudaError,
             LogicError=CudaLogicError,
@@ -214,13 +214,13 @@ class FakeCuda:
         )
 
     def check_over(self) -> None:
-        """Raise unless every rule was kept and everything let go of."""
+        """Raise unless every rule was kept and everything freed."""
         stacks = [stack for stack in self.stacks.values() if stack]
         assert not self.violations, self.violations
         assert (stacks, self.retained, self.memory, self.used) == ([], 0, {}, 0)
 
     def violate(self, what: str) -> CudaLogicError:
-        """Keep a broken rule, and give the error to raise."""
+        """Record a broken rule, and return the error to raise."""
         self.violations.append(what)
         return CudaLogicError(what)
 
@@ -315,7 +315,7 @@ class FakeCuda:
                 yield found
 
     def synchronise(self) -> None:
-        """Be where a call waits for the GPU."""
+        """Wait for the GPU."""
         self.current()
         self.hung.set()
         self.go_on.wait()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,10 @@ from numpy.typing import NDArray
 from glandseg.core.errors import EnvironmentLacksError, GlandsegError
 from glandseg.model.card import ModelCard
 from glandseg.model.tensorrt.backend import EngineBackend
-from glandseg.model.tensorrt.engine_cache import EngineFile
-from glandseg.model.tensorrt.fingerprint import Fingerprint
+from glandseg.model.tensorrt.engine_file import EngineFile
 from glandseg.model.tensorrt.package import TensorRtPackage
 from tests.model.tensorrt.fake_cuda import FakeCuda, FakeTensorRt
+from tests.model.tensorrt.fingerprints import FINGERPRINT
 
 CARD = ModelCard(name="red", network="", tissue="", um_per_px=1.4, weights_sha256="", precision="float16")
 SLOT_BYTES = 320 * 320 * 5  # of a window and its two probabilities
@@ -24,7 +25,7 @@ Open = Callable[..., EngineBackend]
 
 @pytest.fixture
 def asked() -> list[int | None]:
-    """The batches for which engines were asked for."""
+    """Batches for which engines were requested."""
     return []
 
 
@@ -34,10 +35,9 @@ def open_backend(cuda: FakeCuda, trt: FakeTensorRt, plan: Path, asked: list[int 
         asked.append(batch)
         return EngineFile(
             path=plan,
-            facts=make_facts(batch or 4),
+            facts=replace(FINGERPRINT, plan_sha256="1234567890abcdef99", profile=(batch or 4, 320, 320, 3)),
             card=CARD,
             trt_package=TensorRtPackage(module=trt, package="tensorrt", version="11.4.0"),
-            built=False,
         )
 
     def start(batch: int | None = None, say: Callable[[str], None] = lambda text: None) -> EngineBackend:
@@ -46,30 +46,12 @@ def open_backend(cuda: FakeCuda, trt: FakeTensorRt, plan: Path, asked: list[int 
     return start
 
 
-def make_facts(batch: int) -> Fingerprint:
-    return Fingerprint(
-        onnx_sha256="",
-        weights_sha256="",
-        plan_sha256="1234567890abcdef99",
-        package="tensorrt",
-        version="11.4.0",
-        system="",
-        gpu="",
-        compute_capability="",
-        driver="",
-        cuda="",
-        profile=(batch, 320, 320, 3),
-        precision="float16",
-        card={},
-    )
-
-
 def test_a_backend_says_what_it_is(open_backend: Open, windows: NDArray[np.uint8]) -> None:
     with open_backend() as backend:
         assert np.array_equal(backend.infer(windows)[:, 1], windows[..., 0])
         assert backend.name == "TensorRT 11.4.0 through PyCUDA, Fake GPU, float16, batches of 4"
         assert (backend.classes, backend.slots, backend.card) == (2, 3, CARD)
-        assert backend.identity == "tensorrt 11.4.0 Fake GPU plan 1234567890abcdef float16"
+        assert backend.identity == "tensorrt 11.4.0.106 Fake GPU plan 1234567890abcdef float16"
         assert backend.precision == "float16"
 
 
@@ -85,14 +67,16 @@ def test_batches_are_halved_until_they_fit(
     with open_backend(8, said.append) as backend:
         assert np.array_equal(backend.infer(windows)[:, 1], windows[..., 0])
         assert backend.name.endswith("batches of 2")
-    assert said == [f"Fake GPU: too little memory for {batch} windows at once; halved" for batch in (8, 4)]
+    assert said == [
+        f"Fake GPU: not enough GPU memory for {batch} windows in one batch; halved" for batch in (8, 4)
+    ]
     assert set(trt.batches) == {2}
     assert asked == [8, 4, 2]
 
 
 def test_a_gpu_too_small_for_one_window(open_backend: Open, cuda: FakeCuda) -> None:
     cuda.free_bytes = 2 * SLOT_BYTES
-    with pytest.raises(EnvironmentLacksError, match="Fake GPU: its memory does not suffice for one window"):
+    with pytest.raises(EnvironmentLacksError, match="Fake GPU: not enough GPU memory for one window"):
         open_backend(3)
 
 

@@ -44,7 +44,7 @@ def test_float16_from_a_float32_file_is_refused(
     rtx: TensorRtPackage, write_network: WriteNetwork, tmp_path: Path
 ) -> None:
     path = write_network(tmp_path / "small.onnx")
-    with pytest.raises(GlandsegError, match="float16 was asked for, but 0% of the layers"):
+    with pytest.raises(GlandsegError, match="float16 was requested, but 0% of the layers"):
         build_engine(path, BuildSettings(batch=1, precision="float16"), rtx, ignore)
 
 
@@ -79,7 +79,7 @@ def test_what_cannot_be_built_is_one_line(
 
 
 def test_a_batch_of_none_is_refused() -> None:
-    with pytest.raises(BadInputError, match="--batch: 1 or more. Received: 0"):
+    with pytest.raises(BadInputError, match="--batch: at least 1. Received: 0"):
         BuildSettings(batch=0)
 
 

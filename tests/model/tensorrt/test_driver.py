@@ -16,19 +16,19 @@ MISSING = "libcuda.so.1: cannot open shared object file: No such file or directo
 
 
 @pytest.mark.parametrize(
-    ("says", "told"),
+    ("says", "message"),
     [
         ("No module named 'pycuda'", r"cannot be imported .*make pycuda"),
         (MISSING, r"no NVIDIA driver \(libcuda.*Install NVIDIA's driver"),
         ("DLL load failed while importing _driver: The specified module", "no NVIDIA driver"),
     ],
 )
-def test_what_is_missing_is_told(says: str, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_missing_is_reported(says: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def load(name: str) -> Any:
         raise ImportError(says)
 
     monkeypatch.setattr(importlib, "import_module", load)
-    with pytest.raises(EnvironmentLacksError, match=told) as caught:
+    with pytest.raises(EnvironmentLacksError, match=message) as caught:
         load_driver()
     assert "\n" not in str(caught.value)
 
@@ -68,7 +68,7 @@ def test_a_context_is_let_go_of(cuda: FakeCuda) -> None:
 def test_gpus_must_be_of_the_first_kind(cuda: FakeCuda) -> None:
     driver = cuda.module()
     check_first_kind(driver, 0)
-    with pytest.raises(EnvironmentLacksError, match="GPU 3: there is no such GPU, the driver shows 1"):
+    with pytest.raises(EnvironmentLacksError, match="GPU 3: no such GPU, the driver shows 1"):
         check_first_kind(driver, 3)
 
     class Device:
@@ -87,7 +87,7 @@ def test_gpus_must_be_of_the_first_kind(cuda: FakeCuda) -> None:
         check_first_kind(driver, 2)
 
 
-def test_a_stale_cuda_path_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stale_cuda_path_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     def load(name: str) -> Any:
         raise FileNotFoundError(2, "The system cannot find the path specified", "C:/CUDA/v11/bin")
 

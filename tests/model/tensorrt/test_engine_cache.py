@@ -16,14 +16,12 @@ import pytest
 from glandseg.core.errors import BadInputError, EnvironmentLacksError
 from glandseg.core.system import hash_file
 from glandseg.model.files import BUNDLED
-from glandseg.model.tensorrt import engine_file as kept
-from glandseg.model.tensorrt import request as order
-from glandseg.model.tensorrt.engine_cache import EngineFile, find_engine
-from glandseg.model.tensorrt.fingerprint import StaleEngineError
-from glandseg.model.tensorrt.fingerprint_file import find_fingerprint_file
-from glandseg.model.tensorrt.gpu import Machine, read_machine
+from glandseg.model.gpu import Machine, read_machine
+from glandseg.model.tensorrt import engine_file, request
+from glandseg.model.tensorrt.engine_cache import find_cache, find_engine
+from glandseg.model.tensorrt.engine_file import EngineFile
+from glandseg.model.tensorrt.fingerprint import StaleEngineError, find_fingerprint_file
 from glandseg.model.tensorrt.package import RTX, TensorRtPackage
-from glandseg.model.tensorrt.paths import find_cache
 
 WriteNetwork = Callable[..., Path]
 Find = Callable[..., EngineFile]
@@ -59,7 +57,7 @@ def find_one(rtx: TensorRtPackage, tmp_path: Path, said: list[str]) -> Find:
 
 def set_machine(monkeypatch: pytest.MonkeyPatch, **facts: str) -> None:
     here = Machine(system=read_machine().system, **facts)
-    for module in (kept, order):
+    for module in (engine_file, request):
         monkeypatch.setattr(module, "read_machine", lambda: here)
 
 
@@ -88,7 +86,7 @@ def test_nothing_else_is_left_behind(model: Path, find_one: Find, tmp_path: Path
     assert not (tmp_path / "cache").exists()
 
 
-def test_float32_without_a_half_file_is_told(model: Path, find_one: Find, said: list[str]) -> None:
+def test_float32_without_a_half_file_is_reported(model: Path, find_one: Find, said: list[str]) -> None:
     model.with_name("small.fp16.onnx").unlink()
     assert find_one(model).facts.precision == "float32"
     assert "small.fp16.onnx is not there: the engine computes in float32" in said[0]
@@ -169,7 +167,7 @@ def test_a_plan_without_fingerprint_file_is_refused(model: Path, find_one: Find)
     plan = find_one(model).path
     find_fingerprint_file(plan).unlink()
     content = plan.read_bytes()
-    with pytest.raises(BadInputError, match=r"nothing tells what it holds.* Remove small\.fp16\.engine"):
+    with pytest.raises(BadInputError, match=r"nothing states what it holds.* Remove small\.fp16\.engine"):
         find_one(model)
     assert plan.read_bytes() == content and not find_fingerprint_file(plan).exists()
 
@@ -205,7 +203,7 @@ def test_a_plan_alone_is_opened_if_it_fits(model: Path, find_one: Find, tmp_path
     with pytest.raises(BadInputError, match=r"built with 1\.0\.0\.21.* Put alone\.onnx beside it"):
         find_one(alone)
     find_fingerprint_file(alone).unlink()
-    with pytest.raises(BadInputError, match=r"nothing tells what it holds.* Put alone\.onnx beside it"):
+    with pytest.raises(BadInputError, match=r"nothing states what it holds.* Put alone\.onnx beside it"):
         find_one(alone)
     with pytest.raises(BadInputError, match=r"absent\.engine: no such plan"):
         find_one(tmp_path / "absent.engine")
@@ -233,7 +231,7 @@ def test_what_cannot_be_kept_beside_the_model_goes_to_the_cache(
     ]  # fmt: skip
 
 
-def test_no_place_at_all_is_told(model: Path, find_one: Find, tmp_path: Path) -> None:
+def test_no_place_at_all_is_reported(model: Path, find_one: Find, tmp_path: Path) -> None:
     model.with_name("small.fp16.engine").mkdir()
     (tmp_path / "cache").write_text("a file where the folder should be")
     with pytest.raises(
@@ -292,9 +290,9 @@ def test_an_engine_of_a_halved_batch_does_not_replace_the_good_one(
     model: Path, find_one: Find, tmp_path: Path
 ) -> None:
     good = find_one(model, batch=2)
-    halved = find_one(model, batch=1, aside=True)
+    halved = find_one(model, batch=1, halved=True)
     assert (halved.facts.batch, halved.path.parent) == (1, tmp_path / "cache")
-    assert not find_one(model, batch=1, aside=True).built
+    assert not find_one(model, batch=1, halved=True).built
     again = find_one(model, batch=None)
     assert (again.path, again.facts, again.built) == (good.path, good.facts, False)
 

@@ -1,4 +1,4 @@
-"""A plan is compared with what is here before it is loaded."""
+"""A plan is compared with what is here before it is loaded, by a file that strangers may have written."""
 
 from __future__ import annotations
 
@@ -10,31 +10,16 @@ from typing import Any
 import pytest
 
 from glandseg.core.errors import BadInputError
-from glandseg.model.tensorrt.fingerprint import Fingerprint, StaleEngineError, check_fingerprint
-from glandseg.model.tensorrt.fingerprint_file import (
+from glandseg.model.tensorrt.fingerprint import (
+    StaleEngineError,
+    check_fingerprint,
     find_fingerprint_file,
     read_fingerprint_file,
     write_fingerprint_file,
 )
+from tests.model.tensorrt.fingerprints import FINGERPRINT
 
-FULL = Fingerprint(
-    onnx_sha256="a" * 64,
-    weights_sha256="b" * 64,
-    package="tensorrt",
-    version="11.4.0.106",
-    system="Linux x86_64",
-    gpu="NVIDIA L40S",
-    compute_capability="8.9",
-    driver="580.1",
-    cuda="13.0",
-    profile=(8, 320, 320, 3),
-    precision="float16",
-    share=0.9,
-    measured_on="engine",
-    layers={"conv": {"float16": 9, "float32": 1}},
-    card={"name": "small", "scales": [1.0]},
-)
-RTX = replace(FULL, package="tensorrt_rtx", version="1.7.1.116")
+RTX = replace(FINGERPRINT, package="tensorrt_rtx", version="1.7.1.116")
 SAME_MODEL = ("onnx_sha256", "weights_sha256")
 EVERYWHERE: dict[str, Any] = {
     "package": "tensorrt_lean",
@@ -57,27 +42,27 @@ ELSEWHERE: dict[str, Any] = {
 def plan(tmp_path: Path) -> Path:
     path = tmp_path / "small.engine"
     path.write_bytes(b"a plan")
-    write_fingerprint_file(path, FULL)
+    write_fingerprint_file(path, FINGERPRINT)
     return path
 
 
 def test_the_fingerprint_file_gives_back_all(plan: Path) -> None:
     found = read_fingerprint_file(plan)
-    assert replace(found, plan_sha256="") == FULL
+    assert replace(found, plan_sha256="") == FINGERPRINT
     assert len(found.plan_sha256) == 64 and found.batch == 8
-    check_fingerprint(plan, found, FULL)
+    check_fingerprint(plan, found, FINGERPRINT)
 
 
 @pytest.mark.parametrize("name", [*EVERYWHERE, *ELSEWHERE])
 def test_each_field_that_differs_is_named(plan: Path, name: str) -> None:
-    needed = replace(FULL, **{name: (EVERYWHERE | ELSEWHERE)[name]})
+    needed = replace(FINGERPRINT, **{name: (EVERYWHERE | ELSEWHERE)[name]})
     with pytest.raises(StaleEngineError, match=rf"small\.engine: {name}: built with .*, here ") as raised:
         check_fingerprint(plan, read_fingerprint_file(plan), needed)
     assert str(raised.value).count("built with") == 1
 
 
 def test_the_line_says_both_values(plan: Path) -> None:
-    needed = replace(FULL, driver="590.2", profile=(4, 320, 320, 3))
+    needed = replace(FINGERPRINT, driver="590.2", profile=(4, 320, 320, 3))
     with pytest.raises(StaleEngineError) as raised:
         check_fingerprint(plan, read_fingerprint_file(plan), needed)
     assert str(raised.value) == (
@@ -121,22 +106,22 @@ def test_rtx_plans_serve_their_targets(
 
 
 @pytest.mark.parametrize("content", [b"", b"a pla", b"a plan and more", b"b plan"])
-def test_a_damaged_plan_is_told(plan: Path, content: bytes) -> None:
+def test_a_damaged_plan_is_reported(plan: Path, content: bytes) -> None:
     plan.write_bytes(content)
     with pytest.raises(
         StaleEngineError, match=r"its sha256 is .* its fingerprint file says .*: damaged, cut short"
     ):
-        check_fingerprint(plan, read_fingerprint_file(plan), FULL)
+        check_fingerprint(plan, read_fingerprint_file(plan), FINGERPRINT)
 
 
-def test_no_fingerprint_file_is_told(plan: Path) -> None:
+def test_no_fingerprint_file_is_reported(plan: Path) -> None:
     renamed = plan.rename(plan.with_name("other.engine"))
     with pytest.raises(BadInputError, match=r"other\.engine: .*other\.engine\.json is not there"):
         read_fingerprint_file(renamed)
 
 
 @pytest.mark.parametrize("kept", [0, 1, 200, -3])
-def test_a_fingerprint_file_cut_short_is_told(plan: Path, kept: int) -> None:
+def test_a_fingerprint_file_cut_short_is_reported(plan: Path, kept: int) -> None:
     fingerprint_file = find_fingerprint_file(plan)
     fingerprint_file.write_bytes(fingerprint_file.read_bytes()[:kept])
     with pytest.raises(BadInputError, match=r"small\.engine\.json: damaged, or not the fingerprint file"):
@@ -144,17 +129,55 @@ def test_a_fingerprint_file_cut_short_is_told(plan: Path, kept: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"profile": [8]}, {"profile": "wide"}, {"targets": None}, {"driver": None}, {"kind": None}]
+    "content",
+    [
+        "[]",
+        "3",
+        "null",
+        '{"kind": "TensorRT engine of glandseg"}',
+        "\x00",
+        pytest.param("[" * 100_000, id="nested deep"),
+    ],
 )
-def test_a_foreign_fingerprint_file_is_told(plan: Path, change: dict[str, Any]) -> None:
-    fingerprint_file = find_fingerprint_file(plan)
-    fingerprint_file.write_text(json.dumps(json.loads(fingerprint_file.read_text()) | change))
-    with pytest.raises(BadInputError, match=r"small\.engine\.json: "):
-        check_fingerprint(plan, read_fingerprint_file(plan), FULL)
-
-
-@pytest.mark.parametrize("content", ["[]", "3", "null", '{"kind": "TensorRT engine of glandseg"}', "\x00"])
-def test_other_json_is_told(plan: Path, content: str) -> None:
+def test_other_json_is_reported(plan: Path, content: str) -> None:
     find_fingerprint_file(plan).write_text(content)
     with pytest.raises(BadInputError, match="damaged, or not the fingerprint file"):
         read_fingerprint_file(plan)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"profile": [0, 320, 320, 3]},
+        {"profile": [8.5, 320, 320, 3]},
+        {"profile": ["8", 320, 320, 3]},
+        {"profile": [8, 320, 320]},
+        {"profile": 8},
+        {"profile": []},
+        {"profile": [8]},
+        {"profile": "wide"},
+        {"targets": None},
+        {"driver": None},
+        {"targets": [3]},
+        {"targets": "sm89", "share": None},
+        {"share": 2},
+        {"share": "all"},
+        {"layers": ["CONVOLUTION"]},
+        {"layers": {"CONVOLUTION": {"float16": "3"}}},
+        {"card": "a card"},
+        {"version": 11.4},
+        {"gpu": "\ud800"},
+    ],
+)
+def test_fields_of_another_kind_are_refused(plan: Path, changed: dict[str, Any]) -> None:
+    path = find_fingerprint_file(plan)
+    path.write_text(json.dumps(json.loads(path.read_text()) | changed))
+    with pytest.raises(BadInputError, match=r"small\.engine\.json: damaged"):
+        read_fingerprint_file(plan)
+
+
+def test_what_the_fingerprint_file_says_cannot_write_to_the_terminal(plan: Path) -> None:
+    find_fingerprint_file(plan).write_text(json.dumps({"kind": "x\x1b[2J\nerror: fake"}))
+    with pytest.raises(BadInputError, match="of another kind") as raised:
+        read_fingerprint_file(plan)
+    assert str(raised.value).isprintable()

@@ -70,7 +70,7 @@ def test_a_share_of_nothing_is_none() -> None:
 @pytest.mark.parametrize("precision", ["float16", "int8"])
 def test_next_to_none_is_refused(precision: str) -> None:
     count = LayerCount(layers={"conv": {"float32": 95, precision: 5}}, measured_on="engine")
-    with pytest.raises(GlandsegError, match=rf"m\.onnx: {precision} was asked for, but 5% .* its engine"):
+    with pytest.raises(GlandsegError, match=rf"m\.onnx: {precision} was requested, but 5% .* its engine"):
         check_share(count, precision, "m.onnx")
     check_share(count, "float32", "m.onnx")
 
@@ -82,7 +82,7 @@ def test_most_is_enough() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "expected"),
+    ("listed", "expected"),
     [
         (json.dumps({"Layers": [describe("conv", "Half", "Half")]}), {"conv": {"float16": 1}}),
         (json.dumps({"Layers": [describe("ForeignNode", "UInt8", "UInt8")]}), None),
@@ -90,9 +90,9 @@ def test_most_is_enough() -> None:
         (None, None),
     ],
 )
-def test_a_loaded_plan_is_inspected(told: str | None, expected: Any) -> None:
-    inspector = SimpleNamespace(get_engine_information=lambda form: told)
-    engine = SimpleNamespace(create_engine_inspector=lambda: inspector) if told else None
+def test_a_loaded_plan_is_inspected(listed: str | None, expected: Any) -> None:
+    inspector = SimpleNamespace(get_engine_information=lambda form: listed)
+    engine = SimpleNamespace(create_engine_inspector=lambda: inspector) if listed else None
     module = SimpleNamespace(
         Runtime=lambda log: SimpleNamespace(deserialize_cuda_engine=lambda plan: engine),
         LayerInformationFormat=SimpleNamespace(JSON=1),

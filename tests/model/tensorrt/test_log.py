@@ -1,4 +1,4 @@
-"""What TensorRT said, and which line of it tells why."""
+"""TensorRT's log, and the line that explains a failure."""
 
 from __future__ import annotations
 
@@ -29,6 +29,6 @@ def test_errors_of_both_severities_are_the_reason(log: Any, severity: int) -> No
 
 
 def test_without_an_error_the_last_line_is_the_reason(log: Any) -> None:
-    assert find_reason(log) == "it does not say why"
+    assert find_reason(log) == "no reason given"
     log.log(2, "a warning")
     assert find_reason(log) == "a warning"

@@ -1,4 +1,4 @@
-"""Which TensorRT is taken, and what it is asked for."""
+"""Which TensorRT is chosen, and what it is used for."""
 
 from __future__ import annotations
 

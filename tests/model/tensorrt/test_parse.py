@@ -1,4 +1,4 @@
-"""What TensorRT says to an ONNX file."""
+"""ONNX files parsed by TensorRT."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_each_objection_is_one_line(rtx: TensorRtPackage, red_model: Path) -> No
     assert "[Gather], UNSUPPORTED_NODE" in errors[0] and "UINT8" in errors[0]
 
 
-def test_what_is_no_onnx_is_told(
+def test_what_is_no_onnx_is_reported(
     rtx: TensorRtPackage, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "noise.onnx"
@@ -43,12 +43,12 @@ def test_what_is_no_onnx_is_told(
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_missing_file_is_told(rtx: TensorRtPackage, tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(rtx: TensorRtPackage, tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match=r"absent\.onnx: cannot be read"):
         parse_network(tmp_path / "absent.onnx", rtx)
 
 
-def test_no_gpu_is_told(install: Install, tmp_path: Path) -> None:
+def test_no_gpu_is_reported(install: Install, tmp_path: Path) -> None:
     class Refusing:
         def __init__(self, log: object) -> None:
             raise TypeError("pybind11::init(): factory function returned nullptr")

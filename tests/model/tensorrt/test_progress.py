@@ -48,26 +48,26 @@ def test_the_count_never_falls_nor_leaves_its_range() -> None:
 def test_a_build_tells_its_progress(
     rtx: TensorRtPackage, write_network: WriteNetwork, tmp_path: Path
 ) -> None:
-    told: list[tuple[int, int, str]] = []
+    steps: list[tuple[int, int, str]] = []
     build_engine(
-        write_network(tmp_path / "small.onnx"), BuildSettings(batch=1), rtx, lambda *step: told.append(step)
+        write_network(tmp_path / "small.onnx"), BuildSettings(batch=1), rtx, lambda *step: steps.append(step)
     )
-    percents = [done for done, _, _ in told]
+    percents = [done for done, _, _ in steps]
     assert percents == sorted(percents) and percents[-1] == 100 and len(set(percents)) > 3
-    assert all(one != other for one, other in pairwise(told))
+    assert all(one != other for one, other in pairwise(steps))
 
 
 def test_ctrl_c_stops_a_build(rtx: TensorRtPackage, write_network: WriteNetwork, tmp_path: Path) -> None:
-    told = []
+    steps = []
 
     def press(done: int, total: int, note: str) -> None:
-        told.append(note)
+        steps.append(note)
         signal.raise_signal(signal.SIGINT)
 
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         build_engine(write_network(tmp_path / "small.onnx"), BuildSettings(batch=1), rtx, press)
-    assert len(told) == 1
+    assert len(steps) == 1
     assert signal.getsignal(signal.SIGINT) == before
 
 

@@ -1,4 +1,4 @@
-"""Engines run for several threads at once, on a GPU as lazy as CUDA allows."""
+"""Engines run for several threads simultaneously, on a GPU as lazy as CUDA allows."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 
 from glandseg.core.errors import EnvironmentLacksError
 from glandseg.core.workers import StalledError
-from glandseg.model.tensorrt import runner as runner_module
 from glandseg.model.tensorrt.runner import EngineRunner
-from glandseg.model.tensorrt.stream import EngineError, Lane
+from glandseg.model.tensorrt.stream import EngineError, EngineStreams
 from tests.model.tensorrt.fake_cuda import FakeCuda, FakeTensorRt
 
 Pixels = NDArray[np.uint8]
@@ -92,30 +91,30 @@ def test_a_forgotten_wait_would_show(
     driver.Stream = lambda: Forgetful(careless_cuda, careless_cuda.current())
     context = careless_cuda.retain()
     context.push()
-    lane = Lane(driver, FakeTensorRt(careless_cuda), plan, batch=7, slots=1)
-    forgotten.append(getattr(lane.slots[0], dropped))
-    lane.slots[0].windows[:] = windows
-    lane.enqueue(lane.slots[0])
-    lane.finish(lane.slots[0])
-    assert not np.array_equal(lane.slots[0].answers[:, 1], windows[..., 0])
+    streams = EngineStreams(driver, FakeTensorRt(careless_cuda), plan, batch=7, slots=1)
+    forgotten.append(getattr(streams.slots[0], dropped))
+    streams.slots[0].windows[:] = windows
+    streams.enqueue(streams.slots[0])
+    streams.finish(streams.slots[0])
+    assert not np.array_equal(streams.slots[0].answers[:, 1], windows[..., 0])
     forgotten.clear()
-    lane.enqueue(lane.slots[0])
-    lane.finish(lane.slots[0])
-    assert_right(lane.slots[0].answers, windows)
+    streams.enqueue(streams.slots[0])
+    streams.finish(streams.slots[0])
+    assert_right(streams.slots[0].answers, windows)
 
 
 def test_reading_before_the_end_would_show(careless_cuda: FakeCuda, plan: Path, windows: Pixels) -> None:
     from tests.model.tensorrt.fake_cuda import FakeTensorRt
 
     careless_cuda.retain().push()
-    lane = Lane(careless_cuda.module(), FakeTensorRt(careless_cuda), plan, batch=7, slots=1)
-    lane.slots[0].windows[:] = windows
-    lane.enqueue(lane.slots[0])
-    early = lane.slots[0].answers.copy()
-    lane.slots[0].windows[:] = 7  # used again before its event
-    lane.finish(lane.slots[0])
+    streams = EngineStreams(careless_cuda.module(), FakeTensorRt(careless_cuda), plan, batch=7, slots=1)
+    streams.slots[0].windows[:] = windows
+    streams.enqueue(streams.slots[0])
+    early = streams.slots[0].answers.copy()
+    streams.slots[0].windows[:] = 7  # used again before its event
+    streams.finish(streams.slots[0])
     assert not np.array_equal(early[:, 1], windows[..., 0])
-    assert (lane.slots[0].answers[:, 1] == 7).all()
+    assert (streams.slots[0].answers[:, 1] == 7).all()
 
 
 def test_a_refused_batch_fails_all_who_wait(run_engine: Run, trt: FakeTensorRt, windows: Pixels) -> None:
@@ -148,11 +147,8 @@ def test_a_worker_that_dies_wakes_all(
     runner.close()
 
 
-def test_a_stalled_gpu_wakes_all(
-    run_engine: Run, cuda: FakeCuda, windows: Pixels, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(runner_module, "_CLOSE_S", 0.1)
-    runner = run_engine(slots=2, stall_s=0.1)
+def test_a_stalled_gpu_wakes_all(run_engine: Run, cuda: FakeCuda, windows: Pixels) -> None:
+    runner = run_engine(slots=2, stall_s=0.1, close_s=0.1)
     cuda.go_on.clear()
     with ThreadPoolExecutor(5) as pool:
         for call in [pool.submit(runner.infer, windows[:2]) for _ in range(5)]:
@@ -210,7 +206,7 @@ def test_an_engine_that_never_runs_leaves_nothing_behind(run_engine: Run, trt: F
         run_engine()
 
 
-def test_too_little_memory_later_is_told(run_engine: Run, cuda: FakeCuda, windows: Pixels) -> None:
+def test_too_little_memory_later_is_reported(run_engine: Run, cuda: FakeCuda, windows: Pixels) -> None:
     runner = run_engine()
     cuda.failure = cuda.module().MemoryError("cuEventSynchronize failed: out of memory")
     with pytest.raises(EnvironmentLacksError, match="fake: the GPU failed .*out of memory"):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from glandseg.core.errors import BadInputError
-from glandseg.model.tensorrt.paths import choose_onnx
+from glandseg.model.tensorrt.request import choose_onnx
 
 FLOAT, HALF, INT8, INT8_TENSORRT = "m.onnx", "m.fp16.onnx", "m.int8.onnx", "m.int8.trt.onnx"
 

@@ -9,7 +9,7 @@ import pytest
 
 from glandseg.core.errors import BadInputError
 from glandseg.model.files import BUNDLED
-from glandseg.model.onnx.card_reader import read_metadata, read_onnx_card
+from glandseg.model.onnx.onnx_file import read_metadata, read_onnx_card
 
 WriteNetwork = Callable[..., Path]
 
@@ -51,6 +51,6 @@ def test_a_network_without_card_is_refused(write_network: WriteNetwork, tmp_path
         read_onnx_card(write_network(tmp_path / "m.onnx", card=None))
 
 
-def test_a_missing_file_is_told(tmp_path: Path) -> None:
-    with pytest.raises(BadInputError, match=r"absent\.onnx: cannot be read"):
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match=r"absent\.onnx: no such model file"):
         read_onnx_card(tmp_path / "absent.onnx")

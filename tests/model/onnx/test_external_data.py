@@ -11,8 +11,8 @@ import pytest
 from glandseg.core.errors import BadInputError
 from glandseg.doctor.inspect_model import inspect_model
 from glandseg.model.files import BUNDLED
-from glandseg.model.onnx.one_file import check_one_file
-from glandseg.model.onnx.session import Session
+from glandseg.model.onnx.cpu import CpuSession
+from glandseg.model.onnx.onnx_file import check_one_file
 
 onnx = pytest.importorskip("onnx")
 helper, kinds = onnx.helper, onnx.TensorProto
@@ -128,7 +128,7 @@ def test_what_lies_outside_is_refused(make: Any, tmp_path: Path) -> None:
     path = tmp_path / "m.onnx"
     path.write_bytes(make().SerializeToString())
     (tmp_path / "weights.bin").write_bytes(bytes(16))
-    for look in (check_one_file, inspect_model, lambda path: Session(path, device="cpu")):
+    for look in (check_one_file, inspect_model, lambda path: CpuSession(path)):
         with pytest.raises(
             BadInputError, match=r"m\.onnx: its .* outside this file .* Export the model as one"
         ):
@@ -169,9 +169,9 @@ def test_whole_models_pass(red_model: Path) -> None:
         check_one_file(path)
 
 
-@pytest.mark.parametrize(("content", "told"), [(b"", "it is empty"), (b"text", "it is no ONNX file")])
-def test_what_is_no_onnx_file_is_refused(content: bytes, told: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("content", "message"), [(b"", "it is empty"), (b"text", "it is no ONNX file")])
+def test_what_is_no_onnx_file_is_refused(content: bytes, message: str, tmp_path: Path) -> None:
     path = tmp_path / "m.onnx"
     path.write_bytes(content)
-    with pytest.raises(BadInputError, match=rf"m\.onnx: not a model of glandseg, ({told})"):
+    with pytest.raises(BadInputError, match=rf"m\.onnx: not a model of glandseg, ({message})"):
         check_one_file(path)
