@@ -1,4 +1,4 @@
-"""Connected regions of a map, labelled in bands of rows as these become final."""
+"""Connected components of a map, labelled in bands of rows as these become final."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ BAND_PX = 1 << 20  # pixels labelled at once
 
 
 @dataclass(frozen=True, kw_only=True)
-class Region:
-    """A 4-connected region that no further row can extend.
+class Component:
+    """A 4-connected component that no further row can extend.
 
     Attributes:
         box: top, left, bottom, right in map px; ends excluded.
         seeds: (N,) int64, rising flat indices: the first pixel of each piece that bands cut it into. The
-            first of them is the region's first pixel in reading order.
+            first of them is the component's first pixel in reading order.
     """
 
     box: tuple[int, int, int, int]
     seeds: NDArray[np.int64]
 
 
-class RegionFinder:
-    """Finds the regions of a map whose rows become final from the top down.
+class ComponentFinder:
+    """Finds the components of a map whose rows become final from the top down.
 
-    In memory are one band and, of the regions that reach its last row, their boxes and seeds.
+    In memory are one band and, of the components that reach its last row, their boxes and seeds.
 
     Args:
         probability: The map.
-        cut: Least grey value of a region's pixel.
-        least_px2: Regions whose box cannot hold an outline of this area are left out.
+        cut: Least grey value of a component's pixel.
+        least_px2: Regions whose box cannot hold a contour of this area are left out.
 
     Attributes:
         band_rows: Rows of a band; seeds count the pieces inside bands of so many rows.
@@ -47,17 +47,17 @@ class RegionFinder:
         width = probability.shape[1]
         self.band_rows = max(1, BAND_PX // width)
         self._rows = 0  # labelled so far
-        self._above = np.full(width, -1, np.int64)  # open region of each pixel of the last row labelled
+        self._above = np.full(width, -1, np.int64)  # open component of each pixel of the last row labelled
         self._boxes = np.empty((0, 4), np.int64)
-        self._seeds, self._owners = np.empty((2, 0), np.int64)  # of the open regions; owner: row of _boxes
+        self._seeds, self._owners = np.empty((2, 0), np.int64)  # of the open components; owner: row of _boxes
 
-    def advance(self, rows: int) -> Iterator[Region]:
-        """Labels the bands that end within the first `rows` rows; gives the regions completed by them."""
+    def advance(self, rows: int) -> Iterator[Component]:
+        """Labels the bands that end within the first `rows` rows; gives the components completed by them."""
         height = self._map.shape[0]
         while self._rows < height and min(self._rows + self.band_rows, height) <= rows:
             yield from self._label_band(min(self._rows + self.band_rows, height))
 
-    def _label_band(self, end: int) -> Iterator[Region]:
+    def _label_band(self, end: int) -> Iterator[Component]:
         height, width = self._map.shape
         band = self._map.read(self._rows, 0, end, width) >= self._cut
         boxes, seeds, first, last = _find_pieces(band)
@@ -159,12 +159,12 @@ def _merge_boxes(boxes: NDArray[np.int64], roots: NDArray[np.int64]) -> None:
 
 def _list_closed(
     wanted: NDArray[np.bool_], boxes: NDArray[np.int64], seeds: NDArray[np.int64], owners: NDArray[np.int64]
-) -> Iterator[Region]:
-    """Lists the regions wanted, each with its own seeds."""
+) -> Iterator[Component]:
+    """Lists the components wanted, each with its own seeds."""
     seeds, owners = seeds[wanted[owners]], owners[wanted[owners]]
     order = np.lexsort((seeds, owners))
     seeds, owners = seeds[order], owners[order]
     for number in np.flatnonzero(wanted):
         top, left, bottom, right = boxes[number].tolist()
         own = slice(*np.searchsorted(owners, [number, number + 1]))
-        yield Region(box=(top, left, bottom, right), seeds=seeds[own])
+        yield Component(box=(top, left, bottom, right), seeds=seeds[own])

@@ -1,7 +1,7 @@
-"""Outlines of regions: the level line half a grey step below the cut, traced in strips of rows.
+"""Contours of components: the level line half a grey step below the cut, traced in strips of rows.
 
-Memory follows the strip, not the region: about 40 bytes for each of STRIP_PX pixels, and 6 for each pixel
-of one band. What does grow with a region is its outline: about 150 bytes for each of its points.
+Memory follows the strip, not the component: about 40 bytes for each of STRIP_PX pixels, and 6 for each pixel
+of one band. What does grow with a component is its contour: about 150 bytes for each of its points.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ from contourpy import LineType, contour_generator
 from numpy.typing import NDArray
 from shapely import Polygon
 
-from glandseg.runtime.glands.components import Region
+from glandseg.runtime.glands.components import Component
 from glandseg.runtime.maps.tile_map import TileMap
 
 STRIP_PX = 1 << 20  # pixels contoured at once
-_SNAP = 2.0**20  # outlines lie on a grid of 2^-20 px, so that strips meet exactly
+_SNAP = 2.0**20  # contours lie on a grid of 2^-20 px, so that strips meet exactly
 
 
-def trace_outline(probability: TileMap, region: Region, cut: int, band_rows: int) -> Polygon:
-    """Traces a region's outline with all its holes, in map px.
+def trace_contour(probability: TileMap, component: Component, cut: int, band_rows: int) -> Polygon:
+    """Traces a component's contour with all its holes, in map px.
 
     Args:
-        probability: The map; the region's rows and the next one must be final.
-        region: Found with the same `cut` in bands of `band_rows` rows.
-        cut: Least grey value of the region's pixels.
+        probability: The map; the component's rows and the next one must be final.
+        component: Found with the same `cut` in bands of `band_rows` rows.
+        cut: Least grey value of the component's pixels.
         band_rows: Rows of a band; strips are whole bands, so that every piece of one holds a seed.
     """
     lines = [
         line
-        for top, relief in _list_reliefs(probability, region, cut, band_rows)
-        for line in _trace_lines(relief, top, region.box[1] - 1)
+        for top, relief in _list_reliefs(probability, component, cut, band_rows)
+        for line in _trace_lines(relief, top, component.box[1] - 1)
     ]
     rings = _join_lines(lines)
     shell = max(range(len(rings)), key=lambda number: float(np.ptp(rings[number][:, 0])))
@@ -43,19 +43,19 @@ def trace_outline(probability: TileMap, region: Region, cut: int, band_rows: int
 
 
 def _list_reliefs(
-    probability: TileMap, region: Region, cut: int, band_rows: int
+    probability: TileMap, component: Component, cut: int, band_rows: int
 ) -> Iterator[tuple[int, NDArray[np.int16]]]:
-    """Gives the first row and the heights of each strip of a region and 1 px around it, from the top.
+    """Gives the first row and the heights of each strip of a component and 1 px around it, from the top.
 
     A strip begins with the last row of the one above, so that both meet on a row of pixel centres. Beyond
-    the map's edge heights mirror the inside with the sign turned, which puts the outline on the edge.
+    the map's edge heights mirror the inside with the sign turned, which puts the contour on the edge.
     """
-    (top, _, bottom, _), height = region.box, probability.shape[0]
+    (top, _, bottom, _), height = component.box, probability.shape[0]
     above: NDArray[np.int16] | None = None
-    for start, stop in _list_strips(region, band_rows):
+    for start, stop in _list_strips(component, band_rows):
         first = start - 1 if start == top else start
         last = stop + 1 if stop == bottom else stop
-        relief = _raise_relief(probability, region, cut, max(first, 0), min(last, height))
+        relief = _raise_relief(probability, component, cut, max(first, 0), min(last, height))
         edges = (int(first < 0), int(last > height))
         relief = np.pad(relief, (edges, (0, 0)), mode="edge")
         _mirror(relief, edges)
@@ -65,24 +65,26 @@ def _list_reliefs(
         above = relief[-1:].copy()
 
 
-def _list_strips(region: Region, band_rows: int) -> Iterator[tuple[int, int]]:
-    """Cuts a region's rows into strips of whole bands, of STRIP_PX where a band is not larger than that."""
-    top, left, bottom, right = region.box
+def _list_strips(component: Component, band_rows: int) -> Iterator[tuple[int, int]]:
+    """Cut a component's rows into strips of whole bands, of STRIP_PX where a band is no larger."""
+    top, left, bottom, right = component.box
     rows = band_rows * max(1, STRIP_PX // (band_rows * (right - left)))
     begin = top - top % band_rows
     for start in range(begin, bottom, rows):
         yield max(start, top), min(start + rows, bottom)
 
 
-def _raise_relief(probability: TileMap, region: Region, cut: int, top: int, bottom: int) -> NDArray[np.int16]:
-    """Turns rows of a region, and 1 px beside it, into heights whose zero line is the region's outline.
+def _raise_relief(
+    probability: TileMap, component: Component, cut: int, top: int, bottom: int
+) -> NDArray[np.int16]:
+    """Turns rows of a component, and 1 px beside it, into heights whose zero line is its contour.
 
-    Heights are odd, so none is zero; those of other regions are turned negative.
+    Heights are odd, so none is zero; those of other components are turned negative.
     """
     width = probability.shape[1]
-    left, right = region.box[1] - 1, region.box[3] + 1
+    left, right = component.box[1] - 1, component.box[3] + 1
     window = probability.read(top, max(left, 0), bottom, min(right, width))
-    others = _mark_others(window >= cut, region, (top, max(left, 0)), width)
+    others = _mark_others(window >= cut, component, (top, max(left, 0)), width)
     relief = window.astype(np.int16)
     relief *= 2
     relief -= 2 * cut - 1
@@ -94,12 +96,12 @@ def _raise_relief(probability: TileMap, region: Region, cut: int, top: int, bott
 
 
 def _mark_others(
-    high: NDArray[np.bool_], region: Region, corner: tuple[int, int], width: int
+    high: NDArray[np.bool_], component: Component, corner: tuple[int, int], width: int
 ) -> NDArray[np.bool_]:
-    """Clears a region's pixels among those of all regions, from its seeds inside the window."""
+    """Clears a component's pixels among those of all components, from its seeds inside the window."""
     top, left = corner
-    inside = slice(*np.searchsorted(region.seeds, [top * width, (top + len(high)) * width]))
-    rows, columns = np.divmod(region.seeds[inside], width)
+    inside = slice(*np.searchsorted(component.seeds, [top * width, (top + len(high)) * width]))
+    rows, columns = np.divmod(component.seeds[inside], width)
     for y, x in zip((rows - top).tolist(), (columns - left).tolist(), strict=True):
         if high[y, x]:  # not yet cleared from another seed
             cv2.floodFill(high.view(np.uint8), None, (x, y), 0)

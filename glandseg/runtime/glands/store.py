@@ -38,12 +38,12 @@ class Gland:
 
 
 class Glands(Sequence[Gland]):
-    """The glands of a spool in reading order, each read from disk when asked for.
+    """The glands of a store in reading order, each read from disk when asked for.
 
-    They can be read until the spool is closed.
+    They can be read until the store is closed.
 
     Args:
-        spool: Where they lie.
+        store: Where they lie.
         places: (N, 2) int64, offset and bytes of each.
         area_px2: Their summed area.
 
@@ -51,8 +51,8 @@ class Glands(Sequence[Gland]):
         area_px2: Area of all glands, lumina left out, in square map pixels.
     """
 
-    def __init__(self, spool: GlandSpool, places: NDArray[np.int64], area_px2: float) -> None:
-        self._spool, self._places, self.area_px2 = spool, places, area_px2
+    def __init__(self, store: GlandStore, places: NDArray[np.int64], area_px2: float) -> None:
+        self._store, self._places, self.area_px2 = store, places, area_px2
 
     def __len__(self) -> int:
         """Count the glands."""
@@ -69,17 +69,17 @@ class Glands(Sequence[Gland]):
         if isinstance(index, slice):
             return [self[number] for number in range(*index.indices(len(self)))]
         number = range(len(self))[index]
-        record = self._spool.read(*self._places[number].tolist())
+        record = self._store.read(*self._places[number].tolist())
         mean, lumen = _HEAD.unpack_from(record)
         polygon = cast(Polygon, shapely.from_wkb(record[_HEAD.size :]))
         return Gland(number=number + 1, polygon_px=polygon, mean_probability=mean, lumen_fraction=lumen)
 
 
-class GlandSpool:
+class GlandStore:
     """Takes glands in any order and numbers them in the end; about 60 bytes of each stay in memory.
 
     Args:
-        path: Of the file, which the spool holds open; an older one is emptied.
+        path: Of the file, which the store holds open; an older one is emptied.
     """
 
     def __init__(self, path: Path) -> None:

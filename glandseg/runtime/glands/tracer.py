@@ -1,13 +1,13 @@
-"""Glands traced from a probability map as its rows become final: sub-pixel outlines with lumina.
+"""Glands traced from a probability map as its rows become final: sub-pixel contours with lumina.
 
-An object is a 4-connected region of pixels at or above the threshold. Its outline is the level line half
-a grey step below, so a pixel's centre lies inside the outline exactly when the pixel is in the mask:
-outlines, mask and table count the same glands. Four-connected objects never overlap once traced, and
+An object is a 4-connected component of pixels at or above the threshold. Its contour is the level line half
+a grey step below, so a pixel's centre lies inside the contour exactly when the pixel is in the mask:
+contours, mask and table count the same glands. Four-connected objects never overlap once traced, and
 each is one polygon, whatever touches it by a corner.
 
 Memory: the map is labelled in bands of rows, an object is traced in strips as soon as its last row is
 known, and kept on disk; neither the map's height nor an object's box counts. What stays is one band, the
-outline at hand, and about 60 bytes a gland.
+contour at hand, and about 60 bytes a gland.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ import numpy as np
 from shapely import Polygon
 
 from glandseg.core.errors import BadInputError
-from glandseg.runtime.glands.components import Region, RegionFinder
-from glandseg.runtime.glands.contour import trace_outline
-from glandseg.runtime.glands.contour_edits import clip_outline, close_holes, simplify_outline
-from glandseg.runtime.glands.store import Gland, Glands, GlandSpool
+from glandseg.runtime.glands.components import Component, ComponentFinder
+from glandseg.runtime.glands.contour import trace_contour
+from glandseg.runtime.glands.contour_edits import clip_contour, close_holes, simplify_contour
+from glandseg.runtime.glands.store import Gland, Glands, GlandStore
 from glandseg.runtime.maps.rasterize import draw_strips
 from glandseg.runtime.maps.tile_map import TileMap
 
-_MIN_OUTLINE_PX2 = 0.25  # fainter specks enclose next to nothing
+_MIN_CONTOUR_PX2 = 0.25  # fainter specks enclose next to nothing
 
 
 class GlandTracer:
@@ -44,8 +44,8 @@ class GlandTracer:
         min_gland_um2: Glands of a smaller area (lumina not counted) are dropped.
         min_lumen_um2: Smaller holes are filled; a gland inside one becomes part of the outer gland.
         threshold: Least p(gland) of a gland's pixel, above 0 and up to 1.
-        tolerance_px: Greatest distance by which outlines are simplified; 0 keeps every vertex.
-        extent_px: Width and height of the slide in map pixels, at which outlines end: the map's last pixels
+        tolerance_px: Greatest distance by which contours are simplified; 0 keeps every vertex.
+        extent_px: Width and height of the slide in map pixels, at which contours end: the map's last pixels
             may lie partly outside. The map's size by default.
 
     Raises:
@@ -73,26 +73,26 @@ class GlandTracer:
         if not (um_per_px > 0 and math.isfinite(um_per_px)):
             raise BadInputError(f"um_per_px: must be a number above 0, got {um_per_px}")
         self._probability, self._unstained, self._cut = probability, unstained, _find_cut(threshold)
-        self._least_px2 = max(min_gland_um2 / um_per_px**2, _MIN_OUTLINE_PX2)
+        self._least_px2 = max(min_gland_um2 / um_per_px**2, _MIN_CONTOUR_PX2)
         self._tolerance_px = tolerance_px
         self._extent_px = extent_px or probability.shape[::-1]
         self._least_hole_px2 = min_lumen_um2 / um_per_px**2
-        self._finder = RegionFinder(probability, self._cut, self._least_px2)
-        self._spool = GlandSpool(scratch / "glands.spool")
+        self._finder = ComponentFinder(probability, self._cut, self._least_px2)
+        self._store = GlandStore(scratch / "glands.store")
 
     def advance(self, rows: int) -> None:
         """Trace what is complete, now that the first `rows` rows of both maps are final."""
-        for region in self._finder.advance(rows):
-            self._trace(region)
+        for component in self._finder.advance(rows):
+            self._trace(component)
 
     def finish(self) -> Glands:
         """Trace the rest, all rows being final, and number the glands; they last until `close`."""
         self.advance(self._probability.shape[0])
-        return self._spool.finish()
+        return self._store.finish()
 
     def close(self) -> None:
         """Let go of the file of glands, which stays; harmless when repeated."""
-        self._spool.close()
+        self._store.close()
 
     def __enter__(self) -> GlandTracer:
         """Give itself."""
@@ -104,20 +104,20 @@ class GlandTracer:
         """Let go of the file of glands."""
         self.close()
 
-    def _trace(self, region: Region) -> None:
-        outline = trace_outline(self._probability, region, self._cut, self._finder.band_rows)
-        polygon, filled = close_holes(outline, self._least_hole_px2)
+    def _trace(self, component: Component) -> None:
+        contour = trace_contour(self._probability, component, self._cut, self._finder.band_rows)
+        polygon, filled = close_holes(contour, self._least_hole_px2)
         if polygon.area < self._least_px2:
             return
-        polygon = simplify_outline(polygon, self._tolerance_px)
-        seed_yx = divmod(int(region.seeds[0]), self._probability.shape[1])
+        polygon = simplify_contour(polygon, self._tolerance_px)
+        seed_yx = divmod(int(component.seeds[0]), self._probability.shape[1])
         shares = self._measure_shares(polygon)
-        for part in clip_outline(polygon, self._extent_px):
+        for part in clip_contour(polygon, self._extent_px):
             if part is polygon or part.area >= self._least_px2:
-                self._spool.add(_find_corner(part, region), seed_yx, part, shares)
+                self._store.add(_find_corner(part, component), seed_yx, part, shares)
         for hole in filled:
             if hole.area >= self._least_px2:  # it can hold a gland
-                self._spool.add_filling(hole)
+                self._store.add_filling(hole)
 
     def _measure_shares(self, polygon: Polygon) -> tuple[float, float]:
         """Returns the mean p(gland) of a gland's pixels, and its share of unstained pixels and holes."""
@@ -152,7 +152,7 @@ def _find_cut(threshold: float) -> int:
     return max(1, math.ceil(threshold * 255 - 1e-9))
 
 
-def _find_corner(outline: Polygon, region: Region) -> tuple[int, int]:
-    """Return the top and left of a region's part, which are the region's where it is all of it."""
-    left, top = (math.floor(side) for side in outline.bounds[:2])
-    return max(top, region.box[0]), max(left, region.box[1])
+def _find_corner(contour: Polygon, component: Component) -> tuple[int, int]:
+    """Return the top and left of a component's part, which are the component's where it is all of it."""
+    left, top = (math.floor(side) for side in contour.bounds[:2])
+    return max(top, component.box[0]), max(left, component.box[1])

@@ -21,7 +21,7 @@ import shapely
 from shapely import LinearRing, MultiPolygon, Polygon
 
 from glandseg import RESEARCH_USE
-from glandseg.runtime.glands.contour_edits import simplify_outline
+from glandseg.runtime.glands.contour_edits import simplify_contour
 from glandseg.runtime.glands.measurements import QUANTITIES, Measurements
 from glandseg.runtime.glands.store import Gland
 
@@ -68,7 +68,7 @@ def write_geojson(
         start = "\n"
         for gland, measured in zip(glands, measurements, strict=True):
             file.write(start)
-            outline_px = simplify_outline(gland.polygon_px, tolerance_px)
+            outline_px = simplify_contour(gland.polygon_px, tolerance_px)
             file.writelines(_encode_feature(_place(outline_px, l0_per_px), measured, kind))
             start = ",\n"
         for feature in others:

@@ -9,7 +9,7 @@ import pytest
 import shapely
 from shapely import Polygon, box
 
-from glandseg.runtime.glands.contour_edits import clip_outline
+from glandseg.runtime.glands.contour_edits import clip_contour
 from glandseg.runtime.glands.store import Glands
 
 Trace = Callable[..., Glands]
@@ -32,13 +32,13 @@ def test_no_outline_overhangs_the_slide(
 
 def test_an_outline_inside_the_slide_stays_as_it_is() -> None:
     outline = box(3, 4, 39, 29)
-    assert clip_outline(outline, (39.0, 29.0)) == [outline]
-    assert clip_outline(outline, (39.0, 29.0))[0] is outline
+    assert clip_contour(outline, (39.0, 29.0)) == [outline]
+    assert clip_contour(outline, (39.0, 29.0))[0] is outline
 
 
 def test_an_outline_held_together_beyond_the_edge_alone_becomes_two() -> None:
     comb = Polygon([(0, 0), (10, 0), (10, 9), (0, 9), (0, 6), (9.5, 6), (9.5, 3), (0, 3)])
-    parts = clip_outline(comb, (9.2, 9.0))
+    parts = clip_contour(comb, (9.2, 9.0))
     assert sorted(part.bounds for part in parts) == [(0, 0, 9.2, 3), (0, 6, 9.2, 9)]
 
 

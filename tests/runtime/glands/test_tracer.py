@@ -17,12 +17,11 @@ from numpy.typing import NDArray
 from shapely import Polygon
 
 from glandseg.core.errors import BadInputError
-from glandseg.runtime.glands import components as regions
-from glandseg.runtime.glands import contour as outline
-from glandseg.runtime.glands.contour_edits import simplify_outline
+from glandseg.runtime.glands import components, contour
+from glandseg.runtime.glands.contour_edits import simplify_contour
 from glandseg.runtime.glands.store import Gland, Glands
 from glandseg.runtime.glands.tracer import GlandTracer, draw_gland
-from glandseg.runtime.maps import rasterize as raster
+from glandseg.runtime.maps import rasterize
 from glandseg.runtime.maps.tile_map import TileMap
 
 Grey = NDArray[np.uint8]
@@ -185,7 +184,7 @@ def test_mask_and_outlines_agree_after_the_area_rules(trace: Trace, draw: Draw) 
 def test_calls_of_advance_change_nothing(trace: Trace, monkeypatch: pytest.MonkeyPatch, rows: Any) -> None:
     clouds = make_clouds(150)
     whole = list_contents(trace(clouds, min_lumen_um2=20))
-    monkeypatch.setattr(regions, "BAND_PX", 157 * 7)
+    monkeypatch.setattr(components, "BAND_PX", 157 * 7)
     assert list_contents(trace(clouds, min_lumen_um2=20, rows=rows)) == whole
 
 
@@ -195,9 +194,9 @@ def test_band_and_strip_sizes_change_nothing(
 ) -> None:
     clouds = make_clouds(150)
     whole = list_contents(trace(clouds, min_lumen_um2=20))
-    monkeypatch.setattr(regions, "BAND_PX", band)
-    monkeypatch.setattr(outline, "STRIP_PX", strip)
-    monkeypatch.setattr(raster, "STRIP_PX", strip)
+    monkeypatch.setattr(components, "BAND_PX", band)
+    monkeypatch.setattr(contour, "STRIP_PX", strip)
+    monkeypatch.setattr(rasterize, "STRIP_PX", strip)
     assert list_contents(trace(clouds, min_lumen_um2=20)) == whole
     assert len(whole) > 20
 
@@ -207,9 +206,9 @@ def test_gland_larger_than_every_band_and_strip_keeps_its_shape(
 ) -> None:
     comb = paint((300, 400), (2, 2, 40, 398, 255), *((40, x, 299, x + 9, 200) for x in range(2, 380, 11)))
     comb[299, 5] = 255  # on the map's edge
-    monkeypatch.setattr(regions, "BAND_PX", 400 * 16)
-    monkeypatch.setattr(outline, "STRIP_PX", 400)
-    monkeypatch.setattr(raster, "STRIP_PX", 400)
+    monkeypatch.setattr(components, "BAND_PX", 400 * 16)
+    monkeypatch.setattr(contour, "STRIP_PX", 400)
+    monkeypatch.setattr(rasterize, "STRIP_PX", 400)
     (gland,) = trace(comb, rows=range(0, 300, 10))
     assert gland.polygon_px.is_valid
     assert np.array_equal(draw([gland], comb.shape), comb > 0)
@@ -223,8 +222,8 @@ def test_arms_that_meet_below_are_one_and_touch_by_a_corner_above(
         (40, 40), (4, 4, 12, 12, 255), (12, 12, 36, 20, 255), (11, 2, 36, 5, 255), (30, 2, 36, 20, 255)
     )
     whole = list_contents(trace(arms))
-    monkeypatch.setattr(regions, "BAND_PX", 40)
-    monkeypatch.setattr(outline, "STRIP_PX", 40)
+    monkeypatch.setattr(components, "BAND_PX", 40)
+    monkeypatch.setattr(contour, "STRIP_PX", 40)
     assert list_contents(trace(arms)) == whole
     assert len(whole) == 1
 
@@ -232,25 +231,25 @@ def test_arms_that_meet_below_are_one_and_touch_by_a_corner_above(
 def test_gland_is_on_disk_once_the_rows_below_it_are_known(
     tmp_path: Path, lay_map: LayMap, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(regions, "BAND_PX", 100 * 10)
+    monkeypatch.setattr(components, "BAND_PX", 100 * 10)
     maps = (
         lay_map(paint((100, 100), (5, 5, 25, 30, 255), (50, 5, 98, 30, 255))),
         lay_map(np.zeros((100, 100))),
     )
-    spooled = []
+    stored = []
     monkeypatch.setattr(
-        "glandseg.runtime.glands.store.GlandSpool.add",
-        lambda spool, corner, *rest: spooled.append(corner),
+        "glandseg.runtime.glands.store.GlandStore.add",
+        lambda store, corner, *rest: stored.append(corner),
     )
     with GlandTracer(*maps, tmp_path, um_per_px=1.0, min_gland_um2=0, min_lumen_um2=0) as tracer:
         tracer.advance(29)
-        assert spooled == []
+        assert stored == []
         tracer.advance(30)
-        assert spooled == [(5, 5)]
+        assert stored == [(5, 5)]
         tracer.advance(99)
-        assert spooled == [(5, 5)]
+        assert stored == [(5, 5)]
         tracer.advance(100)
-        assert spooled == [(5, 5), (50, 5)]
+        assert stored == [(5, 5), (50, 5)]
 
 
 def test_rows_that_are_not_final_are_not_read(tmp_path: Path, lay_map: LayMap) -> None:
@@ -293,7 +292,7 @@ import resource, sys
 import numpy as np
 from pathlib import Path
 from glandseg.runtime.glands.tracer import GlandTracer, draw_gland
-from glandseg.runtime.glands.contour_edits import simplify_outline
+from glandseg.runtime.glands.contour_edits import simplify_contour
 from glandseg.runtime.outputs.mask_tiff import write_mask
 from glandseg.runtime.maps.tile_map import TileMap
 
@@ -360,7 +359,7 @@ def test_a_simplified_outline_stays_near_and_has_fewer_points(tolerance_px: floa
     angle = np.linspace(0, 2 * np.pi, 2000, endpoint=False)
     shell = np.column_stack([np.cos(angle), np.sin(angle)]) * (80 + 6 * np.sin(9 * angle))[:, None]
     outline = Polygon(shell, [0.4 * shell])
-    simple = simplify_outline(outline, tolerance_px)
+    simple = simplify_contour(outline, tolerance_px)
     assert simple.is_valid
     assert len(simple.interiors) == 1
     assert len(shapely.get_coordinates(simple)) < len(shapely.get_coordinates(outline)) / 3
@@ -371,11 +370,11 @@ def test_an_outline_that_simplifying_would_spoil_stays_valid() -> None:
     thin = Polygon([(0, 0), (10, 0), (10, 10), (0, 10)], [[(1, 0.2), (5, 0.05), (9, 0.2), (9, 9), (1, 9)]])
     bent = Polygon([(0, 0), (5, 0.04), (10, 0), (10, 10), (0, 10)], list(thin.interiors))
     for whole in (thin, bent):
-        simple = simplify_outline(whole, 0.3)
+        simple = simplify_contour(whole, 0.3)
         assert simple.is_valid
         assert len(simple.interiors) == 1
 
 
 def test_no_tolerance_keeps_every_point() -> None:
     square = Polygon([(0, 0), (5, 0), (10, 0), (10, 10), (0, 10)])
-    assert simplify_outline(square, 0.0) is square
+    assert simplify_contour(square, 0.0) is square

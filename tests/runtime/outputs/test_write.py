@@ -15,10 +15,9 @@ import tifffile
 from shapely import Polygon, box
 from shapely.geometry import shape
 
-from glandseg.runtime.glands import components as regions
-from glandseg.runtime.glands import contour as outline
-from glandseg.runtime.glands.store import Glands, GlandSpool
-from glandseg.runtime.maps import rasterize as raster
+from glandseg.runtime.glands import components, contour
+from glandseg.runtime.glands.store import Glands, GlandStore
+from glandseg.runtime.maps import rasterize
 from glandseg.runtime.outputs.write import SUFFIXES, Findings, name_outputs, write_findings
 from glandseg.slides.open import open_slide
 from glandseg.slides.slide_plane import SlidePlane
@@ -52,9 +51,9 @@ def test_outputs_are_named_after_the_slide(name: str, stem: str) -> None:
 
 def test_lumina_do_not_count_as_area_and_ids_tell_slides_apart(tmp_path: Path) -> None:
     ring = Polygon(box(0, 0, 100, 100).exterior, [box(25, 25, 75, 75).exterior])
-    spool = GlandSpool(tmp_path / "spool")
-    spool.add((0, 0), (0, 0), ring, (1.0, 0.25))
-    glands, plane = spool.finish(), lay(tmp_path, 400, 400)
+    store = GlandStore(tmp_path / "store")
+    store.add((0, 0), (0, 0), ring, (1.0, 0.25))
+    glands, plane = store.finish(), lay(tmp_path, 400, 400)
     one, same, other = (
         Findings(glands=glands, plane=plane, extent_px=(200, 200), slide_sha256=name, model_sha256="m")
         for name in "aab"
@@ -64,7 +63,7 @@ def test_lumina_do_not_count_as_area_and_ids_tell_slides_apart(tmp_path: Path) -
     assert list(same.measure()) == [measured]
     assert next(other.measure()).id != measured.id
     assert measured.area_px_l0 == pytest.approx(30_000)
-    spool.close()
+    store.close()
 
 
 def collect(glands: Glands, plane: SlidePlane, extent_px: tuple[float, float] | None = None) -> Findings:
@@ -89,9 +88,9 @@ def test_files_are_the_same_whatever_the_bands_and_calls(
     plane = lay(tmp_path, 840, 600)
     whole = write(tmp_path / "whole", trace(clouds, min_lumen_um2=50, min_gland_um2=20), plane)
     for number, (band, strip, rows) in enumerate(((1, 1, ()), (4200, 900, range(300)), (42_000, 1, (150,)))):
-        monkeypatch.setattr(regions, "BAND_PX", band)
-        monkeypatch.setattr(outline, "STRIP_PX", strip)
-        monkeypatch.setattr(raster, "STRIP_PX", strip)
+        monkeypatch.setattr(components, "BAND_PX", band)
+        monkeypatch.setattr(contour, "STRIP_PX", strip)
+        monkeypatch.setattr(rasterize, "STRIP_PX", strip)
         glands = trace(clouds, min_lumen_um2=50, min_gland_um2=20, rows=rows)
         assert write(tmp_path / str(number), glands, plane) == whole
     assert whole[2].count(b"\n") > 10
