@@ -23,7 +23,7 @@ from glandseg.core.errors import BadInputError
 from glandseg.runtime.glands.components import Component, ComponentFinder
 from glandseg.runtime.glands.contour import trace_contour
 from glandseg.runtime.glands.contour_edits import clip_contour, close_holes, simplify_contour
-from glandseg.runtime.glands.store import Gland, Glands, GlandStore
+from glandseg.runtime.glands.store import Glands, GlandStore
 from glandseg.runtime.maps.rasterize import draw_strips
 from glandseg.runtime.maps.tile_map import TileMap
 
@@ -131,18 +131,6 @@ class GlandTracer:
             stained += np.count_nonzero(body & (self._unstained.read(*window) == 0))
             whole += np.count_nonzero(filled)
         return grey / pixels / 255, 1 - stained / whole
-
-
-def draw_gland(gland: Gland, mask: TileMap) -> None:
-    """Draw a gland's pixels as 255, lumina left out; those beyond the mask, which may be cropped, are not."""
-    height, width = mask.shape
-    for top, left, strip in draw_strips(gland.polygon_px):
-        body = strip[: max(0, height - top), : max(0, width - left)]
-        if body.size == 0:
-            continue
-        part = mask.read(top, left, top + body.shape[0], left + body.shape[1])
-        part[body] = 255
-        mask.write(top, left, part)
 
 
 def _find_cut(threshold: float) -> int:

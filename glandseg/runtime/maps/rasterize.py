@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from shapely import Polygon
 
 from glandseg.runtime.annotations.geometry import list_edges
+from glandseg.runtime.maps.tile_map import TileMap
 
 STRIP_PX = 1 << 20  # pixels drawn at once
 MOST_CROSSINGS = 1 << 22  # of rows and edges, in one part of the work
@@ -32,6 +33,18 @@ def draw_strips(polygon: Polygon) -> Iterator[tuple[int, int, NDArray[np.bool_]]
     for row in range(start, stop, rows):
         here = slice(*np.searchsorted(y, [row, row + rows]))
         yield row, first, _fill(y[here] - row, x[here] - first, min(rows, stop - row), width)
+
+
+def draw_polygon(polygon: Polygon, mask: TileMap) -> None:
+    """Set a polygon's pixels to 255, holes excluded; the mask clips it on the right and at the bottom."""
+    height, width = mask.shape
+    for top, left, strip in draw_strips(polygon):
+        body = strip[: max(0, height - top), : max(0, width - left)]
+        if body.size == 0:
+            continue
+        part = mask.read(top, left, top + body.shape[0], left + body.shape[1])
+        part[body] = 255
+        mask.write(top, left, part)
 
 
 def draw_union(

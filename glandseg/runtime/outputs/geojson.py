@@ -7,14 +7,13 @@ bounds where the format has them.
 
 from __future__ import annotations
 
-import gzip
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from io import TextIOWrapper
+from itertools import chain, repeat
 from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import Any
 
 import numpy as np
 import shapely
@@ -24,6 +23,7 @@ from glandseg import RESEARCH_USE
 from glandseg.runtime.glands.contour_edits import simplify_contour
 from glandseg.runtime.glands.measurements import QUANTITIES, Measurements
 from glandseg.runtime.glands.store import Gland
+from glandseg.runtime.outputs.gland_writer import AddGland, SlideGlands, Warn
 
 GLAND_RGB = (0, 200, 83)
 MAX_ANNOTATIONS = 20_000
@@ -35,46 +35,33 @@ _CHUNK = 1 << 14  # points of an outline turned into text at once
 _SLIVER_L0 = 1.0  # parts below this area, in square level-0 pixels, are dropped
 
 
+@contextmanager
 def write_geojson(
-    path: Path,
-    glands: Sequence[Gland],
-    measurements: Iterable[Measurements],
-    *,
-    l0_per_px: float,
-    metadata: Mapping[str, str],
-    others: Iterable[Mapping[str, Any]] = (),
-    max_annotations: int = MAX_ANNOTATIONS,
-) -> None:
-    """Write a FeatureCollection, one feature at a time; the same glands give the same bytes.
+    path: Path, found: SlideGlands, warn: Warn, *, max_annotations: int = MAX_ANNOTATIONS
+) -> Iterator[AddGland]:
+    """Write a FeatureCollection, one feature at a time: the glands, then what could not be read.
 
-    Args:
-        path: The file; gzip-compressed when its name ends in ".gz".
-        glands: The glands, outlined in map pixels; one at a time is held.
-        measurements: One per gland, in the same order.
-        l0_per_px: Level-0 pixels per map pixel.
-        metadata: Kept in the collection's "metadata", which QuPath ignores; the research-use line is added.
-        others: Features in level-0 pixels that follow the glands, such as what could not be read.
-        max_annotations: More glands than this become detections, which QuPath handles in larger numbers,
-            with outlines simplified by COARSE_TOLERANCE_PX.
-
-    Raises:
-        ValueError: The glands and measurements differ in number.
+    Its "metadata", which QuPath ignores, hold the facts about the slide. More glands than `max_annotations`
+    become detections, which QuPath handles in larger numbers, simplified by COARSE_TOLERANCE_PX.
     """
-    few = len(glands) <= max_annotations
+    few = len(found.glands) <= max_annotations
     kind, tolerance_px = ("annotation", 0.0) if few else ("detection", COARSE_TOLERANCE_PX)
-    header = {"Research use": RESEARCH_USE, **metadata}
-    with _open_text(path) as file:
+    header = {"Research use": RESEARCH_USE, **found.metadata}
+    separators = chain(["\n"], repeat(",\n"))
+    with path.open("w", encoding="utf-8", newline="\n") as file:
         file.write(f'{{"type":"FeatureCollection","metadata":{_encode(header)},"features":[')
-        start = "\n"
-        for gland, measured in zip(glands, measurements, strict=True):
-            file.write(start)
-            outline_px = simplify_contour(gland.polygon_px, tolerance_px)
-            file.writelines(_encode_feature(_place(outline_px, l0_per_px), measured, kind))
-            start = ",\n"
-        for feature in others:
-            file.write(start + _encode(feature))
-            start = ",\n"
+
+        def add(gland: Gland, measured: Measurements) -> None:
+            contour_px = simplify_contour(gland.polygon_px, tolerance_px)
+            file.write(next(separators))
+            file.writelines(_encode_feature(_place(contour_px, found.plane.l0_per_px), measured, kind))
+
+        yield add
+        for feature in found.unread:
+            file.write(next(separators) + _encode(feature))
         file.write("\n]}\n")
+    for warning in warn_of_size(len(found.glands), path.stat().st_size):
+        warn(warning)
 
 
 def warn_of_size(glands: int, size_bytes: int) -> list[str]:
@@ -92,15 +79,6 @@ def warn_of_size(glands: int, size_bytes: int) -> list[str]:
             "them. Set its maximum memory in Edit > Preferences and restart it"
         )
     return warnings
-
-
-@contextmanager
-def _open_text(path: Path) -> Iterator[TextIO]:
-    """Opens a UTF-8 file for writing; gzip carries no name and no time."""
-    with path.open("wb") as raw:
-        packed = gzip.GzipFile("", "wb", fileobj=raw, mtime=0) if path.suffix == ".gz" else raw
-        with TextIOWrapper(cast(Any, packed), encoding="utf-8", newline="\n") as file:
-            yield file
 
 
 def _encode(value: Any) -> str:

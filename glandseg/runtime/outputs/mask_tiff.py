@@ -24,7 +24,9 @@ from numpy.typing import NDArray
 from tifffile import TiffFile, TiffWriter
 
 from glandseg.core.errors import BadInputError
+from glandseg.runtime.maps.rasterize import draw_polygon
 from glandseg.runtime.maps.tile_map import TileMap
+from glandseg.runtime.outputs.gland_writer import AddGland, SlideGlands, Warn
 from glandseg.runtime.outputs.mask_pyramid import TILE, Box, lay_levels, list_boxes, read_tiles
 
 _BIG_BYTES = 1 << 31  # from this size of raw pixels on, 64-bit offsets
@@ -50,6 +52,14 @@ _OME = (
     '<Channel ID="Channel:0:0" Name="Gland" SamplesPerPixel="1"/>'
     '<TiffData IFD="0" PlaneCount="1"/></Pixels></Image></OME>'
 )
+
+
+@contextlib.contextmanager
+def write_gland_mask(path: Path, found: SlideGlands, warn: Warn) -> Iterator[AddGland]:
+    """Write the mask of a slide's glands, drawn on disk first."""
+    with TileMap(path.with_name("mask.map"), *found.mask_shape) as mask:
+        yield lambda gland, _: draw_polygon(gland.polygon_px, mask)
+        write_mask(path, mask, found.plane.um_per_px)
 
 
 def write_mask(path: Path, mask: TileMap, um_per_px: float) -> None:

@@ -20,8 +20,9 @@ from glandseg.core.errors import BadInputError
 from glandseg.runtime.glands import components, contour
 from glandseg.runtime.glands.contour_edits import simplify_contour
 from glandseg.runtime.glands.store import Gland, Glands
-from glandseg.runtime.glands.tracer import GlandTracer, draw_gland
+from glandseg.runtime.glands.tracer import GlandTracer
 from glandseg.runtime.maps import rasterize
+from glandseg.runtime.maps.rasterize import draw_polygon
 from glandseg.runtime.maps.tile_map import TileMap
 
 Grey = NDArray[np.uint8]
@@ -37,7 +38,7 @@ def draw(lay_map: LayMap) -> Draw:
     def run(glands: Sequence[Gland], shape_hw: tuple[int, int]) -> NDArray[np.bool_]:
         mask = lay_map(np.zeros(shape_hw, np.uint8))
         for gland in glands:
-            draw_gland(gland, mask)
+            draw_polygon(gland.polygon_px, mask)
         return mask.read(0, 0, *shape_hw) > 0
 
     return run
@@ -291,9 +292,10 @@ MEASURE = """
 import resource, sys
 import numpy as np
 from pathlib import Path
-from glandseg.runtime.glands.tracer import GlandTracer, draw_gland
+from glandseg.runtime.glands.tracer import GlandTracer
 from glandseg.runtime.glands.contour_edits import simplify_contour
 from glandseg.runtime.outputs.mask_tiff import write_mask
+from glandseg.runtime.maps.rasterize import draw_polygon
 from glandseg.runtime.maps.tile_map import TileMap
 
 folder, side = Path(sys.argv[1]), int(sys.argv[2])
@@ -314,7 +316,7 @@ with TileMap(folder / "p", side, side) as grey, TileMap(folder / "u", side, side
         glands = tracer.finish()
         with TileMap(folder / "m", side, side) as mask:
             for gland in glands:
-                draw_gland(gland, mask)
+                draw_polygon(gland.polygon_px, mask)
             write_mask(folder / "m.ome.tif", mask, 1.0)
         after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         print(len(glands), max(gland.polygon_px.area for gland in glands) / side**2)

@@ -1,9 +1,10 @@
-"""What the outputs are called, and the table and thumbnail behind them."""
+"""The outputs' names, the one pass that writes them, and an output that is added."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from shapely.geometry import shape
 from glandseg.runtime.glands import components, contour
 from glandseg.runtime.glands.store import Glands, GlandStore
 from glandseg.runtime.maps import rasterize
-from glandseg.runtime.outputs.write import SUFFIXES, Findings, name_outputs, write_findings
+from glandseg.runtime.outputs.gland_writer import SlideGlands
+from glandseg.runtime.outputs.write import SUFFIXES, WRITERS, OutputPaths, write_outputs
 from glandseg.slides.open import open_slide
 from glandseg.slides.slide_plane import SlidePlane
 
@@ -43,41 +45,45 @@ def lay(tmp_path: Path, width: int, height: int) -> SlidePlane:
     ],
 )
 def test_outputs_are_named_after_the_slide(name: str, stem: str) -> None:
-    names = name_outputs(Path("folder") / name)
-    assert names == [stem + suffix for suffix in SUFFIXES]
-    assert names[-1].endswith(".run.json")
-    assert name not in names
+    paths = OutputPaths.of_slide(Path("folder") / name)
+    assert paths.folder == Path("folder")
+    assert paths.names == [stem + suffix for suffix in SUFFIXES]
+    assert paths.names[-1] == paths.record.name == f"{stem}.run.json"
+    assert name not in paths.names
 
 
 def test_lumina_do_not_count_as_area_and_ids_tell_slides_apart(tmp_path: Path) -> None:
     ring = Polygon(box(0, 0, 100, 100).exterior, [box(25, 25, 75, 75).exterior])
     store = GlandStore(tmp_path / "store")
     store.add((0, 0), (0, 0), ring, (1.0, 0.25))
-    glands, plane = store.finish(), lay(tmp_path, 400, 400)
-    one, same, other = (
-        Findings(glands=glands, plane=plane, extent_px=(200, 200), slide_sha256=name, model_sha256="m")
-        for name in "aab"
-    )
+    (gland,) = glands = store.finish()
+    one = collect(glands, lay(tmp_path, 400, 400))
+    same, other = (replace(one, slide_sha256=sha256) for sha256 in "st")
     assert one.area_mm2 == pytest.approx(7500e-6)
-    (measured,) = one.measure()
-    assert list(same.measure()) == [measured]
-    assert next(other.measure()).id != measured.id
-    assert measured.area_px_l0 == pytest.approx(30_000)
+    assert same.measure(gland) == one.measure(gland)
+    assert other.measure(gland).id != one.measure(gland).id
+    assert one.measure(gland).area_px_l0 == pytest.approx(30_000)
     store.close()
 
 
-def collect(glands: Glands, plane: SlidePlane, extent_px: tuple[float, float] | None = None) -> Findings:
-    extent_px = extent_px or (plane.width_px, plane.height_px)
-    return Findings(glands=glands, plane=plane, extent_px=extent_px, slide_sha256="s", model_sha256="m")
+def collect(glands: Glands, plane: SlidePlane, **options: Any) -> SlideGlands:
+    facts: dict[str, Any] = {
+        "name": "a",
+        "extent_px": (plane.width_px, plane.height_px),
+        "slide_sha256": "s",
+        "model_sha256": "m",
+        "thumbnail": np.full((plane.height_px // 2, plane.width_px // 2, 3), 220, np.uint8),
+        "thumbnail_px_per_px": 0.5,
+        "metadata": {},
+    }
+    return SlideGlands(glands=glands, plane=plane, **(facts | options))
 
 
-def write(folder: Path, glands: Glands, plane: SlidePlane, name: str = "a", **options: Any) -> list[bytes]:
+def write(folder: Path, glands: Glands, plane: SlidePlane, **options: Any) -> list[bytes]:
     folder.mkdir()
-    findings = collect(glands, plane)
-    thumbnail = np.full((plane.height_px // 2, plane.width_px // 2, 3), 220, np.uint8)
-    names = name_outputs(Path(f"{name}.svs"))
-    write_findings(findings, folder, names, {}, thumbnail=thumbnail, thumbnail_px_per_px=0.5, **options)
-    return [(folder / name).read_bytes() for name in names[:4]]
+    paths = OutputPaths(folder, "a")
+    assert write_outputs(collect(glands, plane, **options), paths) == []
+    return [paths[suffix].read_bytes() for suffix in WRITERS]
 
 
 def test_files_are_the_same_whatever_the_bands_and_calls(
@@ -115,7 +121,9 @@ def test_no_gland_gives_files_that_say_so(tmp_path: Path, trace: Trace) -> None:
 def test_the_table_names_the_slide_and_takes_the_decimal_mark(tmp_path: Path, trace: Trace) -> None:
     squares = np.zeros((60, 90), np.uint8)
     squares[5:20, 5:20] = 255
-    _, _, table, _ = write(tmp_path / "out", trace(squares), lay(tmp_path, 180, 120), "a; b", csv_decimal=",")
+    _, _, table, _ = write(
+        tmp_path / "out", trace(squares), lay(tmp_path, 180, 120), name="a; b", csv_decimal=","
+    )
     header, row = table.decode().splitlines()
     assert header.startswith("slide;id;number;area_um2;")
     assert row.startswith('"a; b";')
@@ -126,14 +134,13 @@ def test_the_table_names_the_slide_and_takes_the_decimal_mark(tmp_path: Path, tr
 def test_the_mask_does_not_overhang_the_slide(tmp_path: Path, trace: Trace) -> None:
     everywhere = np.full((50, 70), 255, np.uint8)
     plane = lay(tmp_path, 139, 99)  # px of 2 level-0 px, the last half outside
-    findings = collect(trace(everywhere, extent_px=(69.5, 49.5)), plane, (69.5, 49.5))
-    names, thumbnail = name_outputs(Path("a.svs")), np.zeros((50, 70, 3), np.uint8)
-    write_findings(findings, tmp_path, names, {}, thumbnail=thumbnail, thumbnail_px_per_px=1.0)
+    glands = trace(everywhere, extent_px=(69.5, 49.5))
+    outlines, *_ = write(tmp_path / "out", glands, plane, extent_px=(69.5, 49.5))
     assert (plane.height_px, plane.width_px) == (50, 70)
-    mask = tifffile.imread(tmp_path / names[1])
+    mask = tifffile.imread(tmp_path / "out" / "a.mask.ome.tif")
     assert mask.shape == (49, 69)
     assert mask[1:-1].all()
-    (feature,) = json.loads((tmp_path / names[0]).read_text(encoding="utf-8"))["features"]
+    (feature,) = json.loads(outlines)["features"]
     assert shapely.bounds(shape(feature["geometry"])).tolist() == [0, 0, 139, 99]
 
 
@@ -144,4 +151,4 @@ def test_the_mask_is_made_of_whole_pixels(
     extent_px: tuple[float, float], shape_hw: tuple[int, int], tmp_path: Path, trace: Trace
 ) -> None:
     glands = trace(np.zeros((9, 9), np.uint8))
-    assert collect(glands, lay(tmp_path, 800, 800), extent_px).mask_shape == shape_hw
+    assert collect(glands, lay(tmp_path, 800, 800), extent_px=extent_px).mask_shape == shape_hw
