@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,11 +18,17 @@ import tifffile
 from shapely import Polygon, box
 from shapely.geometry import shape
 
+from glandseg.core.errors import BadInputError, EnvironmentLacksError
+from glandseg.model.files import check_model
+from glandseg.model.onnx.session import Session
 from glandseg.runtime.glands import components, contour
 from glandseg.runtime.glands.store import Glands, GlandStore
+from glandseg.runtime.infer import infer_slide
 from glandseg.runtime.maps import rasterize
-from glandseg.runtime.outputs.gland_writer import SlideGlands
-from glandseg.runtime.outputs.write import SUFFIXES, WRITERS, OutputPaths, write_outputs
+from glandseg.runtime.outputs.gland_writer import AddGland, GlandWriter, SlideGlands, Warn
+from glandseg.runtime.outputs.write import RECORD_SUFFIX, SUFFIXES, WRITERS, OutputPaths, write_outputs
+from glandseg.runtime.settings import InferSettings
+from glandseg.runtime.slide_run import Result
 from glandseg.slides.open import open_slide
 from glandseg.slides.slide_plane import SlidePlane
 
@@ -152,3 +160,78 @@ def test_the_mask_is_made_of_whole_pixels(
 ) -> None:
     glands = trace(np.zeros((9, 9), np.uint8))
     assert collect(glands, lay(tmp_path, 800, 800), extent_px=extent_px).mask_shape == shape_hw
+
+
+# An output that is added
+
+
+@contextmanager
+def write_wkt(path: Path, found: SlideGlands, warn: Warn) -> Iterator[AddGland]:
+    """Write each gland's number, area and contour, in px of the plane, as a line of text."""
+    with path.open("w", encoding="utf-8") as file:
+        yield lambda gland, measured: print(gland.number, measured.area_um2, gland.polygon_px.wkt, file=file)
+    warn(f"{len(found.glands)} as WKT")
+
+
+@contextmanager
+def fail_at_the_end(path: Path, found: SlideGlands, warn: Warn) -> Iterator[AddGland]:
+    path.touch()
+    yield lambda gland, measured: None
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+Run = Callable[[], Result]
+
+
+@pytest.fixture
+def run(red_model: Path, draw_disks: Callable[..., Any], tmp_path: Path) -> Run:
+    """Return a function that finds the glands of a slide with a disk, into the folder "out"."""
+    cv2.imwrite(str(tmp_path / "disk.png"), draw_disks(700, 600, [(300.0, 250.0, 80.0)], [])[..., ::-1])
+
+    def infer() -> Result:
+        with Session(red_model, device="cpu", threads=1) as session:
+            model, settings = check_model(red_model, "--model"), InferSettings(mpp=0.5)
+            return infer_slide(tmp_path / "disk.png", session, model, settings, out=tmp_path / "out")
+
+    return infer
+
+
+def add_output(monkeypatch: pytest.MonkeyPatch, writer: GlandWriter) -> None:
+    writers = {".glands.wkt": writer, **WRITERS}
+    monkeypatch.setattr("glandseg.runtime.outputs.write.WRITERS", writers)
+    monkeypatch.setattr("glandseg.runtime.outputs.write.SUFFIXES", (*writers, RECORD_SUFFIX))
+
+
+def test_an_added_output_is_named_written_and_moved_into_place(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = [path.read_bytes() for path in run().outputs[:-1]]
+    add_output(monkeypatch, write_wkt)
+    result = run()
+    wkt, *others, record = result.outputs
+    number, area, contour = wkt.read_text(encoding="utf-8").split(" ", 2)
+    assert (wkt.name, record.name) == ("disk.glands.wkt", "disk.run.json")
+    assert (number, result.warnings) == ("1", ("1 as WKT",))
+    assert float(area) / 1e6 == pytest.approx(result.gland_mm2, abs=1e-6)
+    assert shapely.from_wkt(contour).is_valid
+    assert [path.read_bytes() for path in others] == plain
+
+
+def test_an_added_output_that_fails_leaves_no_file(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_output(monkeypatch, fail_at_the_end)
+    with pytest.raises(EnvironmentLacksError, match="the disk is full; nothing was written"):
+        run()
+    assert not list((tmp_path / "out").glob("disk*"))
+
+
+def test_an_added_output_of_another_slide_is_not_replaced(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_output(monkeypatch, write_wkt)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "disk.glands.wkt").touch()
+    (tmp_path / "out" / "disk.run.json").write_text('{"slide": {"sha256": "0"}}', encoding="utf-8")
+    with pytest.raises(BadInputError, match=r"disk\.glands\.wkt: is of another slide"):
+        run()
