@@ -17,11 +17,9 @@ from numpy.typing import NDArray
 from shapely import Polygon
 
 from glandseg.core.errors import BadInputError
-from glandseg.runtime.glands import components, contour
 from glandseg.runtime.glands.contour_edits import simplify_contour
 from glandseg.runtime.glands.store import Gland, Glands
 from glandseg.runtime.glands.tracer import GlandTracer
-from glandseg.runtime.maps import rasterize
 from glandseg.runtime.maps.rasterize import draw_polygon
 from glandseg.runtime.maps.tile_map import TileMap
 
@@ -182,57 +180,43 @@ def test_mask_and_outlines_agree_after_the_area_rules(trace: Trace, draw: Draw) 
 
 
 @pytest.mark.parametrize("rows", [(), (1, 2, 3, 90), (149,), range(150), (70, 70, 12, 71, 150, 150)])
-def test_calls_of_advance_change_nothing(trace: Trace, monkeypatch: pytest.MonkeyPatch, rows: Any) -> None:
+def test_calls_of_advance_change_nothing(trace: Trace, rows: Any) -> None:
     clouds = make_clouds(150)
     whole = list_contents(trace(clouds, min_lumen_um2=20))
-    monkeypatch.setattr(components, "BAND_PX", 157 * 7)
-    assert list_contents(trace(clouds, min_lumen_um2=20, rows=rows)) == whole
+    assert list_contents(trace(clouds, min_lumen_um2=20, rows=rows, band_px=157 * 7)) == whole
 
 
 @pytest.mark.parametrize(("band", "strip"), [(1, 1), (500, 300), (157 * 40, 1), (157 * 64, 157 * 70)])
-def test_band_and_strip_sizes_change_nothing(
-    trace: Trace, monkeypatch: pytest.MonkeyPatch, band: int, strip: int
-) -> None:
+def test_band_and_strip_sizes_change_nothing(trace: Trace, band: int, strip: int) -> None:
     clouds = make_clouds(150)
     whole = list_contents(trace(clouds, min_lumen_um2=20))
-    monkeypatch.setattr(components, "BAND_PX", band)
-    monkeypatch.setattr(contour, "STRIP_PX", strip)
-    monkeypatch.setattr(rasterize, "STRIP_PX", strip)
-    assert list_contents(trace(clouds, min_lumen_um2=20)) == whole
+    assert list_contents(trace(clouds, min_lumen_um2=20, band_px=band, strip_px=strip)) == whole
     assert len(whole) > 20
 
 
-def test_gland_larger_than_every_band_and_strip_keeps_its_shape(
-    trace: Trace, draw: Draw, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_gland_larger_than_every_band_and_strip_keeps_its_shape(trace: Trace, draw: Draw) -> None:
     comb = paint((300, 400), (2, 2, 40, 398, 255), *((40, x, 299, x + 9, 200) for x in range(2, 380, 11)))
     comb[299, 5] = 255  # on the map's edge
-    monkeypatch.setattr(components, "BAND_PX", 400 * 16)
-    monkeypatch.setattr(contour, "STRIP_PX", 400)
-    monkeypatch.setattr(rasterize, "STRIP_PX", 400)
-    (gland,) = trace(comb, rows=range(0, 300, 10))
+    (gland,) = trace(comb, rows=range(0, 300, 10), band_px=400 * 16, strip_px=400)
     assert gland.polygon_px.is_valid
     assert np.array_equal(draw([gland], comb.shape), comb > 0)
     assert gland.mean_probability == pytest.approx(comb[comb > 0].mean() / 255, abs=1e-12)
 
 
 def test_arms_that_meet_below_are_one_and_touch_by_a_corner_above(
-    trace: Trace, monkeypatch: pytest.MonkeyPatch
+    trace: Trace,
 ) -> None:
     arms = paint(
         (40, 40), (4, 4, 12, 12, 255), (12, 12, 36, 20, 255), (11, 2, 36, 5, 255), (30, 2, 36, 20, 255)
     )
     whole = list_contents(trace(arms))
-    monkeypatch.setattr(components, "BAND_PX", 40)
-    monkeypatch.setattr(contour, "STRIP_PX", 40)
-    assert list_contents(trace(arms)) == whole
+    assert list_contents(trace(arms, band_px=40, strip_px=40)) == whole
     assert len(whole) == 1
 
 
 def test_gland_is_on_disk_once_the_rows_below_it_are_known(
     tmp_path: Path, lay_map: LayMap, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(components, "BAND_PX", 100 * 10)
     maps = (
         lay_map(paint((100, 100), (5, 5, 25, 30, 255), (50, 5, 98, 30, 255))),
         lay_map(np.zeros((100, 100))),
@@ -242,7 +226,9 @@ def test_gland_is_on_disk_once_the_rows_below_it_are_known(
         "glandseg.runtime.glands.store.GlandStore.add",
         lambda store, corner, *rest: stored.append(corner),
     )
-    with GlandTracer(*maps, tmp_path, um_per_px=1.0, min_gland_um2=0, min_lumen_um2=0) as tracer:
+    with GlandTracer(
+        *maps, tmp_path, um_per_px=1.0, min_gland_um2=0, min_lumen_um2=0, band_px=100 * 10
+    ) as tracer:
         tracer.advance(29)
         assert stored == []
         tracer.advance(30)

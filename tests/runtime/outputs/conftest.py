@@ -13,7 +13,6 @@ import pytest
 
 from glandseg.runtime.glands.store import Gland, Glands
 from glandseg.runtime.outputs.gland_writer import AddGland, SlideGlands
-from glandseg.slides.plane import TiledPlane
 
 MakeFound = Callable[..., SlideGlands]
 Write = Callable[..., list[str]]
@@ -28,26 +27,24 @@ class GlandList(list[Gland]):
 
 
 def make(
-    glands: Iterable[Gland], um_per_px: float = 0.5, l0_per_px: float = 2.0, **options: Any
+    glands: Iterable[Gland], plane: Any = None, um_per_px: float = 0.5, l0_per_px: float = 2.0, **options: Any
 ) -> SlideGlands:
-    plane = SimpleNamespace(um_per_px=um_per_px, l0_per_px=l0_per_px, width_px=200, height_px=200)
+    plane = plane or SimpleNamespace(um_per_px=um_per_px, l0_per_px=l0_per_px, width_px=200, height_px=200)
     facts: dict[str, Any] = {
         "name": "a",
-        "extent_px": (200.0, 200.0),
+        "extent_px": (plane.width_px, plane.height_px),
         "slide_sha256": "s",
         "model_sha256": "m",
         "thumbnail": np.full((100, 100, 3), 220, np.uint8),
         "thumbnail_px_per_px": 0.5,
         "metadata": {},
     }
-    return SlideGlands(
-        glands=cast(Glands, GlandList(glands)), plane=cast(TiledPlane, plane), **(facts | options)
-    )
+    return SlideGlands(glands=cast(Glands, GlandList(glands)), plane=plane, **(facts | options))
 
 
 @pytest.fixture
 def make_found() -> MakeFound:
-    """Return a function that puts glands on a slide of 200 x 200 px."""
+    """Return a function that puts glands on a plane, by default one of 200 x 200 px."""
     return make
 
 

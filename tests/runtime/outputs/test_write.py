@@ -21,10 +21,8 @@ from shapely.geometry import shape
 from glandseg.core.errors import BadInputError, EnvironmentLacksError
 from glandseg.model.files import check_model
 from glandseg.model.onnx.session import Session
-from glandseg.runtime.glands import components, contour
 from glandseg.runtime.glands.store import Glands, GlandStore
 from glandseg.runtime.infer import infer_slide
-from glandseg.runtime.maps import rasterize
 from glandseg.runtime.outputs.gland_writer import AddGland, GlandWriter, SlideGlands, Warn
 from glandseg.runtime.outputs.write import RECORD_SUFFIX, SUFFIXES, WRITERS, OutputPaths, write_outputs
 from glandseg.runtime.settings import InferSettings
@@ -33,6 +31,8 @@ from glandseg.slides.open import open_slide
 from glandseg.slides.slide_plane import SlidePlane
 
 Trace = Callable[..., Glands]
+MakeFound = Callable[..., SlideGlands]
+Write = Callable[..., list[bytes]]
 
 
 def lay(tmp_path: Path, width: int, height: int) -> SlidePlane:
@@ -60,12 +60,12 @@ def test_outputs_are_named_after_the_slide(name: str, stem: str) -> None:
     assert name not in paths.names
 
 
-def test_lumina_do_not_count_as_area_and_ids_tell_slides_apart(tmp_path: Path) -> None:
+def test_lumina_do_not_count_as_area_and_ids_tell_slides_apart(tmp_path: Path, make_found: MakeFound) -> None:
     ring = Polygon(box(0, 0, 100, 100).exterior, [box(25, 25, 75, 75).exterior])
     store = GlandStore(tmp_path / "store")
     store.add((0, 0), (0, 0), ring, (1.0, 0.25))
     (gland,) = glands = store.finish()
-    one = collect(glands, lay(tmp_path, 400, 400))
+    one = make_found(glands, lay(tmp_path, 400, 400))
     same, other = (replace(one, slide_sha256=sha256) for sha256 in "st")
     assert one.area_mm2 == pytest.approx(7500e-6)
     assert same.measure(gland) == one.measure(gland)
@@ -74,64 +74,54 @@ def test_lumina_do_not_count_as_area_and_ids_tell_slides_apart(tmp_path: Path) -
     store.close()
 
 
-def collect(glands: Glands, plane: SlidePlane, **options: Any) -> SlideGlands:
-    facts: dict[str, Any] = {
-        "name": "a",
-        "extent_px": (plane.width_px, plane.height_px),
-        "slide_sha256": "s",
-        "model_sha256": "m",
-        "thumbnail": np.full((plane.height_px // 2, plane.width_px // 2, 3), 220, np.uint8),
-        "thumbnail_px_per_px": 0.5,
-        "metadata": {},
-    }
-    return SlideGlands(glands=glands, plane=plane, **(facts | options))
+@pytest.fixture
+def write(make_found: MakeFound, tmp_path: Path) -> Write:
+    """Return a function that writes all outputs but the record into a folder and returns their bytes."""
 
+    def run(glands: Glands, plane: SlidePlane, out: str = "out", **options: Any) -> list[bytes]:
+        (tmp_path / out).mkdir()
+        paths = OutputPaths(tmp_path / out, "a")
+        assert write_outputs(make_found(glands, plane, **options), paths) == []
+        return [paths[suffix].read_bytes() for suffix in WRITERS]
 
-def write(folder: Path, glands: Glands, plane: SlidePlane, **options: Any) -> list[bytes]:
-    folder.mkdir()
-    paths = OutputPaths(folder, "a")
-    assert write_outputs(collect(glands, plane, **options), paths) == []
-    return [paths[suffix].read_bytes() for suffix in WRITERS]
+    return run
 
 
 def test_files_are_the_same_whatever_the_bands_and_calls(
-    tmp_path: Path, trace: Trace, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, trace: Trace, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (300, 420)).astype(np.uint8)
     clouds = cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 2), None, 0, 255, cv2.NORM_MINMAX)
     plane = lay(tmp_path, 840, 600)
-    whole = write(tmp_path / "whole", trace(clouds, min_lumen_um2=50, min_gland_um2=20), plane)
+    whole = write(trace(clouds, min_lumen_um2=50, min_gland_um2=20), plane)
     for number, (band, strip, rows) in enumerate(((1, 1, ()), (4200, 900, range(300)), (42_000, 1, (150,)))):
-        monkeypatch.setattr(components, "BAND_PX", band)
-        monkeypatch.setattr(contour, "STRIP_PX", strip)
-        monkeypatch.setattr(rasterize, "STRIP_PX", strip)
-        glands = trace(clouds, min_lumen_um2=50, min_gland_um2=20, rows=rows)
-        assert write(tmp_path / str(number), glands, plane) == whole
+        glands = trace(clouds, min_lumen_um2=50, min_gland_um2=20, rows=rows, band_px=band, strip_px=strip)
+        assert write(glands, plane, str(number)) == whole
     assert whole[2].count(b"\n") > 10
 
 
-def test_outlines_table_and_mask_hold_the_same_glands(tmp_path: Path, trace: Trace) -> None:
+def test_outlines_table_and_mask_hold_the_same_glands(tmp_path: Path, trace: Trace, write: Write) -> None:
     squares = np.zeros((60, 90), np.uint8)
     squares[5:20, 5:20] = squares[30:50, 40:80] = 255
-    write(tmp_path / "out", trace(squares), lay(tmp_path, 180, 120))
+    write(trace(squares), lay(tmp_path, 180, 120))
     collection = json.loads((tmp_path / "out" / "a.glands.geojson").read_text(encoding="utf-8"))
     rows = (tmp_path / "out" / "a.glands.csv").read_text(encoding="utf-8").splitlines()[1:]
     assert [feature["id"] for feature in collection["features"]] == [row.split(",")[1] for row in rows]
     assert np.array_equal(tifffile.imread(tmp_path / "out" / "a.mask.ome.tif"), squares)
 
 
-def test_no_gland_gives_files_that_say_so(tmp_path: Path, trace: Trace) -> None:
-    written = write(tmp_path / "out", trace(np.zeros((60, 90), np.uint8)), lay(tmp_path, 180, 120))
+def test_no_gland_gives_files_that_say_so(tmp_path: Path, trace: Trace, write: Write) -> None:
+    written = write(trace(np.zeros((60, 90), np.uint8)), lay(tmp_path, 180, 120))
     assert json.loads(written[0])["features"] == []
     assert written[2].count(b"\n") == 1
 
 
-def test_the_table_names_the_slide_and_takes_the_decimal_mark(tmp_path: Path, trace: Trace) -> None:
+def test_the_table_names_the_slide_and_takes_the_decimal_mark(
+    tmp_path: Path, trace: Trace, write: Write
+) -> None:
     squares = np.zeros((60, 90), np.uint8)
     squares[5:20, 5:20] = 255
-    _, _, table, _ = write(
-        tmp_path / "out", trace(squares), lay(tmp_path, 180, 120), name="a; b", csv_decimal=","
-    )
+    _, _, table, _ = write(trace(squares), lay(tmp_path, 180, 120), name="a; b", csv_decimal=",")
     header, row = table.decode().splitlines()
     assert header.startswith("slide;id;number;area_um2;")
     assert row.startswith('"a; b";')
@@ -139,11 +129,11 @@ def test_the_table_names_the_slide_and_takes_the_decimal_mark(tmp_path: Path, tr
     assert row.split(";")[4] == "224,50"
 
 
-def test_the_mask_does_not_overhang_the_slide(tmp_path: Path, trace: Trace) -> None:
+def test_the_mask_does_not_overhang_the_slide(tmp_path: Path, trace: Trace, write: Write) -> None:
     everywhere = np.full((50, 70), 255, np.uint8)
     plane = lay(tmp_path, 139, 99)  # px of 2 level-0 px, the last half outside
     glands = trace(everywhere, extent_px=(69.5, 49.5))
-    outlines, *_ = write(tmp_path / "out", glands, plane, extent_px=(69.5, 49.5))
+    outlines, *_ = write(glands, plane, extent_px=(69.5, 49.5))
     assert (plane.height_px, plane.width_px) == (50, 70)
     mask = tifffile.imread(tmp_path / "out" / "a.mask.ome.tif")
     assert mask.shape == (49, 69)
@@ -156,10 +146,14 @@ def test_the_mask_does_not_overhang_the_slide(tmp_path: Path, trace: Trace) -> N
     ("extent_px", "shape_hw"), [((400, 400), (400, 400)), ((399.995, 0.3), (1, 400)), ((1e9, 7.9), (7, 400))]
 )
 def test_the_mask_is_made_of_whole_pixels(
-    extent_px: tuple[float, float], shape_hw: tuple[int, int], tmp_path: Path, trace: Trace
+    extent_px: tuple[float, float],
+    shape_hw: tuple[int, int],
+    tmp_path: Path,
+    trace: Trace,
+    make_found: MakeFound,
 ) -> None:
     glands = trace(np.zeros((9, 9), np.uint8))
-    assert collect(glands, lay(tmp_path, 800, 800), extent_px=extent_px).mask_shape == shape_hw
+    assert make_found(glands, lay(tmp_path, 800, 800), extent_px=extent_px).mask_shape == shape_hw
 
 
 # An output that is added
