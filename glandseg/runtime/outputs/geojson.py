@@ -1,6 +1,6 @@
 """GeoJSON that QuPath 0.6 and later opens as it is: every polygon valid after its 0.01 px snap.
 
-QuPath refuses a whole file for one crossing, so each outline is snapped to the importer's own grid and
+QuPath refuses a whole file for one crossing, so each contour is snapped to the importer's own grid and
 made valid there. Coordinates are level-0 pixels of the slide as QuPath shows it, cropped to the slide's
 bounds where the format has them.
 """
@@ -27,11 +27,11 @@ from glandseg.runtime.outputs.gland_writer import AddGland, SlideGlands, Warn
 
 GLAND_RGB = (0, 200, 83)
 MAX_ANNOTATIONS = 20_000
-COARSE_TOLERANCE_PX = 0.25  # above that number: a third less text; no gland's area changes by 1.5 %
+COARSE_TOLERANCE_PX = 0.25  # beyond that number: a third less text; no gland's area changes by 1.5 %
 _LARGE_BYTES = 100_000_000
-_HEAP_BYTES = 15  # that QuPath takes for each byte of outlines while it opens them
+_HEAP_BYTES = 15  # QuPath's memory for each byte of the file while it opens it
 _GRID_L0 = 0.01
-_CHUNK = 1 << 14  # points of an outline turned into text at once
+_CHUNK = 1 << 14  # points of a contour encoded together
 _SLIVER_L0 = 1.0  # parts below this area, in square level-0 pixels, are dropped
 
 
@@ -65,7 +65,7 @@ def write_geojson(
 
 
 def warn_of_size(glands: int, size_bytes: int) -> list[str]:
-    """List what a QuPath user should know of a GeoJSON with many glands or of a large one."""
+    """Return warnings for QuPath's users about a GeoJSON with many glands, or a large one."""
     warnings = []
     if glands > MAX_ANNOTATIONS:
         warnings.append(
@@ -85,8 +85,8 @@ def _encode(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
-def _encode_feature(outline_l0: Polygon | MultiPolygon, measured: Measurements, kind: str) -> Iterator[str]:
-    """Gives a feature's text in parts, as an outline may have millions of points."""
+def _encode_feature(contour_l0: Polygon | MultiPolygon, measured: Measurements, kind: str) -> Iterator[str]:
+    """Yield a feature's text in parts, as a contour may have millions of points."""
     quantities = measured.list_quantities()
     properties = {
         "objectType": kind,
@@ -95,24 +95,24 @@ def _encode_feature(outline_l0: Polygon | MultiPolygon, measured: Measurements, 
         "measurements": {QUANTITIES[name][0]: value for name, value in quantities.items()},
         "metadata": {"Research use": RESEARCH_USE},
     }
-    head = {"type": "Feature", "id": measured.id, "geometry": {"type": outline_l0.geom_type}}
+    head = {"type": "Feature", "id": measured.id, "geometry": {"type": contour_l0.geom_type}}
     yield _encode(head)[:-2] + ',"coordinates":'
-    polygons = [_encode_polygon(polygon) for polygon in shapely.get_parts(outline_l0)]
+    polygons = [_encode_polygon(polygon) for polygon in shapely.get_parts(contour_l0)]
     yield from polygons[0] if len(polygons) == 1 else _join(polygons)
     yield f'}},"properties":{_encode(properties)}}}'
 
 
 def _place(polygon_px: Polygon, l0_per_px: float) -> Polygon | MultiPolygon:
-    """Scales an outline to level 0 and makes it valid on QuPath's grid."""
-    outline_l0: shapely.Geometry = shapely.transform(polygon_px, lambda xy: xy * l0_per_px)
-    snapped = shapely.set_precision(shapely.make_valid(outline_l0), _GRID_L0)
+    """Scale a contour to level 0 and make it valid on QuPath's grid."""
+    contour_l0: shapely.Geometry = shapely.transform(polygon_px, lambda xy: xy * l0_per_px)
+    snapped = shapely.set_precision(shapely.make_valid(contour_l0), _GRID_L0)
     if snapped.area == 0:  # thinner than the grid
-        snapped = shapely.set_precision(shapely.buffer(outline_l0, _GRID_L0), _GRID_L0)
+        snapped = shapely.set_precision(shapely.buffer(contour_l0, _GRID_L0), _GRID_L0)
     return _drop_slivers(snapped)
 
 
 def _drop_slivers(geometry: shapely.Geometry) -> Polygon | MultiPolygon:
-    """Keeps the largest polygon and every other that is no sliver; lines and points go.
+    """Keep the largest polygon and all others that are no slivers; drop lines and points.
 
     A collection of lines and polygons may hold the polygons as a MultiPolygon, hence parts of parts.
     """
@@ -134,7 +134,7 @@ def _encode_ring(ring: LinearRing) -> Iterator[str]:
 
 
 def _join(items: Iterable[Iterable[str]]) -> Iterator[str]:
-    """Gives the text of a list of items that are texts in parts."""
+    """Yield the text of a list whose items are texts in parts."""
     for index, item in enumerate(items):
         yield "," if index else "["
         yield from item

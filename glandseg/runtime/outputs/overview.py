@@ -22,8 +22,8 @@ _CASING_RGB = (0, 48, 24)
 _INK_RGB = (32, 32, 32)
 _PAPER_RGB = (255, 255, 255)
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
-OVERVIEW_PX = 1600  # the longer side of the thumbnail drawn, at most
-_LEAST_WIDTH = 640  # narrower thumbnails are centred on paper of this width, so that the caption fits
+OVERVIEW_PX = 1600  # maximum of the longer side, without the footer
+_MIN_WIDTH = 640  # narrower thumbnails are centred on white of this width, so that the caption fits
 _MARGIN = 16
 _SHIFT = 4  # fractional bits of drawn coordinates
 
@@ -68,11 +68,11 @@ def draw_contours(image: NDArray[np.uint8], scale: float) -> Iterator[Callable[[
 
 
 def choose_scale_bar(um_per_px: float, width: int) -> tuple[str, int]:
-    """Returns the label and length in pixels of the longest 1-2-5 bar within a quarter of the width.
+    """Return the label and length in pixels of the longest 1-2-5 bar within a quarter of the width.
 
     Args:
         um_per_px: Micrometres per image pixel.
-        width: Of the image, in pixels.
+        width: Width of the image in pixels.
     """
     room_um = um_per_px * width / 4
     power = 10.0 ** math.floor(math.log10(room_um))
@@ -88,13 +88,13 @@ def _scale_ring(ring: LinearRing, scale: float) -> NDArray[np.int32]:
 
 
 def _shrink(thumbnail: NDArray[np.uint8], share: float) -> NDArray[np.uint8]:
-    """Returns a smaller copy whose sides are `share` times as long, up to half a pixel."""
+    """Return a smaller copy whose sides are `share` times as long, up to half a pixel."""
     height, width = (max(1, round(side * share)) for side in thumbnail.shape[:2])
     return np.array(cv2.resize(thumbnail, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _lay_over(image: NDArray[np.uint8], rgb: tuple[int, int, int], cover: NDArray[np.uint8]) -> None:
-    """Lays a color over an image where `cover`, (h, w) of 0..255, says how much of it shows."""
+    """Blend a color into an image with weights `cover`, (h, w) uint8, 255 being opaque."""
     share = cover / np.float32(255)
     for channel, value in enumerate(rgb):
         below = image[..., channel]
@@ -102,14 +102,14 @@ def _lay_over(image: NDArray[np.uint8], rgb: tuple[int, int, int], cover: NDArra
 
 
 def _center(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    spare = max(0, _LEAST_WIDTH - image.shape[1])
+    spare = max(0, _MIN_WIDTH - image.shape[1])
     page = np.full((image.shape[0], image.shape[1] + spare, 3), _PAPER_RGB, np.uint8)
     page[:, spare // 2 : spare // 2 + image.shape[1]] = image
     return page
 
 
 def _draw_footer(width: int, um_per_page_px: float, caption: str) -> NDArray[np.uint8]:
-    """Draw the scale bar on the left and the caption beside it, on paper, legible over any tissue."""
+    """Draw the scale bar and the caption to its right on white: legible whatever the tissue."""
     size = min(1.0, max(0.45, width / 2400))
     line = round(44 * size)
     footer = np.full((2 * line + _MARGIN, width, 3), _PAPER_RGB, np.uint8)
@@ -136,5 +136,5 @@ def _write_text(image: NDArray[np.uint8], text: str, x: int, y: int, size: float
 def _write_png(path: Path, image: NDArray[np.uint8]) -> None:
     done, packed = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     if not done:
-        raise EnvironmentLacksError(f"{path.name}: this OpenCV writes no PNG. Reinstall opencv-python")
+        raise EnvironmentLacksError(f"{path.name}: this OpenCV writes no PNG. Reinstall opencv-python.")
     path.write_bytes(packed.tobytes())

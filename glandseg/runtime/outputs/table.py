@@ -1,4 +1,4 @@
-"""The table of a slide's glands: CSV that data frames, databases and spreadsheets read the same way.
+"""The table of a slide's glands: CSV that data frames, databases and spreadsheets read alike.
 
 A spreadsheet takes a cell that begins with certain characters for a formula. The slide's name is the only
 text that comes from outside, so it is quoted, and marked as text where it begins like a formula.
@@ -17,7 +17,7 @@ from glandseg.runtime.glands.store import Gland
 from glandseg.runtime.outputs.gland_writer import AddGland, SlideGlands, Warn
 
 COLUMNS = ("slide", "id", "number", *QUANTITIES)
-_SEPARATORS = {".": ",", ",": ";"}  # what the spreadsheets of countries with that decimal mark expect
+_SEPARATORS = {".": ",", ",": ";"}  # as spreadsheets of countries with that decimal mark expect
 _FORMULA_STARTS = tuple("=+-@＝＋－＠")
 
 
