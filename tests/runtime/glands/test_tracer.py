@@ -12,12 +12,9 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-import shapely
 from numpy.typing import NDArray
-from shapely import Polygon
 
 from glandseg.core.errors import BadInputError
-from glandseg.runtime.glands.contour_edits import simplify_contour
 from glandseg.runtime.glands.store import Gland, Glands
 from glandseg.runtime.glands.tracer import GlandTracer
 from glandseg.runtime.maps.rasterize import draw_polygon
@@ -31,7 +28,7 @@ Draw = Callable[[Sequence[Gland], tuple[int, int]], NDArray[np.bool_]]
 
 @pytest.fixture
 def draw(lay_map: LayMap) -> Draw:
-    """Give a function that draws glands as (H, W) bool."""
+    """Return a function that draws glands as (H, W) bool."""
 
     def run(glands: Sequence[Gland], shape_hw: tuple[int, int]) -> NDArray[np.bool_]:
         mask = lay_map(np.zeros(shape_hw, np.uint8))
@@ -279,7 +276,6 @@ import resource, sys
 import numpy as np
 from pathlib import Path
 from glandseg.runtime.glands.tracer import GlandTracer
-from glandseg.runtime.glands.contour_edits import simplify_contour
 from glandseg.runtime.outputs.mask_tiff import write_mask
 from glandseg.runtime.maps.rasterize import draw_polygon
 from glandseg.runtime.maps.tile_map import TileMap
@@ -337,32 +333,3 @@ def test_pixel_size_out_of_range_is_refused(um_per_px: float, trace: Trace) -> N
 def test_maps_that_do_not_match_are_refused(trace: Trace) -> None:
     with pytest.raises(ValueError, match="unstained"):
         trace(np.zeros((5, 5), np.uint8), unstained=np.zeros((4, 5), bool))
-
-
-# Simplified outlines
-
-
-@pytest.mark.parametrize("tolerance_px", [0.05, 0.1, 0.5])
-def test_a_simplified_outline_stays_near_and_has_fewer_points(tolerance_px: float) -> None:
-    angle = np.linspace(0, 2 * np.pi, 2000, endpoint=False)
-    shell = np.column_stack([np.cos(angle), np.sin(angle)]) * (80 + 6 * np.sin(9 * angle))[:, None]
-    outline = Polygon(shell, [0.4 * shell])
-    simple = simplify_contour(outline, tolerance_px)
-    assert simple.is_valid
-    assert len(simple.interiors) == 1
-    assert len(shapely.get_coordinates(simple)) < len(shapely.get_coordinates(outline)) / 3
-    assert simple.hausdorff_distance(outline) <= tolerance_px + 1e-9
-
-
-def test_an_outline_that_simplifying_would_spoil_stays_valid() -> None:
-    thin = Polygon([(0, 0), (10, 0), (10, 10), (0, 10)], [[(1, 0.2), (5, 0.05), (9, 0.2), (9, 9), (1, 9)]])
-    bent = Polygon([(0, 0), (5, 0.04), (10, 0), (10, 10), (0, 10)], list(thin.interiors))
-    for whole in (thin, bent):
-        simple = simplify_contour(whole, 0.3)
-        assert simple.is_valid
-        assert len(simple.interiors) == 1
-
-
-def test_no_tolerance_keeps_every_point() -> None:
-    square = Polygon([(0, 0), (5, 0), (10, 0), (10, 10), (0, 10)])
-    assert simplify_contour(square, 0.0) is square
