@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import struct
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast, overload
+from typing import cast
 
 import numpy as np
 import shapely
@@ -37,8 +37,8 @@ class Gland:
     lumen_fraction: float
 
 
-class Glands(Sequence[Gland]):
-    """The glands of a store in reading order, each read from disk on access, until the store is closed.
+class Glands:
+    """The glands of a store in reading order, read from disk one at a time until it is closed.
 
     Args:
         store: Store of the glands.
@@ -46,7 +46,7 @@ class Glands(Sequence[Gland]):
         area_px2: Sum of their areas.
 
     Attributes:
-        area_px2: Area of all glands, lumina left out, in square map pixels.
+        area_px2: Area of all glands, lumina excluded, in square map pixels.
     """
 
     def __init__(self, store: GlandStore, places: NDArray[np.int64], area_px2: float) -> None:
@@ -56,21 +56,13 @@ class Glands(Sequence[Gland]):
         """Return the number of glands."""
         return len(self._places)
 
-    @overload
-    def __getitem__(self, index: int) -> Gland: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[Gland]: ...
-
-    def __getitem__(self, index: int | slice) -> Gland | list[Gland]:
-        """Read a gland, or those of a slice."""
-        if isinstance(index, slice):
-            return [self[number] for number in range(*index.indices(len(self)))]
-        number = range(len(self))[index]
-        record = self._store.read(*self._places[number].tolist())
-        mean, lumen = _HEAD.unpack_from(record)
-        polygon = cast(Polygon, shapely.from_wkb(record[_HEAD.size :]))
-        return Gland(number=number + 1, polygon_px=polygon, mean_probability=mean, lumen_fraction=lumen)
+    def __iter__(self) -> Iterator[Gland]:
+        """Read the glands, one at a time."""
+        for number, place in enumerate(self._places, 1):
+            record = self._store.read(*place.tolist())
+            mean, lumen = _HEAD.unpack_from(record)
+            polygon = cast(Polygon, shapely.from_wkb(record[_HEAD.size :]))
+            yield Gland(number=number, polygon_px=polygon, mean_probability=mean, lumen_fraction=lumen)
 
 
 class GlandStore:

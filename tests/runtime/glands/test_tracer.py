@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +23,14 @@ from glandseg.runtime.maps.tile_map import TileMap
 Grey = NDArray[np.uint8]
 Trace = Callable[..., Glands]
 LayMap = Callable[[NDArray[Any]], TileMap]
-Draw = Callable[[Sequence[Gland], tuple[int, int]], NDArray[np.bool_]]
+Draw = Callable[[Iterable[Gland], tuple[int, int]], NDArray[np.bool_]]
 
 
 @pytest.fixture
 def draw(lay_map: LayMap) -> Draw:
     """Return a function that draws glands as (H, W) bool."""
 
-    def run(glands: Sequence[Gland], shape_hw: tuple[int, int]) -> NDArray[np.bool_]:
+    def run(glands: Iterable[Gland], shape_hw: tuple[int, int]) -> NDArray[np.bool_]:
         mask = lay_map(np.zeros(shape_hw, np.uint8))
         for gland in glands:
             draw_polygon(gland.polygon_px, mask)
@@ -39,7 +39,7 @@ def draw(lay_map: LayMap) -> Draw:
     return run
 
 
-def list_contents(glands: Sequence[Gland]) -> list[tuple[Any, ...]]:
+def list_contents(glands: Iterable[Gland]) -> list[tuple[Any, ...]]:
     return [
         (gland.number, gland.polygon_px.wkb, gland.mean_probability, gland.lumen_fraction) for gland in glands
     ]
@@ -261,14 +261,11 @@ def test_glands_in_filled_holes_of_glands_in_filled_holes_are_gone(trace: Trace)
     assert gland.polygon_px.area == pytest.approx(10_000, rel=0.01)
 
 
-def test_glands_are_a_sequence_that_knows_its_area(trace: Trace) -> None:
+def test_glands_can_be_read_repeatedly_and_know_their_area(trace: Trace) -> None:
     glands = trace(make_clouds(150))
-    assert glands[0].number == 1
-    assert glands[-1].number == len(glands)
-    assert [gland.number for gland in glands[2:5]] == [3, 4, 5]
+    for _ in range(2):
+        assert [gland.number for gland in glands] == list(range(1, len(glands) + 1))
     assert glands.area_px2 == pytest.approx(sum(gland.polygon_px.area for gland in glands))
-    with pytest.raises(IndexError):
-        glands[len(glands)]
 
 
 MEASURE = """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ def save(tmp_path: Path, make_found: MakeFound, write: Write) -> Save:
     """Return a function that writes glands as GeoJSON and reads it back."""
 
     def run(
-        glands: Sequence[Gland], max_annotations: int = MAX_ANNOTATIONS, **options: Any
+        glands: Iterable[Gland], max_annotations: int = MAX_ANNOTATIONS, **options: Any
     ) -> dict[str, Any]:
         found = make_found(glands, metadata={"Model": "µ-model"}, **options)
         write(write_geojson, tmp_path / "a.geojson", found, max_annotations=max_annotations)
