@@ -12,7 +12,6 @@ import shapely
 from numpy.typing import NDArray
 from shapely import Polygon
 
-from glandseg.core.errors import BadInputError
 from glandseg.runtime.glands.store import Gland
 
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:glandseg:gland")
@@ -86,17 +85,11 @@ def measure_gland(
 
     Args:
         gland: Gland, in map pixels.
-        um_per_px: Micrometres per map pixel.
-        l0_per_px: Level-0 pixels per map pixel.
+        um_per_px: Micrometres per map pixel, above 0.
+        l0_per_px: Level-0 pixels per map pixel, above 0.
         slide_hash: Hash of the slide, part of the gland's id.
         model_hash: Hash of the model, part of the gland's id.
-
-    Raises:
-        BadInputError: A pixel size is not a finite number above 0.
     """
-    for name, value in (("um_per_px", um_per_px), ("l0_per_px", l0_per_px)):
-        if not (value > 0 and math.isfinite(value)):
-            raise BadInputError(f"{name}: must be a number above 0. Received: {value}")
     polygon, filled = gland.polygon_px, Polygon(gland.polygon_px.exterior)
     return Measurements(
         id=identify_gland(slide_hash, model_hash, polygon, l0_per_px),
