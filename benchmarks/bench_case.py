@@ -19,9 +19,7 @@ from benchmarks.mosaic_tissue import GLAS, find_tissue
 from benchmarks.mosaic_truth import write_truth
 from glandseg.model.files import find_model
 from glandseg.model.onnx.cpu import CpuSession
-from glandseg.runtime.outputs.write import name_outputs
-
-MASK_ENDING = ".mask.ome.tif"
+from glandseg.runtime.outputs.write import MASK_SUFFIX, OutputPaths
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +51,7 @@ class Case:
 
     def mask(self, out: Path) -> Path:
         """Return the mask that the command writes."""
-        return out / next(name for name in name_outputs(self.slide) if name.endswith(MASK_ENDING))
+        return OutputPaths.of_slide(self.slide, out)[MASK_SUFFIX]
 
 
 def add_case_options(parser: argparse.ArgumentParser, side: int) -> None:

@@ -67,11 +67,11 @@ def drop_repeats(slides: list[Path], out: Path | None) -> list[Path]:
     Raises:
         BadInputError: The outputs of two slides would overwrite each other.
     """
-    from glandseg.runtime.outputs.write import name_outputs
+    from glandseg.runtime.outputs.write import OutputPaths
 
     first_of: dict[str, Path] = {}
     for slide in slides:
-        output = os.path.normcase((out or slide.parent).resolve() / name_outputs(slide)[0])
+        output = os.path.normcase((out or slide.parent).resolve() / OutputPaths.of_slide(slide).names[0])
         if output not in first_of:
             first_of[output] = slide
             continue

@@ -15,7 +15,7 @@ from glandseg.model.backend import ModelBackend
 from glandseg.model.files import ModelFile
 from glandseg.runtime.memory import Budget
 from glandseg.runtime.outputs.older_outputs import check_older_outputs
-from glandseg.runtime.outputs.write import SUFFIXES, name_outputs
+from glandseg.runtime.outputs.write import OutputPaths
 from glandseg.runtime.settings import InferSettings
 from glandseg.runtime.slide_facts import describe_slide, list_grounds
 from glandseg.runtime.slide_run import STALL_S, Job, Result, Say
@@ -66,7 +66,8 @@ def infer_slide(
         UnreadError: if too much of the tissue cannot be read.
     """
     own = Trace(keeps_spans=trace is not None and trace.keeps_spans)
-    folder, names = out or path.parent, name_outputs(path)
+    paths = OutputPaths.of_slide(path, out)
+    folder, names = paths.folder, paths.names
     budget = Budget(ceiling=int(settings.max_ram_gib * GIB))
     with _pass_on(own, trace), contextlib.ExitStack() as opened:
         slide = opened.enter_context(
@@ -81,9 +82,9 @@ def infer_slide(
             limit_s = STALL_S + sum(size for _, size, _ in state) / SLOWEST_BYTES_S
             sha256 = call_in_time("reading the slide", limit_s, hash_slide, files)
         with explain_disk_errors(folder):
-            check_older_outputs(folder, names, sha256, overwrite, say)
+            check_older_outputs(paths, sha256, overwrite, say)
         grounds = list_grounds(sha256, model, backend, settings)
-        with open_work_folder(folder, names[-1].removesuffix(SUFFIXES[-1]), grounds, say) as work:
+        with open_work_folder(folder, paths.stem, grounds, say) as work:
             try_names(work, names)
             job = Job(
                 slide=slide,
@@ -96,7 +97,7 @@ def infer_slide(
                 work=work,
                 trace=own,
             )
-            result = job.run(names, say, advance, warn)
+            result = job.run(replace(paths, folder=work), say, advance, warn)
             check_unchanged(path, state, sha256)
             move_into_place(work, folder, names)
     return replace(result, outputs=tuple(folder / name for name in names))

@@ -11,7 +11,7 @@ from glandseg.core.units import GIB
 from glandseg.runtime.outputs.overview import OVERVIEW_PX
 
 _WINDOW_BYTES = 45_000  # of a kept window, packed; measured at most 35 kB on tissue full of glands
-_OUTLINE_BYTES = 40_000  # of the glands of a window full of them: spool, GeoJSON and table
+_OUTLINE_BYTES = 40_000  # of the glands of a window full of them: store, GeoJSON and table
 _MAPS = 3  # probability, unstained px, mask: a byte a px each where there is gland, at most
 _L0_PER_PX = (
     64  # level-0 px of a px of the base plane, at most as slides are scanned: the overview shows these

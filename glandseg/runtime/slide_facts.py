@@ -9,7 +9,7 @@ import glandseg
 from glandseg.core.system import hash_file
 from glandseg.model.backend import ModelBackend
 from glandseg.model.files import ModelFile
-from glandseg.runtime.outputs.write import Findings
+from glandseg.runtime.outputs.gland_writer import SlideGlands
 from glandseg.runtime.settings import InferSettings
 from glandseg.runtime.tissue.roi import Roi
 from glandseg.runtime.tissue.thumbnail import Thumbnail
@@ -79,14 +79,14 @@ def list_early_warnings(
 
 
 def list_late_warnings(
-    findings: Findings, tissue: TissueMask, unread_regions: UnreadRegions
+    found: SlideGlands, tissue: TissueMask, unread_regions: UnreadRegions
 ) -> tuple[str, ...]:
     """List what a reader of the outputs should know and what the windows alone tell."""
     warnings = []
     if unread_regions.entries:
         parts = len(unread_regions.entries)
         warnings.append(f"{parts} part{'s' * (parts > 1)} of the slide cannot be read: left out and listed")
-    if tissue.mask.any() and not findings.glands:
+    if tissue.mask.any() and not found.glands:
         warnings.append("no gland found")
     return tuple(warnings)
 

@@ -14,8 +14,9 @@ from glandseg.model.backend import ModelBackend
 from glandseg.model.files import ModelFile
 from glandseg.runtime.glands.store import Glands
 from glandseg.runtime.memory import Budget, Pace, measure_pace
+from glandseg.runtime.outputs.gland_writer import SlideGlands
 from glandseg.runtime.outputs.record import write_record
-from glandseg.runtime.outputs.write import Findings, write_findings
+from glandseg.runtime.outputs.write import OutputPaths, write_outputs
 from glandseg.runtime.preflight import Preflight
 from glandseg.runtime.settings import CHEAP_SCALES, PAPER_SCALES, InferSettings
 from glandseg.runtime.slide_facts import describe_frame, list_early_warnings, list_late_warnings
@@ -98,8 +99,8 @@ class Job:
     work: Path
     trace: Trace
 
-    def run(self, names: list[str], say: Say, advance: Advance, warn: Say = lambda text: None) -> Result:
-        """Do it, and leave the outputs in the work folder under their names, the record last."""
+    def run(self, paths: OutputPaths, say: Say, advance: Advance, warn: Say = lambda text: None) -> Result:
+        """Do it, and leave the outputs in the work folder, the record last."""
         unread_regions = UnreadRegions(self.work / "unread.jsonl")
         if reading := describe_reading(self.slide):
             say(reading)
@@ -131,27 +132,24 @@ class Job:
             with self.trace.span("windows"):
                 glands = self._find_glands(run, pace, thumbnail, unread_regions, watch)
             unread = self._measure_unread(looked_at, unread_regions, run)
-            findings = Findings(
+            found = SlideGlands(
+                name=paths.stem,
                 glands=glands,
                 plane=run.base.plane,
                 extent_px=self._measure_extent_px(run),
                 slide_sha256=self.sha256,
                 model_sha256=self.model.sha256,
+                thumbnail=thumbnail.rgb,
+                thumbnail_px_per_px=run.base.plane.um_per_px / thumbnail.um_per_px,
+                metadata=self._describe(run),
                 unread=unread_regions.list_features(self.sha256),
+                csv_decimal=self.settings.csv_decimal,
             )
             with self.trace.span("write"):
-                notes = write_findings(
-                    findings,
-                    self.work,
-                    names,
-                    self._describe(run),
-                    thumbnail=thumbnail.rgb,
-                    thumbnail_px_per_px=run.base.plane.um_per_px / thumbnail.um_per_px,
-                    csv_decimal=self.settings.csv_decimal,
-                )
-            warnings += (*list_late_warnings(findings, looked_at, unread_regions), *notes)
-            result = self._sum_up(findings, tissue_mm2, run, unread, warnings)
-        self._write_record(self.work / names[-1], result, unread_regions, run)
+                notes = write_outputs(found, paths)
+            warnings += (*list_late_warnings(found, looked_at, unread_regions), *notes)
+            result = self._sum_up(found, tissue_mm2, run, unread, warnings)
+        self._write_record(paths.record, result, unread_regions, run)
         return result
 
     def _cover_everything(self) -> TissueMask:
@@ -260,7 +258,7 @@ class Job:
 
     def _sum_up(
         self,
-        findings: Findings,
+        found: SlideGlands,
         tissue_mm2: float,
         run: WindowRun,
         unread: float,
@@ -270,8 +268,8 @@ class Job:
         times = self.trace.get_times()
         network_s = times["network"].busy_s if "network" in times else 0.0
         return Result(
-            glands=len(findings.glands),
-            gland_mm2=round(findings.area_mm2, 6),
+            glands=len(found.glands),
+            gland_mm2=round(found.area_mm2, 6),
             tissue_mm2=round(tissue_mm2, 6),
             unread_share=round(unread, 6),
             windows=run.count_stored(),

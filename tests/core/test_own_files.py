@@ -11,7 +11,7 @@ import pytest
 
 from glandseg.core.errors import EnvironmentLacksError
 from glandseg.core.own_files import check_own_folder, is_link, open_own
-from glandseg.runtime.glands.store import GlandSpool
+from glandseg.runtime.glands.store import GlandStore
 from glandseg.runtime.maps.tile_map import TileMap
 from glandseg.runtime.tiling.window_store import Key, WindowStore
 
@@ -38,7 +38,7 @@ def link_hard(path: Path, victim: Path) -> None:
 
 @needs_links
 @pytest.mark.parametrize("link", [link_softly, link_hard])
-@pytest.mark.parametrize("write", [write_windows, write_map, GlandSpool, lambda path: open_own(path, "ab")])
+@pytest.mark.parametrize("write", [write_windows, write_map, GlandStore, lambda path: open_own(path, "ab")])
 def test_nothing_is_written_through_a_link(
     write: Callable[[Path], object], link: Callable[[Path, Path], None], tmp_path: Path
 ) -> None:

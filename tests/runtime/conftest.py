@@ -22,7 +22,7 @@ Trace = Callable[..., Glands]
 
 @pytest.fixture
 def lay_map(tmp_path: Path) -> Iterator[LayMap]:
-    """Give a function that lays an (H, W) array of bytes or bools on disk."""
+    """Return a function that lays an (H, W) array of bytes or bools on disk."""
     with ExitStack() as files:
 
         def lay(array: NDArray[Any]) -> TileMap:
@@ -35,7 +35,7 @@ def lay_map(tmp_path: Path) -> Iterator[LayMap]:
 
 @pytest.fixture
 def trace(tmp_path: Path, lay_map: LayMap) -> Iterator[Trace]:
-    """Give a function that traces the glands of an array; `rows` are told to the tracer on the way."""
+    """Return a function that traces the glands of an array, advancing to each of `rows` on the way."""
     with ExitStack() as files:
 
         def run(probability: NDArray[np.uint8], *, rows: Sequence[int] = (), **options: Any) -> Glands:

@@ -531,7 +531,7 @@ def test_a_full_disk_is_told(
     def refuse(*arguments: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("glandseg.runtime.outputs.write.write_csv", refuse)
+    monkeypatch.setattr("glandseg.runtime.outputs.write.WRITERS", {".glands.csv": refuse})
     path = write_png(tmp_path / "disks.png", image)
     with pytest.raises(EnvironmentLacksError, match="the disk is full; nothing was written"):
         run(path, tmp_path / "out", mpp=0.5)

@@ -1,1 +1,1 @@
-"""Regions that people draw on slides, read from the GeoJSON that QuPath and others export."""
+"""Annotations that people draw on slides, read from the GeoJSON that QuPath and others export."""

@@ -1,4 +1,4 @@
-"""One object that somebody drew, its class as QuPath and others write it, and words for messages."""
+"""One annotated object, its class as QuPath and others write it, and its description for messages."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class Annotation:
     """One object of a GeoJSON file.
 
     Attributes:
-        number: Place in the file, from 1.
+        number: Position in the file, from 1.
         names: Name of its class, then those of the classes derived from it; empty without a class.
         is_cell: Whether it is one detected cell rather than a region.
-        geometry: Where it lies; None where the file has none.
+        geometry: Its geometry; None if the file has none.
     """
 
     number: int
@@ -30,7 +30,7 @@ class Annotation:
 
     @property
     def is_ignored(self) -> bool:
-        """Whether its class is QuPath's Ignore*, which marks what is to be left out."""
+        """Whether its class is QuPath's Ignore*, which marks areas to leave out."""
         return any(name.lower().strip(" *") in ("ignore", "ignored") for name in self.names)
 
     @property
@@ -40,7 +40,7 @@ class Annotation:
 
 
 def count_classes(annotations: Iterable[Annotation]) -> str:
-    """Return how many annotations there are of each class, the most frequent first, for a message."""
+    """Return the number of annotations of each class, most frequent first, as text for a message."""
     counts = Counter(annotation.label for annotation in annotations).most_common()
     more = f" and {len(counts) - 5} classes more" if len(counts) > 5 else ""
     named = ", ".join(
@@ -51,7 +51,7 @@ def count_classes(annotations: Iterable[Annotation]) -> str:
 
 
 def list_plane_notes(annotations: Iterable[Annotation]) -> list[str]:
-    """Return a note where regions were drawn on several planes of a stack, as only one plane is read."""
+    """Return a note if annotations lie on several planes of a stack, as only one plane is read."""
     planes = {annotation.geometry.plane for annotation in annotations if annotation.geometry is not None}
     if len(planes) < 2:
         return []
@@ -60,7 +60,7 @@ def list_plane_notes(annotations: Iterable[Annotation]) -> list[str]:
 
 
 def read_names(classification: Any) -> tuple[str, ...]:
-    """Return a class and those derived from it.
+    """Return the names of a class and of those derived from it; empty without a class.
 
     QuPath up to 0.3 writes derived classes as "name": "Gland: Dysplasia", from 0.4 on as "names": ["Gland",
     "Dysplasia"]; other software writes the name alone, or the object as text.

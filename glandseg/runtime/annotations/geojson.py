@@ -1,4 +1,4 @@
-"""GeoJSON as QuPath and others export it: its encodings, its wrappings, its classes.
+"""GeoJSON as QuPath and others export it: encodings, wrappings, classes.
 
 Geometries become polygons while the text is parsed, and what no reader needs is dropped there, so that
 memory follows the largest geometry rather than the file.
@@ -20,23 +20,30 @@ from glandseg.runtime.annotations.annotation import Annotation, read_names
 from glandseg.runtime.annotations.geometry import KINDS, Geometry, parse_geometry
 
 CURE = "Draw polygons in QuPath on this slide and export them as GeoJSON"
-MAX_BYTES = 128 << 20  # of text
+MAX_BYTES = 128 << 20  # of unpacked text
 GZIP = b"\x1f\x8b"
-# How files begin that are no JSON, and what they are.
+# First bytes of files that are no JSON, and their formats.
 FOREIGN = {b"PK\x03\x04": "a zip archive", b"<": "XML", b"\xef\xbb\xbf<": "XML", b"\xac\xed": "QuPath data"}
-KEPT = ("type", "features", "geometry", "geometries", "properties", "classification", "objectType", "id")
-KEPT_OF_CLASSES = ("name", "names", "z", "t", "plane")
+# Members that are read: of Features and collections, then of classes and planes.
+KEPT = (
+    *("type", "features", "geometry", "geometries", "properties", "classification", "objectType", "id"),
+    *("name", "names", "z", "t", "plane"),
+)
 
 
-def read_annotations(path: Path) -> list[Annotation]:
+def read_annotations(path: Path, max_bytes: int = MAX_BYTES) -> list[Annotation]:
     """Read GeoJSON: a FeatureCollection, a list, a Feature or a geometry; gzip, UTF-8, UTF-16 or UTF-32.
+
+    Args:
+        path: GeoJSON file.
+        max_bytes: Maximum size of its text, unpacked.
 
     Raises:
         BadInputError: The file is absent, too large, or not GeoJSON.
         EnvironmentLacksError: The file cannot be read.
     """
     try:
-        items = list(_unwrap(_parse(_read_text(path))))
+        items = list(_unwrap(json.loads(_read_text(path, max_bytes), object_hook=_compact)))
     except (ValueError, EOFError, zlib.error, gzip.BadGzipFile, RecursionError, MemoryError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else shorten(error, 120)
         raise BadInputError(f"{path}: is not GeoJSON ({show(reason, 120)}). {CURE}.") from None
@@ -47,7 +54,7 @@ def read_annotations(path: Path) -> list[Annotation]:
     return [_annotate(number, item) for number, item in enumerate(items, 1)]
 
 
-def _read_text(path: Path) -> bytes:
+def _read_text(path: Path, max_bytes: int) -> bytes:
     """Return a file's bytes, unpacked."""
     check_regular_file(path)
     if path.is_dir():
@@ -55,13 +62,13 @@ def _read_text(path: Path) -> bytes:
     if not path.exists():
         raise BadInputError(f"{path}: there is no such file. Check the path.")
     with path.open("rb") as file:
-        data = file.read(MAX_BYTES + 1)
+        data = file.read(max_bytes + 1)
     if data.startswith(GZIP):
         with gzip.GzipFile(fileobj=io.BytesIO(data)) as packed:
-            data = packed.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
+            data = packed.read(max_bytes + 1)
+    if len(data) > max_bytes:
         raise BadInputError(
-            f"{path}: holds more than {MAX_BYTES >> 20} MiB of GeoJSON. "
+            f"{path}: holds more than {max_bytes >> 20} MiB of GeoJSON. "
             "Export the regions alone, without cells and other detections."
         )
     for start, what in FOREIGN.items():
@@ -70,15 +77,11 @@ def _read_text(path: Path) -> bytes:
     return data
 
 
-def _parse(data: bytes) -> Any:
-    return json.loads(data, object_hook=_compact)
-
-
 def _compact(item: dict[str, Any]) -> Any:
-    """Return what is needed of a JSON object: its polygons, or the members that are read later."""
+    """Return a JSON object's polygons, or only those of its members that are read later."""
     if "coordinates" in item or str(item.get("type")) in KINDS:
         return parse_geometry(item)
-    return {key: item[key] for key in (*KEPT, *KEPT_OF_CLASSES) if key in item}
+    return {key: item[key] for key in KEPT if key in item}
 
 
 def _unwrap(item: Any) -> Iterator[Any]:
@@ -101,7 +104,7 @@ def _unwrap(item: Any) -> Iterator[Any]:
 
 
 def _holds(item: Mapping[str, Any]) -> bool:
-    """Whether an object is a GeometryCollection, or a Feature whose geometry was left out."""
+    """Return whether an object is a GeometryCollection, or a Feature whose geometry was left out."""
     return isinstance(item.get("geometries"), list) or item.get("type") == "Feature"
 
 

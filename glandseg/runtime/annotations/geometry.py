@@ -1,4 +1,4 @@
-"""GeoJSON geometries as polygons: rings closed, coordinates checked, self-crossings mended within bounds."""
+"""GeoJSON geometries as polygons: rings closed, coordinates checked, up to MAX_CROSSINGS mended."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from glandseg.core.errors import show
 
 KINDS = ("Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon")
 MAX_COORDINATE = 1e9  # no slide is so large, and areas of such coordinates are still finite
-MAX_CROSSINGS = 10_000  # of all outlines of a file; mending 100,000 takes 10 s, and scribbles have millions
-FIRST_CHUNK = 32  # edges whose crossings are counted first; chunks double from there
+MAX_CROSSINGS = 10_000  # in a file; mending 100,000 takes 10 s, and scribbles have millions
+FIRST_CHUNK = 32  # edges whose crossings are counted first; later chunks double
 
 
 class GeometryError(ValueError):
@@ -24,7 +24,7 @@ class GeometryError(ValueError):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Geometry:
-    """What one GeoJSON geometry holds.
+    """One GeoJSON geometry.
 
     Attributes:
         kind: GeoJSON type, such as "Polygon".
@@ -70,12 +70,12 @@ def mend_polygons(polygons: Sequence[shapely.Polygon]) -> list[shapely.Polygon]:
     return list(parts[solid])
 
 
-def count_crossings(polygon: shapely.Polygon, most: int) -> int:
-    """Return how many pairs of edges meet that are not neighbours; beyond `most`, counting stops."""
+def count_crossings(polygon: shapely.Polygon, limit: int) -> int:
+    """Return the number of pairs of edges that meet and are not neighbours; stop beyond `limit`."""
     edges = list_edges(np.array([shapely.remove_repeated_points(polygon)], object))
     lines = np.asarray(shapely.linestrings(edges.reshape(-1, 2, 2)), object)
     tree, found, start, step = shapely.STRtree(lines), 0, 0, FIRST_CHUNK
-    while start < len(lines) and found <= most:
+    while start < len(lines) and found <= limit:
         first, second = tree.query(lines[start : start + step], predicate="intersects")
         found += int(np.count_nonzero(second > first + start + 1))
         start, step = start + step, step * 2 if len(first) < 4 * step else step

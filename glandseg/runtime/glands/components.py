@@ -1,4 +1,12 @@
-"""Connected regions of a map, labelled in bands of rows as these become final."""
+"""Connected components of a map, labelled in bands of rows as these become final.
+
+A slide's map has 10^8 to 10^9 pixels: labels of the whole would take 4 bytes for each, and could be computed
+only after the network has seen the last row. So each band is labelled by itself, and its pieces are joined
+with the components that touch it from above. Joins form chains, as the arms of a gland enter a band apart
+and meet bands later; without union-find one gland would become several. A component that does not reach a
+band's last row is complete, for 4-connected pixels skip no row. Of a piece only its first pixel is kept:
+`contour` fills the piece again from there, so that no labels outlive their band.
+"""
 
 from __future__ import annotations
 
@@ -11,53 +19,54 @@ from numpy.typing import NDArray
 
 from glandseg.runtime.maps.tile_map import TileMap
 
-BAND_PX = 1 << 20  # pixels labelled at once
+BAND_PX = 1 << 20  # pixels labelled together
 
 
 @dataclass(frozen=True, kw_only=True)
-class Region:
-    """A 4-connected region that no further row can extend.
+class Component:
+    """A 4-connected component that no further row can extend.
 
     Attributes:
-        box: top, left, bottom, right in map px; ends excluded.
-        seeds: (N,) int64, rising flat indices: the first pixel of each piece that bands cut it into. The
-            first of them is the region's first pixel in reading order.
+        box: Top, left, bottom, right in map px; ends excluded.
+        seeds: (N,) int64, ascending flat indices: the first pixel of each piece that bands cut it into, the
+            component's own first pixel in reading order being the first.
     """
 
     box: tuple[int, int, int, int]
     seeds: NDArray[np.int64]
 
 
-class RegionFinder:
-    """Finds the regions of a map whose rows become final from the top down.
+class ComponentFinder:
+    """Finds the components of a map whose rows become final from the top down.
 
-    In memory are one band and, of the regions that reach its last row, their boxes and seeds.
+    In memory are one band, and the boxes and seeds of the components that reach its last row.
 
     Args:
         probability: The map.
-        cut: Least grey value of a region's pixel.
-        least_px2: Regions whose box cannot hold an outline of this area are left out.
+        cut: Minimum grey value of a component's pixel, 1..255.
+        min_px2: Components whose box cannot hold a contour of this area are left out.
+        band_px: Maximum pixels of a band, unless a row has more.
 
     Attributes:
-        band_rows: Rows of a band; seeds count the pieces inside bands of so many rows.
+        band_rows: Rows of a band.
     """
 
-    def __init__(self, probability: TileMap, cut: int, least_px2: float) -> None:
-        self._map, self._cut, self._least_px2 = probability, cut, least_px2
+    def __init__(self, probability: TileMap, cut: int, min_px2: float, band_px: int = BAND_PX) -> None:
+        self._map, self._cut, self._min_px2 = probability, cut, min_px2
         width = probability.shape[1]
-        self.band_rows = max(1, BAND_PX // width)
+        self.band_rows = max(1, band_px // width)
         self._rows = 0  # labelled so far
-        self._above = np.full(width, -1, np.int64)  # open region of each pixel of the last row labelled
+        self._above = np.full(width, -1, np.int64)  # open component of each pixel of the last row labelled
         self._boxes = np.empty((0, 4), np.int64)
-        self._seeds, self._owners = np.empty((2, 0), np.int64)  # of the open regions; owner: row of _boxes
+        self._seeds, self._owners = np.empty((2, 0), np.int64)  # of the open components; owner: row of _boxes
 
-    def advance(self, rows: int) -> Iterator[Region]:
-        """Labels the bands that end within the first `rows` rows; gives the regions completed by them."""
+    def advance(self, rows: int) -> Iterator[Component]:
+        """Label the bands that end within the first `rows` rows, and yield the components they complete."""
         height = self._map.shape[0]
         while self._rows < height and min(self._rows + self.band_rows, height) <= rows:
             yield from self._label_band(min(self._rows + self.band_rows, height))
 
-    def _label_band(self, end: int) -> Iterator[Region]:
+    def _label_band(self, end: int) -> Iterator[Component]:
         height, width = self._map.shape
         band = self._map.read(self._rows, 0, end, width) >= self._cut
         boxes, seeds, first, last = _find_pieces(band)
@@ -79,7 +88,7 @@ class RegionFinder:
 
     def _is_wanted(self, boxes: NDArray[np.int64], roots: NDArray[np.int64]) -> NDArray[np.bool_]:
         reach_px2 = (boxes[:, 2] - boxes[:, 0] + 1) * (boxes[:, 3] - boxes[:, 1] + 1)
-        return np.asarray((roots == np.arange(len(roots))) & (reach_px2 >= self._least_px2))
+        return np.asarray((roots == np.arange(len(roots))) & (reach_px2 >= self._min_px2))
 
     def _keep_open(
         self,
@@ -89,7 +98,7 @@ class RegionFinder:
         owners: NDArray[np.int64],
         below: NDArray[np.int64],
     ) -> None:
-        """Keeps what the next band needs, numbered anew."""
+        """Keep what the next band needs, renumbered."""
         numbers = np.cumsum(is_open) - 1
         self._boxes = boxes[is_open]
         kept = is_open[owners]
@@ -102,10 +111,10 @@ Pieces = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[
 
 
 def _find_pieces(band: NDArray[np.bool_]) -> Pieces:
-    """Labels a band.
+    """Label a band.
 
     Returns:
-        (N, 4) boxes and (N,) flat indices of the first pixels, both counted from the band's corner, then
+        (N, 4) boxes and (N,) flat indices of the first pixels, both relative to the band's corner, then
         the piece of each pixel of the first and of the last row, -1 for none.
     """
     if not band.any():
@@ -124,7 +133,7 @@ def _find_pieces(band: NDArray[np.bool_]) -> Pieces:
 
 
 def _find_runs(band: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Returns the row, first column and end column of each run of pixels, in reading order."""
+    """Return the row, first column and end column of each run of pixels, in reading order."""
     width = band.shape[1] + 1
     flat = np.concatenate([[False], np.pad(band, ((0, 0), (0, 1))).ravel()])
     edges = np.flatnonzero(flat[1:] != flat[:-1])
@@ -133,7 +142,7 @@ def _find_runs(band: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.i
 
 
 def _find_roots(count: int, joins: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Returns, for each of `count` pieces, the lowest piece that the joins connect it to."""
+    """Return, for each of `count` pieces, the lowest piece that the joins connect it to."""
     parent = {piece: piece for pair in joins.tolist() for piece in pair}
 
     def root_of(piece: int) -> int:
@@ -151,7 +160,7 @@ def _find_roots(count: int, joins: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _merge_boxes(boxes: NDArray[np.int64], roots: NDArray[np.int64]) -> None:
-    """Widens the box of every root by the boxes of its pieces."""
+    """Widen the box of every root by the boxes of its pieces."""
     moved = np.flatnonzero(roots != np.arange(len(roots)))
     for column, widen in enumerate((np.minimum, np.minimum, np.maximum, np.maximum)):
         widen.at(boxes[:, column], roots[moved], boxes[moved, column])
@@ -159,12 +168,12 @@ def _merge_boxes(boxes: NDArray[np.int64], roots: NDArray[np.int64]) -> None:
 
 def _list_closed(
     wanted: NDArray[np.bool_], boxes: NDArray[np.int64], seeds: NDArray[np.int64], owners: NDArray[np.int64]
-) -> Iterator[Region]:
-    """Lists the regions wanted, each with its own seeds."""
+) -> Iterator[Component]:
+    """Yield the wanted components, each with its own seeds."""
     seeds, owners = seeds[wanted[owners]], owners[wanted[owners]]
     order = np.lexsort((seeds, owners))
     seeds, owners = seeds[order], owners[order]
     for number in np.flatnonzero(wanted):
         top, left, bottom, right = boxes[number].tolist()
         own = slice(*np.searchsorted(owners, [number, number + 1]))
-        yield Region(box=(top, left, bottom, right), seeds=seeds[own])
+        yield Component(box=(top, left, bottom, right), seeds=seeds[own])

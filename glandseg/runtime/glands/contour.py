@@ -1,12 +1,18 @@
-"""Outlines of regions: the level line half a grey step below the cut, traced in strips of rows.
+"""Contours of components: the level line half a grey step below the cut, traced in strips of rows.
 
-Memory follows the strip, not the region: about 40 bytes for each of STRIP_PX pixels, and 6 for each pixel
-of one band. What does grow with a region is its outline: about 150 bytes for each of its points.
+Lines along pixel edges would overstate a circle's perimeter by 27 % and show as stairs, so contours are
+interpolated between pixel centres. Half a step below the cut no pixel lies on the line, which leaves each
+pixel clearly inside or outside. Pixels of other components are made negative first: where two touch by a
+corner, interpolation could otherwise join them. Strips overlap by one row of pixel centres, and points are
+rounded to a binary grid, so that lines of neighbouring strips end on equal coordinates and join exactly.
+
+Memory follows the strip: about 40 bytes a pixel of it, and 6 a pixel of one band; of a component, only its
+contour is held, about 150 bytes a point.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
 import cv2
@@ -16,26 +22,31 @@ from contourpy import LineType, contour_generator
 from numpy.typing import NDArray
 from shapely import Polygon
 
-from glandseg.runtime.glands.components import Region
+from glandseg.runtime.glands.components import Component
+from glandseg.runtime.maps.rasterize import STRIP_PX
 from glandseg.runtime.maps.tile_map import TileMap
 
-STRIP_PX = 1 << 20  # pixels contoured at once
-_SNAP = 2.0**20  # outlines lie on a grid of 2^-20 px, so that strips meet exactly
+_SNAP = 2.0**20  # contours lie on a grid of 2^-20 px, so that strips meet exactly
 
 
-def trace_outline(probability: TileMap, region: Region, cut: int, band_rows: int) -> Polygon:
-    """Traces a region's outline with all its holes, in map px.
+def trace_contour(
+    probability: TileMap, component: Component, cut: int, band_rows: int, strip_px: int = STRIP_PX
+) -> Polygon:
+    """Trace a component's contour with all its holes, in map px.
 
     Args:
-        probability: The map; the region's rows and the next one must be final.
-        region: Found with the same `cut` in bands of `band_rows` rows.
-        cut: Least grey value of the region's pixels.
-        band_rows: Rows of a band; strips are whole bands, so that every piece of one holds a seed.
+        probability: The map; the component's rows and the next one must be final.
+        component: Found with the same `cut` in bands of `band_rows` rows.
+        cut: Minimum grey value of the component's pixels.
+        band_rows: Rows of a band; strips are whole bands, so that every piece in one has its seed there.
+        strip_px: Maximum pixels of a strip, unless a band has more.
     """
     lines = [
         line
-        for top, relief in _list_reliefs(probability, region, cut, band_rows)
-        for line in _trace_lines(relief, top, region.box[1] - 1)
+        for top, relief in _list_reliefs(
+            probability, component, cut, _list_strips(component, band_rows, strip_px)
+        )
+        for line in _trace_lines(relief, top, component.box[1] - 1, strip_px)
     ]
     rings = _join_lines(lines)
     shell = max(range(len(rings)), key=lambda number: float(np.ptp(rings[number][:, 0])))
@@ -43,19 +54,19 @@ def trace_outline(probability: TileMap, region: Region, cut: int, band_rows: int
 
 
 def _list_reliefs(
-    probability: TileMap, region: Region, cut: int, band_rows: int
+    probability: TileMap, component: Component, cut: int, strips: Iterable[tuple[int, int]]
 ) -> Iterator[tuple[int, NDArray[np.int16]]]:
-    """Gives the first row and the heights of each strip of a region and 1 px around it, from the top.
+    """Yield the first row and the heights of each strip of a component and 1 px around it, from the top.
 
     A strip begins with the last row of the one above, so that both meet on a row of pixel centres. Beyond
-    the map's edge heights mirror the inside with the sign turned, which puts the outline on the edge.
+    the map's edge heights mirror the inside with the opposite sign, which puts the contour on the edge.
     """
-    (top, _, bottom, _), height = region.box, probability.shape[0]
+    (top, _, bottom, _), height = component.box, probability.shape[0]
     above: NDArray[np.int16] | None = None
-    for start, stop in _list_strips(region, band_rows):
+    for start, stop in strips:
         first = start - 1 if start == top else start
         last = stop + 1 if stop == bottom else stop
-        relief = _raise_relief(probability, region, cut, max(first, 0), min(last, height))
+        relief = _raise_relief(probability, component, cut, max(first, 0), min(last, height))
         edges = (int(first < 0), int(last > height))
         relief = np.pad(relief, (edges, (0, 0)), mode="edge")
         _mirror(relief, edges)
@@ -65,24 +76,26 @@ def _list_reliefs(
         above = relief[-1:].copy()
 
 
-def _list_strips(region: Region, band_rows: int) -> Iterator[tuple[int, int]]:
-    """Cuts a region's rows into strips of whole bands, of STRIP_PX where a band is not larger than that."""
-    top, left, bottom, right = region.box
-    rows = band_rows * max(1, STRIP_PX // (band_rows * (right - left)))
+def _list_strips(component: Component, band_rows: int, strip_px: int) -> Iterator[tuple[int, int]]:
+    """Yield the first row and the end of each strip: whole bands, clipped to the component."""
+    top, left, bottom, right = component.box
+    rows = band_rows * max(1, strip_px // (band_rows * (right - left)))
     begin = top - top % band_rows
     for start in range(begin, bottom, rows):
         yield max(start, top), min(start + rows, bottom)
 
 
-def _raise_relief(probability: TileMap, region: Region, cut: int, top: int, bottom: int) -> NDArray[np.int16]:
-    """Turns rows of a region, and 1 px beside it, into heights whose zero line is the region's outline.
+def _raise_relief(
+    probability: TileMap, component: Component, cut: int, top: int, bottom: int
+) -> NDArray[np.int16]:
+    """Turn rows of a component, and 1 px beside it, into heights whose zero line is its contour.
 
-    Heights are odd, so none is zero; those of other regions are turned negative.
+    Heights are odd, so none is zero; those of other components are made negative.
     """
     width = probability.shape[1]
-    left, right = region.box[1] - 1, region.box[3] + 1
+    left, right = component.box[1] - 1, component.box[3] + 1
     window = probability.read(top, max(left, 0), bottom, min(right, width))
-    others = _mark_others(window >= cut, region, (top, max(left, 0)), width)
+    others = _mark_others(window >= cut, component, (top, max(left, 0)), width)
     relief = window.astype(np.int16)
     relief *= 2
     relief -= 2 * cut - 1
@@ -94,12 +107,12 @@ def _raise_relief(probability: TileMap, region: Region, cut: int, top: int, bott
 
 
 def _mark_others(
-    high: NDArray[np.bool_], region: Region, corner: tuple[int, int], width: int
+    high: NDArray[np.bool_], component: Component, corner: tuple[int, int], width: int
 ) -> NDArray[np.bool_]:
-    """Clears a region's pixels among those of all regions, from its seeds inside the window."""
+    """Clear a component's pixels, from its seeds inside the window, and return those of the others."""
     top, left = corner
-    inside = slice(*np.searchsorted(region.seeds, [top * width, (top + len(high)) * width]))
-    rows, columns = np.divmod(region.seeds[inside], width)
+    inside = slice(*np.searchsorted(component.seeds, [top * width, (top + len(high)) * width]))
+    rows, columns = np.divmod(component.seeds[inside], width)
     for y, x in zip((rows - top).tolist(), (columns - left).tolist(), strict=True):
         if high[y, x]:  # not yet cleared from another seed
             cv2.floodFill(high.view(np.uint8), None, (x, y), 0)
@@ -107,18 +120,20 @@ def _mark_others(
 
 
 def _mirror(relief: NDArray[np.int16], edges: tuple[int, int]) -> None:
-    """Turns the heights of the first and last row negative where they were added beyond an edge."""
+    """Make the heights of the first and last row negative where they were added beyond an edge."""
     for row, added in zip((0, -1), edges, strict=True):
         if added:
             np.negative(relief[row], out=relief[row], where=relief[row] > 0)
 
 
-def _trace_lines(relief: NDArray[np.int16], top: int, left: int) -> Iterator[NDArray[np.float64]]:
-    """Traces a relief's zero lines, (N, 2) xy in map px; `top`, `left` is the px of the relief's corner.
+def _trace_lines(
+    relief: NDArray[np.int16], top: int, left: int, strip_px: int
+) -> Iterator[NDArray[np.float64]]:
+    """Yield a relief's zero lines, (N, 2) xy in map px; `top`, `left` is the px of the relief's corner.
 
     A line is closed, or begins and ends on the first or last row; the heights above zero lie on its left.
     """
-    rows = max(1, STRIP_PX // relief.shape[1])
+    rows = max(1, strip_px // relief.shape[1])
     for start in range(0, len(relief) - 1, rows):
         corner_xy = np.array([left + 0.5, top + start + 0.5])
         contours = contour_generator(z=relief[start : start + rows + 1], line_type=LineType.Separate)
@@ -127,7 +142,7 @@ def _trace_lines(relief: NDArray[np.int16], top: int, left: int) -> Iterator[NDA
 
 
 def _join_lines(lines: list[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
-    """Joins lines, each of which begins where one ends, to closed rings."""
+    """Join lines, each of which begins where one ends, to closed rings."""
     starts = {tuple(line[0].tolist()): line for line in lines}
     rings = []
     while starts:

@@ -12,13 +12,12 @@ import shapely
 from numpy.typing import NDArray
 from shapely import Polygon
 
-from glandseg.core.errors import BadInputError
 from glandseg.runtime.glands.store import Gland
 
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:glandseg:gland")
 
 # Field: name in QuPath, decimals in both files. QuPath's own "Perimeter" and "Solidity" count the edges of
-# lumina and leave out their area; those here look at the outer outline alone, so their names say so. None has
+# lumina and leave out their area; those here look at the outer contour alone, so their names say so. None has
 # three decimals, as a spreadsheet that separates thousands by points would take 0.997 for 997.
 QUANTITIES: dict[str, tuple[str, int]] = {
     "area_um2": ("Area um^2", 2),
@@ -38,23 +37,23 @@ QUANTITIES: dict[str, tuple[str, int]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Measurements:
-    """What is reported of one gland; `_l0` counts level-0 pixels, `_um` micrometres from the same corner.
+    """Measurements of one gland; `_l0` counts level-0 pixels, `_um` micrometres from the same corner.
 
     Attributes:
         id: UUID of the gland, the same in every file.
         number: The gland's number on its slide, from 1.
-        area_um2: Area, lumina left out.
+        area_um2: Area, lumina excluded.
         area_px_l0: The same area in level-0 pixels.
-        outer_perimeter_um: Length of the outer outline; those of lumina are not counted.
+        outer_perimeter_um: Length of the outer contour, without those of lumina.
         equivalent_diameter_um: Diameter of the circle of area `area_um2`.
-        eccentricity: Of the ellipse with the second moments of the filled outline: 0 circle, 1 line.
+        eccentricity: That of the ellipse with the filled contour's second moments; 0 circle, 1 line.
         filled_solidity: Area with lumina / area of the convex hull, 0..1.
-        lumen_fraction: Share of the filled outline that is unstained or a hole, 0..1.
+        lumen_fraction: Share of the filled contour that is unstained or a hole, 0..1.
         mean_probability: Mean p(gland), 0..1.
-        centroid_x_um: Centroid, lumina left out; may lie in a lumen.
-        centroid_y_um: As above.
-        centroid_x_l0: As above.
-        centroid_y_l0: As above.
+        centroid_x_um: Centroid, lumina excluded; may lie in a lumen.
+        centroid_y_um: Its y.
+        centroid_x_l0: Its x in level-0 pixels.
+        centroid_y_l0: Its y in level-0 pixels.
     """
 
     id: str
@@ -73,7 +72,7 @@ class Measurements:
     centroid_y_l0: float
 
     def list_quantities(self) -> dict[str, float]:
-        """Returns the measurements by field, rounded; what is not finite is left out."""
+        """Return the measurements by field, rounded; those not finite are left out."""
         values = asdict(self)
         rounded = {name: round(values[name], decimals) for name, (_, decimals) in QUANTITIES.items()}
         return {name: value + 0.0 for name, value in rounded.items() if math.isfinite(value)}
@@ -82,21 +81,15 @@ class Measurements:
 def measure_gland(
     gland: Gland, *, um_per_px: float, l0_per_px: float, slide_hash: str, model_hash: str
 ) -> Measurements:
-    """Measures a gland.
+    """Measure a gland.
 
     Args:
-        gland: The gland, outlined in map pixels.
-        um_per_px: Micrometres per map pixel.
-        l0_per_px: Level-0 pixels per map pixel.
-        slide_hash: Identifies the slide's content; part of the gland's id.
-        model_hash: Identifies the model; part of the gland's id.
-
-    Raises:
-        BadInputError: A pixel size is not a finite number above 0.
+        gland: Gland, in map pixels.
+        um_per_px: Micrometres per map pixel, above 0.
+        l0_per_px: Level-0 pixels per map pixel, above 0.
+        slide_hash: Hash of the slide, part of the gland's id.
+        model_hash: Hash of the model, part of the gland's id.
     """
-    for name, value in (("um_per_px", um_per_px), ("l0_per_px", l0_per_px)):
-        if not (value > 0 and math.isfinite(value)):
-            raise BadInputError(f"{name}: must be a number above 0, got {value}")
     polygon, filled = gland.polygon_px, Polygon(gland.polygon_px.exterior)
     return Measurements(
         id=identify_gland(slide_hash, model_hash, polygon, l0_per_px),
@@ -105,7 +98,7 @@ def measure_gland(
         area_px_l0=polygon.area * l0_per_px**2,
         outer_perimeter_um=polygon.exterior.length * um_per_px,
         equivalent_diameter_um=2 * math.sqrt(polygon.area / math.pi) * um_per_px,
-        eccentricity=_find_eccentricity(shapely.get_coordinates(filled)),
+        eccentricity=_compute_eccentricity(shapely.get_coordinates(filled)),
         filled_solidity=filled.area / filled.convex_hull.area,
         lumen_fraction=gland.lumen_fraction,
         mean_probability=gland.mean_probability,
@@ -117,16 +110,16 @@ def measure_gland(
 
 
 def identify_gland(slide_hash: str, model_hash: str, polygon_px: Polygon, l0_per_px: float) -> str:
-    """Return the UUID (version 5) of a gland, derived from its slide, model and outline.
+    """Return the UUID (version 5) of a gland, derived from its slide, model and contour.
 
     So a gland has the same UUID whatever part of the slide was run, and no other gland has it.
     """
-    outline = hashlib.sha256(shapely.to_wkb(polygon_px, byte_order=1)).hexdigest()
-    return str(uuid.uuid5(_NAMESPACE, f"{slide_hash}/{model_hash}/{l0_per_px!r}/{outline}"))
+    contour = hashlib.sha256(shapely.to_wkb(polygon_px, byte_order=1)).hexdigest()
+    return str(uuid.uuid5(_NAMESPACE, f"{slide_hash}/{model_hash}/{l0_per_px!r}/{contour}"))
 
 
-def _find_eccentricity(ring: NDArray[np.float64]) -> float:
-    """Returns the eccentricity, 0..1, of the area inside a closed (N, 2) ring, by Green's theorem."""
+def _compute_eccentricity(ring: NDArray[np.float64]) -> float:
+    """Return the eccentricity, 0..1, of the area inside a closed (N, 2) ring, by Green's theorem."""
     x, y = (ring - ring.mean(axis=0)).T
     cross = x[:-1] * y[1:] - x[1:] * y[:-1]
     area = cross.sum() / 2

@@ -1,14 +1,14 @@
-"""Glands kept on disk: written as each is traced, read back in reading order."""
+"""Glands stored on disk: written as each is traced, read back in reading order."""
 
 from __future__ import annotations
 
 import math
 import struct
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast, overload
+from typing import cast
 
 import numpy as np
 import shapely
@@ -17,7 +17,7 @@ from shapely import Polygon
 
 from glandseg.core.own_files import open_own
 
-_HEAD = struct.Struct("<dd")  # mean probability, lumen fraction; the outline follows as WKB
+_HEAD = struct.Struct("<dd")  # mean probability, lumen fraction; the contour follows as WKB
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class Gland:
 
     Attributes:
         number: 1, 2, … in reading order of the bounding boxes' top-left corners.
-        polygon_px: Outline with lumina as holes, in map pixels; x = 0 is the left edge of pixel 0.
+        polygon_px: Contour with lumina as holes, in map pixels; x = 0 is the left edge of pixel 0.
         mean_probability: Mean p(gland) over the gland's pixels, 0..1.
         lumen_fraction: Share of the pixels inside the outer outline that are unstained or in a hole, 0..1.
     """
@@ -37,56 +37,46 @@ class Gland:
     lumen_fraction: float
 
 
-class Glands(Sequence[Gland]):
-    """The glands of a spool in reading order, each read from disk when asked for.
-
-    They can be read until the spool is closed.
+class Glands:
+    """The glands of a store in reading order, read from disk one at a time until it is closed.
 
     Args:
-        spool: Where they lie.
-        places: (N, 2) int64, offset and bytes of each.
-        area_px2: Their summed area.
+        store: Store of the glands.
+        places: (N, 2) int64, offset and bytes of each gland.
+        area_px2: Sum of their areas.
 
     Attributes:
-        area_px2: Area of all glands, lumina left out, in square map pixels.
+        area_px2: Area of all glands, lumina excluded, in square map pixels.
     """
 
-    def __init__(self, spool: GlandSpool, places: NDArray[np.int64], area_px2: float) -> None:
-        self._spool, self._places, self.area_px2 = spool, places, area_px2
+    def __init__(self, store: GlandStore, places: NDArray[np.int64], area_px2: float) -> None:
+        self._store, self._places, self.area_px2 = store, places, area_px2
 
     def __len__(self) -> int:
-        """Count the glands."""
+        """Return the number of glands."""
         return len(self._places)
 
-    @overload
-    def __getitem__(self, index: int) -> Gland: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[Gland]: ...
-
-    def __getitem__(self, index: int | slice) -> Gland | list[Gland]:
-        """Read a gland, or a list of some."""
-        if isinstance(index, slice):
-            return [self[number] for number in range(*index.indices(len(self)))]
-        number = range(len(self))[index]
-        record = self._spool.read(*self._places[number].tolist())
-        mean, lumen = _HEAD.unpack_from(record)
-        polygon = cast(Polygon, shapely.from_wkb(record[_HEAD.size :]))
-        return Gland(number=number + 1, polygon_px=polygon, mean_probability=mean, lumen_fraction=lumen)
+    def __iter__(self) -> Iterator[Gland]:
+        """Read the glands, one at a time."""
+        for number, place in enumerate(self._places, 1):
+            record = self._store.read(*place.tolist())
+            mean, lumen = _HEAD.unpack_from(record)
+            polygon = cast(Polygon, shapely.from_wkb(record[_HEAD.size :]))
+            yield Gland(number=number, polygon_px=polygon, mean_probability=mean, lumen_fraction=lumen)
 
 
-class GlandSpool:
-    """Takes glands in any order and numbers them in the end; about 60 bytes of each stay in memory.
+class GlandStore:
+    """Glands in a file, added in any order and numbered at the end; about 60 bytes of each stay in memory.
 
     Args:
-        path: Of the file, which the spool holds open; an older one is emptied.
+        path: File, held open; an older one is emptied.
     """
 
     def __init__(self, path: Path) -> None:
         self._file = open_own(path, "w+b")
-        self._keys = array("q")  # top, left, row and column of the first pixel, offset, bytes: of each gland
+        self._keys = array("q")  # of each gland: top, left, row and column of the first pixel, offset, bytes
         self._areas = array("d")
-        self._fillings = array("q")  # offset, bytes: of each filled hole
+        self._fillings = array("q")  # of each filled hole: offset, bytes
 
     def add(
         self,
@@ -98,10 +88,10 @@ class GlandSpool:
         """Write a gland.
 
         Args:
-            corner: Top and left of its box.
-            seed_yx: Row and column of its first pixel.
-            polygon_px: Its outline.
-            shares: Its mean probability and lumen fraction.
+            corner: Top and left of the gland's box.
+            seed_yx: Row and column of the gland's first pixel.
+            polygon_px: Contour of the gland, in map pixels.
+            shares: Mean probability and lumen fraction, 0..1.
         """
         place = self._write(_HEAD.pack(*shares) + shapely.to_wkb(polygon_px))
         self._keys.extend((*corner, *seed_yx, *place))
@@ -112,12 +102,12 @@ class GlandSpool:
         self._fillings.extend(self._write(shapely.to_wkb(hole)))
 
     def read(self, offset: int, size: int) -> bytes:
-        """Read what was written."""
+        """Read a record."""
         self._file.seek(offset)
         return self._file.read(size)
 
     def finish(self) -> Glands:
-        """Leave out what lies in filled holes and number the rest; nothing may be added afterwards."""
+        """Drop the glands in filled holes and number the rest; nothing may be added afterwards."""
         keys = np.array(self._keys, np.int64).reshape(-1, 6)
         top, left, row, column = keys[:, :4].T
         order = np.lexsort((column, row, left, top))
@@ -125,7 +115,7 @@ class GlandSpool:
         return Glands(self, keys[order, 4:], math.fsum(np.array(self._areas)[order]))
 
     def close(self) -> None:
-        """Let go of the file, which stays; harmless when repeated."""
+        """Close the file, which stays; may be called repeatedly."""
         self._file.close()
 
     def _write(self, record: bytes) -> tuple[int, int]:

@@ -1,33 +1,35 @@
-"""Glands traced from a probability map as its rows become final: sub-pixel outlines with lumina.
+"""Glands traced from a probability map as its rows become final: sub-pixel contours with lumina.
 
-An object is a 4-connected region of pixels at or above the threshold. Its outline is the level line half
-a grey step below, so a pixel's centre lies inside the outline exactly when the pixel is in the mask:
-outlines, mask and table count the same glands. Four-connected objects never overlap once traced, and
-each is one polygon, whatever touches it by a corner.
+An object is a 4-connected component of pixels at or above the threshold. Its contour is the level line half
+a grey step below, so a pixel's centre lies inside the contour exactly when the pixel is in the mask:
+contours, mask and table count the same glands. Four-connected objects never overlap once traced, and each is
+one polygon; of eight-connected ones, the level line would decide at every corner whether they are one or two.
+
+A gland in a hole that is filled is part of the outer gland, yet complete and stored before the outer one is.
+So filled holes are stored too, and the glands in them are dropped at the end.
 
 Memory: the map is labelled in bands of rows, an object is traced in strips as soon as its last row is
-known, and kept on disk; neither the map's height nor an object's box counts. What stays is one band, the
-outline at hand, and about 60 bytes a gland.
+known, and stored on disk; neither the map's height nor an object's box counts. What stays is one band, the
+contour at hand, and about 60 bytes a gland.
 """
 
 from __future__ import annotations
 
 import math
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 from shapely import Polygon
 
 from glandseg.core.errors import BadInputError
-from glandseg.runtime.glands.components import Region, RegionFinder
-from glandseg.runtime.glands.contour import trace_outline
-from glandseg.runtime.glands.contour_edits import clip_outline, close_holes, simplify_outline
-from glandseg.runtime.glands.store import Gland, Glands, GlandSpool
-from glandseg.runtime.maps.rasterize import draw_strips
+from glandseg.runtime.glands.components import BAND_PX, Component, ComponentFinder
+from glandseg.runtime.glands.contour import trace_contour
+from glandseg.runtime.glands.contour_edits import clip_contour, close_holes, simplify_contour
+from glandseg.runtime.glands.store import Glands, GlandStore
+from glandseg.runtime.maps.rasterize import STRIP_PX, draw_strips
 from glandseg.runtime.maps.tile_map import TileMap
 
-_MIN_OUTLINE_PX2 = 0.25  # fainter specks enclose next to nothing
+_MIN_CONTOUR_PX2 = 0.25  # fainter specks enclose next to nothing
 
 
 class GlandTracer:
@@ -38,15 +40,17 @@ class GlandTracer:
 
     Args:
         probability: (H, W), 0..255 for p(gland) 0..1.
-        unstained: (H, W), above 0 where pixels look like glass or clear lumen.
-        scratch: An existing folder, where the glands are kept.
+        unstained: (H, W), above 0 where pixels look like background or clear lumen.
+        scratch: Existing folder, where the glands are stored.
         um_per_px: Micrometres per map pixel.
         min_gland_um2: Glands of a smaller area (lumina not counted) are dropped.
         min_lumen_um2: Smaller holes are filled; a gland inside one becomes part of the outer gland.
-        threshold: Least p(gland) of a gland's pixel, above 0 and up to 1.
-        tolerance_px: Greatest distance by which outlines are simplified; 0 keeps every vertex.
-        extent_px: Width and height of the slide in map pixels, at which outlines end: the map's last pixels
+        threshold: Probability threshold, above 0 and up to 1.
+        tolerance_px: Maximum distance by which contours are simplified; 0 keeps every vertex.
+        extent_px: Width and height of the slide in map pixels, at which contours end: the map's last pixels
             may lie partly outside. The map's size by default.
+        band_px: Maximum pixels labelled together, unless a row has more.
+        strip_px: Maximum pixels contoured or drawn together, unless a band has more.
 
     Raises:
         BadInputError: The threshold or the pixel size is out of range.
@@ -65,65 +69,67 @@ class GlandTracer:
         threshold: float = 0.5,
         tolerance_px: float = 0.0,
         extent_px: tuple[float, float] | None = None,
+        band_px: int = BAND_PX,
+        strip_px: int = STRIP_PX,
     ) -> None:
         if unstained.shape != probability.shape:
             raise ValueError(
-                f"unstained: must be {probability.shape} like probability, got {unstained.shape}"
+                f"unstained: must be {probability.shape} like probability. Received: {unstained.shape}"
             )
         if not (um_per_px > 0 and math.isfinite(um_per_px)):
-            raise BadInputError(f"um_per_px: must be a number above 0, got {um_per_px}")
+            raise BadInputError(f"um_per_px: must be a number above 0. Received: {um_per_px}")
         self._probability, self._unstained, self._cut = probability, unstained, _find_cut(threshold)
-        self._least_px2 = max(min_gland_um2 / um_per_px**2, _MIN_OUTLINE_PX2)
-        self._tolerance_px = tolerance_px
+        self._min_px2 = max(min_gland_um2 / um_per_px**2, _MIN_CONTOUR_PX2)
+        self._tolerance_px, self._strip_px = tolerance_px, strip_px
         self._extent_px = extent_px or probability.shape[::-1]
-        self._least_hole_px2 = min_lumen_um2 / um_per_px**2
-        self._finder = RegionFinder(probability, self._cut, self._least_px2)
-        self._spool = GlandSpool(scratch / "glands.spool")
+        self._min_hole_px2 = min_lumen_um2 / um_per_px**2
+        self._finder = ComponentFinder(probability, self._cut, self._min_px2, band_px)
+        self._store = GlandStore(scratch / "glands.store")
 
     def advance(self, rows: int) -> None:
         """Trace what is complete, now that the first `rows` rows of both maps are final."""
-        for region in self._finder.advance(rows):
-            self._trace(region)
+        for component in self._finder.advance(rows):
+            self._trace(component)
 
     def finish(self) -> Glands:
-        """Trace the rest, all rows being final, and number the glands; they last until `close`."""
+        """Trace the rest, all rows being final, and number the glands; they can be read until `close`."""
         self.advance(self._probability.shape[0])
-        return self._spool.finish()
+        return self._store.finish()
 
     def close(self) -> None:
-        """Let go of the file of glands, which stays; harmless when repeated."""
-        self._spool.close()
+        """Close the file of glands, which stays; may be called repeatedly."""
+        self._store.close()
 
     def __enter__(self) -> GlandTracer:
-        """Give itself."""
+        """Return itself."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Let go of the file of glands."""
+    def __exit__(self, *error: object) -> None:
+        """Close the file of glands."""
         self.close()
 
-    def _trace(self, region: Region) -> None:
-        outline = trace_outline(self._probability, region, self._cut, self._finder.band_rows)
-        polygon, filled = close_holes(outline, self._least_hole_px2)
-        if polygon.area < self._least_px2:
+    def _trace(self, component: Component) -> None:
+        contour = trace_contour(
+            self._probability, component, self._cut, self._finder.band_rows, self._strip_px
+        )
+        polygon, filled = close_holes(contour, self._min_hole_px2)
+        if polygon.area < self._min_px2:
             return
-        polygon = simplify_outline(polygon, self._tolerance_px)
-        seed_yx = divmod(int(region.seeds[0]), self._probability.shape[1])
+        polygon = simplify_contour(polygon, self._tolerance_px)
+        seed_yx = divmod(int(component.seeds[0]), self._probability.shape[1])
         shares = self._measure_shares(polygon)
-        for part in clip_outline(polygon, self._extent_px):
-            if part is polygon or part.area >= self._least_px2:
-                self._spool.add(_find_corner(part, region), seed_yx, part, shares)
+        for part in clip_contour(polygon, self._extent_px):
+            if part is polygon or part.area >= self._min_px2:
+                self._store.add(_find_corner(part, component), seed_yx, part, shares)
         for hole in filled:
-            if hole.area >= self._least_px2:  # it can hold a gland
-                self._spool.add_filling(hole)
+            if hole.area >= self._min_px2:  # it can hold a gland
+                self._store.add_filling(hole)
 
     def _measure_shares(self, polygon: Polygon) -> tuple[float, float]:
-        """Returns the mean p(gland) of a gland's pixels, and its share of unstained pixels and holes."""
+        """Return the mean p(gland) of a gland's pixels, and its share of unstained pixels and holes."""
         grey = pixels = stained = whole = 0
         shell = Polygon(polygon.exterior) if polygon.interiors else polygon
-        strips = zip(draw_strips(polygon), draw_strips(shell), strict=True)
+        strips = zip(*(draw_strips(drawn, self._strip_px) for drawn in (polygon, shell)), strict=True)
         for (top, left, body), (_, _, filled) in strips:
             window = (top, left, top + body.shape[0], left + body.shape[1])
             grey += int(np.sum(self._probability.read(*window), where=body, dtype=np.int64))
@@ -133,26 +139,14 @@ class GlandTracer:
         return grey / pixels / 255, 1 - stained / whole
 
 
-def draw_gland(gland: Gland, mask: TileMap) -> None:
-    """Draw a gland's pixels as 255, lumina left out; those beyond the mask, which may be cropped, are not."""
-    height, width = mask.shape
-    for top, left, strip in draw_strips(gland.polygon_px):
-        body = strip[: max(0, height - top), : max(0, width - left)]
-        if body.size == 0:
-            continue
-        part = mask.read(top, left, top + body.shape[0], left + body.shape[1])
-        part[body] = 255
-        mask.write(top, left, part)
-
-
 def _find_cut(threshold: float) -> int:
-    """Returns the least grey value of a gland's pixel, 1..255."""
+    """Return the minimum grey value of a gland's pixel, 1..255."""
     if not 0 < threshold <= 1:
-        raise BadInputError(f"threshold: must be above 0 and at most 1, got {threshold}")
+        raise BadInputError(f"threshold: must be above 0 and at most 1. Received: {threshold}")
     return max(1, math.ceil(threshold * 255 - 1e-9))
 
 
-def _find_corner(outline: Polygon, region: Region) -> tuple[int, int]:
-    """Return the top and left of a region's part, which are the region's where it is all of it."""
-    left, top = (math.floor(side) for side in outline.bounds[:2])
-    return max(top, region.box[0]), max(left, region.box[1])
+def _find_corner(contour: Polygon, component: Component) -> tuple[int, int]:
+    """Return the top and left of a component's part, which are the component's where it is all of it."""
+    left, top = (math.floor(side) for side in contour.bounds[:2])
+    return max(top, component.box[0]), max(left, component.box[1])

@@ -1,4 +1,4 @@
-"""Polygons drawn as pixels, exactly: a pixel is in where its centre is."""
+"""Polygons drawn as pixels, exactly: a pixel is inside where its centre is."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from numpy.typing import NDArray
 from shapely import Polygon
 
 from glandseg.runtime.annotations.geometry import list_edges
+from glandseg.runtime.maps.tile_map import TileMap
 
-STRIP_PX = 1 << 20  # pixels drawn at once
-MOST_CROSSINGS = 1 << 22  # of rows and edges, in one part of the work
+STRIP_PX = 1 << 20  # pixels drawn or contoured together
+MAX_CROSSINGS = 1 << 22  # of rows and edges, computed together
 
 
-def draw_strips(polygon: Polygon) -> Iterator[tuple[int, int, NDArray[np.bool_]]]:
-    """Draws a polygon in strips of rows from the top: the first row, first column and pixels of each.
+def draw_strips(polygon: Polygon, strip_px: int = STRIP_PX) -> Iterator[tuple[int, int, NDArray[np.bool_]]]:
+    """Yield the first row, first column and pixels of each strip of rows of a polygon, from the top.
 
     A pixel is True where its centre lies inside. All strips are as wide as the polygon's bounds and hold at
-    most STRIP_PX pixels or one row, so memory does not follow the polygon's area.
+    most `strip_px` pixels or one row, so memory does not follow the polygon's area.
     """
     left, top, right, bottom = polygon.bounds
     start, stop, first, width = math.floor(top), math.ceil(bottom), math.floor(left), math.ceil(right)
@@ -28,10 +29,22 @@ def draw_strips(polygon: Polygon) -> Iterator[tuple[int, int, NDArray[np.bool_]]
     y, x, _ = _cross_rows(list_edges(np.array([polygon], object)), start, stop)
     order = np.argsort(y, kind="stable")
     y, x = y[order], x[order]
-    rows = max(1, STRIP_PX // max(1, width))
+    rows = max(1, strip_px // max(1, width))
     for row in range(start, stop, rows):
         here = slice(*np.searchsorted(y, [row, row + rows]))
         yield row, first, _fill(y[here] - row, x[here] - first, min(rows, stop - row), width)
+
+
+def draw_polygon(polygon: Polygon, mask: TileMap) -> None:
+    """Set a polygon's pixels to 255, holes excluded; the mask clips it on the right and at the bottom."""
+    height, width = mask.shape
+    for top, left, strip in draw_strips(polygon):
+        body = strip[: max(0, height - top), : max(0, width - left)]
+        if body.size == 0:
+            continue
+        part = mask.read(top, left, top + body.shape[0], left + body.shape[1])
+        part[body] = 255
+        mask.write(top, left, part)
 
 
 def draw_union(
@@ -44,10 +57,10 @@ def draw_union(
 
     Args:
         polygons: (N,) valid shapely polygons; they may overlap.
-        x_px: left edge of the window; likewise the others.
-        y_px: top edge.
-        width_px: width.
-        height_px: height.
+        x_px: Left edge of the window.
+        y_px: Top edge of the window.
+        width_px: Width of the window.
+        height_px: Height of the window.
 
     Returns:
         (height_px, width_px) bool.
@@ -62,7 +75,7 @@ def draw_union(
 
 
 def _fill(rows: NDArray[np.int64], columns: NDArray[np.int64], height: int, width: int) -> NDArray[np.bool_]:
-    """Fills each row from every odd crossing to the next, (height, width)."""
+    """Fill each row from every odd crossing to the next, (height, width)."""
     crossed = np.zeros((height, width + 1), bool)
     np.logical_xor.at(crossed, (rows, np.clip(columns, 0, width)), True)
     np.logical_xor.accumulate(crossed, axis=1, out=crossed)
@@ -70,12 +83,12 @@ def _fill(rows: NDArray[np.int64], columns: NDArray[np.int64], height: int, widt
 
 
 def _split_edges(edges: NDArray[np.float64], start: int, stop: int) -> Iterator[NDArray[np.float64]]:
-    """Yield the edges that cross rows of start..stop, in parts of about MOST_CROSSINGS crossings."""
+    """Yield the edges that cross rows of start..stop, in parts of about MAX_CROSSINGS crossings."""
     first, last = _find_rows(edges, start, stop)
     kept = last > first
     before = np.cumsum((last - first)[kept])
     cuts = np.searchsorted(
-        before, np.arange(MOST_CROSSINGS, int(before[-1]) if len(before) else 0, MOST_CROSSINGS)
+        before, np.arange(MAX_CROSSINGS, int(before[-1]) if len(before) else 0, MAX_CROSSINGS)
     )
     yield from np.split(edges[kept], np.unique(cuts))
 

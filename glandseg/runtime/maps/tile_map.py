@@ -1,10 +1,9 @@
-"""A map of bytes kept on disk in tiles: read and written by rectangle, without ever being in memory."""
+"""A map of bytes on disk in tiles: read and written by rectangle, never in memory as a whole."""
 
 from __future__ import annotations
 
 import threading
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,20 +18,23 @@ class TileMap:
 
     The file is a row of tiles of 256 x 256 bytes in reading order; where the file system allows, tiles that
     were never written take no space. Reads and writes are plain file operations, so no page of it counts as
-    the process's memory. Several threads may use it at once.
+    the process's memory. It is thread-safe.
 
     Args:
-        path: of the file; an older one is emptied.
-        height_px: rows.
-        width_px: columns.
+        path: File of the map; an older one is emptied.
+        height_px: Number of rows, at least 1.
+        width_px: Number of columns, at least 1.
 
     Attributes:
         shape: (height, width).
+
+    Raises:
+        ValueError: A side is below 1.
     """
 
     def __init__(self, path: Path, height_px: int, width_px: int) -> None:
         if height_px < 1 or width_px < 1:
-            raise ValueError(f"a map of {height_px} x {width_px} px: both sides must be at least 1")
+            raise ValueError(f"map: each side must be at least 1 px. Received: {height_px} x {width_px}")
         self.shape = (height_px, width_px)
         self._columns = -(-width_px // TILE_PX)
         self._file = open_own(path, "w+b", buffering=0)
@@ -43,8 +45,8 @@ class TileMap:
         """Write a rectangle whose upper left px is (top, left).
 
         Raises:
-            ValueError: it is not entirely inside the map.
-            OSError: the disk is full or fails.
+            ValueError: The rectangle is not entirely inside the map.
+            OSError: The disk is full or fails.
         """
         bottom, right = top + block.shape[0], left + block.shape[1]
         self._check_inside(top, left, bottom, right)
@@ -56,7 +58,7 @@ class TileMap:
         """Read rows top..bottom and columns left..right, ends excluded, as (rows, columns) uint8.
 
         Raises:
-            ValueError: the rectangle is empty or not entirely inside the map.
+            ValueError: The rectangle is empty or not entirely inside the map.
         """
         self._check_inside(top, left, bottom, right)
         block = np.empty((bottom - top, right - left), np.uint8)
@@ -67,23 +69,24 @@ class TileMap:
         return block
 
     def close(self) -> None:
-        """Let go of the file, which stays; harmless when repeated."""
+        """Close the file, which stays; may be called repeatedly."""
         self._file.close()
 
     def __enter__(self) -> TileMap:
-        """Give itself."""
+        """Return itself."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Let go of the file."""
+    def __exit__(self, *error: object) -> None:
+        """Close the file."""
         self.close()
 
     def _check_inside(self, top: int, left: int, bottom: int, right: int) -> None:
         height, width = self.shape
         if not (0 <= top < bottom <= height and 0 <= left < right <= width):
-            raise ValueError(f"rows {top}..{bottom}, columns {left}..{right} of a map {height} x {width} px")
+            raise ValueError(
+                f"rectangle: must lie inside the map of {height} x {width} px. "
+                f"Received: rows {top}..{bottom}, columns {left}..{right}"
+            )
 
     def _write_tile(self, row: int, column: int, top: int, left: int, block: NDArray[np.uint8]) -> None:
         inner, outer = _match(row, column, top, left, block.shape)
@@ -117,7 +120,7 @@ class TileMap:
 def _match(
     row: int, column: int, top: int, left: int, shape: tuple[int, ...]
 ) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """Give where a tile and a rectangle overlap, in the tile's px and in the rectangle's."""
+    """Return where a tile and a rectangle overlap, in the tile's px and in the rectangle's."""
     inner, outer = [], []
     for index, start, length in ((row, top, shape[0]), (column, left, shape[1])):
         first = max(index * TILE_PX, start)

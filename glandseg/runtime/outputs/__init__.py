@@ -1,1 +1,1 @@
-"""The files that a slide ends as."""
+"""The output files of a slide: what writes each, and the one pass over the glands that writes all."""

@@ -1,84 +1,71 @@
 """GeoJSON that QuPath 0.6 and later opens as it is: every polygon valid after its 0.01 px snap.
 
-QuPath refuses a whole file for one crossing, so each outline is snapped to the importer's own grid and
+QuPath refuses a whole file for one crossing, so each contour is snapped to the importer's own grid and
 made valid there. Coordinates are level-0 pixels of the slide as QuPath shows it, cropped to the slide's
 bounds where the format has them.
 """
 
 from __future__ import annotations
 
-import gzip
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from io import TextIOWrapper
+from itertools import chain, repeat
 from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import Any
 
 import numpy as np
 import shapely
 from shapely import LinearRing, MultiPolygon, Polygon
 
 from glandseg import RESEARCH_USE
-from glandseg.runtime.glands.contour_edits import simplify_outline
+from glandseg.runtime.glands.contour_edits import simplify_contour
 from glandseg.runtime.glands.measurements import QUANTITIES, Measurements
 from glandseg.runtime.glands.store import Gland
+from glandseg.runtime.outputs.gland_writer import AddGland, SlideGlands, Warn
 
 GLAND_RGB = (0, 200, 83)
 MAX_ANNOTATIONS = 20_000
-COARSE_TOLERANCE_PX = 0.25  # above that number: a third less text; no gland's area changes by 1.5 %
+COARSE_TOLERANCE_PX = 0.25  # beyond that number: a third less text; no gland's area changes by 1.5 %
 _LARGE_BYTES = 100_000_000
-_HEAP_BYTES = 15  # that QuPath takes for each byte of outlines while it opens them
+_HEAP_BYTES = 15  # QuPath's memory for each byte of the file while it opens it
 _GRID_L0 = 0.01
-_CHUNK = 1 << 14  # points of an outline turned into text at once
+_CHUNK = 1 << 14  # points of a contour encoded together
 _SLIVER_L0 = 1.0  # parts below this area, in square level-0 pixels, are dropped
 
 
+@contextmanager
 def write_geojson(
-    path: Path,
-    glands: Sequence[Gland],
-    measurements: Iterable[Measurements],
-    *,
-    l0_per_px: float,
-    metadata: Mapping[str, str],
-    others: Iterable[Mapping[str, Any]] = (),
-    max_annotations: int = MAX_ANNOTATIONS,
-) -> None:
-    """Write a FeatureCollection, one feature at a time; the same glands give the same bytes.
+    path: Path, found: SlideGlands, warn: Warn, *, max_annotations: int = MAX_ANNOTATIONS
+) -> Iterator[AddGland]:
+    """Write a FeatureCollection, one feature at a time: the glands, then what could not be read.
 
-    Args:
-        path: The file; gzip-compressed when its name ends in ".gz".
-        glands: The glands, outlined in map pixels; one at a time is held.
-        measurements: One per gland, in the same order.
-        l0_per_px: Level-0 pixels per map pixel.
-        metadata: Kept in the collection's "metadata", which QuPath ignores; the research-use line is added.
-        others: Features in level-0 pixels that follow the glands, such as what could not be read.
-        max_annotations: More glands than this become detections, which QuPath handles in larger numbers,
-            with outlines simplified by COARSE_TOLERANCE_PX.
-
-    Raises:
-        ValueError: The glands and measurements differ in number.
+    Its "metadata", which QuPath ignores, hold the facts about the slide. More glands than `max_annotations`
+    become detections, which QuPath handles in larger numbers, simplified by COARSE_TOLERANCE_PX.
     """
-    few = len(glands) <= max_annotations
+    few = len(found.glands) <= max_annotations
     kind, tolerance_px = ("annotation", 0.0) if few else ("detection", COARSE_TOLERANCE_PX)
-    header = {"Research use": RESEARCH_USE, **metadata}
-    with _open_text(path) as file:
+    header = {"Research use": RESEARCH_USE, **found.metadata}
+    separators = chain(["\n"], repeat(",\n"))
+    with path.open("w", encoding="utf-8", newline="\n") as file:
         file.write(f'{{"type":"FeatureCollection","metadata":{_encode(header)},"features":[')
-        start = "\n"
-        for gland, measured in zip(glands, measurements, strict=True):
-            file.write(start)
-            outline_px = simplify_outline(gland.polygon_px, tolerance_px)
-            file.writelines(_encode_feature(_place(outline_px, l0_per_px), measured, kind))
-            start = ",\n"
-        for feature in others:
-            file.write(start + _encode(feature))
-            start = ",\n"
+
+        def add(gland: Gland, measured: Measurements) -> None:
+            contour_px = simplify_contour(gland.polygon_px, tolerance_px)
+            file.write(next(separators))
+            file.writelines(_encode_feature(_place(contour_px, found.plane.l0_per_px), measured, kind))
+
+        yield add
+        for feature in found.unread:
+            file.write(next(separators) + _encode(feature))
         file.write("\n]}\n")
+    for warning in warn_of_size(len(found.glands), path.stat().st_size):
+        warn(warning)
 
 
 def warn_of_size(glands: int, size_bytes: int) -> list[str]:
-    """List what a QuPath user should know of a GeoJSON with many glands or of a large one."""
+    """Return warnings for QuPath's users about a GeoJSON with many glands, or a large one."""
     warnings = []
     if glands > MAX_ANNOTATIONS:
         warnings.append(
@@ -94,21 +81,12 @@ def warn_of_size(glands: int, size_bytes: int) -> list[str]:
     return warnings
 
 
-@contextmanager
-def _open_text(path: Path) -> Iterator[TextIO]:
-    """Opens a UTF-8 file for writing; gzip carries no name and no time."""
-    with path.open("wb") as raw:
-        packed = gzip.GzipFile("", "wb", fileobj=raw, mtime=0) if path.suffix == ".gz" else raw
-        with TextIOWrapper(cast(Any, packed), encoding="utf-8", newline="\n") as file:
-            yield file
-
-
 def _encode(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
-def _encode_feature(outline_l0: Polygon | MultiPolygon, measured: Measurements, kind: str) -> Iterator[str]:
-    """Gives a feature's text in parts, as an outline may have millions of points."""
+def _encode_feature(contour_l0: Polygon | MultiPolygon, measured: Measurements, kind: str) -> Iterator[str]:
+    """Yield a feature's text in parts, as a contour may have millions of points."""
     quantities = measured.list_quantities()
     properties = {
         "objectType": kind,
@@ -117,24 +95,24 @@ def _encode_feature(outline_l0: Polygon | MultiPolygon, measured: Measurements, 
         "measurements": {QUANTITIES[name][0]: value for name, value in quantities.items()},
         "metadata": {"Research use": RESEARCH_USE},
     }
-    head = {"type": "Feature", "id": measured.id, "geometry": {"type": outline_l0.geom_type}}
+    head = {"type": "Feature", "id": measured.id, "geometry": {"type": contour_l0.geom_type}}
     yield _encode(head)[:-2] + ',"coordinates":'
-    polygons = [_encode_polygon(polygon) for polygon in shapely.get_parts(outline_l0)]
+    polygons = [_encode_polygon(polygon) for polygon in shapely.get_parts(contour_l0)]
     yield from polygons[0] if len(polygons) == 1 else _join(polygons)
     yield f'}},"properties":{_encode(properties)}}}'
 
 
 def _place(polygon_px: Polygon, l0_per_px: float) -> Polygon | MultiPolygon:
-    """Scales an outline to level 0 and makes it valid on QuPath's grid."""
-    outline_l0: shapely.Geometry = shapely.transform(polygon_px, lambda xy: xy * l0_per_px)
-    snapped = shapely.set_precision(shapely.make_valid(outline_l0), _GRID_L0)
+    """Scale a contour to level 0 and make it valid on QuPath's grid."""
+    contour_l0: shapely.Geometry = shapely.transform(polygon_px, lambda xy: xy * l0_per_px)
+    snapped = shapely.set_precision(shapely.make_valid(contour_l0), _GRID_L0)
     if snapped.area == 0:  # thinner than the grid
-        snapped = shapely.set_precision(shapely.buffer(outline_l0, _GRID_L0), _GRID_L0)
+        snapped = shapely.set_precision(shapely.buffer(contour_l0, _GRID_L0), _GRID_L0)
     return _drop_slivers(snapped)
 
 
 def _drop_slivers(geometry: shapely.Geometry) -> Polygon | MultiPolygon:
-    """Keeps the largest polygon and every other that is no sliver; lines and points go.
+    """Keep the largest polygon and all others that are no slivers; drop lines and points.
 
     A collection of lines and polygons may hold the polygons as a MultiPolygon, hence parts of parts.
     """
@@ -156,7 +134,7 @@ def _encode_ring(ring: LinearRing) -> Iterator[str]:
 
 
 def _join(items: Iterable[Iterable[str]]) -> Iterator[str]:
-    """Gives the text of a list of items that are texts in parts."""
+    """Yield the text of a list whose items are texts in parts."""
     for index, item in enumerate(items):
         yield "," if index else "["
         yield from item

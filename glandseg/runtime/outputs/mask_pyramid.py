@@ -1,8 +1,10 @@
 """The smaller levels of a mask's pyramid, each decided from the full-size pixels.
 
-A pixel of a smaller level is gland where more than half of its box of full-size pixels is. Half-covered
-boxes take turns like the fields of a chessboard, so that edges neither drift nor spread, and a level is as
-many pixels wide as whole boxes fit, so that no level reaches beyond the slide.
+A pixel of a smaller level is gland where more than half of its box of full-size pixels is. Taking every
+second pixel would tear thin glands, averages would be grey rather than labels, and levels decided from the
+level above would round again at each, until thin glands vanish or swell. Half-covered boxes alternate like
+the fields of a chessboard, as one rule for all of them would move every straight edge the same way. A level
+is as many pixels wide as whole boxes fit, so that no level reaches beyond the slide.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from numpy.typing import NDArray
 from glandseg.runtime.maps.tile_map import TileMap
 
 TILE = 512
-_MAX_LEVELS = 1 + int(math.log2(TILE))  # boxes are no larger than a tile, so that one tile holds them whole
+_MAX_LEVELS = 1 + int(math.log2(TILE))  # boxes are no larger than a tile, so that each lies in one
 Box = tuple[int, int]  # height, width in full-size pixels
 
 
@@ -40,12 +42,12 @@ def read_tiles(level: TileMap) -> Iterator[tuple[int, int, NDArray[np.uint8]]]:
             yield top, left, level.read(top, left, min(top + TILE, height), min(left + TILE, width))
 
 
-def lay_levels(levels: Sequence[TileMap], boxes: Sequence[Box]) -> None:
-    """Fill the smaller levels with 255 and 0; what stays empty is not written.
+def fill_levels(levels: Sequence[TileMap], boxes: Sequence[Box]) -> None:
+    """Fill the smaller levels with 255 and 0; empty parts are not written.
 
     Args:
         levels: The mask, gland where not 0, and the levels to fill.
-        boxes: Size of a pixel of each level, from `list_boxes`.
+        boxes: Size of a pixel of each level, as from `list_boxes`.
     """
     for top, left, part in read_tiles(levels[0]) if len(levels) > 1 else ():
         if not part.any():
@@ -60,7 +62,7 @@ def lay_levels(levels: Sequence[TileMap], boxes: Sequence[Box]) -> None:
 
 
 def _add_neighbours(covered: NDArray[np.int32], by_y: int, by_x: int) -> NDArray[np.int32]:
-    """Sum boxes of `by_y` rows by `by_x` columns; what does not fill one at the far edges is left out."""
+    """Sum boxes of `by_y` rows by `by_x` columns; partial boxes at the far edges are left out."""
     height, width = (side // by * by for side, by in zip(covered.shape, (by_y, by_x), strict=True))
     whole = covered[:height, :width]
     rows = np.stack([whole[first::by_y] for first in range(by_y)]).sum(axis=0, dtype=np.int32)
@@ -74,7 +76,7 @@ def _decide(covered: NDArray[np.int32], box_px: int, first: int) -> NDArray[np.u
     Args:
         covered: (h, w), covered pixels of each box.
         box_px: Pixels of a box.
-        first: Row plus column of the first box, which tells whose turn it is.
+        first: Row plus column of the first box, which fixes the chessboard.
     """
     row, column = np.ogrid[: covered.shape[0], : covered.shape[1]]
     turn = (row + column + first) % 2

@@ -1,7 +1,7 @@
 """The mask as a pyramidal OME-TIFF: 255 is gland, 0 is not, at every level.
 
-Grey 255 rather than label 1, so that every viewer shows the mask at once; as there are only the two
-values, "above 0" reads it as labels.
+Grey 255 rather than label 1, so that every viewer shows the mask without settings; as there are only the
+two values, "above 0" reads it as labels.
 
 Readers know pyramids by two rules: OME-TIFF (Bio-Formats, QuPath, tifffile) looks up the smaller levels in
 the first page's SubIFDs, plain TIFF (OpenSlide, GDAL) follows the chain of pages and takes those marked
@@ -24,10 +24,12 @@ from numpy.typing import NDArray
 from tifffile import TiffFile, TiffWriter
 
 from glandseg.core.errors import BadInputError
+from glandseg.runtime.maps.rasterize import draw_polygon
 from glandseg.runtime.maps.tile_map import TileMap
-from glandseg.runtime.outputs.mask_pyramid import TILE, Box, lay_levels, list_boxes, read_tiles
+from glandseg.runtime.outputs.gland_writer import AddGland, SlideGlands, Warn
+from glandseg.runtime.outputs.mask_pyramid import TILE, Box, fill_levels, list_boxes, read_tiles
 
-_BIG_BYTES = 1 << 31  # from this size of raw pixels on, 64-bit offsets
+_BIG_BYTES = 1 << 31  # raw pixels from which on offsets take 64 bits
 _OPTIONS: dict[str, Any] = {
     "tile": (TILE, TILE),
     "dtype": np.uint8,
@@ -52,13 +54,21 @@ _OME = (
 )
 
 
+@contextlib.contextmanager
+def write_gland_mask(path: Path, found: SlideGlands, warn: Warn) -> Iterator[AddGland]:
+    """Write the mask of a slide's glands, drawn on disk first."""
+    with TileMap(path.with_name("mask.map"), *found.mask_shape) as mask:
+        yield lambda gland, _: draw_polygon(gland.polygon_px, mask)
+        write_mask(path, mask, found.plane.um_per_px)
+
+
 def write_mask(path: Path, mask: TileMap, um_per_px: float) -> None:
     """Write a mask tile by tile, with smaller levels down to 512 px; same mask, same bytes.
 
-    The mask is read twice: to lay down the smaller levels beside the file, on disk, and to write it.
+    The mask is read twice: to fill the smaller levels, on disk beside the file, and to write it.
 
     Args:
-        path: The file; its name should end in ".ome.tif".
+        path: File to write; its name should end in ".ome.tif".
         mask: (H, W), gland where not 0; some tiles of it are held at a time.
         um_per_px: Micrometres per mask pixel.
 
@@ -66,13 +76,13 @@ def write_mask(path: Path, mask: TileMap, um_per_px: float) -> None:
         BadInputError: The pixel size is not a finite number above 0.
     """
     if not (um_per_px > 0 and math.isfinite(um_per_px)):
-        raise BadInputError(f"{path.name}: um_per_px must be a number above 0, got {um_per_px}")
+        raise BadInputError(f"{path.name}: um_per_px must be a number above 0. Received: {um_per_px}")
     boxes = list_boxes(mask.shape)
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=path.parent)))
         maps = (TileMap(folder / f"{y}x{x}", mask.shape[0] // y, mask.shape[1] // x) for y, x in boxes[1:])
         levels = [mask, *map(stack.enter_context, maps)]
-        lay_levels(levels, boxes)
+        fill_levels(levels, boxes)
         _write_pages(path, levels, boxes, um_per_px)
     if len(levels) > 1:
         _chain_pages(path)
@@ -94,7 +104,7 @@ def _write_pages(path: Path, levels: Sequence[TileMap], boxes: Sequence[Box], um
 
 
 def _chain_pages(path: Path) -> None:
-    """Let the first page be followed by its SubIFDs, which tifffile has chained with each other."""
+    """Chain the first page to its SubIFDs, which tifffile has chained to each other."""
     with TiffFile(path) as tiff:
         page, layout = tiff.pages.first, tiff.tiff
         follower, tags = page.subifds[0], len(page.tags)

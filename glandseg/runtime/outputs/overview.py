@@ -3,93 +3,76 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
 import numpy as np
 import shapely
 from numpy.typing import NDArray
+from shapely import LinearRing, Polygon
 
 from glandseg import RESEARCH_USE
-from glandseg.core.errors import BadInputError, EnvironmentLacksError
-from glandseg.runtime.glands.store import Gland
+from glandseg.core.errors import EnvironmentLacksError
+from glandseg.runtime.outputs.gland_writer import AddGland, SlideGlands, Warn
 
 _LINE_RGB = (40, 255, 120)  # brighter than the fill color in QuPath: a thin line loses strength
 _CASING_RGB = (0, 48, 24)
 _INK_RGB = (32, 32, 32)
 _PAPER_RGB = (255, 255, 255)
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
-OVERVIEW_PX = 1600  # the longer side of the thumbnail drawn, at most
-_LEAST_WIDTH = 640  # narrower thumbnails are centred on paper of this width, so that the caption fits
+OVERVIEW_PX = 1600  # maximum of the longer side, without the footer
+_MIN_WIDTH = 640  # narrower thumbnails are centred on white of this width, so that the caption fits
 _MARGIN = 16
 _SHIFT = 4  # fractional bits of drawn coordinates
 
 
-def write_overview(
-    path: Path,
-    thumbnail: NDArray[np.uint8],
-    glands: Sequence[Gland],
-    *,
-    thumbnail_px_per_px: float,
-    um_per_px: float,
-    area_mm2: float,
-) -> None:
-    """Writes a PNG; the same input gives the same pixels, and nothing in it tells the file's name.
-
-    Args:
-        path: The PNG file.
-        thumbnail: (h, w, 3) uint8 RGB, the whole slide; shrunk to OVERVIEW_PX if it is larger.
-        glands: The glands, outlined in map pixels; one at a time is held.
-        thumbnail_px_per_px: Thumbnail pixels per map pixel.
-        um_per_px: Micrometres per map pixel.
-        area_mm2: Area of all glands, for the caption.
-
-    Raises:
-        BadInputError: A scale is not a finite number above 0.
-        EnvironmentLacksError: The image cannot be encoded.
-        ValueError: The thumbnail is not (h, w, 3) uint8.
-    """
-    if thumbnail.ndim != 3 or thumbnail.shape[2] != 3 or thumbnail.dtype != np.uint8:
-        raise ValueError(f"thumbnail: must be (h, w, 3) uint8, got {thumbnail.shape} {thumbnail.dtype}")
-    for name, value in (("thumbnail_px_per_px", thumbnail_px_per_px), ("um_per_px", um_per_px)):
-        if not (value > 0 and math.isfinite(value)):
-            raise BadInputError(f"{name}: must be a number above 0, got {value}")
-    shrink = min(1.0, OVERVIEW_PX / max(thumbnail.shape))
-    image, share = _shrink(thumbnail, shrink), thumbnail_px_per_px * shrink
-    draw_outlines(image, glands, share)
+@contextmanager
+def write_overview(path: Path, found: SlideGlands, warn: Warn) -> Iterator[AddGland]:
+    """Write a PNG; the same glands and thumbnail give the same pixels, and nothing in it names the file."""
+    shrink = min(1.0, OVERVIEW_PX / max(found.thumbnail.shape))
+    image, scale = _shrink(found.thumbnail, shrink), found.thumbnail_px_per_px * shrink
+    with draw_contours(image, scale) as draw:
+        yield lambda gland, _: draw(gland.polygon_px)
     page = _center(image)
-    footer = _draw_footer(page.shape[1], um_per_px / share, len(glands), area_mm2)
+    count = len(found.glands)
+    caption = f"{count:,} gland{'s' * (count != 1)}, {found.area_mm2:,.3f} sq mm"
+    footer = _draw_footer(page.shape[1], found.plane.um_per_px / scale, caption)
     _write_png(path, np.vstack([page, footer]))
 
 
-def draw_outlines(image: NDArray[np.uint8], glands: Iterable[Gland], thumbnail_px_per_px: float) -> None:
-    """Draws outlines and lumina into an (h, w, 3) uint8 RGB image: green on a dark casing.
+@contextmanager
+def draw_contours(image: NDArray[np.uint8], scale: float) -> Iterator[Callable[[Polygon], None]]:
+    """Draw contours and lumina into an (h, w, 3) uint8 RGB image: green on a dark casing.
 
-    Casings and lines are drawn apart and laid over the image in the end, so that no gland's casing covers
-    another's line.
+    Casings and lines are drawn on layers of their own, laid over the image when the context closes, so that
+    no gland's casing covers another's line.
+
+    Args:
+        image: Image to draw into.
+        scale: Image px per px of the polygons.
     """
     width = 1 if max(image.shape[:2]) < OVERVIEW_PX else 2
     casings, lines = np.zeros((2, *image.shape[:2]), np.uint8)
-    for gland in glands:
-        polygon = gland.polygon_px
-        rings = [
-            _scale_ring(shapely.get_coordinates(ring), thumbnail_px_per_px)
-            for ring in (polygon.exterior, *polygon.interiors)
-        ]
-        # The lines twice: once, a thin smoothed line keeps only half its color.
+
+    def draw(polygon: Polygon) -> None:
+        rings = [_scale_ring(ring, scale) for ring in (polygon.exterior, *polygon.interiors)]
+        # The lines twice: a thin anti-aliased line drawn once keeps only half its color.
         for layer, thickness in ((casings, 2 * width), (lines, width), (lines, width)):
             cv2.polylines(layer, rings, True, 255, thickness, cv2.LINE_AA, _SHIFT)
+
+    yield draw
     _lay_over(image, _CASING_RGB, casings)
     _lay_over(image, _LINE_RGB, lines)
 
 
 def choose_scale_bar(um_per_px: float, width: int) -> tuple[str, int]:
-    """Returns the label and length in pixels of the longest 1-2-5 bar within a quarter of the width.
+    """Return the label and length in pixels of the longest 1-2-5 bar within a quarter of the width.
 
     Args:
         um_per_px: Micrometres per image pixel.
-        width: Of the image, in pixels.
+        width: Width of the image in pixels.
     """
     room_um = um_per_px * width / 4
     power = 10.0 ** math.floor(math.log10(room_um))
@@ -98,20 +81,20 @@ def choose_scale_bar(um_per_px: float, width: int) -> tuple[str, int]:
     return label, round(length_um / um_per_px)
 
 
-def _scale_ring(ring_px: NDArray[np.float64], thumbnail_px_per_px: float) -> NDArray[np.int32]:
-    """Scales a closed ring to fixed-point pixel centres, as OpenCV counts them."""
-    centres = ring_px[:-1] * thumbnail_px_per_px - 0.5
+def _scale_ring(ring: LinearRing, scale: float) -> NDArray[np.int32]:
+    """Scale a ring to fixed-point pixel centres, as OpenCV counts them."""
+    centres = shapely.get_coordinates(ring)[:-1] * scale - 0.5
     return np.round(centres * (1 << _SHIFT)).astype(np.int32)
 
 
 def _shrink(thumbnail: NDArray[np.uint8], share: float) -> NDArray[np.uint8]:
-    """Returns a smaller copy whose sides are `share` times as long, up to half a pixel."""
+    """Return a smaller copy whose sides are `share` times as long, up to half a pixel."""
     height, width = (max(1, round(side * share)) for side in thumbnail.shape[:2])
     return np.array(cv2.resize(thumbnail, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _lay_over(image: NDArray[np.uint8], rgb: tuple[int, int, int], cover: NDArray[np.uint8]) -> None:
-    """Lays a color over an image where `cover`, (h, w) of 0..255, says how much of it shows."""
+    """Blend a color into an image with weights `cover`, (h, w) uint8, 255 being opaque."""
     share = cover / np.float32(255)
     for channel, value in enumerate(rgb):
         below = image[..., channel]
@@ -119,14 +102,14 @@ def _lay_over(image: NDArray[np.uint8], rgb: tuple[int, int, int], cover: NDArra
 
 
 def _center(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    spare = max(0, _LEAST_WIDTH - image.shape[1])
+    spare = max(0, _MIN_WIDTH - image.shape[1])
     page = np.full((image.shape[0], image.shape[1] + spare, 3), _PAPER_RGB, np.uint8)
     page[:, spare // 2 : spare // 2 + image.shape[1]] = image
     return page
 
 
-def _draw_footer(width: int, um_per_page_px: float, count: int, area_mm2: float) -> NDArray[np.uint8]:
-    """Draws the scale bar on the left and the caption beside it, on paper, legible over any tissue."""
+def _draw_footer(width: int, um_per_page_px: float, caption: str) -> NDArray[np.uint8]:
+    """Draw the scale bar and the caption to its right on white: legible whatever the tissue."""
     size = min(1.0, max(0.45, width / 2400))
     line = round(44 * size)
     footer = np.full((2 * line + _MARGIN, width, 3), _PAPER_RGB, np.uint8)
@@ -134,10 +117,9 @@ def _draw_footer(width: int, um_per_page_px: float, count: int, area_mm2: float)
     bar_y, end_x = line + _MARGIN // 2, _MARGIN + length
     cv2.rectangle(footer, (_MARGIN, bar_y), (end_x, bar_y + round(10 * size)), _INK_RGB, cv2.FILLED)
     _write_text(footer, label, _MARGIN, bar_y - round(12 * size), size)
-    noun = "gland" if count == 1 else "glands"
     text_x = max(end_x, _MARGIN + _measure_text(label, size)) + 2 * _MARGIN
     room = width - text_x - _MARGIN
-    for row, text in enumerate((f"{count:,} {noun}, {area_mm2:,.3f} sq mm", RESEARCH_USE)):
+    for row, text in enumerate((caption, RESEARCH_USE)):
         fitting = size * min(1.0, room / _measure_text(text, size))
         _write_text(footer, text, text_x, line * (row + 1) - round(4 * size), fitting)
     return footer
@@ -154,5 +136,5 @@ def _write_text(image: NDArray[np.uint8], text: str, x: int, y: int, size: float
 def _write_png(path: Path, image: NDArray[np.uint8]) -> None:
     done, packed = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     if not done:
-        raise EnvironmentLacksError(f"{path.name}: this OpenCV writes no PNG. Reinstall opencv-python")
+        raise EnvironmentLacksError(f"{path.name}: this OpenCV writes no PNG. Reinstall opencv-python.")
     path.write_bytes(packed.tobytes())

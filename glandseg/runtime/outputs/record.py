@@ -1,4 +1,4 @@
-"""The record of a run: what was read, what with, what was found; no user, host or path."""
+"""The record of a run: slide, model, settings, results, versions; no user, host or path."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ LIBRARIES = (
 
 
 def write_record(path: Path, facts: Mapping[str, Any]) -> None:
-    """Write the facts of a run as JSON, with versions and the limits of use."""
+    """Write the facts of a run as JSON, with versions and the research-use line."""
     record = {"glandseg": __version__, "use": RESEARCH_USE, **facts, "versions": list_versions()}
     path.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def list_versions() -> dict[str, str]:
-    """List the versions of Python, the system and the libraries in use."""
+    """Return the versions of Python, the system and the libraries in use."""
     installed = {found.name.lower(): found.version for found in metadata.distributions()}
     system = {"python": platform.python_version(), "system": f"{platform.system()} {platform.machine()}"}
     return system | {name: installed[name] for name in LIBRARIES if name in installed}

@@ -1,4 +1,4 @@
-"""The table of a slide's glands: CSV that data frames, databases and spreadsheets read the same way.
+"""The table of a slide's glands: CSV that data frames, databases and spreadsheets read alike.
 
 A spreadsheet takes a cell that begins with certain characters for a formula. The slide's name is the only
 text that comes from outside, so it is quoted, and marked as text where it begins like a formula.
@@ -8,38 +8,35 @@ from __future__ import annotations
 
 import csv
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from glandseg.runtime.glands.measurements import QUANTITIES, Measurements
+from glandseg.runtime.glands.store import Gland
+from glandseg.runtime.outputs.gland_writer import AddGland, SlideGlands, Warn
 
 COLUMNS = ("slide", "id", "number", *QUANTITIES)
-_SEPARATORS = {".": ",", ",": ";"}  # what the spreadsheets of countries with that decimal mark expect
+_SEPARATORS = {".": ",", ",": ";"}  # as spreadsheets of countries with that decimal mark expect
 _FORMULA_STARTS = tuple("=+-@＝＋－＠")
 
 
 @contextmanager
-def write_csv(path: Path, slide: str, decimal: str = ".") -> Iterator[Callable[[Measurements], None]]:
-    r"""Yield a function that writes a gland's row; UTF-8, "\n" line ends, units named in the header.
+def write_csv(path: Path, found: SlideGlands, warn: Warn) -> Iterator[AddGland]:
+    r"""Write one row per gland: UTF-8, "\n" line ends, units named in the header, "" for what is not finite.
 
-    A measurement that is not finite is left empty. No gland, header only.
-
-    Args:
-        path: The file.
-        slide: Name of the slide, the first cell of every row, so that tables can be put together.
-        decimal: Decimal mark, "." or ","; cells are separated by "," or ";".
+    The slide's name is the first cell of every row, so that tables can be concatenated.
     """
-    name, separator = _quote(slide), _SEPARATORS[decimal]
+    name, separator = _quote(found.name), _SEPARATORS[found.csv_decimal]
     with path.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, delimiter=separator, lineterminator="\n")
         table.writerow(COLUMNS)
 
-        def write_row(row: Measurements) -> None:
+        def add(gland: Gland, row: Measurements) -> None:
             file.write(name + separator)
-            table.writerow([row.id, row.number, *_format(row, decimal)])
+            table.writerow([row.id, row.number, *_format(row, found.csv_decimal)])
 
-        yield write_row
+        yield add
 
 
 def _format(row: Measurements, decimal: str) -> Iterator[str]:

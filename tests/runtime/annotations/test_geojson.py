@@ -12,17 +12,16 @@ from typing import Any
 import pytest
 
 from glandseg.core.errors import BadInputError, show
-from glandseg.runtime.annotations import geojson
 from glandseg.runtime.annotations.geojson import read_annotations
 
 SQUARE = {"type": "Polygon", "coordinates": [[[0, 0], [2, 0], [2, 2], [0, 2], [0, 0]]]}
 FEATURE = {"type": "Feature", "geometry": SQUARE, "properties": {"classification": {"name": "Gland"}}}
 
 
-def read(tmp_path: Path, content: Any) -> list[Any]:
+def read(tmp_path: Path, content: Any, **options: int) -> list[Any]:
     path = tmp_path / "a.geojson"
     path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
-    return read_annotations(path)
+    return read_annotations(path, **options)
 
 
 @pytest.mark.parametrize(
@@ -108,13 +107,10 @@ def test_what_is_not_geojson_is_told_in_one_line(tmp_path: Path, content: bytes,
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_large_files_are_refused_unpacked_or_not(
-    tmp_path: Path, packed: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(geojson, "MAX_BYTES", 1 << 20)
+def test_large_files_are_refused_unpacked_or_not(tmp_path: Path, packed: bool) -> None:
     text = b"[" + b" " * (1 << 20) + b"]"
     with pytest.raises(BadInputError, match="more than 1 MiB of GeoJSON. Export the regions alone"):
-        read(tmp_path, gzip.compress(text) if packed else text)
+        read(tmp_path, gzip.compress(text) if packed else text, max_bytes=1 << 20)
 
 
 def test_memory_that_is_not_enough_is_the_files_fault(

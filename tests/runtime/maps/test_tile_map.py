@@ -46,7 +46,10 @@ def test_threads_do_not_disturb_each_other(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("rectangle", [(-1, 0, 5, 5), (0, 0, 11, 5), (0, 0, 5, 21), (3, 0, 3, 5)])
 def test_a_rectangle_outside_is_refused(rectangle: tuple[int, int, int, int], tmp_path: Path) -> None:
-    with TileMap(tmp_path / "map", 10, 20) as values, pytest.raises(ValueError, match="of a map 10 x 20"):
+    with (
+        TileMap(tmp_path / "map", 10, 20) as values,
+        pytest.raises(ValueError, match="map of 10 x 20"),
+    ):
         values.read(*rectangle)
 
 

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from glandseg.runtime.maps.tile_map import TileMap
-from glandseg.runtime.outputs.mask_pyramid import lay_levels, list_boxes
+from glandseg.runtime.outputs.mask_pyramid import fill_levels, list_boxes
 
 LayMap = Callable[[NDArray[Any]], TileMap]
 
@@ -23,7 +23,7 @@ def shrink(mask: NDArray[np.bool_], lay_map: LayMap, folder: Path) -> list[NDArr
     with ExitStack() as files:
         maps = [files.enter_context(TileMap(folder / str(i), *size)) for i, size in enumerate(shapes[1:])]
         levels = [lay_map(mask), *maps]
-        lay_levels(levels, boxes)
+        fill_levels(levels, boxes)
         return [level.read(0, 0, *level.shape) for level in levels[1:]]
 
 

@@ -9,8 +9,9 @@ import pytest
 
 from glandseg.core.errors import BadInputError
 from glandseg.runtime.outputs.older_outputs import check_older_outputs, read_slide_hash
+from glandseg.runtime.outputs.write import OutputPaths
 
-NAMES = ["a.csv", "a.run.json"]
+NAMES = ["a.glands.csv", "a.run.json"]
 OURS, THEIRS = "1" * 64, "2" * 64
 
 
@@ -26,7 +27,7 @@ def describe(sha256: str) -> str:
 
 def check(folder: Path, overwrite: bool = False) -> list[str]:
     told: list[str] = []
-    check_older_outputs(folder, NAMES, OURS, overwrite, told.append)
+    check_older_outputs(OutputPaths(folder, "a"), OURS, overwrite, told.append)
     return told
 
 
@@ -38,7 +39,9 @@ def test_the_same_slides_outputs_are_replaced(tmp_path: Path) -> None:
 
 def test_another_slides_outputs_are_replaced_only_when_told(tmp_path: Path) -> None:
     lay(tmp_path, describe(THEIRS))
-    with pytest.raises(BadInputError, match=r"a\.csv: is of another slide.*222222222222.*Give another --out"):
+    with pytest.raises(
+        BadInputError, match=r"a\.glands\.csv: is of another slide.*222222222222.*Give another --out"
+    ):
         check(tmp_path)
     assert check(tmp_path, overwrite=True) == []
 
@@ -49,7 +52,7 @@ def test_another_slides_outputs_are_replaced_only_when_told(tmp_path: Path) -> N
 def test_outputs_whose_slide_cannot_be_told_are_named(record: str | None, tmp_path: Path) -> None:
     lay(tmp_path, record)
     (said,) = check(tmp_path)
-    assert said.endswith("a.csv: replaced, though no record beside it says which slide it is of")
+    assert said.endswith("a.glands.csv: replaced, though no record beside it says which slide it is of")
 
 
 def test_the_hash_is_read(tmp_path: Path) -> None:
