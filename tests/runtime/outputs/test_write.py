@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 import shapely
 import tifffile
-from glandseg.model.onnx.session import Session
 from shapely import Polygon, box
 from shapely.geometry import shape
 
 from glandseg.core.errors import BadInputError, EnvironmentLacksError
 from glandseg.model.files import check_model
+from glandseg.model.onnx.cpu import CpuSession
 from glandseg.runtime.glands.store import Glands, GlandStore
 from glandseg.runtime.infer import infer_slide
 from glandseg.runtime.outputs.gland_writer import AddGland, GlandWriter, SlideGlands, Warn
@@ -183,7 +183,7 @@ def run(red_model: Path, draw_disks: Callable[..., Any], tmp_path: Path) -> Run:
     cv2.imwrite(str(tmp_path / "disk.png"), draw_disks(700, 600, [(300.0, 250.0, 80.0)], [])[..., ::-1])
 
     def infer() -> Result:
-        with Session(red_model, device="cpu", threads=1) as session:
+        with CpuSession(red_model, threads=1) as session:
             model, settings = check_model(red_model, "--model"), InferSettings(mpp=0.5)
             return infer_slide(tmp_path / "disk.png", session, model, settings, out=tmp_path / "out")
 
