@@ -13,6 +13,7 @@ from glandseg.training.data.published_splits import split_data_set
 from glandseg.training.evaluation.evaluate import evaluate
 from glandseg.training.evaluation.scored_model import open_model
 from glandseg.training.loop.fit import Progress
+from glandseg.training.networks.table import ENCODERS
 from glandseg.training.run import RECORD, Run, start_run
 from glandseg.training.settings import TrainSettings
 from glandseg.training.train import train
@@ -142,7 +143,8 @@ def _put_in(settings: TrainSettings, fraction: float, seed: int) -> TrainSetting
 def drop_weights(settings: TrainSettings) -> TrainSettings:
     """Drop pretrained weights, which the source's replace; what they froze stays frozen."""
     stage = settings.segmenter
-    frozen = settings.choose_encoder(stage) == "resnet38" and settings.choose_weights(stage) is not None
+    can_freeze = ENCODERS[settings.choose_encoder(stage)].can_freeze
+    frozen = can_freeze and settings.choose_weights(stage) is not None
     freeze = True if frozen and stage.freeze is None else stage.freeze
     return replace(settings, weights=None, segmenter=replace(stage, weights=None, freeze=freeze))
 

@@ -8,6 +8,7 @@ from glandseg.core.errors import BadInputError
 from glandseg.training.data.augment import AugmentSettings
 from glandseg.training.distill.settings import DistillationSettings
 from glandseg.training.loop.fit_settings import LARGEST_SEED, MOST_STEPS, FitSettings
+from glandseg.training.networks.table import DECODERS, ENCODERS, refuse_unfrozen
 from glandseg.training.validation import (
     refuse_outside,
     refuse_outside_each,
@@ -18,10 +19,8 @@ from glandseg.training.validation import (
 __all__ = ["ClassifierSettings", "DistillationSettings", "FitSettings", "SegmenterSettings", "TrainSettings"]
 
 SUM_TOLERANCE = 0.011  # of shares: three thirds may be written 0.33
-STRIDES = ("8", "16", "32")
 LABELS = ("patches", "outlines", "none")
-# What can be built, by name; named here, for settings are read where PyTorch is not.
-ENCODERS = ("mobilenetv2", "resnet38", "resnet50v2", "resnest50", "resnest101", "resnest200", "resnest269")
+# What can be built, by name; named here because settings are also read where PyTorch is not installed.
 ATTENTIONS = ("none", "criss-cross", "criss-cross-twice", "cca")
 POOLINGS = ("gap", "mpfp")
 FUSIONS = ("sign-preserving", "average", "none")
@@ -31,8 +30,10 @@ LOSSES = ("plain", "c_max", "c_diff", "l_norm", "lc_mix", "plf", "ohem")
 def _check_encoder(stage: ClassifierSettings | SegmenterSettings) -> None:
     if stage.encoder is not None:
         refuse_unknown("encoder", stage.encoder, ENCODERS)
-    if stage.freeze and stage.encoder not in (None, "resnet38"):
-        raise BadInputError(f"freeze: for resnet38. Received: {stage.encoder}")
+    if stage.freeze and stage.encoder is not None:
+        refuse_unfrozen(stage.encoder)
+    strides = {stride for entry in ENCODERS.values() for stride in entry.output_strides}
+    refuse_unknown("output_stride", stage.output_stride, sorted(strides))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +92,6 @@ class ClassifierSettings:
     def __post_init__(self) -> None:
         """Refuse what no classifier can be built or labelled with."""
         refuse_um(self.um_per_px)
-        refuse_unknown("output_stride", str(self.output_stride), STRIDES)
         _check_encoder(self)
         refuse_unknown("pooling", self.pooling, POOLINGS)
         refuse_unknown("fusion", self.fusion, FUSIONS)
@@ -124,6 +124,7 @@ class SegmenterSettings:
         um_per_px: to which the images are resized, and at which the segmenter will work on slides; none
             leaves them as they are.
         output_stride: of the encoder, 8, 16 or 32; 16 costs a third of 8.
+        decoder: Name of the decoder, a key of `DECODERS`.
         bins: of the pyramid pooling.
         width: channels of the head.
         dropout: in the head.
@@ -142,6 +143,7 @@ class SegmenterSettings:
     freeze: bool | None = None
     um_per_px: float | None = None
     output_stride: int = 16
+    decoder: str = "pspnet"
     bins: tuple[int, ...] = (1, 2, 3, 6)
     width: int = 128
     dropout: float = 0.1
@@ -155,8 +157,8 @@ class SegmenterSettings:
 
     def __post_init__(self) -> None:
         """Refuse what no segmenter can be built or fitted with."""
-        refuse_unknown("output_stride", str(self.output_stride), STRIDES)
         _check_encoder(self)
+        refuse_unknown("decoder", self.decoder, DECODERS)
         refuse_unknown("loss", self.loss, LOSSES)
         refuse_um(self.um_per_px)
         refuse_outside(self, 0, 100, "auxiliary")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from glandseg.core.errors import BadInputError
 
@@ -11,10 +11,10 @@ LONGEST_LIST = 32
 LARGEST_UM = 1000
 
 
-def refuse_unknown(name: str, value: str, known: tuple[str, ...]) -> None:
-    """Refuse a value that is not among the known ones."""
+def refuse_unknown(name: str, value: object, known: Iterable[object]) -> None:
+    """Raise unless a value is among the known ones."""
     if value not in known:
-        raise BadInputError(f"{name}: one of {', '.join(known)}. Received: {value}")
+        raise BadInputError(f"{name}: one of {', '.join(map(str, known))}. Received: {value}")
 
 
 def refuse_less(settings: object, least: float, *names: str) -> None:

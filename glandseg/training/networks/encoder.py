@@ -40,3 +40,7 @@ class Encoder(nn.Module):
             One (N, channels[i], H / strides[i], W / strides[i]) map a stage, the deepest last.
         """
         raise NotImplementedError
+
+    def freeze(self) -> None:
+        """Fix the first layers and the batch norms, where the encoder's entry says `can_freeze`."""
+        raise NotImplementedError

@@ -78,8 +78,6 @@ class MobileNetV2(Encoder):
 
     def __init__(self, *, output_stride: int = 8) -> None:
         super().__init__()
-        if output_stride not in (8, 16, 32):
-            raise ValueError(f"output_stride: one of 8, 16, 32. Received: {output_stride}")
         self.stem = ConvNorm(3, 32, 3, stride=2)
         blocks: list[InvertedResidual] = []
         strides, width, total, dilation = [], 32, 2, 1

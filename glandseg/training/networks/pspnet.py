@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from glandseg.training.networks.decoder import Segmenter
 from glandseg.training.networks.encoder import Encoder
 
 
@@ -61,7 +62,7 @@ class PyramidPooling(nn.Module):
         return torch.cat(out, 1)
 
 
-class PSPNet(nn.Module):
+class PSPNet(Segmenter):
     """Per-pixel class scores from an encoder's features.
 
     Args:

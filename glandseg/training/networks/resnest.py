@@ -117,10 +117,6 @@ class ResNeSt(Encoder):
 
     def __init__(self, depth: int, *, output_stride: int = 8) -> None:
         super().__init__()
-        if depth not in VARIANTS:
-            raise ValueError(f"depth: one of {', '.join(map(str, VARIANTS))}. Received: {depth}")
-        if output_stride not in (8, 16, 32):
-            raise ValueError(f"output_stride: one of 8, 16, 32. Received: {output_stride}")
         blocks, stem_width = VARIANTS[depth]
         self.conv1 = build_stem(stem_width)
         self.bn1 = nn.BatchNorm2d(2 * stem_width)

@@ -92,8 +92,6 @@ class ResNet38(Encoder):
 
     def __init__(self, *, output_stride: int = 8, last_dilation: int = 4) -> None:
         super().__init__()
-        if output_stride not in (8, 16):
-            raise ValueError(f"output_stride: one of 8, 16. Received: {output_stride}")
         if last_dilation not in (2, 4):
             raise ValueError(f"last_dilation: one of 2, 4. Received: {last_dilation}")
         step = output_stride // 8

@@ -56,8 +56,6 @@ class ResNet50V2(Encoder):
 
     def __init__(self, *, output_stride: int = 8) -> None:
         super().__init__()
-        if output_stride not in (8, 16):
-            raise ValueError(f"output_stride: one of 8, 16. Received: {output_stride}")
         self.bn0 = nn.BatchNorm2d(3)
         self.conv0 = nn.Conv2d(3, 64, 7, 2, 3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)

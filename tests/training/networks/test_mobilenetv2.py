@@ -84,11 +84,6 @@ def test_bfloat16_gradients_are_numbers() -> None:
     assert all(weight.grad is not None and weight.grad.isfinite().all() for weight in encoder.parameters())
 
 
-def test_refuses_another_output_stride() -> None:
-    with pytest.raises(ValueError, match=r"output_stride: one of 8, 16, 32. Received: 12"):
-        MobileNetV2(output_stride=12)
-
-
 @pytest.mark.shared
 def test_the_pretrained_file_loads_whole(shared_data: Path) -> None:
     encoder = MobileNetV2().eval()
