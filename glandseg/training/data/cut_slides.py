@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from glandseg.core.errors import BadInputError
 from glandseg.slides.open import open_slide
 from glandseg.slides.slide_plane import SlidePlane
+from glandseg.training.data.annotated_regions import AnnotatedRegions, read_regions
 from glandseg.training.data.area import Area
 from glandseg.training.data.image_file import measure_white
 from glandseg.training.data.patches import grid_starts
-from glandseg.training.data.regions import Regions, read_regions
 
 TOLERANCE = 1e-6  # of rounding
 
@@ -119,7 +119,7 @@ def cut_slide(
 
 
 def _place_patches(
-    regions: Regions, areas: Sequence[Area], settings: CutSettings
+    regions: AnnotatedRegions, areas: Sequence[Area], settings: CutSettings
 ) -> Iterator[tuple[int, int, tuple[bool, bool]]]:
     """Give where patches lie, and which classes each holds."""
     side, size = settings.side, settings.side**2

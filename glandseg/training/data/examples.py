@@ -11,7 +11,7 @@ from glandseg.training.segmenter import Example
 Say = Callable[[str], None]
 
 
-def choose_judges(samples: Sequence[Sample], say: Say) -> tuple[tuple[Sample, ...], bool]:
+def choose_validation(samples: Sequence[Sample], say: Say) -> tuple[tuple[Sample, ...], bool]:
     """Choose the images that weights are chosen on: those with outlines where there are some, else all.
 
     Returns:
@@ -23,7 +23,7 @@ def choose_judges(samples: Sequence[Sample], say: Say) -> tuple[tuple[Sample, ..
     return outlined or tuple(samples), bool(outlined)
 
 
-def tell_one_class(examples: Sequence[Example], val: Sequence[Example], say: Say) -> None:
+def note_one_class(examples: Sequence[Example], val: Sequence[Example], say: Say) -> None:
     """Say where the images to learn from, or to choose on, show one class alone."""
     for purpose, group in (("learn from", examples), ("choose weights on", val)):
         shown = {label for each in group for label in (0, 1) if (each.mask == label).any()}

@@ -13,8 +13,8 @@ import pytest
 import shapely
 
 from glandseg.core.errors import BadInputError
+from glandseg.training.data.annotated_regions import read_regions
 from glandseg.training.data.area import Area
-from glandseg.training.data.regions import read_regions
 
 Ring = list[list[float]]
 
