@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from glandseg.training.data.image_file import find_images, name_some, note_left_out, note_unpaired
+from glandseg.training.data.image_file import find_images, note_left_out, note_names, note_unpaired
 from glandseg.training.data.patients import match_stem, read_patients
 from glandseg.training.data.sample import DataSet, Sample, pair_samples
 from glandseg.training.data.table import has_column, read_column
@@ -39,13 +39,7 @@ def read_ebhi_index(folder: Path) -> DataSet | None:
     listed = {match_stem(name, set(images)) for name in read_column(table, "name", "class")}
     unlisted = sorted(set(images) - listed)
     samples = pair_samples({stem: images[stem] for stem in set(images) & listed}, masks, patients.get)
-    if unlisted:
-        what = (
-            "1 image that index.csv does not name is"
-            if len(unlisted) == 1
-            else (f"{len(unlisted)} images that index.csv does not name are")
-        )
-        notes += (f"{what} left out: {name_some(unlisted)}",)
+    notes += note_names(unlisted, "{} images that index.csv does not name")
     if not samples:
         return None
     notes += note_unpaired(images, masks) + note_left_out(folder / "images", folder / "masks")

@@ -144,7 +144,7 @@ def test_a_slide_is_cut_whole_or_not_at_all(
 
 def test_a_slide_of_which_all_is_white_is_told(slides: Path, tmp_path: Path) -> None:
     cv2.imencode(".png", np.full((100, 160), 255, np.uint8))[1].tofile(slides / "one.png")
-    with pytest.raises(BadInputError, match=r"one\.png: its drawn regions are white. Draw them over tissue"):
+    with pytest.raises(BadInputError, match=r"one\.png: its annotated regions are white. Annotate tissue"):
         cut_all(slides, tmp_path / "patches")
     assert list((tmp_path / "patches").iterdir()) == []
 
@@ -158,7 +158,7 @@ def test_other_settings_are_refused(slides: Path, tmp_path: Path) -> None:
 def test_a_folder_of_something_else_is_left_alone(slides: Path) -> None:
     (slides / "one").mkdir()
     (slides / "one/Data0000.dat").write_text("of a slide")
-    with pytest.raises(BadInputError, match="one: is there and was not made by `glandseg cut`"):
+    with pytest.raises(BadInputError, match="one: exists and was not made by `glandseg cut`"):
         cut_all(slides, slides)
     assert (slides / "one/Data0000.dat").read_text() == "of a slide"
 

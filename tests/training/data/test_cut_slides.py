@@ -70,7 +70,7 @@ def test_patches_that_stick_out_too_far_are_left_out(slide: Path) -> None:
             assert len(cut(slide, HALF, region)) == count
         else:
             with pytest.raises(
-                BadInputError, match=r"one\.geojson: no patch of 20 px \(20 um\) lies in a drawn"
+                BadInputError, match=r"one\.geojson: no patch of 20 px \(20 um\) lies in an annotated"
             ):
                 cut(slide, HALF, region)
 

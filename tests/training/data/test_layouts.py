@@ -76,8 +76,8 @@ def test_anyones_outlines(tmp_path: Path) -> None:
     assert (data_set.kind, data_set.um_per_px) == ("outlines", 0.5)
     assert describe(data_set) == [("a", "7", None), ("b", "b", None)]
     assert data_set.notes == (
-        "2 images have no patient in index.csv, so each counts as its own: b, c",
-        "1 of 3 images without a mask are left out: c",
+        "2 images have no patient in index.csv, so each is its own group: b, c",
+        "1 of 3 images without a mask is left out: c",
     )
 
 

@@ -24,7 +24,7 @@ def test_patches_of_one_stem_are_all_used(tmp_path: Path) -> None:
     assert len({sample.group for sample in found.samples}) == 2
     assert found.notes == (
         f"{tmp_path}/stroma: 1 image in subfolders is left out: deep/2.png",
-        "folders without a known class are left out: strange",
+        "1 folder without a known class is left out: strange",
     )
 
 
@@ -36,8 +36,8 @@ def test_pairs_tell_stems_subfolders_and_formats(tmp_path: Path) -> None:
     images = tmp_path / "images"
     assert [sample.path.name for sample in found.samples] == ["1.png"]
     assert found.notes == (
-        "1 of 2 images without a mask are left out: 2",
-        "1 of 2 masks without an image are left out: 4",
+        "1 of 2 images without a mask is left out: 2",
+        "1 of 2 masks without an image is left out: 4",
         f"{images}: 1 image named like another but for the suffix is left out: 1.jpg",
         f"{images}: 1 image in subfolders is left out: deep/3.png",
         f"{images}: 1 file of unreadable formats is left out: 5.gif",

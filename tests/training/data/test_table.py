@@ -73,7 +73,7 @@ def test_names_may_have_suffixes_and_folders(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["d", "a_mask", "a.svs", "A"])
 def test_names_of_no_image_are_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(BadInputError, match=f"index.csv: names 1 images that are not there, such as {name}"):
+    with pytest.raises(BadInputError, match=f"index.csv: names 1 image that is not there, such as {name}"):
         read_index(tmp_path, f"name,patient\n{name},P1\nb,P1\n")
 
 
@@ -86,7 +86,7 @@ def test_one_image_named_twice_is_refused(tmp_path: Path) -> None:
 
 def test_images_without_a_patient_are_told(tmp_path: Path) -> None:
     found = read_index(tmp_path, "name,patient\na,P1\nb,\n")
-    assert found.notes == ("2 images have no patient in index.csv, so each counts as its own: b, c",)
+    assert found.notes == ("2 images have no patient in index.csv, so each is its own group: b, c",)
 
 
 @pytest.mark.parametrize("separator", [";", "\t", "|", ","])
