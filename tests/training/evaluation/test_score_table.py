@@ -110,7 +110,7 @@ def test_json_keeps_hashes_images_and_parts() -> None:
 def test_leaks_are_told() -> None:
     text = ScoreTable(DATA, PARTS, [score("a", 1, seen=frozenset({"testA_0", "other"}))]).to_markdown()
     assert "3 of the published test's 3 patients are in its training part too" in text
-    assert "a learned from, or was chosen on, 1 of these 5 images." in text
+    assert "a was trained or validated on 1 of these 5 images." in text
 
 
 def test_a_single_run_cannot_be_compared() -> None:
