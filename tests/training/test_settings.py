@@ -221,7 +221,7 @@ def test_no_file_is_told(tmp_path: Path) -> None:
         ("segmenter.fit.weight_decay=2", "segmenter.fit.weight_decay: at most 1. Received: 2.0"),
         ("segmenter.fit.seed=4294967296", "segmenter.fit.seed: at most 4294967295"),
         ("split_seed=-1", "split_seed: at least 0. Received: -1"),
-        ("shares=[9, 1, 1]", "shares: three that make 1 together. Received: [9.0, 1.0, 1.0]"),
+        ("shares=[9, 1, 1]", "shares: three that sum to 1. Received: [9.0, 1.0, 1.0]"),
         ("shares=[.nan, 0.2, 0.1]", "shares: "),
         ("shares=9", "shares takes tuple. Received: 9"),
         ("classifier.present=1.5", "classifier.present: at most 1. Received: 1.5"),

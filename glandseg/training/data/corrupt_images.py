@@ -9,8 +9,6 @@ from glandseg.core.errors import BadInputError
 from glandseg.training.data.image_file import name_some
 from glandseg.training.data.sample import Sample
 
-ON_CORRUPT = ("fatal", "skip")
-
 
 @dataclass(frozen=True, kw_only=True)
 class MaskFacts:

@@ -7,8 +7,8 @@ from collections import defaultdict
 from glandseg.core.errors import BadInputError
 from glandseg.training.data.sample import DataSet, Sample
 from glandseg.training.data.splits import SHARES, Shares, Split, split_samples, take_groups
+from glandseg.training.settings import SPLITS
 
-SPLITS = ("auto", "feng", "oeem")
 KNOWN_FOR = {"feng": ("glas", "prog", "ebhi"), "oeem": ("glas",)}
 GLAS_VAL, PROG_VAL = 15, 229  # validation images of Feng et al.; ProG's 8,244 patches are 36 of each
 

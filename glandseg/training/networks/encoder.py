@@ -1,4 +1,4 @@
-"""What every encoder has: stages of feature maps with channels and strides."""
+"""The encoder's interface: stages of feature maps with their channels and strides."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ class Encoder(nn.Module):
     """A network that turns an image into feature maps, stage by stage.
 
     Attributes:
-        channels: of each stage's output.
-        strides: of each stage's output with respect to the image.
-        mean: of RGB / 255, subtracted before the encoder sees an image.
-        std: of RGB / 255, which divides after the mean is subtracted.
+        channels: Channels of each stage's output.
+        strides: Strides of each stage's output with respect to the image.
+        mean: Mean of RGB in 0..1 that `normalise` subtracts.
+        std: Standard deviation of RGB in 0..1 that `normalise` divides by.
     """
 
     channels: tuple[int, ...]
@@ -25,7 +25,7 @@ class Encoder(nn.Module):
     std: tuple[float, float, float] = IMAGENET_STD
 
     def normalise(self, images: Tensor) -> Tensor:
-        """Turn (N, 3, H, W) RGB in 0..1 into what `forward` takes."""
+        """Normalise (N, 3, H, W) float RGB in 0..1 by `mean` and `std`, for `forward`."""
         mean = torch.tensor(self.mean, dtype=images.dtype, device=images.device).view(1, 3, 1, 1)
         std = torch.tensor(self.std, dtype=images.dtype, device=images.device).view(1, 3, 1, 1)
         return (images - mean) / std
@@ -34,10 +34,10 @@ class Encoder(nn.Module):
         """Compute the feature maps of an image.
 
         Args:
-            images: (N, 3, H, W) float, RGB, normalised by `mean` and `std`.
+            images: (N, 3, H, W) float RGB from `normalise`.
 
         Returns:
-            One (N, channels[i], H / strides[i], W / strides[i]) map a stage, the deepest last.
+            A (N, channels[i], H / strides[i], W / strides[i]) map per stage, the deepest last.
         """
         raise NotImplementedError
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from glandseg.training.networks.encoder import Encoder
 
-# Of each block: output channels, stride, expansion; a row of them is a stage.
+# A row per stage, with (output channels, stride, expansion) of each block.
 STAGES = (
     ((16, 1, 1),),
     ((24, 2, 6), (24, 1, 6)),
@@ -18,10 +18,9 @@ STAGES = (
 
 
 class DepthwiseConv2d(nn.Conv2d):
-    """A convolution of each channel apart, which on the CPU stays in float32.
+    """A depthwise convolution, which stays in float32 on the CPU.
 
-    PyTorch 2.13's bfloat16 weight gradient of a dilated depthwise convolution is now and then not a number
-    there.
+    There, PyTorch 2.13's bfloat16 weight gradient of a dilated depthwise convolution is sometimes NaN.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -51,7 +50,7 @@ class ConvNorm(nn.Module):
 
 
 class InvertedResidual(nn.Module):
-    """Expand, filter each channel, project; skip where the shape stays."""
+    """Expansion, depthwise convolution, projection; with a skip connection where the shape stays."""
 
     def __init__(self, inputs: int, outputs: int, *, stride: int, expansion: int, dilation: int) -> None:
         super().__init__()
@@ -68,10 +67,10 @@ class InvertedResidual(nn.Module):
 
 
 class MobileNetV2(Encoder):
-    """MobileNetV2's stem and 17 blocks, in five stages; the names are those of the pretrained file.
+    """MobileNetV2's stem and 17 blocks, in five stages, with the pretrained file's names.
 
     Args:
-        output_stride: 8, 16 or 32; strides beyond it become dilation.
+        output_stride: Stride of the last stage: 8, 16 or 32; strides beyond it become dilation.
     """
 
     channels = (16, 24, 32, 96, 320)

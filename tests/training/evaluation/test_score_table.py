@@ -115,5 +115,5 @@ def test_leaks_are_told() -> None:
 
 def test_a_single_run_cannot_be_compared() -> None:
     table = ScoreTable(DATA, PARTS, [score("a", 1), score("b", 2, against=True)])
-    with pytest.raises(BadInputError, match="two runs or more"):
+    with pytest.raises(BadInputError, match="at least two runs"):
         table.to_markdown()
