@@ -30,7 +30,7 @@ TILE = 96
 
 
 def draw_tiles(folder: Path, count: int, prefix: str) -> Path:
-    """Give a folder of small drawn tiles."""
+    """Return a folder of small synthetic tiles."""
     folder.mkdir(parents=True)
     for index in range(count):
         image, truth = draw_tile(TILE, GLAS_UM_PER_PX, index, "glands")

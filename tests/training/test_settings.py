@@ -1,4 +1,4 @@
-"""Settings survive a file, and what is wrong in them is told by the name that was typed."""
+"""Settings survive a file, and errors name a setting as it was typed."""
 
 from __future__ import annotations
 

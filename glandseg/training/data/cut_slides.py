@@ -18,6 +18,7 @@ from glandseg.training.data.annotated_regions import AnnotatedRegions, read_regi
 from glandseg.training.data.area import Area
 from glandseg.training.data.image_file import measure_white
 from glandseg.training.data.patches import grid_starts
+from glandseg.training.validation import refuse_outside, refuse_um
 
 TOLERANCE = 1e-6  # of rounding
 
@@ -49,14 +50,9 @@ class CutSettings:
 
     def __post_init__(self) -> None:
         """Raise if a value is out of range."""
-        if not 0 < self.um_per_px < math.inf:
-            raise BadInputError(f"um_per_px: above 0. Received: {self.um_per_px:g}")
-        for name in ("side", "stride"):
-            if getattr(self, name) < 1:
-                raise BadInputError(f"{name}: at least 1 px. Received: {getattr(self, name)}")
-        for name in ("present", "covered", "background"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise BadInputError(f"{name}: from 0 to 1. Received: {getattr(self, name):g}")
+        refuse_um(self.um_per_px)
+        refuse_outside(self, 1, math.inf, "side", "stride")
+        refuse_outside(self, 0, 1, "present", "covered", "background")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""What every segmentation network has: an encoder, and logits from a main and an auxiliary head."""
+"""The decoder's interface: logits of a main and an auxiliary head on an encoder."""
 
 from __future__ import annotations
 

@@ -2,11 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import torch
 from torch import Tensor, nn
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+def dilate(strides: Iterable[int], output_stride: int, total: int) -> Iterator[tuple[int, int, int, int]]:
+    """Turn the strides of layers beyond an output stride into dilation.
+
+    A layer whose stride is dropped keeps the dilation before it: its input still has the former spacing. Only
+    the layers after it are dilated, so their features are the strided ones at a finer grid.
+
+    Args:
+        strides: Strides of the layers.
+        output_stride: Maximum stride with respect to the image.
+        total: Stride of the input of the first layer.
+
+    Yields:
+        Stride, dilation, dilation of the following layers, and stride with respect to the image.
+    """
+    dilation = 1
+    for stride in strides:
+        before = dilation
+        if total * stride > output_stride:
+            stride, dilation = 1, dilation * stride
+        total *= stride
+        yield stride, before, dilation, total
 
 
 class Encoder(nn.Module):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from glandseg.training.networks.encoder import Encoder
+from glandseg.training.networks.encoder import Encoder, dilate
 
 # A row per stage, with (output channels, stride, expansion) of each block.
 STAGES = (
@@ -79,16 +79,15 @@ class MobileNetV2(Encoder):
         super().__init__()
         self.stem = ConvNorm(3, 32, 3, stride=2)
         blocks: list[InvertedResidual] = []
-        strides, width, total, dilation = [], 32, 2, 1
+        layers = dilate((stride for stage in STAGES for _, stride, _ in stage), output_stride, 2)
+        strides, width, total = [], 32, 2
         for stage in STAGES:
-            for outputs, stride, expansion in stage:
-                kept = total * stride <= output_stride
-                blocks.append(
-                    InvertedResidual(
-                        width, outputs, stride=stride if kept else 1, expansion=expansion, dilation=dilation
-                    )
+            for outputs, _, expansion in stage:
+                stride, dilation, _, total = next(layers)
+                block = InvertedResidual(
+                    width, outputs, stride=stride, expansion=expansion, dilation=dilation
                 )
-                total, dilation = (total * stride, dilation) if kept else (total, dilation * stride)
+                blocks.append(block)
                 width = outputs
             strides.append(total)
         self.blocks = nn.ModuleList(blocks)

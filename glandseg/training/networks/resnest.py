@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from glandseg.training.networks.encoder import Encoder
+from glandseg.training.networks.encoder import Encoder, dilate
 
 # By depth: blocks of the four stages, width of the stem.
 VARIANTS = {
@@ -120,13 +120,10 @@ class ResNeSt(Encoder):
         blocks, stem_width = VARIANTS[depth]
         self.conv1 = build_stem(stem_width)
         self.bn1 = nn.BatchNorm2d(2 * stem_width)
-        channels, strides, dilation = [2 * stem_width], [2], 1
-        total = 4  # after the max pool
-        for index, count in enumerate(blocks):
-            width, stride, first_dilation = 64 << index, 1 if index == 0 else 2, dilation
-            if total * stride > output_stride:
-                dilation, stride = dilation * stride, 1
-            total *= stride
+        channels, strides = [2 * stem_width], [2]
+        layers = dilate((1, 2, 2, 2), output_stride, 4)  # after the max pool
+        for index, (count, layer) in enumerate(zip(blocks, layers, strict=True)):
+            width, (stride, first_dilation, dilation, total) = 64 << index, layer
             stage = build_stage(channels[-1], width, count, stride=stride, dilation=dilation,
                                 first_dilation=first_dilation)  # fmt: skip
             self.add_module(f"layer{index + 1}", stage)

@@ -8,7 +8,7 @@ from typing import cast
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from glandseg.training.networks.encoder import Encoder
+from glandseg.training.networks.encoder import Encoder, dilate
 
 # Stages: units, output channels, stride.
 STAGES = ((3, 256, 1), (4, 512, 2), (6, 1024, 2))
@@ -59,13 +59,12 @@ class ResNet50V2(Encoder):
         self.bn0 = nn.BatchNorm2d(3)
         self.conv0 = nn.Conv2d(3, 64, 7, 2, 3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
-        stages, strides, inputs, total = [], [2], 64, 4
-        for units, outputs, stride in STAGES:
-            dilation = stride if total * stride > output_stride else 1
-            total = min(total * stride, output_stride)
-            first = Unit(inputs, outputs, stride=stride // dilation)
+        stages, strides, inputs = [], [2], 64
+        layers = dilate((stride for *_, stride in STAGES), output_stride, 4)  # after the max pool
+        for (units, outputs, _), (stride, first, dilation, total) in zip(STAGES, layers, strict=True):
+            head = Unit(inputs, outputs, stride=stride, dilation=first)
             rest = [Unit(outputs, outputs, dilation=dilation) for _ in range(units - 1)]
-            stages.append(nn.Sequential(first, *rest))
+            stages.append(nn.Sequential(head, *rest))
             strides.append(total)
             inputs = outputs
         self.stages = nn.ModuleList(stages)

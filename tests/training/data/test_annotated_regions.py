@@ -188,7 +188,7 @@ def test_other_classes_on_a_region_are_refused(tmp_path: Path, classification: A
     assert str(caught.value).isprintable()
 
 
-def test_other_classes_beside_or_around_regions_are_passed_over_and_told(tmp_path: Path) -> None:
+def test_other_classes_beside_or_around_regions_are_skipped_with_a_note(tmp_path: Path) -> None:
     features = [
         FIELD,
         make_feature("Tumor", [box(-50, -50, 300, 300)]),

@@ -45,7 +45,7 @@ def write_slide(folder: Path, name: str, classes: tuple[str, ...] = ("Gland", "S
 
 @pytest.fixture
 def slides(tmp_path: Path) -> Path:
-    """Give a folder of two slides with regions."""
+    """Return a folder of two slides with regions."""
     for name in ("one", "second"):
         write_slide(tmp_path / "slides", name)
     return tmp_path / "slides"
@@ -95,7 +95,7 @@ def test_what_was_cut_is_not_cut_again(slides: Path, tmp_path: Path) -> None:
     assert (out / "patches.csv").read_bytes() != table
 
 
-def test_regions_passed_over_are_told_each_time(tmp_path: Path) -> None:
+def test_skipped_regions_are_noted_each_time(tmp_path: Path) -> None:
     write_slide(tmp_path / "slides", "one", ("Gland", "Tumour"))
     (slide,) = find_annotated_slides(tmp_path / "slides")
     for before in (False, True):
@@ -105,7 +105,7 @@ def test_regions_passed_over_are_told_each_time(tmp_path: Path) -> None:
         assert notes == ["passed over, as neither Gland nor Non-gland: 1 of class Tumour"]
 
 
-def test_the_command_warns_of_regions_passed_over(tmp_path: Path, run_command: RunCommand) -> None:
+def test_the_command_warns_of_skipped_regions(tmp_path: Path, run_command: RunCommand) -> None:
     write_slide(tmp_path / "slides", "one", ("Gland", "Tumour"))
     options = ("--mpp", "0.5", "--mpp-model", "1", "--side", "20", "--stride", "20")
     outcome = run_command("cut", tmp_path / "slides", "--out", tmp_path / "out", *options)

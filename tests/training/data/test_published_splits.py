@@ -14,7 +14,7 @@ from glandseg.training.data.splits import Split, take_groups
 
 
 def make_data(kind: str, parts: dict[str | None, list[str]]) -> DataSet:
-    """Give a data set of which each part's patients are listed, one for each image."""
+    """Build a data set from the patients of each part's images."""
     samples = [
         Sample(name=f"{part}_{index}", path=Path(f"{part}_{index}.png"), group=patient, part=part)
         for part, patients in parts.items()

@@ -40,7 +40,7 @@ def test_names_and_parameters_do_not_depend_on_the_output_stride() -> None:
 
 
 def randomise_statistics(encoder: nn.Module) -> None:
-    """Give batch norms the statistics of a trained network: shifts that a wrong padding would move."""
+    """Set the statistics of a trained network: shifts that a wrong padding would move."""
     for module in encoder.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.normal_(module.bias, std=0.3)

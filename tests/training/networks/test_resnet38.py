@@ -11,7 +11,7 @@ from glandseg.training.networks.resnet38 import ResNet38
 
 
 def randomise(network: nn.Module) -> None:
-    """Give the batch norms statistics that matter, so that a missing one shows."""
+    """Set random statistics of the batch norms, so that a missing one shows."""
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             for tensor in (module.weight, module.bias, module.running_mean, module.running_var):
