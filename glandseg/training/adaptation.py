@@ -20,7 +20,7 @@ from glandseg.training.train import train
 
 STEPS, RATE_SHARE = 400, 0.2  # of fine-tuning: steps, and share of the source's learning rate
 Scores = Mapping[str, float]
-Tell = Callable[[float, int, Progress], None]
+Report = Callable[[float, int, Progress], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +92,7 @@ def adapt(
     *,
     fractions: Sequence[float],
     seeds: Sequence[int],
-    tell: Tell = lambda fraction, seed, progress: None,
+    report: Report = lambda fraction, seed, progress: None,
     say: Callable[[str], None] = lambda line: None,
 ) -> Adaptation:
     """Fine-tune a run on fractions of another data set and score each result on its test images.
@@ -106,7 +106,7 @@ def adapt(
         settings: Settings as of `plan_fine_tuning`, possibly changed; fraction and seeds are replaced.
         fractions: Fractions of the training images, each above 0 and at most 1.
         seeds: Random seeds of the choice of images and of the training.
-        tell: Called with (fraction, seed, progress) after every step.
+        report: Called with (fraction, seed, progress) after every step.
         say: Called with each line of the log.
 
     Raises:
@@ -116,7 +116,7 @@ def adapt(
     if not split_data_set(data_set, settings.split, settings.shares, settings.split_seed).test:
         raise BadInputError(f"{data}: no image falls to the test. Give more patients, or other shares.")
     done = [
-        _adapt_once(data, data_set, folder, _set_fraction(settings, fraction, seed), tell, say)
+        _adapt_once(data, data_set, folder, _set_fraction(settings, fraction, seed), report, say)
         for fraction in sorted(set(fractions), reverse=True)
         for seed in seeds
     ]
@@ -154,7 +154,7 @@ def _adapt_once(
     data_set: DataSet,
     folder: Path,
     settings: TrainSettings,
-    tell: Tell,
+    report: Report,
     say: Callable[[str], None],
 ) -> AdaptedRun:
     fraction, seed = settings.fraction, settings.segmenter.fit.seed
@@ -165,7 +165,7 @@ def _adapt_once(
         say(f"{path}: finished already")
     else:
         run = train(
-            data, path, settings, report=lambda stage, progress: tell(fraction, seed, progress), say=say
+            data, path, settings, report=lambda stage, progress: report(fraction, seed, progress), say=say
         )
         scores = _score(run, find_test(run, data_set), data_set.kind, run.record["images_um_per_px"])
         run.write_record(scores=run.record["scores"] | {"test": scores})

@@ -44,7 +44,7 @@ def test_corrupt_images_are_fatal(samples: list[Sample]) -> None:
     assert "2 more are corrupt" in text and "--set on_corrupt=skip" in text and not said
 
 
-def test_corrupt_images_are_skipped_and_told(samples: list[Sample]) -> None:
+def test_corrupt_images_are_skipped_and_logged(samples: list[Sample]) -> None:
     said: list[str] = []
     assert drop_corrupt(samples, "skip", said.append) == (samples[0],)
     assert len(said) == 4 and said[3] == "3 of 4 images are corrupt and skipped"

@@ -115,7 +115,7 @@ def test_the_command_warns_of_skipped_regions(tmp_path: Path, run_command: RunCo
     ]
 
 
-def test_patients_are_told_by_a_table(slides: Path, tmp_path: Path) -> None:
+def test_patients_come_from_a_table(slides: Path, tmp_path: Path) -> None:
     (slides / "patients.csv").write_text("slide,patient\none.png,7\nsecond,7\n")
     cut_all(slides, tmp_path / "patches")
     assert {sample.group for sample in find_samples(tmp_path / "patches").samples} == {"7"}
@@ -142,7 +142,7 @@ def test_a_slide_is_cut_whole_or_not_at_all(
     assert sorted(path.name for path in out.iterdir()) == ["one", "patches.csv", "second"]
 
 
-def test_a_slide_of_which_all_is_white_is_told(slides: Path, tmp_path: Path) -> None:
+def test_a_slide_of_which_all_is_white_is_refused(slides: Path, tmp_path: Path) -> None:
     cv2.imencode(".png", np.full((100, 160), 255, np.uint8))[1].tofile(slides / "one.png")
     with pytest.raises(BadInputError, match=r"one\.png: its annotated regions are white. Annotate tissue"):
         cut_all(slides, tmp_path / "patches")
@@ -188,7 +188,7 @@ def test_regions_find_their_slide(tmp_path: Path, name: str) -> None:
         (("a.svs", "a.geojson", "a.svs.geojson"), r"a\.svs: a\.geojson and a\.svs\.geojson. Keep one"),
     ],
 )
-def test_what_does_not_pair_is_told(tmp_path: Path, files: tuple[str, ...], message: str) -> None:
+def test_what_does_not_pair_is_refused(tmp_path: Path, files: tuple[str, ...], message: str) -> None:
     for file in files:
         (tmp_path / file).touch()
     with pytest.raises(BadInputError, match=message):

@@ -119,12 +119,12 @@ def test_outlines_give_masks_of_wholly_drawn_patches(slide: Path) -> None:
         ({"covered": 1.5}, "covered: at most 1. Received: 1.5"),
     ],
 )
-def test_wrong_settings_are_told(words: dict[str, float], message: str) -> None:
+def test_wrong_settings_are_refused(words: dict[str, float], message: str) -> None:
     with pytest.raises(BadInputError, match=message):
         CutSettings(**words)  # type: ignore[arg-type]
 
 
-def test_a_slide_without_resolution_is_told(slide: Path) -> None:
+def test_a_slide_without_resolution_is_refused(slide: Path) -> None:
     with pytest.raises(BadInputError, match="does not say its microns per pixel.*Give --mpp"):
         cut(slide, CutSettings(), ("stroma", (0, 0, 100, 100)))
 

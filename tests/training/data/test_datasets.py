@@ -147,7 +147,7 @@ def test_patches_with_byte_order_mark_and_blanks(write_table: WriteTable) -> Non
         ("file,gland,non_gland\n\u00fc.png,1,0\n".encode("latin-1"), ("UTF-8",)),
     ],
 )
-def test_a_wrong_table_is_told(write_table: WriteTable, text: str | bytes, parts: tuple[str, ...]) -> None:
+def test_a_wrong_table_is_refused(write_table: WriteTable, text: str | bytes, parts: tuple[str, ...]) -> None:
     expect_one_line(write_table(text), "patches.csv", *parts)
 
 

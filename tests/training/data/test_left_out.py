@@ -4,17 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
-import numpy as np
-
 from glandseg.training.data.datasets import find_samples
-
-
-def write_images(folder: Path, *names: str) -> None:
-    for name in names:
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        cv2.imencode(path.suffix, np.eye(6, 9, dtype=np.uint8))[1].tofile(path)
+from tests.training.data.images import write_images
 
 
 def test_patches_of_one_stem_are_all_used(tmp_path: Path) -> None:
@@ -44,7 +35,7 @@ def test_pairs_tell_stems_subfolders_and_formats(tmp_path: Path) -> None:
     )
 
 
-def test_images_that_a_table_does_not_name_are_told(tmp_path: Path) -> None:
+def test_images_that_a_table_does_not_name_are_noted(tmp_path: Path) -> None:
     write_images(tmp_path, "a.png", "b.png", "deep/c.png", "m.png")
     (tmp_path / "patches.csv").write_text("file,gland,non_gland,mask\na.png,1,0,m.png\n")
     assert find_samples(tmp_path).notes == (

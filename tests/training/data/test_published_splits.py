@@ -81,7 +81,7 @@ def test_without_validation_weights_are_chosen_on_training_images() -> None:
         ("glas", "feng", "published training or test images are not there"),
     ],
 )
-def test_unknown_splits_are_told(kind: str, split: str, message: str) -> None:
+def test_unknown_splits_are_refused(kind: str, split: str, message: str) -> None:
     with pytest.raises(BadInputError, match=message):
         split_data_set(make_data(kind, {None: ["a", "b", "c"]}), split)
 
