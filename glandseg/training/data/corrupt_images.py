@@ -23,19 +23,6 @@ class MaskFacts:
     note: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Inspection:
-    """Result of decoding an image and its mask.
-
-    Attributes:
-        fault: Why it cannot be used; None for an intact one.
-        glands: Facts of the mask; None without one.
-    """
-
-    fault: str | None = None
-    glands: MaskFacts | None = None
-
-
 def drop_corrupt(
     samples: Sequence[Sample], on_corrupt: str, say: Callable[[str], None]
 ) -> tuple[Sample, ...]:
@@ -51,32 +38,30 @@ def drop_corrupt(
     Raises:
         BadInputError: If a sample is corrupt and that is fatal.
     """
-    inspections = {sample.name: inspect_image(sample) for sample in samples}
-    faults = {name: each.fault for name, each in inspections.items() if each.fault}
+    inspected = {sample.name: inspect_sample(sample) for sample in samples}
+    faults = {name: found for name, found in inspected.items() if isinstance(found, str)}
+    masks = {name: found for name, found in inspected.items() if isinstance(found, MaskFacts)}
     if faults and on_corrupt == "fatal":
-        more = f" {len(faults) - 1} more are corrupt." if len(faults) > 1 else ""
+        more = {1: "", 2: " 1 more is corrupt."}.get(len(faults), f" {len(faults) - 1} more are corrupt.")
         raise BadInputError(f"{next(iter(faults.values()))}{more} Or leave such out: --set on_corrupt=skip.")
     for fault in faults.values():
         say(f"skipped: {fault}")
     if faults:
         verb = "is" if len(faults) == 1 else "are"
         say(f"{len(faults)} of {len(samples)} images {verb} corrupt and skipped")
-    for note in note_masks({name: each.glands for name, each in inspections.items() if each.glands}):
+    for note in note_masks(masks):
         say(f"note: {note}")
     return tuple(sample for sample in samples if sample.name not in faults)
 
 
-def inspect_image(sample: Sample) -> Inspection:
-    """Decode an image and its mask, and return what is wrong with them, or the facts of the mask."""
+def inspect_sample(sample: Sample) -> MaskFacts | str | None:
+    """Decode an image and its mask; return why one is corrupt, else the mask's facts, if any."""
     try:
         shape = sample.read().shape
         glands = sample.read_glands(shape) if sample.mask_path else None
     except BadInputError as error:
-        fault = str(error)
-        return Inspection(fault=fault if fault.endswith(".") else f"{fault}.")
-    if glands is None:
-        return Inspection()
-    return Inspection(glands=MaskFacts(gland_share=float(glands.gland.mean()), note=glands.note))
+        return str(error).removesuffix(".") + "."
+    return MaskFacts(gland_share=float(glands.gland.mean()), note=glands.note) if glands else None
 
 
 def note_masks(masks: Mapping[str, MaskFacts]) -> tuple[str, ...]:
