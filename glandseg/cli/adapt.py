@@ -61,7 +61,7 @@ def adapt(
                 settings,
                 fractions=shares,
                 seeds=range(seeds),
-                tell=lambda fraction, seed, progress: advance(
+                report=lambda fraction, seed, progress: advance(
                     progress.step,
                     progress.steps,
                     f"{100 * fraction:g} %, seed {seed}, loss {progress.loss:.3f}",

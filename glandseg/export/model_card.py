@@ -8,6 +8,7 @@ from typing import Any
 
 from glandseg.core.errors import BadInputError
 from glandseg.model.card import CardError, ModelCard, read_card
+from glandseg.training.networks.table import DECODERS
 from glandseg.training.run import Run
 from glandseg.training.settings import TrainSettings
 
@@ -60,8 +61,8 @@ def _describe_network(settings: TrainSettings) -> str:
     head = settings.segmenter
     bins = ", ".join(map(str, head.bins))
     return (
-        f"PSPNet on {settings.choose_encoder(head)} at output stride {head.output_stride}, bins {bins}, "
-        f"head {head.width} wide"
+        f"{DECODERS[head.decoder].title} on {settings.choose_encoder(head)} "
+        f"at output stride {head.output_stride}, bins {bins}, head {head.width} wide"
     )
 
 

@@ -1,4 +1,4 @@
-"""Adapting a run to another data set with a fraction of its images (Feng et al. 2025, Fig. 4)."""
+"""Adaptation of a run to another data set with a fraction of its images (Feng et al. 2025, Fig. 4)."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from glandseg.training.data.published_splits import split_data_set
 from glandseg.training.evaluation.evaluate import evaluate
 from glandseg.training.evaluation.scored_model import open_model
 from glandseg.training.loop.fit import Progress
+from glandseg.training.networks.table import ENCODERS
 from glandseg.training.run import RECORD, Run, start_run
 from glandseg.training.settings import TrainSettings
 from glandseg.training.train import train
 
-STEPS, RATE_SHARE = 400, 0.2  # of fine-tuning: its steps, and its share of the source's learning rate
+STEPS, RATE_SHARE = 400, 0.2  # of fine-tuning: steps, and share of the source's learning rate
 Scores = Mapping[str, float]
-Tell = Callable[[float, int, Progress], None]
+Report = Callable[[float, int, Progress], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,11 +28,11 @@ class AdaptedRun:
     """A fine-tuned run and its scores on the test images.
 
     Attributes:
-        path: of the run folder.
-        fraction: of the training images.
-        seed: of their choice and of the fit.
-        images: how many there were to learn from.
-        scores: as `Evaluation.list_scores` gives them.
+        path: Run folder.
+        fraction: Fraction of the training images, above 0, at most 1.
+        seed: Random seed of their choice and of the training.
+        images: Number of training images.
+        scores: Scores by name, as in `Evaluation.list_scores`.
     """
 
     path: Path
@@ -43,14 +44,14 @@ class AdaptedRun:
 
 @dataclass(frozen=True, kw_only=True)
 class Adaptation:
-    """How well a run does on another data set, before and after fine-tuning.
+    """Scores of a run on another data set, before and after fine-tuning.
 
     Attributes:
-        source: path of the run that was adapted.
-        sha256: of its weights.
-        data: kind of the other data set.
-        before: scores on the test images without any fine-tuning, at the source's um/px.
-        runs: by fraction, the largest first, and seed.
+        source: Folder of the adapted run.
+        sha256: SHA-256 of its weights.
+        data: Kind of the other data set.
+        before: Scores on the test images without fine-tuning, at the source's um/px.
+        runs: Fine-tuned runs by descending fraction, then by seed.
     """
 
     source: Path
@@ -61,13 +62,13 @@ class Adaptation:
 
 
 def plan_fine_tuning(source: Run) -> TrainSettings:
-    """Give the settings to fine-tune a run with, from outlines: its own, with few and small steps."""
+    """Return the settings to fine-tune a run on outlines: its own, with few and small steps."""
     settings = source.settings
     fit = settings.segmenter.fit
     gentle = replace(
         fit,
         steps=STEPS,
-        epochs=None,  # of few images there would be too few steps
+        epochs=None,  # epochs of few images would be too few steps
         lr=fit.lr * RATE_SHARE,
         warmup=min(fit.warmup, STEPS // 10),
         validate_every=min(fit.validate_every, STEPS // 4),
@@ -91,31 +92,31 @@ def adapt(
     *,
     fractions: Sequence[float],
     seeds: Sequence[int],
-    tell: Tell = lambda fraction, seed, progress: None,
+    report: Report = lambda fraction, seed, progress: None,
     say: Callable[[str], None] = lambda line: None,
 ) -> Adaptation:
     """Fine-tune a run on fractions of another data set and score each result on its test images.
 
-    Finished runs are taken as they are, an unfinished one is taken up again.
+    Finished runs are kept, an unfinished one is resumed.
 
     Args:
-        source: a finished run.
-        data: the other data set, with outlines.
-        folder: below which a run folder is made for each fraction and seed.
-        settings: as `plan_fine_tuning` gives them, changed or not; fraction and seeds are put in.
-        fractions: of the training images, each above 0 and at most 1.
-        seeds: of the choice of images and of the fit.
-        tell: is told fraction, seed and progress after every step.
-        say: is told what is being done, a line each.
+        source: Finished run.
+        data: Folder of the other data set, with outlines.
+        folder: Folder in which a run folder is created for each fraction and seed.
+        settings: Settings as of `plan_fine_tuning`, possibly changed; fraction and seeds are replaced.
+        fractions: Fractions of the training images, each above 0 and at most 1.
+        seeds: Random seeds of the choice of images and of the training.
+        report: Called with (fraction, seed, progress) after every step.
+        say: Called with each line of the log.
 
     Raises:
-        BadInputError: if data or settings cannot be used, or the folder holds other runs.
+        BadInputError: If data or settings cannot be used, or the folder holds other runs.
     """
     data_set = find_samples(data)
     if not split_data_set(data_set, settings.split, settings.shares, settings.split_seed).test:
         raise BadInputError(f"{data}: no image falls to the test. Give more patients, or other shares.")
     done = [
-        _adapt_once(data, data_set, folder, _put_in(settings, fraction, seed), tell, say)
+        _adapt_once(data, data_set, folder, _set_fraction(settings, fraction, seed), report, say)
         for fraction in sorted(set(fractions), reverse=True)
         for seed in seeds
     ]
@@ -128,7 +129,7 @@ def adapt(
     )
 
 
-def _put_in(settings: TrainSettings, fraction: float, seed: int) -> TrainSettings:
+def _set_fraction(settings: TrainSettings, fraction: float, seed: int) -> TrainSettings:
     settings = settings if settings.labels == "patches" else drop_weights(settings)
     classifier, segmenter = settings.classifier, settings.segmenter
     return replace(
@@ -140,9 +141,10 @@ def _put_in(settings: TrainSettings, fraction: float, seed: int) -> TrainSetting
 
 
 def drop_weights(settings: TrainSettings) -> TrainSettings:
-    """Drop pretrained weights, which the source's replace; what they froze stays frozen."""
+    """Return settings without pretrained weights, which the source replaces; what they froze stays frozen."""
     stage = settings.segmenter
-    frozen = settings.choose_encoder(stage) == "resnet38" and settings.choose_weights(stage) is not None
+    can_freeze = ENCODERS[settings.choose_encoder(stage)].can_freeze
+    frozen = can_freeze and settings.choose_weights(stage) is not None
     freeze = True if frozen and stage.freeze is None else stage.freeze
     return replace(settings, weights=None, segmenter=replace(stage, weights=None, freeze=freeze))
 
@@ -152,18 +154,18 @@ def _adapt_once(
     data_set: DataSet,
     folder: Path,
     settings: TrainSettings,
-    tell: Tell,
+    report: Report,
     say: Callable[[str], None],
 ) -> AdaptedRun:
     fraction, seed = settings.fraction, settings.segmenter.fit.seed
     path = folder / f"{100 * fraction:g}-percent-seed-{seed}"
     run = start_run(path, settings)
     if _is_scored(run):
-        find_test(run, data_set)  # refuses another data set's run
+        find_test(run, data_set)  # raises for another data set's run
         say(f"{path}: finished already")
     else:
         run = train(
-            data, path, settings, report=lambda stage, progress: tell(fraction, seed, progress), say=say
+            data, path, settings, report=lambda stage, progress: report(fraction, seed, progress), say=say
         )
         scores = _score(run, find_test(run, data_set), data_set.kind, run.record["images_um_per_px"])
         run.write_record(scores=run.record["scores"] | {"test": scores})
@@ -182,10 +184,10 @@ def _is_scored(run: Run) -> bool:
 
 
 def find_test(run: Run, data_set: DataSet) -> tuple[Sample, ...]:
-    """Find the images that a run's split keeps for the test.
+    """Return the test samples of a run's split.
 
     Raises:
-        BadInputError: if the run is of another data set.
+        BadInputError: If the run is of another data set.
     """
     parts = run.read_parts()
     if not set(parts) <= {sample.name for sample in data_set.samples}:
@@ -206,7 +208,7 @@ def _score(run: Run, samples: Iterable[Sample], kind: str, image_um: float) -> S
 
 
 def _score_source(source: Run, adapted: Run, data_set: DataSet) -> Scores:
-    """Score the source on the test images, once: the first adapted run's record keeps it."""
+    """Score the source on the test images, once: the first adapted run's record stores the scores."""
     record = adapted.record
     sha256 = hash_file(source.segmenter_path)
     if record.get("before", {}).get("sha256") != sha256:

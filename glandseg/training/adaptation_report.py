@@ -1,4 +1,4 @@
-"""What came of an adaptation: Markdown, CSV, JSON and the box plot of Feng et al. 2025, Fig. 4."""
+"""Report of an adaptation: Markdown, CSV, JSON and the box plot of Feng et al. 2025, Fig. 4."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BLUE, GREY = "#9ecae1", "#636363"
 
 
 def write_report(folder: Path, adaptation: Adaptation) -> tuple[Path, ...]:
-    """Write `adaptation.csv`, `.md`, `.png` and `.json` into a folder; give their paths."""
+    """Write `adaptation.csv`, `.md`, `.png` and `.json` into a folder, and return their paths."""
     with stage_outputs(folder, NAMES) as stage:
         table, text, plot, facts = (stage / name for name in NAMES)
         write_table(table, adaptation.runs)
@@ -46,7 +46,7 @@ def write_table(path: Path, runs: Sequence[AdaptedRun]) -> None:
 
 
 def format_adaptation(adaptation: Adaptation) -> str:
-    """Write a Markdown table with a line for each fraction: mean and standard deviation over seeds."""
+    """Format a Markdown table with a line for each fraction: mean and standard deviation over seeds."""
     keys = [key for key in COLUMNS if key in adaptation.before]
     before = [f"{adaptation.before[key]:.2f}" for key in keys]
     lines = [
@@ -61,7 +61,7 @@ def format_adaptation(adaptation: Adaptation) -> str:
 
 
 def group_by_fraction(runs: Sequence[AdaptedRun]) -> dict[float, list[AdaptedRun]]:
-    """Group runs by fraction, in the order in which the fractions come."""
+    """Return runs by fraction, in their order."""
     groups: dict[float, list[AdaptedRun]] = {}
     for run in runs:
         groups.setdefault(run.fraction, []).append(run)
@@ -69,7 +69,7 @@ def group_by_fraction(runs: Sequence[AdaptedRun]) -> dict[float, list[AdaptedRun
 
 
 def draw_boxes(path: Path, adaptation: Adaptation) -> None:
-    """Draw a box of the seeds' mIoU for each fraction, every run as a dot, as PNG."""
+    """Draw a PNG with a box of the seeds' mIoU for each fraction, and a dot for each run."""
     groups = group_by_fraction(adaptation.runs)
     values = [[run.scores["miou"] for run in runs] for runs in groups.values()]
     labels = [f"{100 * fraction:g} %\n({runs[0].images})" for fraction, runs in groups.items()]

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from glandseg.core.errors import BadInputError
 from glandseg.core.units import HIGHEST_UM_PER_PX, LOWEST_UM_PER_PX, is_believable
-from glandseg.training.data.corrupt_images import keep_sound
+from glandseg.training.data.corrupt_images import drop_corrupt
 from glandseg.training.data.datasets import DataSet, Sample, find_samples
 from glandseg.training.data.fractions import thin_split
 from glandseg.training.data.image_file import name_some
-from glandseg.training.data.leakage import refuse_twins
+from glandseg.training.data.leakage import refuse_leakage
 from glandseg.training.data.published_splits import split_data_set
 from glandseg.training.data.splits import Split
 from glandseg.training.settings import TrainSettings
@@ -31,7 +31,7 @@ class Prepared:
     """What a training starts from.
 
     Attributes:
-        data_set: Its sound images.
+        data_set: Its samples without the corrupt ones.
         split: Its parts, thinned to the wanted fraction.
         um_per_px: Microns per pixel of the images.
         model_um: Microns per pixel at which the segmenter works.
@@ -62,10 +62,10 @@ def prepare(data: Path, settings: TrainSettings, say: Callable[[str], None]) -> 
     um_per_px, model_um = choose_um(data, data_set, settings)
     refuse_long_names(data_set.samples)
     refuse_without_outlines(data, data_set.samples, settings)
-    data_set = replace(data_set, samples=keep_sound(data_set.samples, settings.on_corrupt, say))
+    data_set = replace(data_set, samples=drop_corrupt(data_set.samples, settings.on_corrupt, say))
     split = split_data_set(data_set, settings.split, settings.shares, settings.split_seed)
     split = thin_split(split, settings.fraction, settings.segmenter.fit.seed)
-    refuse_twins({part: split.part(part) for part in PARTS}, settings.classifier.background)
+    refuse_leakage({part: split.part(part) for part in PARTS}, settings.classifier.background)
     if not split.train or not (split.val or split.published):
         raise BadInputError(
             f"{data}: holds {len(data_set.samples)} images of {split.count_groups()} patients. At least two "

@@ -24,8 +24,8 @@ from glandseg.core.units import is_believable
 from glandseg.training.data.decoding import read_grey
 from glandseg.training.data.splits import Split
 from glandseg.training.loop.checkpoint import load_network
-from glandseg.training.networks.build import build_encoder
-from glandseg.training.networks.pspnet import PSPNet
+from glandseg.training.networks.build import build_decoder, build_encoder
+from glandseg.training.networks.decoder import Segmenter
 from glandseg.training.paths import is_file
 from glandseg.training.settings import TrainSettings
 from glandseg.training.settings_file import read_settings, write_settings
@@ -240,7 +240,7 @@ def find_newest_run(folder: Path = Path("runs")) -> Run:
 
 
 def build_classifier(settings: TrainSettings) -> Classifier:
-    """Build the classifier that the settings describe, with weights by chance."""
+    """Build the classifier that the settings describe, randomly initialised."""
     stage = settings.classifier
     return Classifier(
         build_encoder(settings.choose_encoder(stage), stage.output_stride),
@@ -251,10 +251,11 @@ def build_classifier(settings: TrainSettings) -> Classifier:
     )
 
 
-def build_segmenter(settings: TrainSettings) -> PSPNet:
-    """Build the segmenter that the settings describe, with weights by chance."""
+def build_segmenter(settings: TrainSettings) -> Segmenter:
+    """Build the segmenter that the settings describe, randomly initialised."""
     stage = settings.segmenter
-    return PSPNet(
+    return build_decoder(
+        stage.decoder,
         build_encoder(settings.choose_encoder(stage), stage.output_stride),
         bins=stage.bins,
         width=stage.width,
@@ -262,7 +263,7 @@ def build_segmenter(settings: TrainSettings) -> PSPNet:
     )
 
 
-def load_segmenter(run: Run) -> PSPNet:
+def load_segmenter(run: Run) -> Segmenter:
     """Build a run's segmenter, in evaluation mode, and read its weights.
 
     Raises:

@@ -23,7 +23,7 @@ from glandseg.training.data.augment import (
 from glandseg.training.evaluation.metrics import Confusion
 from glandseg.training.loop.sampling import WHOLE, Batch, shuffled_indices
 from glandseg.training.losses import weighted_cross_entropy
-from glandseg.training.networks.pspnet import PSPNet
+from glandseg.training.networks.decoder import Segmenter
 from glandseg.training.settings import SegmenterSettings
 from glandseg.training.torch_backend import TorchBackend, to_images
 
@@ -114,7 +114,7 @@ def segmentation_loss(
     """Give the cross entropy of both heads, weighted alike.
 
     Args:
-        network: a PSPNet.
+        network: Network, a `Segmenter`.
         batch: what it learns from.
         auxiliary: weight of the auxiliary head's loss.
         scheme: how pixels are weighted, one that `weighted_cross_entropy` knows.
@@ -135,13 +135,13 @@ def sum_heads(
     """Give the loss of the main head plus `auxiliary` times that of the other.
 
     Args:
-        network: a PSPNet.
+        network: Network, a `Segmenter`.
         images: (N, 3, S, S) float32 RGB in 0..1.
         auxiliary: weight of the auxiliary head's loss.
         judge: gives the loss of a head's logits, (N, classes, S, S).
     """
-    if not isinstance(network, PSPNet):
-        raise TypeError(f"network: a PSPNet expected. Received: {type(network).__name__}")
+    if not isinstance(network, Segmenter):
+        raise TypeError(f"network: a Segmenter expected. Received: {type(network).__name__}")
     main, other = map(judge, network.forward_both(images))
     return main + auxiliary * other
 

@@ -1,4 +1,4 @@
-"""Everything that a training run can be told, as frozen dataclasses that travel with its results."""
+"""All settings of a training run, as frozen dataclasses that are stored with its results."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from glandseg.core.errors import BadInputError
 from glandseg.training.data.augment import AugmentSettings
 from glandseg.training.distill.settings import DistillationSettings
 from glandseg.training.loop.fit_settings import LARGEST_SEED, MOST_STEPS, FitSettings
+from glandseg.training.networks.table import DECODERS, ENCODERS, refuse_unfrozen
 from glandseg.training.validation import (
     refuse_outside,
     refuse_outside_each,
@@ -17,11 +18,11 @@ from glandseg.training.validation import (
 
 __all__ = ["ClassifierSettings", "DistillationSettings", "FitSettings", "SegmenterSettings", "TrainSettings"]
 
-SUM_TOLERANCE = 0.011  # of shares: three thirds may be written 0.33
-STRIDES = ("8", "16", "32")
+SUM_TOLERANCE = 0.011  # of shares: a third may be written 0.33
 LABELS = ("patches", "outlines", "none")
-# What can be built, by name; named here, for settings are read where PyTorch is not.
-ENCODERS = ("mobilenetv2", "resnet38", "resnet50v2", "resnest50", "resnest101", "resnest200", "resnest269")
+SPLITS = ("auto", "feng", "oeem")
+ON_CORRUPT = ("fatal", "skip")
+# Names in modules that need PyTorch, repeated to read settings without it; a test compares them.
 ATTENTIONS = ("none", "criss-cross", "criss-cross-twice", "cca")
 POOLINGS = ("gap", "mpfp")
 FUSIONS = ("sign-preserving", "average", "none")
@@ -31,37 +32,39 @@ LOSSES = ("plain", "c_max", "c_diff", "l_norm", "lc_mix", "plf", "ohem")
 def _check_encoder(stage: ClassifierSettings | SegmenterSettings) -> None:
     if stage.encoder is not None:
         refuse_unknown("encoder", stage.encoder, ENCODERS)
-    if stage.freeze and stage.encoder not in (None, "resnet38"):
-        raise BadInputError(f"freeze: for resnet38. Received: {stage.encoder}")
+    if stage.freeze and stage.encoder is not None:
+        refuse_unfrozen(stage.encoder)
+    strides = {stride for entry in ENCODERS.values() for stride in entry.output_strides}
+    refuse_unknown("output_stride", stage.output_stride, sorted(strides))
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClassifierSettings:
-    """Stage 1: the classifier that learns from patch labels, and its activation maps.
+    """Stage 1: the classifier of patches, and its activation maps.
 
     Attributes:
-        side: of a patch, in px at `um_per_px`.
-        stride: between patches, in px at `um_per_px`.
-        um_per_px: at which side and stride are meant; none means that of the images. The default is that
-            of GlaS, for which the papers chose 112 and 56.
-        input: side to which a patch is enlarged for the network.
-        encoder: as `TrainSettings` has it; none takes that one.
-        weights: of the encoder, likewise.
-        freeze: whether batch norm and the first convolution of resnet38 stay as they are; none freezes them
-            where weights were loaded.
-        output_stride: of the encoder, 8, 16 or 32.
-        attention: after each of the encoder's last three stages: "none", "criss-cross", "criss-cross-twice"
-            or "cca".
-        pooling: of the class map: "gap" or "mpfp".
-        sizes: of mpfp's levels: cells a side, coarse to fine.
-        fusion: of mpfp's levels: "sign-preserving", "average", or "none" of a single one.
-        balance: draw patches with only gland, only non-gland and both equally often.
-        present: least share of a patch that a class must cover to be labelled present.
-        background: patches with a larger share of white are dropped.
-        scales: of the patch at which activation maps are computed and averaged.
-        combine: "relu" rectifies each map and divides it by its maximum (Feng Eq. 4), "raw" leaves logits.
-        fit: how it is fitted.
-        augment: how its images are changed.
+        side: Side of a patch, in px at `um_per_px`.
+        stride: Distance between patches, in px at `um_per_px`.
+        um_per_px: Microns per pixel of side and stride; None takes that of the images. The default is that of
+            GlaS, for which the papers chose 112 and 56.
+        input: Side to which a patch is enlarged for the network, in px.
+        encoder: Name of the encoder; None takes that of `TrainSettings`.
+        weights: Its pretrained weights, as in `TrainSettings`.
+        freeze: Whether batch norms and first convolution of resnet38 stay fixed; None fixes them with
+            pretrained weights.
+        output_stride: Stride of the encoder: 8, 16 or 32.
+        attention: Attention after each of the encoder's last three stages: "none", "criss-cross",
+            "criss-cross-twice" or "cca".
+        pooling: Pooling of the class map: "gap" or "mpfp".
+        sizes: Cells per side of mpfp's levels, coarse to fine.
+        fusion: Fusion of mpfp's levels: "sign-preserving", "average", or "none" for a single one.
+        balance: Whether patches with only gland, only non-gland and both are sampled equally often.
+        present: Minimum share of a patch, 0 to 1, that a class covers to be labelled present.
+        background: Maximum share of white in a patch, 0 to 1.
+        scales: Scales of the patch at which activation maps are computed and averaged.
+        combine: "relu" rectifies each map and divides it by its maximum (Feng Eq. 4), "raw" keeps logits.
+        fit: Settings of its training loop.
+        augment: Settings of its augmentation.
     """
 
     side: int = 112
@@ -89,9 +92,8 @@ class ClassifierSettings:
     )
 
     def __post_init__(self) -> None:
-        """Refuse what no classifier can be built or labelled with."""
+        """Raise if a value is unknown or out of range."""
         refuse_um(self.um_per_px)
-        refuse_unknown("output_stride", str(self.output_stride), STRIDES)
         _check_encoder(self)
         refuse_unknown("pooling", self.pooling, POOLINGS)
         refuse_unknown("fusion", self.fusion, FUSIONS)
@@ -117,24 +119,25 @@ class SegmenterSettings:
     """Stage 2: the segmenter.
 
     Attributes:
-        encoder: as `TrainSettings` has it; none takes that one.
-        weights: of the encoder, likewise.
-        freeze: whether batch norm and the first convolution of resnet38 stay as they are; none freezes them
-            where weights were loaded.
-        um_per_px: to which the images are resized, and at which the segmenter will work on slides; none
-            leaves them as they are.
-        output_stride: of the encoder, 8, 16 or 32; 16 costs a third of 8.
-        bins: of the pyramid pooling.
-        width: channels of the head.
-        dropout: in the head.
-        auxiliary: weight of the auxiliary head's loss.
-        loss: how both heads' losses trust pixels: "plain" (alike), "plf" (Feng), "l_norm", "c_max",
-            "c_diff", "lc_mix" (OEEM) or "ohem".
-        warmup_plain: steps of plain loss before that begins.
-        crop: side of a training image, in px.
-        drawn: share of drawn tissue without glands among the training images.
-        fit: how it is fitted.
-        augment: how its images are changed.
+        encoder: Name of the encoder; None takes that of `TrainSettings`.
+        weights: Its pretrained weights, as in `TrainSettings`.
+        freeze: Whether batch norms and first convolution of resnet38 stay fixed; None fixes them with
+            pretrained weights.
+        um_per_px: Microns per pixel to which the images are resized, and of the segmenter on slides; None
+            keeps that of the images.
+        output_stride: Stride of the encoder: 8, 16 or 32; 16 costs a third of 8.
+        decoder: Name of the decoder, a key of `DECODERS`.
+        bins: Cells per side of the pyramid pooling's levels.
+        width: Channels of the head.
+        dropout: Dropout rate in the head.
+        auxiliary: Weight of the auxiliary head's loss.
+        loss: Pixel weights of both heads' losses: "plain" (equal), "plf" (Feng), "l_norm", "c_max", "c_diff",
+            "lc_mix" (OEEM) or "ohem".
+        warmup_plain: Steps of plain loss before these weights apply.
+        crop: Side of a training image, in px.
+        drawn: Share of synthetic tissue without glands among the training images.
+        fit: Settings of its training loop.
+        augment: Settings of its augmentation.
     """
 
     encoder: str | None = None
@@ -142,6 +145,7 @@ class SegmenterSettings:
     freeze: bool | None = None
     um_per_px: float | None = None
     output_stride: int = 16
+    decoder: str = "pspnet"
     bins: tuple[int, ...] = (1, 2, 3, 6)
     width: int = 128
     dropout: float = 0.1
@@ -154,9 +158,9 @@ class SegmenterSettings:
     augment: AugmentSettings = field(default_factory=AugmentSettings)
 
     def __post_init__(self) -> None:
-        """Refuse what no segmenter can be built or fitted with."""
-        refuse_unknown("output_stride", str(self.output_stride), STRIDES)
+        """Raise if a value is unknown or out of range."""
         _check_encoder(self)
+        refuse_unknown("decoder", self.decoder, DECODERS)
         refuse_unknown("loss", self.loss, LOSSES)
         refuse_um(self.um_per_px)
         refuse_outside(self, 0, 100, "auxiliary")
@@ -168,8 +172,8 @@ class SegmenterSettings:
             raise BadInputError(f"bins: one or more of at least 1. Received: {list(self.bins)}")
         refuse_outside_each("bins", self.bins, 1, 256)
         if 1 in self.bins and self.fit.batch < 2 * self.fit.accumulate:  # batch norm needs two values
-            least = 2 * self.fit.accumulate
-            raise BadInputError(f"fit.batch: at least {least}. Received: {self.fit.batch}")
+            minimum = 2 * self.fit.accumulate
+            raise BadInputError(f"fit.batch: at least {minimum}. Received: {self.fit.batch}")
         if not 0 <= self.drawn < 1:
             raise BadInputError(f"drawn: at least 0 and below 1. Received: {self.drawn}")
 
@@ -179,26 +183,24 @@ class TrainSettings:
     """A whole run.
 
     Attributes:
-        labels: "patches" learns from patch labels alone (both stages), "outlines" from masks (stage 2),
-            "none" from a teacher alone (stage 2).
-        teacher: run folder or model file whose probabilities the segmenter learns; none learns from labels.
-        encoder: of both stages, where they name none: "mobilenetv2", "resnet38", "resnet50v2", "resnest50",
-            "resnest101", "resnest200" or "resnest269".
-        weights: file of this encoder's pretrained weights; "hub" or a repository such as
-            "timm/resnest200e.in1k" is fetched; none starts from chance. A stage with another encoder takes
-            none from here.
-        start_from: run folder whose segmenter this run's segmenter starts from.
-        um_per_px: of the training images; none takes what the data set is known to have.
-        split: "auto" (the published test images where there are some, else by patient), "feng" or "oeem".
-        shares: of training, validation and test, where no published part settles it.
-        split_seed: of the split by patient.
-        fraction: of the training and validation images that is used; which, segmenter.fit.seed says.
-        on_corrupt: "fatal" refuses a data set with corrupt images, "skip" leaves them out and says so.
-        tensorboard: whether TensorBoard's events are written beside the CSV logs.
-        curves: whether the logs are drawn.
-        classifier: stage 1.
-        segmenter: stage 2.
-        distillation: how the segmenter learns from a teacher.
+        labels: "patches" trains on patch labels alone (both stages), "outlines" on masks (stage 2), "none" on
+            a teacher alone (stage 2).
+        teacher: Run folder or model file whose probabilities the segmenter learns; None trains on labels.
+        encoder: Name of the encoder of stages without their own, a key of `ENCODERS`.
+        weights: Pretrained weights of this encoder: a file, "hub", or a repository on the hub such as
+            "timm/resnest200e.in1k"; None initialises randomly. Only stages with this encoder use them.
+        start_from: Run folder whose segmenter is the initial one.
+        um_per_px: Microns per pixel of the training images; None takes that known of the data set.
+        split: "auto" (the published test images if there are any, else by patient), "feng" or "oeem".
+        shares: Shares of training, validation and test without published parts.
+        split_seed: Random seed of the split by patient.
+        fraction: Fraction of the training and validation images in use, chosen by `segmenter.fit.seed`.
+        on_corrupt: "fatal" raises for corrupt images, "skip" logs and drops them.
+        tensorboard: Whether TensorBoard's events are written beside the CSV logs.
+        curves: Whether plots of the logs are drawn.
+        classifier: Stage 1.
+        segmenter: Stage 2.
+        distillation: Settings of the distillation from a teacher.
     """
 
     labels: str = "patches"
@@ -219,24 +221,24 @@ class TrainSettings:
     distillation: DistillationSettings = field(default_factory=DistillationSettings)
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be trained."""
+        """Raise if a value is unknown or out of range."""
         refuse_unknown("labels", self.labels, LABELS)
         refuse_unknown("encoder", self.encoder, ENCODERS)
-        refuse_unknown("split", self.split, ("auto", "feng", "oeem"))
-        refuse_unknown("on_corrupt", self.on_corrupt, ("fatal", "skip"))
+        refuse_unknown("split", self.split, SPLITS)
+        refuse_unknown("on_corrupt", self.on_corrupt, ON_CORRUPT)
         refuse_um(self.um_per_px)
         if not 0 < self.fraction <= 1:
             raise BadInputError(f"fraction: above 0 and at most 1. Received: {self.fraction}")
         if not min(self.shares) >= 0 or not (self.shares[0] and self.shares[1]):
             raise BadInputError(f"shares: training and validation above 0. Received: {list(self.shares)}")
         if not abs(sum(self.shares) - 1) <= SUM_TOLERANCE:
-            raise BadInputError(f"shares: three that make 1 together. Received: {list(self.shares)}")
+            raise BadInputError(f"shares: three that sum to 1. Received: {list(self.shares)}")
         refuse_outside(self, 0, LARGEST_SEED, "split_seed")
 
     def choose_encoder(self, stage: ClassifierSettings | SegmenterSettings) -> str:
-        """Give the name of a stage's encoder."""
+        """Return the name of a stage's encoder."""
         return stage.encoder or self.encoder
 
     def choose_weights(self, stage: ClassifierSettings | SegmenterSettings) -> str | None:
-        """Return the pretrained weights of a stage's encoder; None where there are none for it."""
+        """Return the pretrained weights of a stage's encoder; None without any for it."""
         return stage.weights or (self.weights if self.choose_encoder(stage) == self.encoder else None)

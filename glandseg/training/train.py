@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from glandseg.core.errors import BadInputError
 from glandseg.training.data.datasets import DataSet, Sample
-from glandseg.training.data.examples import choose_judges, read_examples, tell_one_class
+from glandseg.training.data.examples import choose_validation, note_one_class, read_examples
 from glandseg.training.data.patches import Patch, count_presence, list_patches
 from glandseg.training.data.splits import Split
 from glandseg.training.data.synthetic_examples import draw_examples
@@ -91,9 +91,9 @@ def _learn(
         test = VAL
         outlines = settings.labels == "outlines"
         examples = read_examples(split.train, None if outlines else run, factor)
-        chosen_on, has_outlines = choose_judges(split.choose_on(), say)
+        chosen_on, has_outlines = choose_validation(split.choose_on(), say)
         val = read_examples(chosen_on, None if has_outlines else run, factor)
-    tell_one_class(examples, val, say)
+    note_one_class(examples, val, say)
     share = settings.segmenter.drawn
     drawn = draw_examples(round(len(examples) * share / (1 - share)), prepared.model_um, settings.split_seed)
     examples += teach_truth(drawn) if teacher else drawn

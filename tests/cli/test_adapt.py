@@ -55,7 +55,7 @@ def test_report_and_evaluation_of_the_adapted(
     assert outcome.code == 0 and any("mean±std of 2" in line for line in outcome.out)
     assert not any("learned from" in line for line in outcome.out)
     outcome = run_command("evaluate", tiles, source.path, "--part", "train", "--threads", 1)
-    assert outcome.out[-1].startswith("source learned from, or was chosen on, ")
+    assert outcome.out[-1].startswith("source was trained or validated on ")
 
 
 @pytest.mark.parametrize("fractions", ["0", "1.5", "a", "", "0.1,-1"])

@@ -105,9 +105,9 @@ def test_evaluate_tells_what_it_leaves_out(
     words = ["evaluate", outlined, model, "--part", "all", "--mpp", 0.62, "--out", tmp_path / "s.md"]
     outcome = run_command(*words)
     assert outcome.code == 0, outcome.err
-    assert "note: 1 of 3 images without a mask are left out: 2" in outcome.err
+    assert "note: 1 of 3 images without a mask is left out: 2" in outcome.err
     text = (tmp_path / "s.md").read_text(encoding="utf-8")
-    assert "1 of 3 images without a mask are left out: 2." in text and "deep/4.png" in text
+    assert "1 of 3 images without a mask is left out: 2." in text and "deep/4.png" in text
 
 
 def test_evaluate_tells_masks_of_one_class(

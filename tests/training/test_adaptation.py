@@ -30,7 +30,7 @@ TILE = 96
 
 
 def draw_tiles(folder: Path, count: int, prefix: str) -> Path:
-    """Give a folder of small drawn tiles."""
+    """Return a folder of small synthetic tiles."""
     folder.mkdir(parents=True)
     for index in range(count):
         image, truth = draw_tile(TILE, GLAS_UM_PER_PX, index, "glands")
@@ -108,7 +108,7 @@ def _check_report(folder: Path, result: Adaptation) -> None:
     assert json.loads(facts.read_text(encoding="utf-8"))["runs"][0]["fraction"] == 0.5
 
 
-def test_interrupted_between_runs_goes_on(source: Run, other: Path, tmp_path: Path) -> None:
+def test_interrupted_between_runs_resumes(source: Run, other: Path, tmp_path: Path) -> None:
     settings = fine_tune(source)
 
     def stop(fraction: float, seed: int, progress: object) -> None:
@@ -116,8 +116,8 @@ def test_interrupted_between_runs_goes_on(source: Run, other: Path, tmp_path: Pa
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        adapt(source, other, tmp_path, settings, fractions=(0.1,), seeds=range(2), tell=stop)
-    told: list[int] = []
+        adapt(source, other, tmp_path, settings, fractions=(0.1,), seeds=range(2), report=stop)
+    reported: list[int] = []
     result = adapt(
         source,
         other,
@@ -125,9 +125,9 @@ def test_interrupted_between_runs_goes_on(source: Run, other: Path, tmp_path: Pa
         settings,
         fractions=(0.1,),
         seeds=range(2),
-        tell=lambda fraction, seed, progress: told.append(seed),
+        report=lambda fraction, seed, progress: reported.append(seed),
     )
-    assert set(told) <= {1} and len(result.runs) == 2
+    assert set(reported) <= {1} and len(result.runs) == 2
 
 
 def test_other_data_or_settings_in_the_folder_are_refused(source: Run, other: Path, tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def test_a_name_too_long_for_its_mask_is_refused(tmp_path: Path) -> None:
     ("mask", "note"),
     [(0, "no mask marks any gland: all are empty"), (255, "the masks mark nothing but gland")],
 )
-def test_masks_of_one_class_are_told(tmp_path: Path, mask: int, note: str) -> None:
+def test_masks_of_one_class_are_noted(tmp_path: Path, mask: int, note: str) -> None:
     for index in range(4):
         write_pair(tmp_path, f"{index}", index, np.full((9, 9), mask, np.uint8))
     assert any(note in line for line in run(tmp_path)[1])
@@ -87,7 +87,7 @@ def test_masks_of_one_class_are_told(tmp_path: Path, mask: int, note: str) -> No
     assert run(tmp_path)[1] == []
 
 
-def test_a_choice_in_reading_masks_is_told(tmp_path: Path) -> None:
+def test_a_choice_in_reading_masks_is_noted(tmp_path: Path) -> None:
     for index in range(3):
         colors = np.zeros((9, 9, 3), np.uint8)
         colors[:4, :4, 0], colors[5:, 5:, 1] = 255, 255

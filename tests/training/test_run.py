@@ -125,7 +125,10 @@ def test_networks_are_what_the_settings_say() -> None:
     names = set(classifier.state_dict())
     assert any(name.startswith("attentions.2.position") for name in names)
     assert any(name.startswith("pooling.fusions.2") for name in names)
-    assert segmenter.get_parameter("head.0.0.weight").shape[0] == 24 and segmenter.pyramid.bins == (1, 2)
+    assert segmenter.get_parameter("head.0.0.weight").shape[0] == 24
+    assert segmenter.get_submodule("pyramid.levels.1") and "pyramid.levels.2" not in dict(
+        segmenter.named_modules()
+    )
 
 
 @pytest.mark.parametrize(

@@ -112,9 +112,9 @@ def test_a_batch_of_ignored_pixels_is_no_number_to_fear() -> None:
     assert all(weight.grad is None or weight.grad.isfinite().all() for weight in network.parameters())
 
 
-def test_only_a_pspnet_has_both_heads() -> None:
+def test_only_a_segmenter_has_both_heads() -> None:
     batch = ExampleStream([make_example()], SETTINGS).draw(0)
-    with pytest.raises(TypeError, match=r"a PSPNet expected. Received: RedIsGland"):
+    with pytest.raises(TypeError, match=r"a Segmenter expected. Received: RedIsGland"):
         segmentation_loss(RedIsGland(), batch, 0.4)
 
 

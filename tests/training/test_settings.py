@@ -1,4 +1,4 @@
-"""Settings survive a file, and what is wrong in them is told by the name that was typed."""
+"""Settings survive a file, and errors name a setting as it was typed."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_later_assignments_win_and_keep_the_others() -> None:
         ("weights=[a", ("not YAML",)),
     ],
 )
-def test_wrong_assignments_are_told(assignment: str, parts: tuple[str, ...]) -> None:
+def test_wrong_assignments_are_refused(assignment: str, parts: tuple[str, ...]) -> None:
     with pytest.raises(BadInputError) as caught:
         override_settings(TrainSettings(), [assignment])
     text = str(caught.value)
@@ -197,7 +197,7 @@ def test_a_stage_takes_the_shared_encoder_and_its_weights_unless_it_names_its_ow
 
 
 @pytest.mark.parametrize("content", [b"a: [1", b"\xff\xfe\x00", b"- 1\n- 2\n", b"segmenter: 3\n", b"1: 2\n"])
-def test_a_wrong_file_is_told(tmp_path: Path, content: bytes) -> None:
+def test_a_wrong_file_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "s.yaml"
     path.write_bytes(content)
     with pytest.raises(BadInputError) as caught:
@@ -205,7 +205,7 @@ def test_a_wrong_file_is_told(tmp_path: Path, content: bytes) -> None:
     assert str(caught.value).startswith(f"{path}: ") and "\n" not in str(caught.value)
 
 
-def test_no_file_is_told(tmp_path: Path) -> None:
+def test_no_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match=r"s\.yaml: "):
         read_settings(tmp_path / "s.yaml")
 
@@ -221,7 +221,7 @@ def test_no_file_is_told(tmp_path: Path) -> None:
         ("segmenter.fit.weight_decay=2", "segmenter.fit.weight_decay: at most 1. Received: 2.0"),
         ("segmenter.fit.seed=4294967296", "segmenter.fit.seed: at most 4294967295"),
         ("split_seed=-1", "split_seed: at least 0. Received: -1"),
-        ("shares=[9, 1, 1]", "shares: three that make 1 together. Received: [9.0, 1.0, 1.0]"),
+        ("shares=[9, 1, 1]", "shares: three that sum to 1. Received: [9.0, 1.0, 1.0]"),
         ("shares=[.nan, 0.2, 0.1]", "shares: "),
         ("shares=9", "shares takes tuple. Received: 9"),
         ("classifier.present=1.5", "classifier.present: at most 1. Received: 1.5"),
@@ -295,7 +295,7 @@ def test_nested_aliases_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content", ["[" * 5000, "a: " * 3000, "steps: " + "9" * 5000, "&a [*a]", "x: &a {y: *a}"]
 )
-def test_a_file_that_is_hard_to_read_is_told(tmp_path: Path, content: str) -> None:
+def test_a_file_that_is_hard_to_read_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "s.yaml").write_text(content)
     with pytest.raises(BadInputError) as caught:
         read_settings(tmp_path / "s.yaml")

@@ -1,4 +1,4 @@
-"""What a training does with the data it is given: published parts, corrupt images, twins."""
+"""What a training does with the data it is given: published parts, corrupt images, leakage."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_corrupt_images_stop_a_training_or_are_skipped(glas: Path, tmp_path: Pat
     assert not (tmp_path / "run").exists()
     done, said = run(glas, tmp_path / "run", "on_corrupt=skip")
     assert "train_2" not in read_parts(done) and "train_1" in read_parts(done)
-    assert said[0].startswith("skipped: ") and said[1] == "1 of 7 images are corrupt and skipped"
+    assert said[0].startswith("skipped: ") and said[1] == "1 of 7 images is corrupt and skipped"
 
 
 def test_one_image_in_two_parts_is_refused(glas: Path, tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""What can be learned from: images with outlines, labelled patches, slides with drawn regions."""
+"""Training data: images with outlines, labelled patches, annotated slides; their checks and splits."""

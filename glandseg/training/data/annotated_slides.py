@@ -1,4 +1,4 @@
-"""Slides beside the regions that were drawn on them in QuPath."""
+"""Slides with a GeoJSON of the regions that were annotated on them in QuPath."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from glandseg.training.data.table import read_column
 
 PATIENTS_CSV = "patients.csv"
 ENDINGS = (".geojson", ".geojson.gz")
-OWN_OUTPUT = ".glands"  # what `glandseg infer` writes beside a slide
+OWN_OUTPUT = ".glands"  # ending of what `glandseg infer` writes beside a slide
 NO_SLIDES = (*ENDINGS, ".gz", ".json", ".csv", ".txt", ".xml", ".qpdata")
 
 
 @dataclass(frozen=True, kw_only=True)
 class AnnotatedSlide:
-    """A slide with the file of its regions.
+    """A slide with its annotated regions.
 
     Attributes:
-        name: of its folder of patches.
-        path: of the slide.
-        regions_path: of the GeoJSON.
-        patient: as `patients.csv` says, else the slide's name.
+        name: Name of its folder of patches.
+        path: Slide file.
+        regions_path: GeoJSON file.
+        patient: Patient in `patients.csv`, else the slide's name.
     """
 
     name: str
@@ -35,11 +35,11 @@ class AnnotatedSlide:
 def find_annotated_slides(folder: Path) -> list[AnnotatedSlide]:
     """List the slides that have a GeoJSON of their name beside them: `NAME.svs` with `NAME.geojson`.
 
-    `NAME.svs.geojson` and `.geojson.gz` will do too, and any format that `open_slide` knows. A `patients.csv`
-    with the columns slide and patient says which slides are of one patient.
+    `NAME.svs.geojson`, `.geojson.gz` and all formats of `open_slide` are found too. A `patients.csv` with the
+    columns slide and patient groups the slides of a patient.
 
     Raises:
-        BadInputError: if there are none, or a GeoJSON has no slide or several.
+        BadInputError: If there are none, or a GeoJSON has no slide or several.
     """
     if not folder.is_dir():
         raise BadInputError(f"{folder}: no such folder. Give the folder that holds slides and their GeoJSON.")

@@ -1,4 +1,4 @@
-"""An area of polygons, measured and drawn square by square."""
+"""An area of polygons, measured and rasterised square by square."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import shapely
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
-LARGEST_PIECE = 256  # corners of a polygon that is looked at as a whole
-LEAST_SIDE_PX = 1.0
+MAX_CORNERS = 256  # of a piece of a polygon
+MIN_SIDE_PX = 1.0
 
 
 class Area:
-    """Polygons that do not overlap each other, in px."""
+    """Disjoint polygons, in px."""
 
     def __init__(self, polygons: Sequence[BaseGeometry]) -> None:
         self._polygons = np.array([piece for polygon in polygons for piece in _divide(polygon)], object)
@@ -22,13 +22,13 @@ class Area:
         shapely.prepare(self._polygons)
 
     def measure(self, squares: NDArray[np.object_]) -> NDArray[np.float64]:
-        """Give the area, in px2, that each of (N,) squares shares with the polygons."""
+        """Compute the area, in px2, that each of (N,) squares shares with the polygons: (N,) float64."""
         square, polygon = self._tree.query(squares, predicate="intersects")
         shared = shapely.area(shapely.intersection(squares[square], self._polygons[polygon]))
         return np.bincount(square, weights=shared, minlength=len(squares)).astype(np.float64)
 
     def draw(self, x_px: int, y_px: int, side: int) -> NDArray[np.uint8]:
-        """Draw a square: (side, side) uint8, 255 where a pixel's centre is in or on the polygons, else 0."""
+        """Rasterise a square: (side, side) uint8, 255 where a pixel's centre is in or on them, else 0."""
         centres = np.arange(side) + 0.5
         x, y = np.meshgrid(x_px + centres, y_px + centres)
         inside = np.zeros((side, side), bool)
@@ -38,10 +38,10 @@ class Area:
 
 
 def _divide(polygon: BaseGeometry) -> Iterator[BaseGeometry]:
-    """Halve a polygon until its pieces have few corners: a field of tissue with a thousand holes has many."""
+    """Halve a polygon until its pieces have few corners: a field with a thousand holes has many."""
     left, top, right, bottom = polygon.bounds
     side = max(right - left, bottom - top)
-    if shapely.get_num_coordinates(polygon) <= LARGEST_PIECE or side <= LEAST_SIDE_PX:
+    if shapely.get_num_coordinates(polygon) <= MAX_CORNERS or side <= MIN_SIDE_PX:
         yield polygon
         return
     x, y = (left + right) / 2, (top + bottom) / 2

@@ -1,4 +1,12 @@
-"""Random changes of geometry and stain, so that one laboratory's slides teach about another's."""
+"""Random changes of geometry and stain, so that a network of one laboratory works on another's slides.
+
+Why in optical density: stains absorb light, so density is linear in their strength and RGB is not; scaling
+each stain imitates another laboratory, where brightness alone would not.
+Why a mosaic and glass: images of data sets are full of tissue, so the network would otherwise see abrupt
+borders and empty glass for the first time on slides.
+Labels are resampled by nearest neighbour, for 127 between gland and non-gland means nothing; only a teacher's
+probability is interpolated.
+"""
 
 from __future__ import annotations
 
@@ -19,19 +27,18 @@ UNMIX = np.linalg.inv(STAINS_OD).astype(np.float32)
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentSettings:
-    """How far the training images are changed.
+    """Strength of the augmentation.
 
     Attributes:
-        scale_min: smallest enlargement.
-        scale_max: largest enlargement.
-        rotation: largest angle beyond quarter turns, in degrees.
-        stain: largest relative change of each stain's strength.
-        mixing: largest share of one color channel's optical density that leaks into another, which turns
-            the stains' hues.
-        color: largest relative change of brightness, contrast and saturation; a third of it turns the hue.
-        blur: largest Gaussian sigma, in px; half of the images stay sharp.
-        mosaic: share of images that are put together from four.
-        glass: share of images of which a side becomes empty glass.
+        scale_min: Minimum enlargement.
+        scale_max: Maximum enlargement.
+        rotation: Maximum angle beyond quarter turns, in degrees.
+        stain: Maximum relative change of each stain's strength.
+        mixing: Maximum share of a channel's optical density that leaks into another, which turns the hues.
+        color: Maximum relative change of brightness, contrast and saturation; a third of it for the hue.
+        blur: Maximum Gaussian sigma, in px; half of the images stay sharp.
+        mosaic: Share of images that are composed of four, 0 to 1.
+        glass: Share of images with an empty side, 0 to 1.
     """
 
     scale_min: float = 0.6
@@ -45,7 +52,7 @@ class AugmentSettings:
     glass: float = 0.08
 
     def __post_init__(self) -> None:
-        """Refuse what no image can be changed by."""
+        """Raise if a value is out of range."""
         refuse_outside(self, 0.05, 20, "scale_min", "scale_max")
         if self.scale_min > self.scale_max:
             raise BadInputError(f"scale_max: at least scale_min={self.scale_min}. Received: {self.scale_max}")
@@ -62,14 +69,14 @@ def place_randomly(
     settings: AugmentSettings,
     rng: np.random.Generator,
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Cut a square out of an image, turned, mirrored and scaled at random; beyond its border it is mirrored.
+    """Cut a randomly turned, flipped and scaled square out of an image, reflected beyond its border.
 
     Args:
         image: (H, W, 3) uint8 RGB.
         mask: (H, W) uint8 labels; or (H, W, 2), labels and a probability, which alone is interpolated.
-        size: side of the square, in px.
-        settings: how far to go.
-        rng: source of chance.
+        size: Side of the square, in px.
+        settings: Strength of the augmentation.
+        rng: Random generator.
 
     Returns:
         (size, size, 3) uint8 RGB, and the mask of the square, (size, size) or (size, size, 2) uint8.
@@ -79,7 +86,7 @@ def place_randomly(
     angle = np.deg2rad(90 * rng.integers(4) + rng.uniform(-settings.rotation, settings.rotation))
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) / scale
     turn[:, 0] *= rng.choice((-1, 1))
-    # The square's centre falls where the square stays inside the image, as far as that is possible.
+    # The centre is drawn so that the square stays inside the image as far as possible.
     slack = np.maximum(np.array([width, height]) - size / scale, 0) / 2
     centre = np.array([width - 1, height - 1]) / 2 + rng.uniform(-1, 1, 2) * slack
     matrix = np.column_stack([turn, centre - turn @ np.full(2, (size - 1) / 2)])
@@ -101,25 +108,25 @@ def _warp(
 def change_stain(
     image: NDArray[np.uint8], settings: AugmentSettings, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """Change an image's stains, light and sharpness at random; (H, W, 3) uint8 RGB in and out."""
+    """Change stains, light and sharpness randomly; (H, W, 3) uint8 RGB in and out."""
     density = -np.log((image.astype(np.float32) + 1) / 256) @ UNMIX
     strength = np.exp(rng.uniform(-settings.stain, settings.stain, 3)).astype(np.float32)
     offset = rng.uniform(-0.1, 0.1, 3).astype(np.float32) * settings.stain
     leak = np.eye(3) + rng.uniform(-settings.mixing, settings.mixing, (3, 3))
-    white_point = np.exp(-(density * strength + offset) @ (STAINS_OD @ leak).astype(np.float32))  # 0..1
+    light = np.exp(-(density * strength + offset) @ (STAINS_OD @ leak).astype(np.float32))  # 0..1
     gain, contrast, saturation = (1 + rng.uniform(-settings.color, settings.color, 3)).astype(np.float32)
-    middle, grey = white_point.mean(), white_point.mean(axis=2, keepdims=True)
-    white_point = gain * (middle + contrast * (grey + saturation * (white_point - grey) - middle))
-    white_point *= 1 + rng.uniform(-settings.color, settings.color, 3).astype(np.float32) / 3
+    middle, grey = light.mean(), light.mean(axis=2, keepdims=True)
+    light = gain * (middle + contrast * (grey + saturation * (light - grey) - middle))
+    light *= 1 + rng.uniform(-settings.color, settings.color, 3).astype(np.float32) / 3
     if rng.random() < 0.5:
-        white_point = cv2.GaussianBlur(white_point, (0, 0), rng.uniform(0.1, max(settings.blur, 0.11)))
-    return np.asarray(np.clip(255 * white_point, 0, 255), np.uint8)
+        light = cv2.GaussianBlur(light, (0, 0), rng.uniform(0.1, max(settings.blur, 0.11)))
+    return np.asarray(np.clip(255 * light, 0, 255), np.uint8)
 
 
 def put_together(
     images: list[NDArray[np.uint8]], masks: list[NDArray[np.uint8]], rng: np.random.Generator
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Make one square of four: each gives the quadrant that it has there."""
+    """Compose a mosaic of four squares, each in a quadrant of its own around a random centre."""
     size = len(masks[0])
     x, y = rng.integers(size // 4, 3 * size // 4, 2)
     image, mask = images[0].copy(), masks[0].copy()
@@ -136,7 +143,7 @@ def put_together(
 def lay_glass(
     image: NDArray[np.uint8], mask: NDArray[np.uint8], rng: np.random.Generator
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Turn one side of an image, cut by a random line, into empty glass, which holds no gland."""
+    """Replace one side of an image, beyond a random line, by empty glass without gland."""
     size = len(mask)
     angle, distance = rng.uniform(0, 2 * np.pi), rng.uniform(0, size / 2)
     y, x = np.mgrid[:size, :size] - size / 2

@@ -1,8 +1,8 @@
-"""A folder of slides with drawn regions becomes a folder of labelled patches, slide by slide.
+"""A folder of annotated slides, cut into a folder of labelled patches slide by slide.
 
 PATCHES/patches.csv              file,gland,non_gland,patient,um_per_px,mask
-PATCHES/NAME/x00000_y00056.png   a patch, where it lies in px of the wanted um/px
-PATCHES/NAME/cut.json            what it was cut from and how, by which a later run knows it
+PATCHES/NAME/x00000_y00056.png   a patch, by its place in px at the um/px of the patches
+PATCHES/NAME/cut.json            its slide, regions and settings, by which a later run recognises it
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ from glandseg.training.data.image_file import encode_png
 from glandseg.training.data.labelled_patches import LABELS_CSV
 
 RECORD = "cut.json"
-RESULT = {"rows": None, "notes": None}  # what of a record does not say how the patches were cut
+RESULT = {"rows": None, "notes": None}  # fields of a record that are not part of the key
 HEADER = ("file", "gland", "non_gland", "patient", "um_per_px", "mask")
 
 
 def write_slide_patches(
     slide: AnnotatedSlide, out: Path, settings: CutSettings, note: Callable[[str], None] = lambda text: None
 ) -> tuple[list[list[str]], bool]:
-    """Cut a slide into its folder of patches, whole or not at all, unless that was done before.
+    """Cut a slide into its folder of patches, completely or not at all; skip one that was cut before.
 
     Args:
         slide: Slide and its regions.
         out: Folder of the patches of all slides.
-        settings: How to cut.
-        note: Called with each line on regions that are not cut, also where that was done before.
+        settings: Settings of the cut.
+        note: Called with each line on regions that are not cut, also for a slide that was cut before.
 
     Returns:
-        The rows of the table, and whether they were there before.
+        The rows of the table, and whether the slide was cut before.
 
     Raises:
-        BadInputError: if the slide or its regions cannot be used, `out` holds patches cut otherwise, or
+        BadInputError: If the slide or its regions cannot be used, `out` holds patches cut otherwise, or
             something else by the slide's name.
-        EnvironmentLacksError: if `out` cannot be written.
+        EnvironmentLacksError: If `out` cannot be written.
     """
     _refuse_other_settings(out, settings)
     wanted = {
@@ -65,7 +65,7 @@ def write_slide_patches(
         return record["rows"], True
     if record is None and folder.exists():
         raise BadInputError(
-            f"{folder}: is there and was not made by `glandseg cut`. Give another --out folder."
+            f"{folder}: exists and was not made by `glandseg cut`. Give another --out folder."
         )
     scratch = out / f".{slide.name}.part"
     with explain_disk_errors(out):
@@ -75,7 +75,7 @@ def write_slide_patches(
             notes: list[str] = []
             rows = list(_write_patches(slide, scratch, settings, notes.append))
             if not rows:
-                raise BadInputError(f"{slide.path}: its drawn regions are white. Draw them over tissue.")
+                raise BadInputError(f"{slide.path}: its annotated regions are white. Annotate tissue.")
             text = json.dumps({**wanted, "notes": notes, "rows": rows}, indent=1)
             (scratch / RECORD).write_text(text, encoding="utf-8")
             shutil.rmtree(folder, ignore_errors=True)
@@ -102,7 +102,7 @@ def _write_patches(
 
 
 def write_table(out: Path) -> int:
-    """Write `patches.csv` of all slides in a folder of patches, and give how many patches it lists."""
+    """Write `patches.csv` of all slides in a folder of patches, and return the number of patches."""
     records = [_read_record(folder) for folder in sorted(out.iterdir()) if folder.is_dir()]
     rows = [row for record in records if record for row in record["rows"]]
     with (

@@ -1,4 +1,4 @@
-"""Slides with regions drawn in QuPath, cut into labelled patches at a model's um/px."""
+"""Slides with regions annotated in QuPath, cut into labelled patches at a model's um/px."""
 
 from __future__ import annotations
 
@@ -14,28 +14,29 @@ from numpy.typing import NDArray
 from glandseg.core.errors import BadInputError
 from glandseg.slides.open import open_slide
 from glandseg.slides.slide_plane import SlidePlane
+from glandseg.training.data.annotated_regions import AnnotatedRegions, read_regions
 from glandseg.training.data.area import Area
 from glandseg.training.data.image_file import measure_white
 from glandseg.training.data.patches import grid_starts
-from glandseg.training.data.regions import Regions, read_regions
+from glandseg.training.validation import refuse_outside, refuse_um
 
 TOLERANCE = 1e-6  # of rounding
 
 
 @dataclass(frozen=True, kw_only=True)
 class CutSettings:
-    """How slides are cut.
+    """Settings for cutting slides.
 
     Attributes:
-        um_per_px: of the patches: that at which the model shall work. The default is that of GlaS, for which
-            the papers chose side and stride.
-        side: of a patch, in px.
-        stride: between patches, in px.
-        present: least share of a patch that a class must cover to be labelled present.
-        covered: least share of a patch that must lie inside drawn regions; all of it for outlines.
-        background: patches with a larger share of white are dropped.
-        outlines: whether masks are wanted too, where the regions are exact outlines.
-        mpp: um per level-0 px, in place of what the slides say.
+        um_per_px: Microns per pixel of the patches, at which the model will work. The default is that of
+            GlaS, for which the papers chose side and stride.
+        side: Side of a patch, in px.
+        stride: Distance between patches, in px.
+        present: Minimum share of a patch, 0 to 1, that a class covers to be labelled present.
+        covered: Minimum share of a patch, 0 to 1, inside annotated regions; 1 with `outlines`.
+        background: Maximum share of white in a patch, 0 to 1.
+        outlines: Whether masks are written too, because the regions are exact outlines.
+        mpp: Microns per level-0 px, in place of the slides' own.
     """
 
     um_per_px: float = 0.62
@@ -48,15 +49,10 @@ class CutSettings:
     mpp: float | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what nothing can be cut by."""
-        if not 0 < self.um_per_px < math.inf:
-            raise BadInputError(f"um_per_px: above 0. Received: {self.um_per_px:g}")
-        for name in ("side", "stride"):
-            if getattr(self, name) < 1:
-                raise BadInputError(f"{name}: at least 1 px. Received: {getattr(self, name)}")
-        for name in ("present", "covered", "background"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise BadInputError(f"{name}: from 0 to 1. Received: {getattr(self, name):g}")
+        """Raise if a value is out of range."""
+        refuse_um(self.um_per_px)
+        refuse_outside(self, 1, math.inf, "side", "stride")
+        refuse_outside(self, 0, 1, "present", "covered", "background")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,11 +60,11 @@ class CutPatch:
     """A patch of a slide.
 
     Attributes:
-        x_px: left edge, in px of the wanted um/px.
-        y_px: upper edge.
+        x_px: Left edge, in px at the um/px of the patches.
+        y_px: Upper edge.
         image: (side, side, 3) uint8 RGB.
-        present: whether it holds non-gland and gland tissue.
-        mask: (side, side) uint8, 255 for gland, where outlines are wanted.
+        present: Whether it holds non-gland and gland tissue.
+        mask: (side, side) uint8, 255 for gland; None without `outlines`.
     """
 
     x_px: int
@@ -84,32 +80,32 @@ def cut_slide(
     settings: CutSettings,
     note: Callable[[str], None] = lambda text: None,
 ) -> Iterator[CutPatch]:
-    """Cut what is annotated of a slide into patches.
+    """Cut the annotated areas of a slide into patches.
 
-    Each separate annotated area has a grid of its own, from the upper left of its box and flush with the
-    lower right; the patches that lie inside it far enough are taken.
+    Each separate area has a grid of its own, from the upper left of its bounding box and flush with the lower
+    right: one grid of the slide would miss areas little larger than a patch.
 
     Args:
         slide_path: Slide.
         regions_path: GeoJSON of its regions.
-        settings: How to cut.
+        settings: Settings of the cut.
         note: Called with each line on regions that are not cut.
 
     Raises:
-        BadInputError: if slide or regions cannot be used, or no patch fits into any region.
+        BadInputError: If slide or regions cannot be used, or no patch fits into any region.
     """
-    drawn_l0 = read_regions(regions_path)
-    for text in drawn_l0.notes:
+    regions_l0 = read_regions(regions_path)
+    for text in regions_l0.notes:
         note(text)
     with open_slide(slide_path, settings.mpp) as slide:
         plane = SlidePlane(slide, settings.um_per_px)
-        regions = drawn_l0.crop(slide.width_l0, slide.height_l0).shrink(plane.l0_per_px)
+        regions = regions_l0.crop(slide.width_l0, slide.height_l0).shrink(plane.l0_per_px)
         areas = Area(regions.non_gland), Area(regions.gland)
         places = list(_place_patches(regions, areas, settings))
         if not places:
             raise BadInputError(
                 f"{regions_path}: no patch of {settings.side} px ({settings.side * settings.um_per_px:g} um) "
-                "lies in a drawn region. Draw larger regions, or give a smaller --side."
+                "lies in an annotated region. Annotate larger regions, or give a smaller --side."
             )
         for x_px, y_px, present in places:
             image = plane.read(x_px, y_px, settings.side, settings.side)
@@ -119,11 +115,11 @@ def cut_slide(
 
 
 def _place_patches(
-    regions: Regions, areas: Sequence[Area], settings: CutSettings
+    regions: AnnotatedRegions, areas: Sequence[Area], settings: CutSettings
 ) -> Iterator[tuple[int, int, tuple[bool, bool]]]:
-    """Give where patches lie, and which classes each holds."""
+    """Yield x, y and the classes present of each patch."""
     side, size = settings.side, settings.side**2
-    least = (1.0 if settings.outlines else settings.covered) - TOLERANCE
+    minimum = (1.0 if settings.outlines else settings.covered) - TOLERANCE
     for island in regions.find_islands():
         left, top, right, bottom = island.bounds
         x_px, y_px = math.ceil(left - TOLERANCE), math.ceil(top - TOLERANCE)
@@ -132,7 +128,7 @@ def _place_patches(
         whole = Area([island])
         for y in down:
             squares = np.array([shapely.box(*_bound(x_px + x, y_px + y, side)) for x in across], object)
-            inside = whole.measure(squares) >= least * size
+            inside = whole.measure(squares) >= minimum * size
             shares = np.stack([area.measure(squares) / size for area in areas], axis=1)
             present = shares >= max(settings.present - TOLERANCE, TOLERANCE)
             for index in np.flatnonzero(inside & present.any(axis=1)):

@@ -1,4 +1,4 @@
-"""The data sets that can be learned from, recognised by how their folder is laid out."""
+"""The data sets that can be read, recognised by the layout of their folder."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from glandseg.core.errors import BadInputError
 from glandseg.training.data.ebhi import read_ebhi_classes, read_ebhi_index
 from glandseg.training.data.glas import UM_PER_PX as GLAS_UM_PER_PX
 from glandseg.training.data.glas import read_glas
+from glandseg.training.data.image_folders import read_outlined, read_unlabelled
 from glandseg.training.data.labelled_patches import LABELS_CSV, read_class_folders, read_labelled_patches
-from glandseg.training.data.outlined import read_outlined
 from glandseg.training.data.prog import read_prog
 from glandseg.training.data.sample import DataSet, Sample
-from glandseg.training.data.unlabelled import read_unlabelled
 from glandseg.training.paths import is_folder
 
 __all__ = ["GLAS_UM_PER_PX", "DataSet", "Sample", "find_samples"]
@@ -37,15 +36,15 @@ def find_samples(folder: Path, *, labelled: bool = True) -> DataSet:
     known, patient and um_per_px); GlaS (`NAME.bmp` beside `NAME_anno.bmp`); EBHI-Seg (`CLASS/image` and
     `CLASS/label`, or `images`, `masks` and `index.csv` with its classes); ProG (`TRAIN` and `TEST`, each
     `IMAGES` and `MANUAL GLANDS`); `images` and `masks` of equal names with, where known, an `index.csv` of
-    name, patient and um_per_px; patches in folders named `gland`, `non_gland` and `mixed`. Images alone,
-    in the folder or in its `images`, are known where no labels are wanted.
+    name, patient and um_per_px; patches in folders named `gland`, `non_gland` and `mixed`; and, without
+    labels, images in the folder or in its `images`.
 
     Args:
-        folder: of the data.
-        labelled: whether labels are wanted.
+        folder: Folder of the data.
+        labelled: Whether labels are required.
 
     Raises:
-        BadInputError: if the folder is missing or holds none of these.
+        BadInputError: If the folder is missing or holds none of these.
     """
     if not is_folder(folder):
         raise BadInputError(f"{folder}: no such folder. Give the folder that holds the training images.")
@@ -56,7 +55,7 @@ def find_samples(folder: Path, *, labelled: bool = True) -> DataSet:
             return replace(data_set, samples=samples)
     if any(folder.glob("*.geojson*")):
         raise BadInputError(
-            f"{folder}: holds slides with drawn regions, which are cut into patches first. "
+            f"{folder}: holds slides with annotated regions, which must be cut into patches first. "
             f"Run `glandseg cut {folder} --out PATCHES`, then train on PATCHES."
         )
     raise BadInputError(

@@ -1,8 +1,8 @@
-"""Reading the pixels of training and evaluation images: as inference does, with the slide reader.
+"""Decoding training and evaluation images with the slide reader, as inference does.
 
-One decoder serves training, evaluation and inference, so all three see the same pixels: clear glass is white,
-a damaged tile is an error, and every codec of the slide reader is read. Orientation tags (EXIF, TIFF) are
-refused. Viewers follow them, many annotation programs do not, so neither reading of a mask is safe.
+One decoder serves training, evaluation and inference, so all three see the same pixels: transparent parts are
+white, a damaged tile is an error, and every codec of the slide reader is read. Orientation tags (EXIF, TIFF)
+are an error: viewers follow them, many annotation programs do not, so neither reading of a mask is safe.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from glandseg.core.regular_file import check_regular_file
 from glandseg.slides.formats.tiff import detect_tiff
 from glandseg.slides.open import Slide, open_slide
 
-MAX_PIXELS = 10**8  # of an image, which is held whole in memory with others
+MAX_PIXELS = 10**8  # of an image, which is held in memory with others
 FORMATS = ("PNG", "JPEG", "BMP", WebPImagePlugin.WebPImageFile.format)
 ORIENTATION = 274  # the tag of EXIF and TIFF
 TURN_MARKS = (b"eXIf", b"Raw profile type", b"Exif", b"EXIF", b"adobe.com/xap", b"adobe.xmp", b"XMP ")
@@ -34,14 +34,14 @@ def read_rgb(path: Path) -> NDArray[np.uint8]:
 
     Raises:
         BadInputError: If the file is missing, no image, damaged, too large, or has an orientation tag.
-        EnvironmentLacksError: If the file may not be read.
+        EnvironmentLacksError: If reading the file is not permitted.
     """
     with open_image(path) as slide:
         return slide.read_region(0, 0, 0, slide.width_l0, slide.height_l0)
 
 
 def read_grey(path: Path) -> NDArray[np.uint8]:
-    """Read a grey image that glandseg wrote as (H, W) uint8.
+    """Read a grey image written by glandseg as (H, W) uint8.
 
     Raises:
         BadInputError: As `read_rgb`.
@@ -55,7 +55,7 @@ def open_image(path: Path, um_per_px: float = 1.0) -> Iterator[Slide]:
 
     Args:
         path: Image file.
-        um_per_px: Microns per pixel of the image; whatever the file says is overridden.
+        um_per_px: Microns per pixel of the image, in place of the file's.
 
     Raises:
         BadInputError: As `read_rgb`.
@@ -67,7 +67,7 @@ def open_image(path: Path, um_per_px: float = 1.0) -> Iterator[Slide]:
 
 
 def check_header(path: Path) -> None:
-    """Refuse a file that is no image to learn from, by its header alone.
+    """Raise if a file cannot be a training image, by its header alone.
 
     Raises:
         BadInputError: If it is a named pipe, has too many pixels, or has an orientation tag.
@@ -76,7 +76,7 @@ def check_header(path: Path) -> None:
     try:
         data = path.read_bytes()
     except OSError:
-        return  # the slide reader says why
+        return  # the slide reader explains it
     try:
         width, height, orientation = _read_tiff(data) if detect_tiff(data[:4]) else _read_image(data)
     except Image.DecompressionBombError:
@@ -90,10 +90,10 @@ def check_header(path: Path) -> None:
 
 
 def refuse_huge(path: Path, width: int, height: int) -> None:
-    """Refuse an image of more than `MAX_PIXELS` pixels.
+    """Raise if an image has more than `MAX_PIXELS` pixels.
 
     Raises:
-        BadInputError: If it has more.
+        BadInputError: If it has.
     """
     if width * height > MAX_PIXELS:
         raise _build_size_error(path)
@@ -134,5 +134,5 @@ def _read_tiff(data: bytes) -> tuple[int, int, int]:
             page = max(tiff.pages, key=lambda page: page.imagewidth * page.imagelength)
             orientation = int(page.tags.valueof(ORIENTATION, 0))
             return int(page.imagewidth), int(page.imagelength), orientation
-    except Exception:  # whatever tifffile raises on damage; the slide reader says why
+    except Exception:  # any error of tifffile on damage; the slide reader explains it
         return 0, 0, 0

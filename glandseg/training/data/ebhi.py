@@ -5,63 +5,49 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from glandseg.training.data.image_file import find_images, name_some, note_left_out, note_unpaired
+from glandseg.training.data.image_file import find_images, note_left_out, note_names, note_unpaired
 from glandseg.training.data.patients import match_stem, read_patients
-from glandseg.training.data.sample import DataSet, Sample
+from glandseg.training.data.sample import DataSet, Sample, pair_samples
 from glandseg.training.data.table import has_column, read_column
 
-# It does not say: settled on GlaS with benchmarks/settle_resolution.py.
+# Not published: estimated with a model of GlaS by benchmarks/settle_resolution.py.
 UM_PER_PX = 1.3
-CLASSES = ("normal", "polyp", "serrated", "low", "high", "adenocarcinoma")  # how their names begin
+CLASSES = ("normal", "polyp", "serrated", "low", "high", "adenocarcinoma")  # prefixes of their names
 
 
 def read_ebhi_classes(folder: Path) -> DataSet | None:
-    """List the images of the published layout; None where there are none."""
+    """List the images of the published layout; None if there are none."""
     samples: list[Sample] = []
     notes: tuple[str, ...] = ()
     for class_folder in sorted(path.parent for path in folder.glob("*/image")):
         images, masks = find_images(class_folder / "image"), find_images(class_folder / "label")
         notes += tuple(f"{class_folder.name}: {note}" for note in note_unpaired(images, masks))
         notes += note_left_out(class_folder / "image", class_folder / "label")
-        samples += [
-            Sample(
-                name=f"{class_folder.name}/{stem}",
-                path=path,
-                mask_path=masks[stem],
-                group=find_patient(stem),
-            )
-            for stem, path in images.items()
-            if stem in masks
-        ]
+        samples += pair_samples(images, masks, find_patient, prefix=f"{class_folder.name}/")
     if not samples:
         return None
     return DataSet(kind="ebhi", samples=tuple(samples), um_per_px=UM_PER_PX, notes=notes)
 
 
 def read_ebhi_index(folder: Path) -> DataSet | None:
-    """List the images of the indexed layout; None where there are none, or `index.csv` has other classes."""
+    """List the images of the indexed layout; None if there are none, or `index.csv` has other classes."""
     table = folder / "index.csv"
     if not has_ebhi_classes(table):
         return None
     images, masks = find_images(folder / "images"), find_images(folder / "masks")
-    patients, told = read_patients(table, images, whole=False)
-    listed = [match_stem(name, set(images)) for name in read_column(table, "name", "class")]
-    samples = [
-        Sample(name=name, path=images[name], mask_path=masks[name], group=patients.get(name) or name)
-        for name in listed
-        if name is not None and name in masks
-    ]
-    unlisted = sorted(set(images) - set(listed))
-    if unlisted:
-        told += (f"{len(unlisted)} images that index.csv does not name are left out: {name_some(unlisted)}",)
-    notes = (*told, *note_unpaired(images, masks), *note_left_out(folder / "images", folder / "masks"))
+    patients, notes = read_patients(table, images, whole=False)
+    listed = {match_stem(name, set(images)) for name in read_column(table, "name", "class")}
+    unlisted = sorted(set(images) - listed)
+    samples = pair_samples({stem: images[stem] for stem in set(images) & listed}, masks, patients.get)
+    notes += note_names(unlisted, "{} images that index.csv does not name")
     if not samples:
         return None
-    return DataSet(kind="ebhi", samples=tuple(samples), um_per_px=UM_PER_PX, notes=notes)
+    notes += note_unpaired(images, masks) + note_left_out(folder / "images", folder / "masks")
+    return DataSet(kind="ebhi", samples=samples, um_per_px=UM_PER_PX, notes=notes)
 
 
 def has_ebhi_classes(table: Path) -> bool:
-    """Tell whether a table's column `class` holds EBHI-Seg's classes and no others."""
+    """Return whether a table's column `class` holds EBHI-Seg's classes and no others."""
     if not has_column(table, "class"):
         return False
     classes = set(read_column(table, "name", "class").values())
@@ -69,6 +55,6 @@ def has_ebhi_classes(table: Path) -> bool:
 
 
 def find_patient(stem: str) -> str:
-    """Give the patient's digits in an image's name, else the name."""
+    """Return the patient's digits in an image's name, else the name."""
     digits = re.search(r"\d{6,}", stem)
     return digits.group() if digits else stem

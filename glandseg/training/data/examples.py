@@ -1,4 +1,4 @@
-"""Which images the segmenter learns from and is chosen on, read into memory with their masks."""
+"""The images that a segmenter is trained and validated on, read into memory with their masks."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from glandseg.training.segmenter import Example
 Say = Callable[[str], None]
 
 
-def choose_judges(samples: Sequence[Sample], say: Say) -> tuple[tuple[Sample, ...], bool]:
-    """Choose the images that weights are chosen on: those with outlines where there are some, else all.
+def choose_validation(samples: Sequence[Sample], say: Say) -> tuple[tuple[Sample, ...], bool]:
+    """Choose the images to validate on: those with outlines if there are any, else all.
 
     Returns:
-        The images, and whether they have outlines.
+        The samples, and whether they have outlines.
     """
     outlined = tuple(sample for sample in samples if sample.mask_path is not None)
     if outlined and len(outlined) < len(samples):
@@ -23,8 +23,8 @@ def choose_judges(samples: Sequence[Sample], say: Say) -> tuple[tuple[Sample, ..
     return outlined or tuple(samples), bool(outlined)
 
 
-def tell_one_class(examples: Sequence[Example], val: Sequence[Example], say: Say) -> None:
-    """Say where the images to learn from, or to choose on, show one class alone."""
+def note_one_class(examples: Sequence[Example], val: Sequence[Example], say: Say) -> None:
+    """Log if the images to train or to validate on show a single class."""
     for purpose, group in (("learn from", examples), ("choose weights on", val)):
         shown = {label for each in group for label in (0, 1) if (each.mask == label).any()}
         if len(shown) == 1:
@@ -33,12 +33,12 @@ def tell_one_class(examples: Sequence[Example], val: Sequence[Example], say: Say
 
 
 def read_examples(samples: Sequence[Sample], run: Run | None, factor: float = 1.0) -> list[Example]:
-    """Read images into memory, with their outlines or, where a run is given, with its pseudo masks.
+    """Read images into memory with their outlines, or with the pseudo masks of a run.
 
     Args:
-        samples: to read.
-        run: whose pseudo masks are read.
-        factor: by which both are enlarged.
+        samples: Samples to read.
+        run: Run with the pseudo masks; None reads the samples' own masks.
+        factor: Factor by which both are enlarged.
     """
     examples = []
     for sample in samples:

@@ -1,24 +1,21 @@
-"""A fraction of a split's images, as if no more had been labelled."""
+"""A fraction of a split's samples, as if no more had been labelled."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from glandseg.training.data.sample import Sample
-from glandseg.training.data.splits import Split
+from glandseg.training.data.splits import Split, shuffle_groups
 
 
 def thin_split(split: Split, fraction: float, seed: int) -> Split:
-    """Keep a fraction of the images to learn from and of those to choose on; the test stays whole.
+    """Keep a fraction of the training and validation samples, and the whole test set.
 
     Args:
-        split: to thin.
-        fraction: above 0, at most 1.
-        seed: of the choice.
+        split: Split to thin.
+        fraction: Fraction, above 0, at most 1.
+        seed: Random seed of the choice.
     """
     if fraction == 1:
         return split
@@ -27,19 +24,15 @@ def thin_split(split: Split, fraction: float, seed: int) -> Split:
 
 
 def take_fraction(samples: Sequence[Sample], fraction: float, seed: int) -> tuple[Sample, ...]:
-    """Take a fraction of images, at least one of some, patient by patient; only the last is cut short.
+    """Take a fraction of samples, at least one, patient by patient; only the last patient is taken in part.
 
-    With one seed, a smaller fraction is part of a larger one.
+    With the same seed, a smaller fraction is a subset of a larger one.
 
     Args:
-        samples: to take from.
-        fraction: above 0, at most 1.
-        seed: of the order of the patients.
+        samples: Samples to take from.
+        fraction: Fraction, above 0, at most 1.
+        seed: Random seed of the order of the patients.
     """
-    groups: dict[str, list[Sample]] = defaultdict(list)
-    for sample in samples:
-        groups[sample.group].append(sample)
-    names = sorted(groups)
-    np.random.default_rng(seed).shuffle(names)
+    groups, names = shuffle_groups(samples, seed)
     ordered = [sample for name in names for sample in groups[name]]
     return tuple(ordered[: max(round(fraction * len(ordered)), 1)])

@@ -1,4 +1,4 @@
-"""Patches that nobody drew outlines in: their labels stand in `patches.csv`, or are the folders' names."""
+"""Patches with labels instead of masks: from `patches.csv`, or the names of their folders."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path, PurePath
 
 from glandseg.core.errors import BadInputError
-from glandseg.training.data.image_file import list_images, name_some, normalize, note_left_out, note_others
+from glandseg.training.data.image_file import list_images, normalize, note_left_out, note_names, note_others
 from glandseg.training.data.sample import DataSet, Sample
 from glandseg.training.data.table import Row, read_table, read_um
 
 LABELS_CSV = "patches.csv"
-# What a folder's name, in small letters without blanks, - and _, says of non-gland and gland.
+# Labels (non-gland, gland) by a folder's name in lower case, without blanks, - and _.
 FOLDER_LABELS = {
     "gland": (False, True),
     "nongland": (True, False),
@@ -25,12 +25,12 @@ FOLDER_LABELS = {
 
 
 def read_labelled_patches(folder: Path) -> DataSet | None:
-    """List the patches of `patches.csv`; None where there is no such file.
+    """List the patches of `patches.csv`; None without such a file.
 
     Its columns are file, gland and non_gland and, where known, patient, um_per_px and mask.
 
     Raises:
-        BadInputError: if a line is wrong.
+        BadInputError: If a line is wrong.
     """
     table = folder / LABELS_CSV
     samples = tuple(_list_rows(folder, table))
@@ -63,13 +63,12 @@ def read_class_folders(folder: Path) -> DataSet | None:
     notes = note_left_out(*folders, by_stem=False)
     others = [path for path in folder.iterdir() if path.is_dir() and path not in folders]
     named = [path.name for path in others if list_images(path)]
-    if named:
-        notes += (f"folders without a known class are left out: {name_some(named)}",)
+    notes += note_names(named, "{} folders without a known class")
     return DataSet(kind="patches", samples=samples, um_per_px=None, notes=notes)
 
 
 def simplify(name: str) -> str:
-    """Give a class's name in small letters, without blanks, - and _."""
+    """Return a class's name in lower case, without blanks, - and _."""
     return name.lower().translate(str.maketrans("", "", " -_"))
 
 
@@ -79,7 +78,7 @@ def _list_rows(folder: Path, table: Path) -> Iterator[Sample]:
         mask = row.get("mask")
         labels = (_read_flag(row, "non_gland", where), _read_flag(row, "gland", where))
         if not any(labels):
-            raise BadInputError(f"{where} says neither gland nor non_gland. Mark one or take the line out.")
+            raise BadInputError(f"{where} says neither gland nor non_gland. Mark one or remove the line.")
         name, path = _find_file(folder, row["file"], where)
         if path in seen:
             raise BadInputError(f"{where} names {name} again. Name each image once.")
@@ -94,7 +93,7 @@ def _list_rows(folder: Path, table: Path) -> Iterator[Sample]:
 
 
 def _find_file(folder: Path, name: str, where: str) -> tuple[str, Path]:
-    """Find a file that a table names below a folder, however Unicode composes the name.
+    """Find a file below a folder by its name in a table, in any Unicode composition.
 
     Returns:
         Its name relative to the folder, and its path.
@@ -111,7 +110,7 @@ def _find_file(folder: Path, name: str, where: str) -> tuple[str, Path]:
         with contextlib.suppress(OSError, ValueError):  # a name longer than file systems allow
             if (folder / form).is_file():
                 return below, folder / form
-    raise BadInputError(f"{where} names {name[:200]}, which is not there. Mend the line or take it out.")
+    raise BadInputError(f"{where} names {name[:200]}, which is not there. Correct the line or remove it.")
 
 
 def _read_flag(row: Row, column: str, where: str) -> bool:

@@ -1,4 +1,8 @@
-"""The same image under two names, one to learn from and one to report on."""
+"""Leakage: the same image under two names, one in training and one in validation or test.
+
+A score on a copy of a training image measures memory, and where patients are unknown no split by patient
+keeps copies together. Only files of equal size are hashed, so the check is cheap.
+"""
 
 from __future__ import annotations
 
@@ -10,18 +14,18 @@ from glandseg.core.system import hash_file
 from glandseg.training.data.image_file import measure_white
 from glandseg.training.data.sample import Sample
 
-Placed = tuple[str, Sample]  # an image, and the part it is in
+Placed = tuple[str, Sample]  # the name of a part, and a sample in it
 
 
-def refuse_twins(parts: Mapping[str, Sequence[Sample]], background: float = 1.0) -> None:
-    """Refuse files of the same bytes in two parts; only files of equal size are read.
+def refuse_leakage(parts: Mapping[str, Sequence[Sample]], background: float = 1.0) -> None:
+    """Raise if files in two parts have the same bytes.
 
     Args:
-        parts: images by the name of their part.
-        background: images with a larger share of white may be the same, for nothing is learned from them.
+        parts: Samples by the name of their part.
+        background: Share of white, 0 to 1, above which images may be the same: blank ones teach nothing.
 
     Raises:
-        BadInputError: naming both files.
+        BadInputError: If two do; it names both files.
     """
     by_size: dict[int, list[Placed]] = defaultdict(list)
     for part, samples in parts.items():

@@ -1,10 +1,11 @@
-"""Which samples of a mask are gland: one rule for grey masks, ids, palettes, colors and opacity.
+"""Which pixels of a mask are gland: one rule for grey masks, ids, palettes, colors and opacity.
 
-Masks come from many programs and do not say what their values mean. The rule reads only what has one meaning:
-two grey levels, or two with smooth edges between them (resized, JPEG), split at the middle; flat areas of
-several levels are ids of glands, all above 0. An edge's levels lie in thin lines, an id's fill areas: the
-share of pixels whose neighbours all have the same value tells them apart. Whatever has two readings is
-refused, for a wrong one would teach the network the wrong thing and nothing would show it.
+Why a rule: masks come from many programs and do not say what their values mean. "Above 0" would turn the
+smooth edges of a resized mask into gland; "above 127" would drop the first 127 glands of a mask of ids.
+- Two grey levels, or two with smooth edges between them (resized, JPEG), are split in the middle.
+- Flat areas of several levels are ids of glands, all above 0.
+- Edges lie in thin lines and ids fill areas: the share of pixels whose eight neighbours are equal decides.
+- A mask with two readings is an error: the wrong one would train the wrong thing, and no score would show it.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from glandseg.training.data.stored_values import Samples
+from glandseg.training.data.stored_values import StoredValues
 
-FLAT, SMOOTH = 0.3, 0.1  # shares of pixels without another value beside them: least of ids, most of edges
+FLAT, SMOOTH = 0.3, 0.1  # shares of pixels whose neighbours are equal: minimum of ids, maximum of edges
 NEAR = 8  # values within 1/8 of the range count as black or white: a lossy codec scatters them
-MOST_TINY = 16  # levels of a mask whose glands may be too small to fill areas
+MAX_TINY_LEVELS = 16  # up to these, glands may be too small to fill areas
 CURE = "Save it with 0 for all else and 255 for gland"
 
 
@@ -30,11 +31,11 @@ class AmbiguousMaskError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Glands:
-    """What a mask says.
+    """The glands of a mask.
 
     Attributes:
         gland: (H, W) bool.
-        ids: (H, W) int32 id of each gland, 0 elsewhere; None where the mask tells no ids.
+        ids: (H, W) int32 id of each gland, 0 elsewhere; None where the mask has no ids.
         note: How values were read where that is a choice; empty where they have one meaning.
     """
 
@@ -43,19 +44,19 @@ class Glands:
     note: str = ""
 
 
-def find_glands(samples: Samples) -> Glands:
+def find_glands(stored: StoredValues) -> Glands:
     """Find the gland pixels of a mask.
 
     Raises:
         AmbiguousMaskError: If the values have more than one meaning, with the reason.
     """
-    values = samples.values
-    if samples.palette is not None:
-        return _read_palette(values, samples.palette)
-    note = samples.note
+    values = stored.values
+    if stored.palette is not None:
+        return _read_palette(values, stored.palette)
+    note = stored.note
     if values.ndim == 3 and values.shape[2] in (2, 4):
         values, note = _drop_opacity(values)
-    found = (_read_colors if values.ndim == 3 else read_levels)(values, samples.lossy)
+    found = (_read_colors if values.ndim == 3 else read_levels)(values, stored.lossy)
     return replace(found, note=note or found.note)
 
 
@@ -70,12 +71,12 @@ def read_levels(values: NDArray[Any], lossy: bool = False) -> Glands:
     if values.dtype.kind == "f":
         values = _round_fractions(values)
     levels = np.unique(values)
-    least, top, full = int(levels[0]), int(levels[-1]), 255 if levels[-1] <= 255 else 65535
-    if least < 0:
+    lowest, top, full = int(levels[0]), int(levels[-1]), 255 if levels[-1] <= 255 else 65535
+    if lowest < 0:
         raise AmbiguousMaskError("has values below 0")
-    if levels.size == 1 or (least == 0 and levels.size == 2):
+    if levels.size == 1 or (lowest == 0 and levels.size == 2):
         return _count_ids(values)
-    if levels.size == 2 and least <= full // 2 < top:
+    if levels.size == 2 and lowest <= full // 2 < top:
         return Glands(gland=values > full // 2)
     if top > full // 2 and _has_smooth_edges(values, full, lossy):
         return Glands(gland=values > full // 2)
@@ -99,7 +100,7 @@ def _count_ids(values: NDArray[Any]) -> Glands:
 
 
 def _has_smooth_edges(values: NDArray[Any], full: int, lossy: bool) -> bool:
-    """Whether what lies between black and white is edges; ids fill areas instead."""
+    """Return whether the levels between black and white are edges; ids fill areas instead."""
     between = (values > full // NEAR) & (values < full - full // NEAR)
     dark = _measure_flat(values, (values > 0) & (values <= full // NEAR))
     if lossy or not between.any():
@@ -113,7 +114,7 @@ def _has_smooth_edges(values: NDArray[Any], full: int, lossy: bool) -> bool:
 
 
 def _measure_flat(values: NDArray[Any], among: NDArray[np.bool_]) -> float:
-    """Measure the share of some pixels whose eight neighbours have their value."""
+    """Compute the share, 0 to 1, of the pixels `among` whose eight neighbours have their value."""
     kind = values if values.dtype in (np.uint8, np.uint16) else values.astype(np.float32)
     square = np.ones((3, 3), np.uint8)
     flat = cv2.erode(kind, square) == cv2.dilate(kind, square)
@@ -121,8 +122,8 @@ def _measure_flat(values: NDArray[Any], among: NDArray[np.bool_]) -> float:
 
 
 def _refuse_other_ids(values: NDArray[Any], levels: NDArray[Any], full: int, lossy: bool) -> None:
-    """Refuse several levels that are no ids of glands."""
-    if lossy or (levels.size > MOST_TINY and _measure_flat(values, values > 0) < SMOOTH / 2):
+    """Raise if several levels cannot be ids of glands."""
+    if lossy or (levels.size > MAX_TINY_LEVELS and _measure_flat(values, values > 0) < SMOOTH / 2):
         raise AmbiguousMaskError(f"has levels up to {levels[-1]} of {full} that fill no areas")
     if levels[0] != 0:
         raise AmbiguousMaskError("has several levels and no 0, so what is not gland is unclear")
@@ -133,7 +134,7 @@ def _refuse_other_ids(values: NDArray[Any], levels: NDArray[Any], full: int, los
 
 
 def _read_palette(index: NDArray[Any], palette: NDArray[np.uint8]) -> Glands:
-    """Find glands by index, where 0 is black; a grey palette is read by its levels."""
+    """Find gland pixels by index, where 0 is black; a grey palette is read by its levels."""
     used = np.unique(index)
     if used[-1] >= len(palette):
         raise AmbiguousMaskError("has indices beyond its palette")
@@ -147,7 +148,7 @@ def _read_palette(index: NDArray[Any], palette: NDArray[np.uint8]) -> Glands:
 
 
 def _drop_opacity(values: NDArray[Any]) -> tuple[NDArray[Any], str]:
-    """Return (H, W, 2 or 4) samples without opacity; where one color is everywhere, opacity is the mask."""
+    """Return (H, W, 2 or 4) values without opacity; where one color is everywhere, opacity is the mask."""
     color, opacity = values[..., :-1], values[..., -1]
     full = np.iinfo(values.dtype).max if values.dtype.kind in "iu" else 1
     if not opacity.any():
@@ -160,7 +161,7 @@ def _drop_opacity(values: NDArray[Any]) -> tuple[NDArray[Any], str]:
 
 
 def _read_colors(values: NDArray[Any], lossy: bool) -> Glands:
-    """Find what is not black in (H, W, C); equal channels are grey levels."""
+    """Find the pixels of (H, W, C) values that are not black; equal channels are grey levels."""
     if values.shape[2] not in (1, 3):
         raise AmbiguousMaskError(f"has {values.shape[2]} channels; grey, RGB and RGBA are read")
     peak = values.max(axis=2)

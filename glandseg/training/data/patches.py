@@ -1,4 +1,4 @@
-"""Patches of an image and what they are labelled with: non-gland, gland or both."""
+"""Patches of an image with their labels: non-gland, gland or both."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from glandseg.training.settings import ClassifierSettings
 
 @dataclass(frozen=True, kw_only=True)
 class Patch:
-    """A rectangle of an image with its label: all that stage 1 is told.
+    """A rectangle of an image with its labels, all that stage 1 learns from.
 
     Attributes:
-        image: index of the image.
-        x_px: left edge.
-        y_px: upper edge.
-        width_px: extent to the right.
-        height_px: extent downwards.
-        present: whether it holds non-gland and gland tissue.
+        sample: Index of the sample.
+        x_px: Left edge.
+        y_px: Upper edge.
+        width_px: Width.
+        height_px: Height.
+        present: Whether it holds non-gland and gland tissue.
     """
 
     sample: int
@@ -35,7 +35,7 @@ class Patch:
     present: tuple[bool, bool]
 
     def cut(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Cut this patch out of its image."""
+        """Return this patch's part of its image."""
         return image[self.y_px : self.y_px + self.height_px, self.x_px : self.x_px + self.width_px]
 
 
@@ -48,14 +48,14 @@ def list_patches(
     """Cut images into labelled patches.
 
     An image with an outline mask is cut into squares of `side` every `stride` px, the last one flush with
-    the border; a class is present where it covers at least `present` of the patch. An image that was
-    labelled as a whole is one patch. Patches of mostly white background are dropped.
+    the border; a class is present where it covers at least `present` of the patch. An image with labels is
+    one patch. Patches of mostly white background are dropped.
 
     Args:
-        samples: whose labels or masks tell what is present.
-        images: of the same images, (H, W, 3) uint8 RGB.
-        um_per_px: of the images.
-        settings: side, stride and both shares.
+        samples: Samples with labels or masks.
+        images: Their images, (H, W, 3) uint8 RGB.
+        um_per_px: Microns per pixel of the images.
+        settings: Side, stride and both shares.
     """
     factor = (settings.um_per_px or um_per_px) / um_per_px
     side, stride = max(round(settings.side * factor), 1), max(round(settings.stride * factor), 1)
@@ -71,7 +71,7 @@ def list_patches(
 
 
 def grid_starts(length: int, side: int, stride: int) -> list[int]:
-    """Give where patches start along an axis: every `stride` px, and flush with its end."""
+    """Return the starts of patches along an axis, in px: every `stride`, and flush with its end."""
     last = max(length - side, 0)
     return sorted({*range(0, last + 1, stride), last})
 
@@ -80,13 +80,13 @@ def _whole(index: int, width: int, height: int, present: tuple[bool, bool]) -> P
     return Patch(sample=index, x_px=0, y_px=0, width_px=width, height_px=height, present=present)
 
 
-def _cut_grid(index: int, mask: NDArray[np.uint8], side: int, stride: int, least: float) -> list[Patch]:
+def _cut_grid(index: int, mask: NDArray[np.uint8], side: int, stride: int, minimum: float) -> list[Patch]:
     height, width = mask.shape
     patches = []
     for y in grid_starts(height, side, stride):
         for x in grid_starts(width, side, stride):
             part = mask[y : y + side, x : x + side]
-            present = (bool((part == 0).mean() >= least), bool((part == 1).mean() >= least))
+            present = (bool((part == 0).mean() >= minimum), bool((part == 1).mean() >= minimum))
             patches.append(
                 Patch(
                     sample=index,
@@ -101,7 +101,7 @@ def _cut_grid(index: int, mask: NDArray[np.uint8], side: int, stride: int, least
 
 
 def count_presence(patches: Sequence[Patch]) -> str:
-    """Say how many patches hold only gland, only non-gland, and both."""
+    """Return a text with the numbers of patches of only gland, only non-gland, and both."""
     counts = Counter(patch.present for patch in patches)
     return (
         f"{counts[False, True]} only gland, {counts[True, False]} only non-gland, {counts[True, True]} both"

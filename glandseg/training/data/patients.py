@@ -1,4 +1,4 @@
-"""Which patient each image is of, as a table beside the images says."""
+"""The patient of each image, from a table beside the images."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from glandseg.training.data.table import read_table
 def read_patients(
     table: Path, images: Iterable[str], *, whole: bool = True
 ) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Read which patient each image is of; nothing if there is no such file.
+    """Read the patient of each image; empty without such a file.
 
     Args:
         table: CSV file with the columns name and patient; names may have a suffix or a folder.
         images: Stems of the images that are there.
-        whole: Whether every name must be of an image; otherwise only where images are left without patient.
+        whole: Whether every name must match an image; otherwise only where images are left without a patient.
 
     Returns:
-        Patients by stem, those of images that are there; and notes.
+        Patients by stem of the images that are there, and notes.
 
     Raises:
-        BadInputError: If names match no image, or two are of one image.
+        BadInputError: If names match no image, or two match one image.
     """
     if not table.is_file():
         return {}, ()
@@ -40,22 +40,21 @@ def read_patients(
         else:
             patients[stem] = row["patient"]
     lacking = [stem for stem in known if not patients.get(stem)]
+    absent = "1 image that is not there" if len(strange) == 1 else f"{len(strange)} images that are not there"
     if strange and (whole or lacking):
         raise BadInputError(
-            f"{table}: names {len(strange)} images that are not there, such as {name_some(strange)}. "
-            "Write the names of the image files, or take the lines out."
+            f"{table}: names {absent}, such as {name_some(strange)}. "
+            "Write the names of the image files, or remove the lines."
         )
-    notes = [f"{table.name} names {len(strange)} images that are not there"] if strange else []
+    notes = [f"{table.name} names {absent}"] if strange else []
     if lacking:
-        notes.append(
-            f"{len(lacking)} images have no patient in {table.name}, so each counts as its own: "
-            f"{name_some(lacking)}"
-        )
+        have = "1 image has" if len(lacking) == 1 else f"{len(lacking)} images have"
+        notes.append(f"{have} no patient in {table.name}, so each is its own group: {name_some(lacking)}")
     return patients, tuple(notes)
 
 
 def match_stem(name: str, stems: set[str]) -> str | None:
-    """Find the stem that a table's name means: as it is, without an image's suffix, or without folders."""
+    """Find the stem that a table's name means: unchanged, without an image's suffix, or without folders."""
     base = normalize(PurePosixPath(name.replace("\\", "/")).name)
     for candidate in (normalize(name), base):
         if candidate in stems:

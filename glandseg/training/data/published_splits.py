@@ -1,4 +1,4 @@
-"""How each data set is split: as it was published, as the papers did, or by patient."""
+"""The split of each data set: as published, as in the papers, or by patient."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections import defaultdict
 from glandseg.core.errors import BadInputError
 from glandseg.training.data.sample import DataSet, Sample
 from glandseg.training.data.splits import SHARES, Shares, Split, split_samples, take_groups
+from glandseg.training.settings import SPLITS
 
-SPLITS = ("auto", "feng", "oeem")
 KNOWN_FOR = {"feng": ("glas", "prog", "ebhi"), "oeem": ("glas",)}
-GLAS_VAL, PROG_VAL = 15, 229  # images that Feng et al. choose on; ProG's 8,244 patches are 36 of each
+GLAS_VAL, PROG_VAL = 15, 229  # validation images of Feng et al.; ProG's 8,244 patches are 36 of each
 
 
 def split_data_set(data_set: DataSet, split: str = "auto", shares: Shares = SHARES, seed: int = 0) -> Split:
@@ -22,16 +22,16 @@ def split_data_set(data_set: DataSet, split: str = "auto", shares: Shares = SHAR
     | feng | 70 / 15 / testA + testB | TRAIN / 229 and 271 of TEST | 7:1:2 by patient | - |
     | oeem | train / none / testA + testB | - | - | - |
 
-    "by patient" is in the given shares. Where the published parts are not there, auto splits all by patient.
+    "by patient" is in the given shares. Without the published parts, auto splits all images by patient.
 
     Args:
-        data_set: whose images.
+        data_set: Data set to split.
         split: "auto", "feng" or "oeem".
-        shares: of training, validation and test.
-        seed: of the shuffle of the groups.
+        shares: Shares of training, validation and test, which sum to 1.
+        seed: Random seed of the order of the groups.
 
     Raises:
-        BadInputError: if the split is not known for such data, or its parts are not there.
+        BadInputError: If the split is not known for such data, or its parts are missing.
     """
     if split != "auto":
         return _split_as_published(data_set, split, seed)
@@ -70,15 +70,15 @@ def _find_published(data_set: DataSet) -> tuple[tuple[Sample, ...], tuple[Sample
 def list_parts(
     data_set: DataSet, split: str = "auto", shares: Shares = SHARES, seed: int = 0
 ) -> dict[str, tuple[Sample, ...]]:
-    """List what can be evaluated, by name: the published parts, then train, val and test as split, and all.
+    """Return the parts that can be evaluated, by name: the published ones; train, val and test as split; all.
 
-    Where the data set has a part "train" of its own, that name means it, so it includes what `val` takes.
+    A published part "train" replaces that of the split, so it includes the samples of `val`.
 
     Args:
-        data_set: whose images.
-        split: as `split_data_set` takes it, and so are `shares` and `seed`.
-        shares: of training, validation and test.
-        seed: of the shuffle of the groups.
+        data_set: Data set to split.
+        split: "auto", "feng" or "oeem", as in `split_data_set`.
+        shares: Shares of training, validation and test, which sum to 1.
+        seed: Random seed of the order of the groups.
     """
     own = split_data_set(data_set, split, shares, seed)
     parts: dict[str, tuple[Sample, ...]] = defaultdict(tuple)

@@ -1,7 +1,8 @@
-"""An image to learn from, and a set of them."""
+"""An image to train or score on with its labels, and a set of them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,20 +12,20 @@ from numpy.typing import NDArray
 from glandseg.core.errors import BadInputError
 from glandseg.training.data.decoding import read_rgb
 from glandseg.training.data.mask_rule import CURE, AmbiguousMaskError, Glands, find_glands
-from glandseg.training.data.stored_values import read_samples
+from glandseg.training.data.stored_values import read_values
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """An image to learn from, with an outline mask or with patch labels; for a teacher, without either.
+    """An image with an outline mask or with patch labels; for distillation, without either.
 
     Attributes:
-        name: unique in its data set.
-        path: of the image.
-        mask_path: of the mask whose non-zero pixels are gland, if there is one.
-        labels: whether it holds non-gland and gland tissue, if that was told for the image as a whole.
-        group: what may not be torn apart by a split: the patient where known, else the image.
-        part: of the data set as published, such as "train" or "testA"; none where it has no parts.
+        name: Name, unique in its data set.
+        path: Image file.
+        mask_path: Mask file, as `mask_rule` reads it; None without one.
+        labels: Whether the image holds non-gland and gland tissue; None without labels of the whole image.
+        group: Patient where known, else the image: no split tears a group apart.
+        part: Part of the data set as published, such as "train" or "testA"; None without parts.
     """
 
     name: str
@@ -39,10 +40,10 @@ class Sample:
         return read_rgb(self.path)
 
     def read_glands(self, shape: tuple[int, ...] | None = None) -> Glands:
-        """Read what the mask says.
+        """Read the glands of the mask.
 
         Args:
-            shape: Shape of the image, (H, W, ...), which the mask must share; None accepts any.
+            shape: Shape of the image, (H, W, ...), which the mask must have; None accepts any.
 
         Raises:
             BadInputError: If there is no mask, it cannot be decoded, its values have more than one meaning,
@@ -50,15 +51,15 @@ class Sample:
         """
         if self.mask_path is None:
             raise BadInputError(f"{self.path}: has no outline mask. Give it one, or leave it out.")
-        samples = read_samples(self.mask_path)
-        height, width = samples.values.shape[:2]
+        stored = read_values(self.mask_path)
+        height, width = stored.values.shape[:2]
         if shape and (height, width) != tuple(shape[:2]):
             raise BadInputError(
                 f"{self.mask_path}: is {width} x {height} px, its image "
                 f"{shape[1]} x {shape[0]}. Give a mask of the image's size."
             )
         try:
-            return find_glands(samples)
+            return find_glands(stored)
         except AmbiguousMaskError as error:
             raise BadInputError(f"{self.mask_path}: as a mask it {error}. {CURE}.") from None
 
@@ -69,16 +70,46 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True)
 class DataSet:
-    """Images of one kind.
+    """Samples of one kind.
 
     Attributes:
         kind: "glas", "ebhi", "prog", "outlines", "patches", or "images" without labels.
-        images: what there is to learn from.
-        um_per_px: of the images; None where the kind does not tell.
-        notes: what whoever learns from it should know, a line each.
+        samples: The samples.
+        um_per_px: Microns per pixel of the images; None where unknown.
+        notes: Remarks for the user on what was left out, a line each.
     """
 
     kind: str
     samples: tuple[Sample, ...]
     um_per_px: float | None
     notes: tuple[str, ...] = ()
+
+
+def pair_samples(
+    images: Mapping[str, Path],
+    masks: Mapping[str, Path],
+    find_group: Callable[[str], str | None],
+    *,
+    prefix: str = "",
+    find_part: Callable[[str], str | None] = lambda stem: None,
+) -> tuple[Sample, ...]:
+    """Return a sample for each image with a mask.
+
+    Args:
+        images: Images by stem.
+        masks: Masks by stem.
+        find_group: Called with a stem; returns its patient, or None where unknown.
+        prefix: Text before the stem in a sample's name.
+        find_part: Called with a stem; returns its published part, or None.
+    """
+    return tuple(
+        Sample(
+            name=prefix + stem,
+            path=path,
+            mask_path=masks[stem],
+            group=find_group(stem) or stem,
+            part=find_part(stem),
+        )
+        for stem, path in images.items()
+        if stem in masks
+    )

@@ -1,4 +1,11 @@
-"""Splits into training, validation and test that never tear a patient apart."""
+"""Splits into training, validation and test by patient.
+
+Why by patient: patches and images of one patient share stain, scanner and glands, so a network that has seen
+some knows the others, and a split by image overstates the scores.
+Why greedily: patients differ much in their number of images, so dividing the patients alone would miss the
+shares. Each next patient, in random order, goes to the part that is furthest below its share of images.
+Published test sets stay as published, so that scores compare; shared patients are then noted.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +24,14 @@ SHARES: Shares = (0.7, 0.1, 0.2)
 
 @dataclass(frozen=True, kw_only=True)
 class Split:
-    """Images to learn from, to choose on and to report on; no group is in two of them.
+    """Training, validation and test samples; no group is in two of them.
 
     Attributes:
-        train: to learn from.
-        val: to choose on; empty where a paper's split has none.
-        test: to report on.
-        published: whether the test images are those that the data set's publishers set apart. Only these
-            may share groups with the others; `note` says so.
+        train: Training samples.
+        val: Validation samples; empty where a paper's split has none.
+        test: Test samples.
+        published: Whether the test set is the published one. Only that may share groups with the others;
+            `note` says so.
     """
 
     train: tuple[Sample, ...]
@@ -33,10 +40,10 @@ class Split:
     published: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse a split that leaks.
+        """Raise if the split leaks.
 
         Raises:
-            BadInputError: naming a group that is in two parts.
+            BadInputError: If a group is in two parts; it names the first.
         """
         train, val, test = (find_groups(part) for part in (self.train, self.val, self.test))
         leaked = (train & val) | (set() if self.published else (train | val) & test)
@@ -45,18 +52,18 @@ class Split:
 
     @property
     def note(self) -> str:
-        """What whoever reads the scores should know; empty where nothing."""
+        """Remarks for readers of the scores; empty without any."""
         test = find_groups(self.test)
         shared = test & find_groups(self.train + self.val)
-        told = [] if self.val else ["without validation images, scores are those of the training images"]
+        notes = [] if self.val else ["without validation images, scores are those of the training images"]
         if shared:
-            told.append(
+            notes.append(
                 f"{len(shared)} of the published test's {len(test)} patients are in its training part too"
             )
-        return "; ".join(told)
+        return "; ".join(notes)
 
     def choose_on(self) -> tuple[Sample, ...]:
-        """Give the images that weights are chosen on: val, or train where a paper's split has no val."""
+        """Return the samples to validate on: val, or train where a paper's split has no val."""
         return self.val or self.train
 
     def count_groups(self) -> int:
@@ -64,7 +71,7 @@ class Split:
         return len(find_groups(self.part("all")))
 
     def part(self, name: str) -> tuple[Sample, ...]:
-        """Give the part called train, val or test, or all of them."""
+        """Return the part named train, val or test, or all of them."""
         if name == "all":
             return self.train + self.val + self.test
         if name not in ("train", "val", "test"):
@@ -74,24 +81,23 @@ class Split:
 
 
 def find_groups(samples: Sequence[Sample]) -> set[str]:
-    """Give the groups of images."""
+    """Return the groups of samples."""
     return {sample.group for sample in samples}
 
 
 def split_samples(samples: Sequence[Sample], shares: Shares = SHARES, seed: int = 0) -> Split:
-    """Split images by group, about in the given shares of images.
+    """Split samples by group, approximately in the given shares of samples.
 
     Of few groups, the first goes to training, the second to validation, the third to test.
 
     Args:
-        samples: what to split.
-        shares: of training, validation and test.
-        seed: of the shuffle of the groups.
+        samples: Samples to split.
+        shares: Shares of training, validation and test, which sum to 1.
+        seed: Random seed of the order of the groups.
     """
-    groups, names = _shuffle_groups(samples, seed)
+    groups, names = shuffle_groups(samples, seed)
     parts: tuple[list[str], ...] = ([], [], [])
     for name in names:
-        # The part that is furthest below its share takes the next group.
         lacks = [
             share * len(samples) - sum(len(groups[other]) for other in part) if share else -np.inf
             for share, part in zip(shares, parts, strict=True)
@@ -102,7 +108,8 @@ def split_samples(samples: Sequence[Sample], shares: Shares = SHARES, seed: int 
     return Split(train=train, val=val, test=test)
 
 
-def _shuffle_groups(samples: Sequence[Sample], seed: int) -> tuple[dict[str, list[Sample]], list[str]]:
+def shuffle_groups(samples: Sequence[Sample], seed: int) -> tuple[dict[str, list[Sample]], list[str]]:
+    """Return samples by group, and the groups in random order."""
     groups: dict[str, list[Sample]] = defaultdict(list)
     for sample in samples:
         groups[sample.group].append(sample)
@@ -122,13 +129,13 @@ def _fill_empty(parts: tuple[list[str], ...], shares: Shares) -> None:
 def take_groups(
     samples: Sequence[Sample], count: int, seed: int
 ) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
-    """Take whole groups, by chance, that hold as near to `count` images as can be.
+    """Take random whole groups that together hold as near to `count` samples as possible.
 
     Returns:
-        The images that were taken, and the rest.
+        The samples of these groups, and the others.
     """
-    groups, names = _shuffle_groups(samples, seed)
-    reached: dict[int, tuple[str, ...]] = {0: ()}  # groups by how many images they hold together
+    groups, names = shuffle_groups(samples, seed)
+    reached: dict[int, tuple[str, ...]] = {0: ()}  # groups by their total number of samples
     for name in names:
         for total, taken in list(reached.items()):
             if total < count:

@@ -1,6 +1,6 @@
-"""The samples of a mask file as stored: grey levels, ids, colors, opacity, or indices into a palette.
+"""The values of a mask file as stored: grey levels, ids, colors, opacity, or indices into a palette.
 
-A mask's values mean something as stored, which the slide reader's RGB would hide: an id, an index, 16 bits.
+The slide reader's 8-bit RGB would hide what they mean: an id, an index, 16 bits.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from glandseg.training.data.decoding import check_header, read_rgb, refuse_huge
 
 
 @dataclass(frozen=True, kw_only=True)
-class Samples:
-    """A mask file's samples.
+class StoredValues:
+    """A mask file's values.
 
     Attributes:
         values: (H, W) or (H, W, channels) of any number type; the last of 2 or 4 channels is opacity.
         palette: (N, 3) uint8 RGB where values are indices into it; None otherwise.
         lossy: Whether the file's codec changes values, so that they cannot be ids.
-        note: How they were read where that is a choice.
+        note: How they were read where that is a choice; empty otherwise.
     """
 
     values: NDArray[Any]
@@ -46,7 +46,7 @@ class Samples:
     note: str = ""
 
 
-def read_samples(path: Path) -> Samples:
+def read_values(path: Path) -> StoredValues:
     """Read a mask file as stored.
 
     Raises:
@@ -63,20 +63,20 @@ def read_samples(path: Path) -> Samples:
     return _read_image(path, kind, data)
 
 
-def _read_image(path: Path, kind: str, data: bytes) -> Samples:
+def _read_image(path: Path, kind: str, data: bytes) -> StoredValues:
     image = decode_stored(path, kind)[1]
     refuse_huge(path, image.shape[1], image.shape[0])
     try:
         with Image.open(io.BytesIO(data)) as opened:
             if opened.mode == "P":  # whose indices OpenCV replaces by their colors
                 colors = np.array(opened.getpalette("RGB"), np.uint8).reshape(-1, 3)
-                return Samples(values=np.asarray(opened), palette=colors)
+                return StoredValues(values=np.asarray(opened), palette=colors)
     except Exception as error:  # whatever Pillow raises
         raise _build_damage_error(path, shorten(error)) from None
-    return Samples(values=image, lossy=kind == "jpeg" or (kind == "webp" and b"VP8 " in data[:64]))
+    return StoredValues(values=image, lossy=kind == "jpeg" or (kind == "webp" and b"VP8 " in data[:64]))
 
 
-def _read_tiff(path: Path, data: bytes) -> Samples:
+def _read_tiff(path: Path, data: bytes) -> StoredValues:
     try:
         with tifffile.TiffFile(io.BytesIO(data), is_ome=False, _multifile=False) as tiff:
             pages = sorted(tiff.pages, key=lambda page: -page.imagewidth * page.imagelength)
@@ -86,7 +86,7 @@ def _read_tiff(path: Path, data: bytes) -> Samples:
             return _convert_page(pages[0])
     except BadInputError:
         raise
-    except Exception as error:  # whatever tifffile and its codecs raise on damage
+    except Exception as error:  # any error of tifffile and its codecs on damage
         raise _build_damage_error(path, shorten(error)) from None
 
 
@@ -101,7 +101,7 @@ def _find_problem(pages: list[tifffile.TiffPage]) -> str | None:
     return "stores no pixels" if not any(page.databytecounts) else None
 
 
-def _convert_page(page: tifffile.TiffPage) -> Samples:
+def _convert_page(page: tifffile.TiffPage) -> StoredValues:
     values = np.asarray(page.asarray())
     if page.samplesperpixel > 1 and page.axes.index("S") == 0:
         values = np.moveaxis(values, 0, -1)
@@ -109,13 +109,14 @@ def _convert_page(page: tifffile.TiffPage) -> Samples:
         values = values > 0
     if page.photometric == PALETTE:
         colors = (np.asarray(page.colormap, np.uint16).T >> 8).astype(np.uint8)
-        return Samples(values=values, palette=colors)
+        return StoredValues(values=values, palette=colors)
     if page.photometric != WHITE_IS_ZERO:
-        return Samples(values=values, lossy=page.compression in JPEG_COMPRESSIONS)
+        return StoredValues(values=values, lossy=page.compression in JPEG_COMPRESSIONS)
     if page.software.startswith("tifffile") or page.description.startswith("ImageJ="):
-        return Samples(values=values, note="stored white-is-zero; 1 or 255, shown black, is taken for gland")
+        note = "stored white-is-zero; 1 or 255, shown black, is taken for gland"
+        return StoredValues(values=values, note=note)
     values = ~values if values.dtype == np.bool_ else np.iinfo(values.dtype).max - values
-    return Samples(values=values, note="stored white-is-zero; what is shown white is taken for gland")
+    return StoredValues(values=values, note="stored white-is-zero; what is shown white is taken for gland")
 
 
 def _build_damage_error(path: Path, reason: str) -> BadInputError:

@@ -1,4 +1,4 @@
-"""Drawn tissue without glands, to learn what is none: data sets of glands show little else."""
+"""Synthetic tissue without glands, as negative examples: data sets of glands show little else."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ KINDS: tuple[TileKind, ...] = ("muscle", "muscle", "stroma")
 
 
 def draw_examples(count: int, um_per_px: float, seed: int) -> list[Example]:
-    """Draw examples of muscle, collagen and stroma, each in stains of its own; the same each time.
+    """Draw examples of muscle, collagen and stroma, each in stains of its own.
 
     Args:
-        count: how many.
-        um_per_px: of the images learned from.
-        seed: of the drawings.
+        count: Number of examples.
+        um_per_px: Microns per pixel of the training images.
+        seed: Random seed; the same seed draws the same examples.
     """
     rng = np.random.default_rng(seed)
     examples = []
@@ -29,5 +29,5 @@ def draw_examples(count: int, um_per_px: float, seed: int) -> list[Example]:
 
 
 def draw_stain(rng: np.random.Generator) -> Stain:
-    """Draw the strengths of a laboratory's stains."""
+    """Draw random strengths of a laboratory's stains."""
     return Stain(hematoxylin=float(rng.uniform(0.6, 1.4)), eosin=float(rng.uniform(0.5, 1.6)))

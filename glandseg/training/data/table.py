@@ -1,7 +1,7 @@
-"""Tables of images: CSV files that say where they are wrong.
+"""Tables of images: CSV files, read with errors that name the line.
 
 Spreadsheets write commas, semicolons or tabs, and people write `Patient`, `patient_id` or `patient ID`: all
-are read. A column or name that looks right and matches nothing is refused: ignoring it would put images of
+are read. A column or name that looks right and matches nothing is an error: ignoring it would put images of
 one patient into training and test.
 """
 
@@ -28,7 +28,7 @@ COLUMNS = {
     "name": "name",
     "class": "class",
 }
-# What columns of patients are called elsewhere; refused where no column `patient` is.
+# Names that columns of patients have elsewhere; an error where there is no column `patient`.
 LIKE_PATIENT = ("case", "subject", "donor", "person", "individual", "participant", "mrn", "pid")
 NUMBERED = ("", "id", "ids", "no", "nr", "number", "name", "code", "key")
 SPREADSHEETS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # Excel and OpenDocument, and Excel before 2007
@@ -36,13 +36,13 @@ SEPARATORS = ",;\t|"
 
 
 def read_table(table: Path, columns: tuple[str, ...]) -> Iterator[tuple[str, Row]]:
-    """Read the rows of a CSV file, each with where it stands; none if there is no such file.
+    """Yield each row of a CSV file with its place for messages; nothing without such a file.
 
-    Known columns go by the names in `COLUMNS`, however they are written; others keep theirs.
+    Known columns get their names in `COLUMNS`, in any spelling; others keep theirs.
 
     Raises:
-        BadInputError: If it is not a table, a column is missing or there twice, a column looks like the
-            patient's and is not known, or the first column names something twice.
+        BadInputError: If it is not a table, a column is missing or repeated, an unknown column looks like the
+            patient's, or the first column repeats a name.
     """
     check_regular_file(table)
     if not table.is_file():
@@ -65,12 +65,12 @@ def read_table(table: Path, columns: tuple[str, ...]) -> Iterator[tuple[str, Row
 
 
 def read_column(table: Path, name: str, value: str) -> dict[str, str]:
-    """Return one column of a CSV file by another; nothing if there is no such file."""
+    """Return the column `value` of a CSV file by the column `name`; empty without such a file."""
     return {row[name]: row[value] for _, row in read_table(table, (name, value))}
 
 
 def has_column(table: Path, name: str) -> bool:
-    """Tell whether a table has a column; False for what is no table."""
+    """Return whether a table has a column; False for a file that is no table."""
     try:
         return any(name in row for _, row in read_table(table, ()))
     except (BadInputError, OSError):
@@ -78,10 +78,10 @@ def has_column(table: Path, name: str) -> bool:
 
 
 def read_um(table: Path) -> float | None:
-    """Return the um/px that a table's column `um_per_px` says; None without file, column or values.
+    """Return the um/px in a table's column `um_per_px`; None without file, column or values.
 
     Raises:
-        BadInputError: If a value is not above 0, or two differ.
+        BadInputError: If a value is not above 0, or values differ.
     """
     found: dict[float, str] = {}
     for where, row in read_table(table, ()):
@@ -107,9 +107,9 @@ def _read_text(table: Path) -> str:
 
 
 def _find_separator(text: str) -> tuple[str, int, str]:
-    """Return the separator, how many lines precede the header, and the text from the header on.
+    """Return the separator, the number of lines before the header, and the text from the header on.
 
-    Excel's first line `sep=;` names it; otherwise it is what the header has most of, outside quotes.
+    Excel's first line `sep=;` names it; otherwise it is the most frequent separator in the header.
     """
     first, _, rest = text.partition("\n")
     named = first.strip().strip('"').lower()
@@ -132,13 +132,13 @@ def _read_header(table: Path, cells: list[str], columns: tuple[str, ...]) -> lis
         )
     twice = [name for name in COLUMNS.values() if header.count(name) > 1]
     if twice:
-        raise BadInputError(f"{table}: has two columns for {twice[0]}. Take one out.")
+        raise BadInputError(f"{table}: has two columns for {twice[0]}. Remove one.")
     _refuse_like_patient(table, header)
     return header
 
 
 def _refuse_like_patient(table: Path, header: list[str]) -> None:
-    """Refuse a column that may be the patient's under another name, which would be ignored."""
+    """Raise if a column may be the patient's under another name, which would be ignored."""
     if "patient" in header:
         return
     for name in header:
@@ -146,12 +146,12 @@ def _refuse_like_patient(table: Path, header: list[str]) -> None:
         if "patient" in folded or any(folded == word + end for word in LIKE_PATIENT for end in NUMBERED):
             raise BadInputError(
                 f"{table}: the column {name} looks like the patients', which is not read by that name. "
-                "Name it patient; or, if it is something else, take it out."
+                "Name it patient, or remove it if it is something else."
             )
 
 
 def _fold(name: str) -> str:
-    """Return a column's name in small letters, without blanks, - and _."""
+    """Return a column's name in lower case, without blanks, - and _."""
     return "".join(name.casefold().split()).translate(str.maketrans("", "", "-_"))
 
 

@@ -43,7 +43,7 @@ def distillation_loss(network: nn.Module, batch: Batch, settings: TrainSettings)
     """Give the loss of both heads towards the teacher and, where the run has outlines, towards those.
 
     Args:
-        network: a PSPNet.
+        network: Network, a `Segmenter`.
         batch: its labels are (N, S, S, 2): pixel labels, and the teacher's probability of gland, 0..255.
         settings: of the run.
     """

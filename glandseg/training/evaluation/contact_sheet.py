@@ -1,4 +1,4 @@
-"""Many images with outlines on one sheet, to be looked at."""
+"""Contact sheets: many images with outlines on one PNG, for visual inspection."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Cell:
 
     Attributes:
         image: (H, W, 3) uint8 RGB.
-        outlines: masks, each (H, W) bool, with the RGB color of their outlines; the last lies on top.
-        caption: below it, in ASCII.
+        outlines: Masks, each (H, W) bool, with the RGB color of their outlines; the last is drawn on top.
+        caption: Text below the image, in ASCII.
     """
 
     image: NDArray[np.uint8]
@@ -39,9 +39,9 @@ def write_contact_sheet(path: Path, cells: Sequence[Cell], title: str = "") -> N
     """Write a sheet as PNG, row by row.
 
     Args:
-        path: of the PNG file.
-        cells: at least one.
-        title: above them, in ASCII.
+        path: PNG file.
+        cells: Images, at least one.
+        title: Text above them, in ASCII.
     """
     columns = min(COLUMNS, len(cells))
     drawn = [draw_cell(cell) for cell in cells]
@@ -52,7 +52,7 @@ def write_contact_sheet(path: Path, cells: Sequence[Cell], title: str = "") -> N
 
 
 def draw_cell(cell: Cell) -> NDArray[np.uint8]:
-    """Draw an image with its outlines, its caption below: (H, SIDE_PX, 3) uint8 RGB."""
+    """Draw an image with its outlines and its caption below: (H, SIDE_PX, 3) uint8 RGB."""
     room = SIDE_PX - 2 * MARGIN_PX
     height, width = cell.image.shape[:2]
     scale = room / max(height, width)
@@ -61,9 +61,8 @@ def draw_cell(cell: Cell) -> NDArray[np.uint8]:
     for mask, color in cell.outlines:
         small = cv2.resize(mask.astype(np.uint8), size_wh, interpolation=cv2.INTER_NEAREST)
         edges, _ = cv2.findContours(small, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-        cv2.drawContours(
-            image, edges, -1, INK, 3, cv2.LINE_AA
-        )  # a dark seam, or bright tissue hides the line
+        # a dark seam: bright tissue would hide the line
+        cv2.drawContours(image, edges, -1, INK, 3, cv2.LINE_AA)
         cv2.drawContours(image, edges, -1, color, 2, cv2.LINE_AA)
     canvas = np.full((size_wh[1] + MARGIN_PX, SIDE_PX, 3), PAPER, np.uint8)
     left = (SIDE_PX - size_wh[0]) // 2

@@ -1,4 +1,4 @@
-"""How well a model does on a data set with outlines, run as it will be run on slides."""
+"""Scores of a model on a data set with outlines, run as on slides."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from glandseg.slides.slide_plane import SlidePlane
 from glandseg.training.data.corrupt_images import MaskFacts
 from glandseg.training.data.datasets import DataSet, Sample
 from glandseg.training.data.decoding import open_image
-from glandseg.training.data.image_file import name_some
+from glandseg.training.data.image_file import note_names
 from glandseg.training.data.mask_rule import Glands
 from glandseg.training.data.published_splits import list_parts
 from glandseg.training.evaluation.metrics import Confusion
 from glandseg.training.evaluation.object_metrics import CONNECTIVITY, ObjectAgreement
 
-GLAND_BYTE = 128  # least probability of gland, of 255
+GLAND_BYTE = 128  # minimum probability of gland, of 255
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageScore:
-    """How well a model does on one image at its own size.
+    """Score of a model on one image at its own size.
 
     Attributes:
-        confusion: its pixels.
-        objects: its glands, if they were matched.
-        truth: Facts of its mask, for notes.
+        confusion: Counts of its pixels.
+        objects: Its matched glands; None if they were not matched.
+        truth: Facts of its true mask, for notes; None for a total.
     """
 
     confusion: Confusion
@@ -42,7 +42,7 @@ class ImageScore:
     truth: MaskFacts | None = None
 
     def list_scores(self) -> dict[str, float]:
-        """List the scores: shares in percent, distances in px."""
+        """Return the scores by name: shares in percent, distances in px."""
         pixels = {"miou": self.confusion.miou, "f1": self.confusion.f1, "dice": self.confusion.dice}
         scores = {name: round(100 * value, 2) for name, value in pixels.items()}
         if self.objects:
@@ -54,21 +54,21 @@ class ImageScore:
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """How well a model does on images.
+    """Scores of a model on images.
 
     Attributes:
-        images: each image's score, by name.
+        samples: Score of each image, by sample name.
     """
 
     samples: Mapping[str, ImageScore]
 
     def pick(self, samples: Iterable[Sample]) -> Evaluation:
-        """Take some of the images."""
+        """Return the evaluation of some of the samples."""
         return Evaluation(samples={sample.name: self.samples[sample.name] for sample in samples})
 
     @property
     def total(self) -> ImageScore:
-        """The pixels, and the glands, of all images counted together."""
+        """Score of the pixels and the glands of all images pooled."""
         scores = self.samples.values()
         confusion = sum((score.confusion for score in scores), Confusion.empty())
         matched = [score.objects for score in scores if score.objects]
@@ -76,14 +76,14 @@ class Evaluation:
         return ImageScore(confusion=confusion, objects=objects)
 
     def list_scores(self) -> dict[str, float]:
-        """List the scores of all images together, and mIoU as the mean over images."""
+        """Return the scores of all images pooled, and the mean mIoU over images, by name."""
         by_sample = [score.confusion.miou for score in self.samples.values()]
         mean = {"mean_image_miou": round(100 * float(np.mean(by_sample)), 2)}
         return {"images": len(by_sample), **self.total.list_scores(), **mean}
 
 
 def keep_outlined(data_set: DataSet) -> DataSet:
-    """Leave out images without an outline mask, with a note.
+    """Return a data set without the samples that lack an outline mask, with a note.
 
     Raises:
         BadInputError: If none has one.
@@ -97,20 +97,20 @@ def keep_outlined(data_set: DataSet) -> DataSet:
         )
     if not lacking:
         return data_set
-    note = f"{len(lacking)} of {len(data_set.samples)} images without a mask are left out: "
-    return replace(data_set, samples=outlined, notes=(*data_set.notes, note + name_some(lacking)))
+    notes = note_names(lacking, f"{{}} of {len(data_set.samples)} images without a mask")
+    return replace(data_set, samples=outlined, notes=data_set.notes + notes)
 
 
 def choose_part(data_set: DataSet, part: str) -> tuple[Sample, ...]:
-    """Choose the images to evaluate.
+    """Return the samples to evaluate.
 
     Args:
-        data_set: whose images.
+        data_set: Data set to choose from.
         part: "all"; a part of the set as published, such as GlaS's "train", "testA" and "testB"; or "train",
-            "val" or "test" of the split that training makes unless told otherwise.
+            "val" or "test" of the default split of a training.
 
     Raises:
-        BadInputError: if there is no such part.
+        BadInputError: If there is no such part.
     """
     parts = list_parts(data_set)
     if not parts.get(part):
@@ -121,16 +121,16 @@ def choose_part(data_set: DataSet, part: str) -> tuple[Sample, ...]:
 
 
 def choose_parts(data_set: DataSet, parts: str | None) -> dict[str, tuple[Sample, ...]]:
-    """Choose the images of several parts.
+    """Return the samples of several parts, by name.
 
     Args:
-        data_set: whose images.
-        parts: as `choose_part` takes each, with commas between; none means what was published to be tested
-            on, which is testA and testB for GlaS, else test.
+        data_set: Data set to choose from.
+        parts: Names as in `choose_part`, separated by commas; None takes the published test parts, such as
+            testA and testB of GlaS, else test.
     """
     published = sorted({each.part for each in data_set.samples if each.part and each.part.startswith("test")})
-    asked = parts.split(",") if parts else published
-    return {name: choose_part(data_set, name) for name in map(str.strip, asked or ["test"])}
+    names = parts.split(",") if parts else published or ["test"]
+    return {name: choose_part(data_set, name) for name in map(str.strip, names)}
 
 
 def evaluate(
@@ -147,14 +147,14 @@ def evaluate(
     """Segment images and compare them with their outlines.
 
     Args:
-        samples: with outline masks.
-        backend: the network.
-        image_um: um/px of the images.
-        model_um: um/px at which the network works.
-        scales: enlargements whose probabilities are averaged.
-        objects: score gland by gland too.
-        report: is told how many images are done.
-        keep: is given each image with its score and its mask, (H, W) bool of gland.
+        samples: Samples with outline masks.
+        backend: Backend that runs the network.
+        image_um: Microns per pixel of the images.
+        model_um: Microns per pixel of the network's input.
+        scales: Scales whose probabilities are averaged.
+        objects: Whether glands are matched and scored too.
+        report: Called with the number of images done.
+        keep: Called with (sample, score, mask), the mask (H, W) bool, True for gland.
     """
     found: dict[str, ImageScore] = {}
     for sample in samples:
@@ -166,7 +166,7 @@ def evaluate(
 
 
 def score_image(sample: Sample, mask: NDArray[np.bool_], objects: bool) -> ImageScore:
-    """Compare a mask, (H, W) bool of gland, with an image's outlines."""
+    """Score a mask, (H, W) bool, True for gland, against the outlines of its image."""
     truth = sample.read_glands(mask.shape)
     matched = ObjectAgreement.of(mask, list_objects(truth)) if objects else None
     facts = MaskFacts(gland_share=float(truth.gland.mean()), note=truth.note)
@@ -174,10 +174,10 @@ def score_image(sample: Sample, mask: NDArray[np.bool_], objects: bool) -> Image
 
 
 def list_objects(truth: Glands) -> NDArray[np.int32]:
-    """Return the id of each gland of a mask; where it tells no ids, connected pixels are a gland.
+    """Return the ids of a mask's glands, or number its connected components where it has none.
 
     Returns:
-        (H, W) int32, 0 where no gland is.
+        (H, W) int32 ids, background 0.
     """
     if truth.ids is not None and np.unique(truth.ids[truth.gland]).size > 1:
         return truth.ids
@@ -188,7 +188,7 @@ def list_objects(truth: Glands) -> NDArray[np.int32]:
 def segment_file(
     sample: Sample, backend: Backend, image_um: float, model_um: float, scales: Sequence[float]
 ) -> NDArray[np.float32]:
-    """Give the gland probability of each pixel of an image, (H, W) float32 in 0..255."""
+    """Compute the probability of gland of each pixel of an image: (H, W) float32, 0..255."""
     with open_image(sample.path, image_um) as slide:
         total = np.zeros((slide.height_l0, slide.width_l0), np.float32)
         base = SlidePlane(slide, model_um)

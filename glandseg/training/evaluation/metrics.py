@@ -1,4 +1,4 @@
-"""How well a mask agrees with the truth: mIoU, F1 and Dice."""
+"""Agreement of a mask with the truth, by pixels: mIoU, F1 and Dice."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ class Confusion:
     """Pixels counted by truth (row) and prediction (column): non-gland, gland.
 
     Attributes:
-        counts: (2, 2) int64.
+        counts: (2, 2) int64 numbers of pixels.
     """
 
     counts: NDArray[np.int64]
 
     @classmethod
     def empty(cls) -> Confusion:
-        """Count nothing yet."""
+        """Return the counts of no pixels."""
         return cls(np.zeros((2, 2), np.int64))
 
     @classmethod
@@ -32,19 +32,19 @@ class Confusion:
         return cls(np.bincount(pairs, minlength=4).reshape(2, 2))
 
     def __add__(self, other: Confusion) -> Confusion:
-        """Count both."""
+        """Add the counts of both."""
         return Confusion(self.counts + other.counts)
 
     @property
     def iou(self) -> NDArray[np.float64]:
-        """Each class's intersection over union, (2,) in 0..1; 1 where truth and prediction lack the class."""
+        """IoU of each class, (2,) float64 in 0..1; 1 where truth and prediction lack the class."""
         both = np.diag(self.counts)
         either = self.counts.sum(0) + self.counts.sum(1) - both
         return np.where(either > 0, both / np.maximum(either, 1), 1.0)
 
     @property
     def miou(self) -> float:
-        """Mean of the two classes' intersections over unions, 0..1."""
+        """Mean IoU of the two classes, 0..1."""
         return float(self.iou.mean())
 
     @property
@@ -55,6 +55,6 @@ class Confusion:
 
     @property
     def f1(self) -> float:
-        """Mean over the two classes of the pixels' F1, 0..1."""
+        """Mean F1 of the two classes, 0..1."""
         iou = self.iou
         return float((2 * iou / (1 + iou)).mean())

@@ -1,8 +1,8 @@
-"""The GlaS contest's scores, gland by gland: object F1, object Dice and object Hausdorff distance.
+"""The scores of the GlaS challenge, gland by gland: object F1, object Dice and object Hausdorff distance.
 
 As defined in Sirinukunwattana et al., Gland segmentation in colon histology images: the GlaS challenge
 contest, Medical Image Analysis 35 (2017), section "Evaluation": each object is matched with the object of
-the other side that overlaps it most, and weighs by its area. Objects of several images count together.
+the other side that overlaps it most, and weighted by its area. Objects of several images are pooled.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from glandseg.training.evaluation.object_matching import Matches, match_objects
 
-LEAST_OVERLAP = 0.5  # of a true gland's area, for it to count as detected
-CONNECTIVITY = 8  # of the pixels of one predicted gland, as MATLAB's bwlabel, which the contest used, has it
+MIN_OVERLAP = 0.5  # share of a true gland's area, for it to count as detected
+CONNECTIVITY = 8  # of the pixels of a predicted gland, as in MATLAB's bwlabel, which the challenge used
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,9 +24,9 @@ class ObjectAgreement:
     """Predicted and true objects of one or more images, matched.
 
     Attributes:
-        predicted: the predicted objects.
-        true: the true ones.
-        detected: number of true objects that are detected.
+        predicted: Predicted objects.
+        true: True objects.
+        detected: Number of true objects that are detected.
     """
 
     predicted: Matches
@@ -35,7 +35,7 @@ class ObjectAgreement:
 
     @classmethod
     def empty(cls) -> ObjectAgreement:
-        """Hold no object yet."""
+        """Return the agreement of no objects."""
         nothing = Matches(*np.zeros((3, 0)))
         return cls(predicted=nothing, true=nothing, detected=0)
 
@@ -45,10 +45,10 @@ class ObjectAgreement:
 
         Args:
             predicted: (H, W) bool; its connected components are the objects.
-            truth: (H, W) ids, 0 where no object is.
+            truth: (H, W) integer ids, background 0.
 
         Raises:
-            ValueError: if the shapes differ.
+            ValueError: If the shapes differ.
         """
         if predicted.shape != truth.shape:
             raise ValueError(f"masks: one shape expected. Received: {predicted.shape} and {truth.shape}")
@@ -57,7 +57,7 @@ class ObjectAgreement:
         return cls(predicted=found, true=true, detected=_count_detected(overlap, true.area_px))
 
     def __add__(self, other: ObjectAgreement) -> ObjectAgreement:
-        """Put the objects of both together."""
+        """Pool the objects of both."""
         return ObjectAgreement(
             predicted=self.predicted + other.predicted,
             true=self.true + other.true,
@@ -88,20 +88,20 @@ class ObjectAgreement:
         """Object-level Hausdorff distance in px; 0 where both sides are empty.
 
         Weighted as `dice`, of H(G, S) = max{sup_{x in G} inf_{y in S} |x - y|, sup_{y in S} inf_{x in G}
-        |x - y|}. An object that nothing overlaps is matched with that of least Hausdorff distance. Where an
-        image has no object to match, which the contest leaves open, the image's diagonal is the distance.
+        |x - y|}. An object without overlap is matched with that of minimum Hausdorff distance. Where the
+        other side has no object, which the challenge leaves open, the distance is the image's diagonal.
         """
         return self._average(self.predicted.hausdorff_px, self.true.hausdorff_px, 0.0)
 
     def _average(self, predicted: NDArray[np.float64], true: NDArray[np.float64], empty: float) -> float:
-        """Average both directions; one without objects says nothing and leaves it to the other."""
+        """Average both directions; one without objects is left out."""
         sides = ((predicted, self.predicted.area_px), (true, self.true.area_px))
         means = [float(np.average(values, weights=areas)) for values, areas in sides if len(values)]
         return float(np.mean(means)) if means else empty
 
 
 def number_objects(ids: NDArray[np.integer]) -> NDArray[np.int32]:
-    """Number the objects of an id mask 1, 2, ... in the order of their ids; 0 stays."""
+    """Return an id mask with its objects numbered 1, 2, ... in the order of their ids; 0 stays."""
     present = np.bincount(ids.ravel()) > 0
     present[0] = False
     numbers: NDArray[np.int32] = np.where(present, np.cumsum(present), 0).astype(np.int32)
@@ -113,4 +113,4 @@ def _count_detected(overlap: NDArray[np.int64], true_areas: NDArray[np.float64])
         return 0
     best = overlap.argmax(1)
     covered = overlap.max(1) / true_areas[best]
-    return len(set(best[covered >= LEAST_OVERLAP].tolist()))
+    return len(set(best[covered >= MIN_OVERLAP].tolist()))

@@ -1,4 +1,4 @@
-"""The scores of one or more models: a Markdown table to be read, JSON with everything to be kept."""
+"""The scores of one or more models: a Markdown table to read, and JSON with everything."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class Scored:
     """A model and its scores.
 
     Attributes:
-        model: closed by now; only its facts are used.
-        name: told apart from the other models'.
-        evaluation: of all images of all parts.
-        against: whether it is of the group that the others are compared with.
+        model: The model, closed; only its facts are used.
+        name: Name, unique in the table.
+        evaluation: Scores of all images of all parts.
+        against: Whether it belongs to the group that the others are compared with.
     """
 
     model: ScoredModel
@@ -49,12 +49,12 @@ class ScoreTable:
     """The scores of models on parts of a data set.
 
     Attributes:
-        data_set: whose images.
-        parts: the images by part.
-        scored: the models, those of the main group first.
+        data_set: Data set that was evaluated.
+        parts: Samples by part.
+        scored: Models, those of the main group first.
 
     Raises:
-        BadInputError: if two groups are compared and one has fewer than two models.
+        BadInputError: If two groups are compared and one has fewer than two models.
     """
 
     data_set: DataSet
@@ -63,18 +63,18 @@ class ScoreTable:
 
     @property
     def all_parts(self) -> Parts:
-        """The parts and, where there are several, all of them together."""
+        """The parts and, where there are several, their union."""
         together = {sample.name: sample for part in self.parts.values() for sample in part}
         several = {"+".join(self.parts): tuple(together.values())} if len(self.parts) > 1 else {}
         return {**self.parts, **several}
 
     def list_scores(self, part: str) -> dict[str, dict[str, float]]:
-        """List each model's scores on a part, by its name."""
+        """Return each model's scores on a part, by its name."""
         samples = self.all_parts[part]
         return {each.name: each.evaluation.pick(samples).list_scores() for each in self.scored}
 
     def summarise(self, part: str) -> dict[str, dict[str, Spread]]:
-        """Summarise each group of two or more models on a part, and give every score's spread."""
+        """Return the spread of every score on a part, for each group of two or more models."""
         scores = self.list_scores(part)
         groups = {
             title: self._list_names(against) for against, title in ((False, "models"), (True, "against"))
@@ -86,7 +86,7 @@ class ScoreTable:
         }
 
     def compare(self, part: str) -> dict[str, float]:
-        """Give each score's p-value between both groups on a part; nothing if there is one group."""
+        """Return the p-value of every score on a part between both groups; empty for one group."""
         names, others = self._list_names(False), self._list_names(True)
         if not others:
             return {}
@@ -98,7 +98,7 @@ class ScoreTable:
         }
 
     def list_notes(self) -> list[str]:
-        """Say what whoever reads the scores should know."""
+        """Return remarks for readers of the scores, a line each."""
         published = {sample.part for part in self.parts.values() for sample in part if sample.part}
         split = split_data_set(self.data_set) if published - {"train"} else None
         notes = [f"{note}." for note in (*self.data_set.notes, *self._note_masks())]
@@ -107,9 +107,7 @@ class ScoreTable:
         for each in self.scored:
             seen = len(names & each.model.seen) if each.model.data == self.data_set.kind else 0
             if seen:
-                notes.append(
-                    f"{each.name} learned from, or was chosen on, {seen} of these {len(names)} images."
-                )
+                notes.append(f"{each.name} was trained or validated on {seen} of these {len(names)} images.")
         return notes
 
     def _note_masks(self) -> tuple[str, ...]:
@@ -117,7 +115,7 @@ class ScoreTable:
         return note_masks({name: score.truth for name, score in samples.items() if score.truth})
 
     def to_markdown(self) -> str:
-        """Write the table, and the notes below it."""
+        """Format the table, with the notes below it."""
         rows = [row for part in self.all_parts for row in self._list_rows(part)]
         keys = [key for key in COLUMNS if any(key in cells for *_, cells in rows)]
         header = ["model", "part", "images", *(COLUMNS[key] for key in keys)]
@@ -129,7 +127,7 @@ class ScoreTable:
         return "\n\n".join([table, *self.list_notes()]) + "\n"
 
     def to_json(self) -> dict[str, Any]:
-        """Give everything: models with their hashes, scores by part and by image, spreads, p-values."""
+        """Return everything: models with their hashes, scores by part and by image, spreads, p-values."""
         return {
             "glandseg": glandseg.__version__,
             "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),

@@ -1,4 +1,4 @@
-"""What can be evaluated: an exported model file, or the segmenter of a run."""
+"""Models to evaluate: an exported model file, or the segmenter of a run."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class ScoredModel:
     """A model ready to be evaluated.
 
     Attributes:
-        name: of the model or of the run folder.
-        path: of the file with its weights.
-        sha256: of that file.
-        um_per_px: at which it works.
-        scales: whose probabilities it averages.
-        backend: the network.
-        data: kind of the data set that it learned from, where a run tells.
-        seen: names of the images that it learned from or was chosen on, where a run tells.
+        name: Name of the model or of the run folder.
+        path: File with its weights.
+        sha256: SHA-256 of that file.
+        um_per_px: Microns per pixel of its input.
+        scales: Scales whose probabilities are averaged.
+        backend: Backend that runs the network.
+        data: Kind of its training data set; None where unknown.
+        seen: Names of its training and validation samples; empty where unknown.
     """
 
     name: str
@@ -45,13 +45,13 @@ def open_model(given: Path | None, *, device: str = "auto", threads: int = 0) ->
     """Open a model until the block ends.
 
     Args:
-        given: a model file or a run folder; none takes what `find_model` finds.
-        device: "cpu", "cuda", "trt", "cuda:1", or "auto" for the best that works; a run takes no "trt".
-        threads: of the CPU; 0 takes all, for a run those that PyTorch was told.
+        given: Model file or run folder; None takes the default of `find_model`.
+        device: "cpu", "cuda", "trt", "cuda:1", or "auto" for the best that works; not "trt" for a run.
+        threads: CPU threads; 0 takes all, or PyTorch's own setting for a run.
 
     Raises:
-        BadInputError: if it is neither, or damaged.
-        EnvironmentLacksError: if the device is missing.
+        BadInputError: If it is neither, or damaged.
+        EnvironmentLacksError: If the device is missing.
     """
     if given is not None and is_folder(given):
         yield _open_run(given, device, threads)

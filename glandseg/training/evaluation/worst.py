@@ -1,4 +1,4 @@
-"""The images that a model does worst on, kept while it is evaluated and put on a sheet."""
+"""The images with the lowest mIoU, collected during an evaluation and drawn on a sheet."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from glandseg.training.evaluation.evaluate import ImageScore
 
 
 class WorstImages:
-    """The images of least mIoU; no more masks than wanted are held.
+    """The images with the lowest mIoU; only their masks are held in memory.
 
     Args:
-        count: how many to keep.
+        count: Number of images to keep.
     """
 
     def __init__(self, count: int) -> None:
@@ -24,21 +24,21 @@ class WorstImages:
         self._kept: list[tuple[float, Sample, NDArray[np.bool_]]] = []
 
     def add(self, sample: Sample, score: ImageScore, mask: NDArray[np.bool_]) -> None:
-        """Keep an image and its predicted mask, (H, W) bool, if it is among the worst so far."""
+        """Keep a sample and its predicted mask, (H, W) bool, if it is among the worst so far."""
         self._kept.append((score.confusion.miou, sample, mask))
         self._kept.sort(key=lambda kept: (kept[0], kept[1].name))
         del self._kept[self._count :]
 
     def list_names(self) -> list[str]:
-        """List the images' names, the worst first."""
+        """Return the samples' names, the worst first."""
         return [sample.name for _, sample, _ in self._kept]
 
     def write_sheet(self, path: Path, name: str) -> None:
-        """Write them as a contact sheet, the worst first, with both outlines.
+        """Write a contact sheet, the worst first, with true and predicted outlines.
 
         Args:
-            path: of the PNG file.
-            name: of the model.
+            path: PNG file.
+            name: Name of the model.
         """
         cells = []
         for miou, sample, mask in self._kept:

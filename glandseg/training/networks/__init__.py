@@ -1,1 +1,1 @@
-"""Encoders and the segmentation network on top of them."""
+"""Encoders and decoders, named in `table`: a new network is one module and one line there."""

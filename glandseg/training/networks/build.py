@@ -1,38 +1,47 @@
-"""The encoders by name: what a settings file may ask for."""
+"""Networks built by the names in the table, randomly initialised."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-
-from glandseg.core.errors import BadInputError
+from glandseg.training.networks.decoder import Segmenter
 from glandseg.training.networks.encoder import Encoder
-from glandseg.training.networks.mobilenetv2 import MobileNetV2
-from glandseg.training.networks.resnest import VARIANTS, ResNeSt
-from glandseg.training.networks.resnet38 import ResNet38
-from glandseg.training.networks.resnet50v2 import ResNet50V2
-
-ENCODERS: dict[str, Callable[..., Encoder]] = {
-    "mobilenetv2": MobileNetV2,
-    "resnet38": ResNet38,
-    "resnet50v2": ResNet50V2,
-    **{f"resnest{depth}": partial(ResNeSt, depth) for depth in VARIANTS},
-}
+from glandseg.training.networks.table import DECODERS, ENCODERS, import_builder
+from glandseg.training.validation import refuse_unknown
 
 
 def build_encoder(name: str, output_stride: int) -> Encoder:
-    """Build an encoder with weights by chance.
+    """Build an encoder.
 
     Args:
-        name: a key of `ENCODERS`.
-        output_stride: of its last stage.
+        name: Key of `ENCODERS`.
+        output_stride: Stride of its last stage.
 
     Raises:
-        BadInputError: if there is no such encoder, or not at that stride.
+        BadInputError: If there is no such encoder, or not at that stride.
     """
-    if name not in ENCODERS:
-        raise BadInputError(f"encoder: one of {', '.join(ENCODERS)}. Received: {name}")
-    try:
-        return ENCODERS[name](output_stride=output_stride)
-    except ValueError as error:
-        raise BadInputError(f"{name}: {error}") from None
+    refuse_unknown("encoder", name, ENCODERS)
+    entry = ENCODERS[name]
+    refuse_unknown(f"{name}: output_stride", output_stride, entry.output_strides)
+    encoder: Encoder = import_builder(entry.build)(output_stride=output_stride, **entry.arguments)
+    return encoder
+
+
+def build_decoder(
+    name: str, encoder: Encoder, *, bins: tuple[int, ...], width: int, dropout: float
+) -> Segmenter:
+    """Build a decoder on an encoder.
+
+    Args:
+        name: Key of `DECODERS`.
+        encoder: Encoder under it.
+        bins: Cells a side of each level of a pyramid pooling.
+        width: Channels of the head.
+        dropout: Share of the head's channels that is dropped while training, 0 to below 1.
+
+    Raises:
+        BadInputError: If there is no such decoder.
+    """
+    refuse_unknown("decoder", name, DECODERS)
+    decoder: Segmenter = import_builder(DECODERS[name].build)(
+        encoder, bins=bins, width=width, dropout=dropout
+    )
+    return decoder

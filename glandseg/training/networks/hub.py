@@ -1,4 +1,4 @@
-"""Pretrained weights from the Hugging Face hub, fetched only when a setting asks for them."""
+"""Pretrained weights from the Hugging Face hub, fetched only when a setting names them."""
 
 from __future__ import annotations
 
@@ -7,63 +7,59 @@ from pathlib import Path
 
 from glandseg.core.errors import BadInputError, EnvironmentLacksError, shorten
 from glandseg.core.regular_file import check_regular_file
+from glandseg.training.networks.table import ENCODERS
 from glandseg.training.paths import is_file
 
 HUB = "hub"
 WEIGHTS_FILE = "model.safetensors"
-# Of each encoder: the repository whose names it shares.
-REPOSITORIES = {
-    "resnest50": "timm/resnest50d.in1k",
-    "resnest101": "timm/resnest101e.in1k",
-    "resnest200": "timm/resnest200e.in1k",
-    "resnest269": "timm/resnest269e.in1k",
-}
 
 
-def refuse_missing(asked: str, encoder: str) -> None:
-    """Refuse weights that are not there, before hours of work are done without them.
+def refuse_missing(weights: str, encoder: str) -> None:
+    """Raise if weights are missing, before hours of work are done without them.
 
     Args:
-        asked: What a setting names, as of `find_weights`.
+        weights: Value of the setting, as in `find_weights`.
         encoder: Name of the encoder that they are for.
 
     Raises:
         BadInputError: If the hub has none for this encoder, or the file is missing or not a regular file.
     """
-    if _is_of_hub(asked):
-        _refuse_other_encoder(asked, encoder)
+    if _is_on_hub(weights):
+        _find_repository(weights, encoder)
         return
-    check_regular_file(Path(asked))
-    if not is_file(Path(asked)):
-        raise BadInputError(f"{asked[:200]}: no such weights file. Check the path.")
+    check_regular_file(Path(weights))
+    if not is_file(Path(weights)):
+        raise BadInputError(f"{weights[:200]}: no such weights file. Check the path.")
 
 
-def find_weights(asked: str, encoder: str) -> Path:
-    """Give the file of the weights that a setting asks for.
+def find_weights(weights: str, encoder: str) -> Path:
+    """Return the weights file that a setting names, fetched from the hub where it names that.
 
     Args:
-        asked: a file, "hub", or a repository such as "timm/resnest200e.in1k".
-        encoder: name of the encoder that they are for.
+        weights: A file, "hub", or a repository such as "timm/resnest200e.in1k".
+        encoder: Name of the encoder that they are for.
 
     Raises:
-        BadInputError: if the hub has none for this encoder.
-        EnvironmentLacksError: if they cannot be fetched.
+        BadInputError: If the hub has none for this encoder.
+        EnvironmentLacksError: If they cannot be fetched.
     """
-    if not _is_of_hub(asked):
-        return Path(asked)
-    _refuse_other_encoder(asked, encoder)
-    return _fetch(REPOSITORIES[encoder] if asked == HUB else asked)
+    if not _is_on_hub(weights):
+        return Path(weights)
+    repository = _find_repository(weights, encoder)
+    return _fetch(repository if weights == HUB else weights)
 
 
-def _is_of_hub(asked: str) -> bool:
-    return asked == HUB or (asked.startswith("timm/") and not is_file(Path(asked)))
+def _is_on_hub(weights: str) -> bool:
+    return weights == HUB or (weights.startswith("timm/") and not is_file(Path(weights)))
 
 
-def _refuse_other_encoder(asked: str, encoder: str) -> None:
-    if encoder not in REPOSITORIES:
+def _find_repository(weights: str, encoder: str) -> str:
+    repositories = {name: entry.hub for name, entry in ENCODERS.items() if entry.hub}
+    if encoder not in repositories:
         raise BadInputError(
-            f"weights {asked}: the hub's are for {', '.join(REPOSITORIES)}. Give a file for {encoder}."
+            f"weights {weights}: the hub's are for {', '.join(repositories)}. Give a file for {encoder}."
         )
+    return repositories[encoder]
 
 
 def _fetch(repository: str) -> Path:

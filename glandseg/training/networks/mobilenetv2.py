@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from glandseg.training.networks.encoder import Encoder
+from glandseg.training.networks.encoder import Encoder, dilate
 
-# Of each block: output channels, stride, expansion; a row of them is a stage.
+# A row per stage, with (output channels, stride, expansion) of each block.
 STAGES = (
     ((16, 1, 1),),
     ((24, 2, 6), (24, 1, 6)),
@@ -18,10 +18,9 @@ STAGES = (
 
 
 class DepthwiseConv2d(nn.Conv2d):
-    """A convolution of each channel apart, which on the CPU stays in float32.
+    """A depthwise convolution, which stays in float32 on the CPU.
 
-    PyTorch 2.13's bfloat16 weight gradient of a dilated depthwise convolution is now and then not a number
-    there.
+    There, PyTorch 2.13's bfloat16 weight gradient of a dilated depthwise convolution is sometimes NaN.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -51,7 +50,7 @@ class ConvNorm(nn.Module):
 
 
 class InvertedResidual(nn.Module):
-    """Expand, filter each channel, project; skip where the shape stays."""
+    """Expansion, depthwise convolution, projection; with a skip connection where the shape stays."""
 
     def __init__(self, inputs: int, outputs: int, *, stride: int, expansion: int, dilation: int) -> None:
         super().__init__()
@@ -68,30 +67,27 @@ class InvertedResidual(nn.Module):
 
 
 class MobileNetV2(Encoder):
-    """MobileNetV2's stem and 17 blocks, in five stages; the names are those of the pretrained file.
+    """MobileNetV2's stem and 17 blocks, in five stages, with the pretrained file's names.
 
     Args:
-        output_stride: 8, 16 or 32; strides beyond it become dilation.
+        output_stride: Stride of the last stage: 8, 16 or 32; strides beyond it become dilation.
     """
 
     channels = (16, 24, 32, 96, 320)
 
     def __init__(self, *, output_stride: int = 8) -> None:
         super().__init__()
-        if output_stride not in (8, 16, 32):
-            raise ValueError(f"output_stride: one of 8, 16, 32. Received: {output_stride}")
         self.stem = ConvNorm(3, 32, 3, stride=2)
         blocks: list[InvertedResidual] = []
-        strides, width, total, dilation = [], 32, 2, 1
+        layers = dilate((stride for stage in STAGES for _, stride, _ in stage), output_stride, 2)
+        strides, width, total = [], 32, 2
         for stage in STAGES:
-            for outputs, stride, expansion in stage:
-                kept = total * stride <= output_stride
-                blocks.append(
-                    InvertedResidual(
-                        width, outputs, stride=stride if kept else 1, expansion=expansion, dilation=dilation
-                    )
+            for outputs, _, expansion in stage:
+                stride, dilation, _, total = next(layers)
+                block = InvertedResidual(
+                    width, outputs, stride=stride, expansion=expansion, dilation=dilation
                 )
-                total, dilation = (total * stride, dilation) if kept else (total, dilation * stride)
+                blocks.append(block)
                 width = outputs
             strides.append(total)
         self.blocks = nn.ModuleList(blocks)

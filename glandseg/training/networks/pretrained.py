@@ -1,39 +1,37 @@
-"""An encoder made ready: with pretrained weights where asked, and frozen where they are to stay."""
+"""An encoder's pretrained weights loaded, and its first layers frozen, as the settings say."""
 
 from __future__ import annotations
 
-from glandseg.core.errors import BadInputError
 from glandseg.training.networks.encoder import Encoder
 from glandseg.training.networks.hub import find_weights
-from glandseg.training.networks.resnet38 import ResNet38
+from glandseg.training.networks.table import ENCODERS, refuse_unfrozen
 from glandseg.training.networks.weights import load_weights
 
 
 def prepare_encoder(encoder: Encoder, name: str, weights: str | None, freeze: bool | None) -> str:
-    """Load an encoder's pretrained weights and freeze what is to stay.
+    """Load an encoder's pretrained weights and freeze its first layers.
 
     Args:
-        encoder: to prepare.
-        name: of the encoder.
-        weights: a file, "hub" or a repository of the hub; none keeps those by chance.
-        freeze: whether resnet38's first convolution and batch norm stay; none freezes them where weights
-            were loaded. Other encoders are trained whole.
+        encoder: Encoder to prepare, in place.
+        name: Name of the encoder.
+        weights: A file, "hub" or a repository on the hub; None keeps the random initialisation.
+        freeze: Whether the first layers and batch norms stay fixed; None fixes them where weights were loaded
+            and the encoder can be frozen.
 
     Returns:
-        A line that says what was done.
+        A line for the log that names what was loaded and frozen.
 
     Raises:
-        BadInputError: if the weights do not fit, or the encoder cannot be frozen.
-        EnvironmentLacksError: if the hub's weights cannot be fetched.
+        BadInputError: If the weights do not fit, or the encoder cannot be frozen.
+        EnvironmentLacksError: If the hub's weights cannot be fetched.
     """
-    told = f"{name}: weights by chance"
+    log = f"{name}: randomly initialised"
     if weights:
         path = find_weights(weights, name)
-        told = f"{path}: {load_weights(encoder, path)}"
-    if isinstance(encoder, ResNet38):
-        if freeze or (freeze is None and weights):
-            encoder.freeze()
-            told += ", first convolution and batch norm frozen"
-    elif freeze:
-        raise BadInputError(f"freeze: for resnet38. Received: {name}")
-    return told
+        log = f"{path}: {load_weights(encoder, path)}"
+    if freeze:
+        refuse_unfrozen(name)
+    if freeze or (freeze is None and weights and ENCODERS[name].can_freeze):
+        encoder.freeze()
+        log += ", first convolution and batch norm frozen"
+    return log

@@ -1,4 +1,12 @@
-"""PSPNet: a dilated encoder, pyramid pooling at bins 1, 2, 3 and 6, an auxiliary head (Zhao et al. 2017)."""
+"""PSPNet: a dilated encoder, pyramid pooling at bins 1, 2, 3 and 6, an auxiliary head (Zhao et al. 2017).
+
+Why a pyramid: whether a bright lumen is gland or a tear depends on the tissue around it, far beyond the field
+of a 3x3 head; averages over 1 to 36 cells bring that context to every pixel.
+Why matrices in place of adaptive average pooling: ONNX has no such operator, and exporters fail where a side
+of the map is no multiple of the bins, as 20 is of 3 and 6. Pooling is separable, so the product with two
+constant matrices is exact at every size, and every runtime can multiply matrices.
+The auxiliary head only helps training, so `forward`, which is exported, leaves it out.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +14,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from glandseg.training.networks.decoder import Segmenter
 from glandseg.training.networks.encoder import Encoder
 
 
 def pooling_matrix(size: int, bins: int) -> Tensor:
-    """Give the matrix that averages `size` pixels into `bins`, as adaptive average pooling does.
-
-    Pooling is separable, so two such matrices replace it exactly; an exporter keeps them as constants.
+    """Return the matrix of adaptive average pooling along an axis, of `size` pixels into `bins`.
 
     Returns:
         (bins, size) float32, rows sum to 1.
@@ -36,11 +43,11 @@ class ConvNormReLU(nn.Sequential):
 
 
 class PyramidPooling(nn.Module):
-    """A map beside its own averages over 1x1, 2x2, 3x3 and 6x6 bins, spread back over it.
+    """A map concatenated with its averages over the bins, enlarged to its size.
 
     Args:
-        channels: of the map.
-        bins: cells a side, one for each level of the pyramid.
+        channels: Channels of the map.
+        bins: Cells per side of each level of the pyramid.
     """
 
     def __init__(self, channels: int, bins: tuple[int, ...]) -> None:
@@ -61,15 +68,15 @@ class PyramidPooling(nn.Module):
         return torch.cat(out, 1)
 
 
-class PSPNet(nn.Module):
+class PSPNet(Segmenter):
     """Per-pixel class scores from an encoder's features.
 
     Args:
-        encoder: gives the features; its last stage is pooled, the one before feeds the auxiliary head.
-        classes: number of classes.
-        bins: of the pyramid.
-        width: channels between the pyramid and the class scores.
-        dropout: share of those channels dropped while training.
+        encoder: Encoder; its last stage is pooled, the one before feeds the auxiliary head.
+        classes: Number of classes.
+        bins: Cells per side of each level of the pyramid.
+        width: Channels between the pyramid and the class scores.
+        dropout: Dropout rate of those channels, 0 to below 1.
     """
 
     def __init__(self, encoder: Encoder, *, classes: int = 2, bins: tuple[int, ...] = (1, 2, 3, 6),
@@ -87,19 +94,12 @@ class PSPNet(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """Give the class scores.
-
-        Args:
-            images: (N, 3, H, W) float RGB in 0..1.
-
-        Returns:
-            (N, classes, H, W) logits.
-        """
+        """Compute (N, classes, H, W) logits of (N, 3, H, W) float RGB in 0..1."""
         features = self.encoder(self.encoder.normalise(images))
         return _enlarge(self.head(self.pyramid(features[-1])), images)
 
     def forward_both(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Give the class scores and, for training, the auxiliary head's: two (N, classes, H, W) logits."""
+        """Compute the logits of the main and of the auxiliary head, for training; shapes as of `forward`."""
         features = self.encoder(self.encoder.normalise(images))
         logits = self.head(self.pyramid(features[-1]))
         return _enlarge(logits, images), _enlarge(self.auxiliary_head(features[-2]), images)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from glandseg.training.networks.encoder import Encoder
+from glandseg.training.networks.encoder import Encoder, dilate
 
-# Of each depth: blocks of the four stages, width of the stem.
+# By depth: blocks of the four stages, width of the stem.
 VARIANTS = {
     50: ((3, 4, 6, 3), 32),
     101: ((3, 4, 23, 3), 64),
@@ -18,7 +18,7 @@ EXPANSION = 4
 
 
 class SplitAttention(nn.Module):
-    """A 3x3 convolution into two splits, and for each channel the shares in which they are mixed."""
+    """A 3x3 convolution into two splits, mixed by attention per channel."""
 
     def __init__(self, width: int, *, dilation: int) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class SplitAttention(nn.Module):
 
 
 class SamePool(nn.Module):
-    """Mean of 2x2 pixels at stride 1; zeros right and below, which count, keep the size."""
+    """Mean of 2x2 pixels at stride 1, padded with zeros right and below, which count."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to the same shape."""
@@ -49,7 +49,7 @@ class SamePool(nn.Module):
 
 
 def build_shortcut(inputs: int, outputs: int, *, stride: int, dilation: int) -> nn.Sequential:
-    """Pool, then project with a 1x1 convolution and batch norm."""
+    """Build a pooling, 1x1 convolution and batch norm."""
     pool: nn.Module = nn.Identity()
     if dilation > 1:
         pool = SamePool()
@@ -59,7 +59,7 @@ def build_shortcut(inputs: int, outputs: int, *, stride: int, dilation: int) -> 
 
 
 class Bottleneck(nn.Module):
-    """1x1, split attention, mean pooling where the stride is 2, 1x1; all added to the shortcut."""
+    """1x1, split attention, mean pooling where the stride is 2, 1x1, added to the shortcut."""
 
     def __init__(self, inputs: int, width: int, *, stride: int, dilation: int,
                  shortcut: nn.Sequential | None) -> None:  # fmt: skip
@@ -82,7 +82,7 @@ class Bottleneck(nn.Module):
 
 def build_stage(inputs: int, width: int, blocks: int, *, stride: int, dilation: int,
                 first_dilation: int) -> nn.Sequential:  # fmt: skip
-    """Chain a stage's blocks; the first one strides, and has the dilation of the stage before."""
+    """Build a stage's blocks; the first one has the stride, and the dilation of the stage before."""
     outputs = width * EXPANSION
     shortcut = build_shortcut(inputs, outputs, stride=stride, dilation=dilation)
     first = Bottleneck(inputs, width, stride=stride, dilation=first_dilation, shortcut=shortcut)
@@ -91,7 +91,7 @@ def build_stage(inputs: int, width: int, blocks: int, *, stride: int, dilation: 
 
 
 def build_stem(width: int) -> nn.Sequential:
-    """Chain the three 3x3 convolutions of the deep stem; the last one's batch norm is apart."""
+    """Build the three 3x3 convolutions of the deep stem, without the last one's batch norm."""
     layers: list[nn.Module] = []
     for inputs, stride in ((3, 2), (width, 1)):
         layers += [
@@ -106,8 +106,8 @@ class ResNeSt(Encoder):
     """ResNeSt's stem and four stages: timm's resnest50d, resnest101e, resnest200e and resnest269e.
 
     Args:
-        depth: 50, 101, 200 or 269.
-        output_stride: 8, 16 or 32; strides beyond it become dilation.
+        depth: Key of `VARIANTS`.
+        output_stride: Stride of the last stage: 8, 16 or 32; strides beyond it become dilation.
     """
 
     layer1: nn.Sequential
@@ -117,20 +117,13 @@ class ResNeSt(Encoder):
 
     def __init__(self, depth: int, *, output_stride: int = 8) -> None:
         super().__init__()
-        if depth not in VARIANTS:
-            raise ValueError(f"depth: one of {', '.join(map(str, VARIANTS))}. Received: {depth}")
-        if output_stride not in (8, 16, 32):
-            raise ValueError(f"output_stride: one of 8, 16, 32. Received: {output_stride}")
         blocks, stem_width = VARIANTS[depth]
         self.conv1 = build_stem(stem_width)
         self.bn1 = nn.BatchNorm2d(2 * stem_width)
-        channels, strides, dilation = [2 * stem_width], [2], 1
-        total = 4  # after the max pool
-        for index, count in enumerate(blocks):
-            width, stride, first_dilation = 64 << index, 1 if index == 0 else 2, dilation
-            if total * stride > output_stride:
-                dilation, stride = dilation * stride, 1
-            total *= stride
+        channels, strides = [2 * stem_width], [2]
+        layers = dilate((1, 2, 2, 2), output_stride, 4)  # after the max pool
+        for index, (count, layer) in enumerate(zip(blocks, layers, strict=True)):
+            width, (stride, first_dilation, dilation, total) = 64 << index, layer
             stage = build_stage(channels[-1], width, count, stride=stride, dilation=dilation,
                                 first_dilation=first_dilation)  # fmt: skip
             self.add_module(f"layer{index + 1}", stage)
@@ -150,7 +143,7 @@ class ResNeSt(Encoder):
 
 
 def initialise(network: nn.Module) -> None:
-    """Draw He-normal convolutions, and let each block start as its shortcut."""
+    """Initialise convolutions He-normal, and each block as its shortcut."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

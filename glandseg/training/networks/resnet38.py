@@ -7,20 +7,20 @@ from torch import Tensor, nn
 
 from glandseg.training.networks.encoder import Encoder
 
-# Of each stage of plain blocks: name, blocks, input, middle and output channels;
-# stride and dilation at output stride 8.
+# Stages of plain blocks: name, blocks, input, middle and output channels, stride and dilation at output
+# stride 8.
 STAGES = (
     ("b2", 3, 64, 128, 128, 2, 1),
     ("b3", 3, 128, 256, 256, 2, 1),
     ("b4", 6, 256, 512, 512, 2, 1),
     ("b5", 3, 512, 512, 1024, 1, 2),
 )
-# The blocks whose activated input is the output of the stage before them.
+# Blocks whose activated input is the output of the stage before.
 AFTER_A_STAGE = ("b3", "b4", "b5", "b6")
 
 
 class PreActivated(nn.Module):
-    """A residual block that starts with batch norm and ReLU, which an encoder may read on the way."""
+    """A residual block that starts with batch norm and ReLU, whose output the encoder may return."""
 
     def __init__(self, inputs: int) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class PreActivated(nn.Module):
 
 
 class PlainBlock(PreActivated):
-    """Two 3x3 convolutions; `first_dilation` is that of the first of them."""
+    """Two 3x3 convolutions, the first with `first_dilation`."""
 
     def __init__(self, inputs: int, middle: int, outputs: int, *, stride: int = 1, first_dilation: int = 1,
                  dilation: int = 1) -> None:  # fmt: skip
@@ -57,7 +57,7 @@ class PlainBlock(PreActivated):
 
 
 class Bottleneck(PreActivated):
-    """1x1, dilated 3x3 and 1x1 convolutions that widen in steps, with dropout of whole channels."""
+    """1x1, dilated 3x3 and 1x1 convolutions that widen in steps, with dropout of channels."""
 
     def __init__(self, inputs: int, outputs: int, *, dilation: int, dropout: float) -> None:
         super().__init__(inputs)
@@ -70,7 +70,7 @@ class Bottleneck(PreActivated):
         self.dropout = nn.Dropout2d(dropout)
 
     def transform(self, x: Tensor, activated: Tensor) -> Tensor:
-        """Add the three convolutions to the projected activation; `x` itself is not skipped ahead."""
+        """Add the three convolutions to the projected activation; `x` itself has no skip connection."""
         branch = self.dropout(F.relu(self.bn_branch2b1(self.conv_branch2a(activated)), inplace=True))
         branch = self.dropout(F.relu(self.bn_branch2b2(self.conv_branch2b1(branch)), inplace=True))
         out: Tensor = self.conv_branch1(activated) + self.conv_branch2b2(branch)
@@ -78,22 +78,20 @@ class Bottleneck(PreActivated):
 
 
 class ResNet38(Encoder):
-    """ResNet38 in five stages: b2, b3, b4, b5 and b7; the names are those of its ImageNet checkpoints.
+    """ResNet38 in five stages, b2, b3, b4, b5 and b7, with the names of its ImageNet checkpoints.
 
     Each stage's output is read after the batch norm and ReLU that follow it (the next stage's first,
     or `bn7`), as AffinityNet, SEAM and OEEM do. The papers' stages 4, 5 and 6 are the last three.
 
     Args:
-        output_stride: 8, or 16 with half the dilation.
-        last_dilation: of b7 at output stride 8: 4 as in AffinityNet, 2 as in OEEM.
+        output_stride: Stride of the last stage: 8, or 16 with half the dilation.
+        last_dilation: Dilation of b7 at output stride 8: 4 as in AffinityNet, 2 as in OEEM.
     """
 
     channels = (128, 256, 512, 1024, 4096)
 
     def __init__(self, *, output_stride: int = 8, last_dilation: int = 4) -> None:
         super().__init__()
-        if output_stride not in (8, 16):
-            raise ValueError(f"output_stride: one of 8, 16. Received: {output_stride}")
         if last_dilation not in (2, 4):
             raise ValueError(f"last_dilation: one of 2, 4. Received: {last_dilation}")
         step = output_stride // 8
@@ -119,7 +117,7 @@ class ResNet38(Encoder):
         return names
 
     def freeze(self) -> None:
-        """Fix conv1a and every batch norm, as training from ImageNet weights does, through any `train()`."""
+        """Fix conv1a and every batch norm, even in training mode, as in training from ImageNet weights."""
         self.frozen = True
         self.conv1a.requires_grad_(False)
         for norm in self._batch_norms():
@@ -127,7 +125,7 @@ class ResNet38(Encoder):
         self.train(self.training)
 
     def train(self, mode: bool = True) -> ResNet38:
-        """Enter or leave training mode; frozen batch norms stay out of it."""
+        """Set training or evaluation mode; frozen batch norms stay in evaluation mode."""
         super().train(mode)
         if self.frozen:
             for norm in self._batch_norms():

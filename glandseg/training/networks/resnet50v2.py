@@ -8,16 +8,16 @@ from typing import cast
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from glandseg.training.networks.encoder import Encoder
+from glandseg.training.networks.encoder import Encoder, dilate
 
-# Of each stage: units, output channels, stride.
+# Stages: units, output channels, stride.
 STAGES = ((3, 256, 1), (4, 512, 2), (6, 1024, 2))
-# Of stage 3's output under the pretrained weights, measured on H&E.
+# Variance of stage 3's output with the pretrained weights, measured on H&E.
 LAST_VARIANCE = 0.02
 
 
 class Unit(nn.Module):
-    """Three times batch norm, ReLU and convolution: 1x1, 3x3 (which strides), 1x1."""
+    """Three times batch norm, ReLU and convolution: 1x1, 3x3 (with the stride), 1x1."""
 
     def __init__(self, inputs: int, outputs: int, *, stride: int = 1, dilation: int = 1) -> None:
         super().__init__()
@@ -46,28 +46,25 @@ class ResNet50V2(Encoder):
     """ResNet-50 v2's stem and stages 1 to 3, with the pretrained file's names.
 
     Each map is read after the batch norm and ReLU that follow it. The one after stage 3, `bn_last`,
-    is this encoder's own, for the file has none: it starts at the variance that the file's weights give.
+    is this encoder's own, because the file has none: it starts at the variance measured with the file.
 
     Args:
-        output_stride: 8 or 16; the stride beyond it becomes dilation.
+        output_stride: Stride of the last stage: 8 or 16; the stride beyond it becomes dilation.
     """
 
     channels = (64, *(outputs for _, outputs, _ in STAGES))
 
     def __init__(self, *, output_stride: int = 8) -> None:
         super().__init__()
-        if output_stride not in (8, 16):
-            raise ValueError(f"output_stride: one of 8, 16. Received: {output_stride}")
         self.bn0 = nn.BatchNorm2d(3)
         self.conv0 = nn.Conv2d(3, 64, 7, 2, 3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
-        stages, strides, inputs, total = [], [2], 64, 4
-        for units, outputs, stride in STAGES:
-            dilation = stride if total * stride > output_stride else 1
-            total = min(total * stride, output_stride)
-            first = Unit(inputs, outputs, stride=stride // dilation)
+        stages, strides, inputs = [], [2], 64
+        layers = dilate((stride for *_, stride in STAGES), output_stride, 4)  # after the max pool
+        for (units, outputs, _), (stride, first, dilation, total) in zip(STAGES, layers, strict=True):
+            head = Unit(inputs, outputs, stride=stride, dilation=first)
             rest = [Unit(outputs, outputs, dilation=dilation) for _ in range(units - 1)]
-            stages.append(nn.Sequential(first, *rest))
+            stages.append(nn.Sequential(head, *rest))
             strides.append(total)
             inputs = outputs
         self.stages = nn.ModuleList(stages)

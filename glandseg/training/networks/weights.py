@@ -1,4 +1,4 @@
-"""Loading an encoder's pretrained weights, and saying what was and was not found."""
+"""Loading of pretrained weights, with a report on what was and was not found."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from glandseg.core.regular_file import check_regular_file
 
 @dataclass(frozen=True, kw_only=True)
 class LoadReport:
-    """What a weights file gave a network.
+    """Result of loading a weights file into a network.
 
     Attributes:
-        loaded: names that the network took.
-        missing: names that the network has and the file lacks.
-        unused: names in the file that the network has no place for, such as an ImageNet head.
+        loaded: Names in both.
+        missing: Names only in the network.
+        unused: Names only in the file, such as those of an ImageNet head.
     """
 
     loaded: tuple[str, ...]
@@ -29,7 +29,7 @@ class LoadReport:
     unused: tuple[str, ...]
 
     def __str__(self) -> str:
-        """Say the counts, and name a few of what was not found."""
+        """Format the counts, and some of the missing names."""
         text = f"{len(self.loaded)} tensors loaded, {len(self.unused)} unused"
         return text + (f", not found: {', '.join(self.missing[:5])}" if self.missing else "")
 
@@ -38,7 +38,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     """Read a .safetensors file, or a .pth state dict without running any pickled code.
 
     Raises:
-        BadInputError: if the file cannot be read as either.
+        BadInputError: If the file cannot be read as either.
     """
     check_regular_file(path)
     try:
@@ -54,17 +54,17 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise BadInputError(
             f"{path}: not a weights file ({_first_line(error)}). Give .safetensors or .pth."
         ) from None
-    except Exception:  # torch.load raises the unpickler's own errors, which teach the user nothing
+    except Exception:  # torch.load raises the unpickler's errors, which do not help the user
         raise BadInputError(
             f"{path}: not a weights file of tensors alone, so nothing in it was run. Save it as .safetensors."
         ) from None
 
 
 def load_weights(network: nn.Module, path: Path) -> LoadReport:
-    """Copy into a network what a file has for it, whatever floating type it is stored in.
+    """Copy the tensors of a file into a network, from any floating type.
 
     Raises:
-        BadInputError: if the file is unreadable, shares no name with the network, or a shape differs.
+        BadInputError: If the file is unreadable, shares no name with the network, or a shape differs.
     """
     stored = read_weights(path)
     own = network.state_dict()

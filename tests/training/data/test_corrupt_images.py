@@ -1,4 +1,4 @@
-"""Corrupt images are named, and stop the training or are left out, as is asked."""
+"""Corrupt images are named, and stop the training or are dropped, as the setting says."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from glandseg.core.errors import BadInputError
-from glandseg.training.data.corrupt_images import keep_sound
-from glandseg.training.data.leakage import refuse_twins
+from glandseg.training.data.corrupt_images import drop_corrupt
+from glandseg.training.data.leakage import refuse_leakage
 from glandseg.training.data.sample import Sample
 
 
@@ -25,9 +25,9 @@ def write_image(folder: Path, name: str, value: int = 0, mask_px: int = 9) -> Sa
 
 @pytest.fixture
 def samples(tmp_path: Path) -> list[Sample]:
-    """Give a sound image, one cut short, one with a mask of another size, and one with a broken mask."""
+    """Return an intact image, one cut short, one with a mask of another size, and one with a broken mask."""
     made = [
-        write_image(tmp_path, name, value) for value, name in enumerate(("sound", "short", "size", "mask"))
+        write_image(tmp_path, name, value) for value, name in enumerate(("intact", "short", "size", "mask"))
     ]
     made[1].path.write_bytes(made[1].path.read_bytes()[:50])
     write_image(tmp_path, "size", 2, mask_px=8)
@@ -38,15 +38,15 @@ def samples(tmp_path: Path) -> list[Sample]:
 def test_corrupt_images_are_fatal(samples: list[Sample]) -> None:
     said: list[str] = []
     with pytest.raises(BadInputError) as caught:
-        keep_sound(samples, "fatal", said.append)
+        drop_corrupt(samples, "fatal", said.append)
     text = str(caught.value)
     assert "short.png: this png cannot be decoded" in text and "\n" not in text
     assert "2 more are corrupt" in text and "--set on_corrupt=skip" in text and not said
 
 
-def test_corrupt_images_are_skipped_and_told(samples: list[Sample]) -> None:
+def test_corrupt_images_are_skipped_and_logged(samples: list[Sample]) -> None:
     said: list[str] = []
-    assert keep_sound(samples, "skip", said.append) == (samples[0],)
+    assert drop_corrupt(samples, "skip", said.append) == (samples[0],)
     assert len(said) == 4 and said[3] == "3 of 4 images are corrupt and skipped"
     for line, words in zip(
         said,
@@ -60,23 +60,23 @@ def test_corrupt_images_are_skipped_and_told(samples: list[Sample]) -> None:
         assert line.startswith("skipped: ") and words in line
 
 
-def test_sound_images_are_all_kept_in_silence(tmp_path: Path) -> None:
+def test_intact_images_are_all_kept_in_silence(tmp_path: Path) -> None:
     samples = tuple(write_image(tmp_path, name) for name in "ab")
     said: list[str] = []
-    assert keep_sound(samples, "fatal", said.append) == samples and not said
+    assert drop_corrupt(samples, "fatal", said.append) == samples and not said
 
 
-def test_twins_in_two_parts_are_refused(tmp_path: Path) -> None:
-    one, twin, other = (write_image(tmp_path, name, value) for name, value in (("a", 1), ("b", 1), ("c", 2)))
-    refuse_twins({"train": [one, twin], "test": [other]})
+def test_the_same_image_in_two_parts_is_refused(tmp_path: Path) -> None:
+    one, copy, other = (write_image(tmp_path, name, value) for name, value in (("a", 1), ("b", 1), ("c", 2)))
+    refuse_leakage({"train": [one, copy], "test": [other]})
     with pytest.raises(BadInputError) as caught:
-        refuse_twins({"train": [one], "val": [other], "test": [twin]})
-    assert str(one.path) in str(caught.value) and str(twin.path) in str(caught.value)
+        refuse_leakage({"train": [one], "val": [other], "test": [copy]})
+    assert str(one.path) in str(caught.value) and str(copy.path) in str(caught.value)
     assert "one falls to test, the other to train" in str(caught.value)
 
 
-def test_white_twins_may_be(tmp_path: Path) -> None:
-    one, twin = (write_image(tmp_path, name, 250) for name in "ab")
-    refuse_twins({"train": [one], "test": [twin]}, background=0.9)
+def test_white_images_may_be_the_same(tmp_path: Path) -> None:
+    one, copy = (write_image(tmp_path, name, 250) for name in "ab")
+    refuse_leakage({"train": [one], "test": [copy]}, background=0.9)
     with pytest.raises(BadInputError, match="the same image"):
-        refuse_twins({"train": [one], "test": [twin]})
+        refuse_leakage({"train": [one], "test": [copy]})

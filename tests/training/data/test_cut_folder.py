@@ -45,7 +45,7 @@ def write_slide(folder: Path, name: str, classes: tuple[str, ...] = ("Gland", "S
 
 @pytest.fixture
 def slides(tmp_path: Path) -> Path:
-    """Give a folder of two slides with regions."""
+    """Return a folder of two slides with regions."""
     for name in ("one", "second"):
         write_slide(tmp_path / "slides", name)
     return tmp_path / "slides"
@@ -95,7 +95,7 @@ def test_what_was_cut_is_not_cut_again(slides: Path, tmp_path: Path) -> None:
     assert (out / "patches.csv").read_bytes() != table
 
 
-def test_regions_passed_over_are_told_each_time(tmp_path: Path) -> None:
+def test_skipped_regions_are_noted_each_time(tmp_path: Path) -> None:
     write_slide(tmp_path / "slides", "one", ("Gland", "Tumour"))
     (slide,) = find_annotated_slides(tmp_path / "slides")
     for before in (False, True):
@@ -105,7 +105,7 @@ def test_regions_passed_over_are_told_each_time(tmp_path: Path) -> None:
         assert notes == ["passed over, as neither Gland nor Non-gland: 1 of class Tumour"]
 
 
-def test_the_command_warns_of_regions_passed_over(tmp_path: Path, run_command: RunCommand) -> None:
+def test_the_command_warns_of_skipped_regions(tmp_path: Path, run_command: RunCommand) -> None:
     write_slide(tmp_path / "slides", "one", ("Gland", "Tumour"))
     options = ("--mpp", "0.5", "--mpp-model", "1", "--side", "20", "--stride", "20")
     outcome = run_command("cut", tmp_path / "slides", "--out", tmp_path / "out", *options)
@@ -115,7 +115,7 @@ def test_the_command_warns_of_regions_passed_over(tmp_path: Path, run_command: R
     ]
 
 
-def test_patients_are_told_by_a_table(slides: Path, tmp_path: Path) -> None:
+def test_patients_come_from_a_table(slides: Path, tmp_path: Path) -> None:
     (slides / "patients.csv").write_text("slide,patient\none.png,7\nsecond,7\n")
     cut_all(slides, tmp_path / "patches")
     assert {sample.group for sample in find_samples(tmp_path / "patches").samples} == {"7"}
@@ -142,9 +142,9 @@ def test_a_slide_is_cut_whole_or_not_at_all(
     assert sorted(path.name for path in out.iterdir()) == ["one", "patches.csv", "second"]
 
 
-def test_a_slide_of_which_all_is_white_is_told(slides: Path, tmp_path: Path) -> None:
+def test_a_slide_of_which_all_is_white_is_refused(slides: Path, tmp_path: Path) -> None:
     cv2.imencode(".png", np.full((100, 160), 255, np.uint8))[1].tofile(slides / "one.png")
-    with pytest.raises(BadInputError, match=r"one\.png: its drawn regions are white. Draw them over tissue"):
+    with pytest.raises(BadInputError, match=r"one\.png: its annotated regions are white. Annotate tissue"):
         cut_all(slides, tmp_path / "patches")
     assert list((tmp_path / "patches").iterdir()) == []
 
@@ -158,7 +158,7 @@ def test_other_settings_are_refused(slides: Path, tmp_path: Path) -> None:
 def test_a_folder_of_something_else_is_left_alone(slides: Path) -> None:
     (slides / "one").mkdir()
     (slides / "one/Data0000.dat").write_text("of a slide")
-    with pytest.raises(BadInputError, match="one: is there and was not made by `glandseg cut`"):
+    with pytest.raises(BadInputError, match="one: exists and was not made by `glandseg cut`"):
         cut_all(slides, slides)
     assert (slides / "one/Data0000.dat").read_text() == "of a slide"
 
@@ -188,7 +188,7 @@ def test_regions_find_their_slide(tmp_path: Path, name: str) -> None:
         (("a.svs", "a.geojson", "a.svs.geojson"), r"a\.svs: a\.geojson and a\.svs\.geojson. Keep one"),
     ],
 )
-def test_what_does_not_pair_is_told(tmp_path: Path, files: tuple[str, ...], message: str) -> None:
+def test_what_does_not_pair_is_refused(tmp_path: Path, files: tuple[str, ...], message: str) -> None:
     for file in files:
         (tmp_path / file).touch()
     with pytest.raises(BadInputError, match=message):

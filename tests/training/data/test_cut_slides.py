@@ -1,4 +1,4 @@
-"""Patches lie in the drawn regions, at the wanted um/px, and hold what was drawn there."""
+"""Patches lie in the annotated regions, at the requested um/px, with their labels."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def write_regions(path: Path, *regions: tuple[str, Box]) -> Path:
 
 @pytest.fixture
 def slide(tmp_path: Path) -> Path:
-    """Give an image of 200 x 160 px whose colors tell where one is; its right quarter is white."""
+    """Draw an image of 200 x 160 px whose colors encode the place; its right quarter is white."""
     y, x = np.mgrid[:160, :200]
     pixels = np.stack([x, y, np.full_like(x, 90)], axis=2).astype(np.uint8)
     pixels[:, 150:] = 255
@@ -70,7 +70,7 @@ def test_patches_that_stick_out_too_far_are_left_out(slide: Path) -> None:
             assert len(cut(slide, HALF, region)) == count
         else:
             with pytest.raises(
-                BadInputError, match=r"one\.geojson: no patch of 20 px \(20 um\) lies in a drawn"
+                BadInputError, match=r"one\.geojson: no patch of 20 px \(20 um\) lies in an annotated"
             ):
                 cut(slide, HALF, region)
 
@@ -114,17 +114,17 @@ def test_outlines_give_masks_of_wholly_drawn_patches(slide: Path) -> None:
     ("words", "message"),
     [
         ({"um_per_px": 0.0}, "um_per_px: above 0. Received: 0"),
-        ({"side": 0}, "side: at least 1 px. Received: 0"),
-        ({"stride": -1}, "stride: at least 1 px. Received: -1"),
-        ({"covered": 1.5}, "covered: from 0 to 1. Received: 1.5"),
+        ({"side": 0}, "side: at least 1. Received: 0"),
+        ({"stride": -1}, "stride: at least 1. Received: -1"),
+        ({"covered": 1.5}, "covered: at most 1. Received: 1.5"),
     ],
 )
-def test_wrong_settings_are_told(words: dict[str, float], message: str) -> None:
+def test_wrong_settings_are_refused(words: dict[str, float], message: str) -> None:
     with pytest.raises(BadInputError, match=message):
         CutSettings(**words)  # type: ignore[arg-type]
 
 
-def test_a_slide_without_resolution_is_told(slide: Path) -> None:
+def test_a_slide_without_resolution_is_refused(slide: Path) -> None:
     with pytest.raises(BadInputError, match="does not say its microns per pixel.*Give --mpp"):
         cut(slide, CutSettings(), ("stroma", (0, 0, 100, 100)))
 

@@ -1,4 +1,4 @@
-"""Data folders are recognised, and what is wrong in one is told in a line that names the file."""
+"""Data folders are recognised, and an error in one names the file."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def read_only_mask(folder: Path) -> NDArray[np.uint8]:
 
 @pytest.fixture
 def write_table(tmp_path: Path) -> WriteTable:
-    """Give a function that writes patches.csv beside a.png and b.png."""
+    """Return a function that writes patches.csv beside a.png and b.png."""
 
     def write(text: str | bytes) -> Path:
         write_image(tmp_path / "a.png")
@@ -147,7 +147,7 @@ def test_patches_with_byte_order_mark_and_blanks(write_table: WriteTable) -> Non
         ("file,gland,non_gland\n\u00fc.png,1,0\n".encode("latin-1"), ("UTF-8",)),
     ],
 )
-def test_a_wrong_table_is_told(write_table: WriteTable, text: str | bytes, parts: tuple[str, ...]) -> None:
+def test_a_wrong_table_is_refused(write_table: WriteTable, text: str | bytes, parts: tuple[str, ...]) -> None:
     expect_one_line(write_table(text), "patches.csv", *parts)
 
 

@@ -4,20 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 
 from glandseg.core.errors import BadInputError
 from glandseg.training.data.datasets import find_samples
 from glandseg.training.data.sample import DataSet
-
-
-def write_images(folder: Path, *names: str) -> None:
-    for name in names:
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        cv2.imencode(path.suffix, np.eye(6, 9, dtype=np.uint8))[1].tofile(path)
+from tests.training.data.images import write_images
 
 
 def describe(data_set: DataSet) -> list[tuple[str, str, str | None]]:
@@ -38,7 +30,7 @@ def test_glas_has_patients_and_parts(tmp_path: Path) -> None:
     ]
 
 
-def test_images_without_a_mask_are_told(tmp_path: Path) -> None:
+def test_images_without_a_mask_are_noted(tmp_path: Path) -> None:
     write_images(tmp_path, "a.bmp", "a_anno.bmp", *(f"{name}.bmp" for name in "dbce"))
     data_set = find_samples(tmp_path)
     assert data_set.notes == ("4 of 5 images without a mask are left out: b, c, d, ...",)
@@ -76,8 +68,8 @@ def test_anyones_outlines(tmp_path: Path) -> None:
     assert (data_set.kind, data_set.um_per_px) == ("outlines", 0.5)
     assert describe(data_set) == [("a", "7", None), ("b", "b", None)]
     assert data_set.notes == (
-        "2 images have no patient in index.csv, so each counts as its own: b, c",
-        "1 of 3 images without a mask are left out: c",
+        "2 images have no patient in index.csv, so each is its own group: b, c",
+        "1 of 3 images without a mask is left out: c",
     )
 
 
@@ -124,7 +116,7 @@ def test_patches_may_tell_um_and_masks(tmp_path: Path) -> None:
         ("a.png,1,0,,../a.png", "line 2 names ../a.png, which is not below"),
     ],
 )
-def test_wrong_um_and_masks_are_told(tmp_path: Path, rows: str, message: str) -> None:
+def test_wrong_um_and_masks_are_refused(tmp_path: Path, rows: str, message: str) -> None:
     write_images(tmp_path, "a.png", "b.png")
     (tmp_path / "patches.csv").write_text(f"file,gland,non_gland,um_per_px,mask\n{rows}\n")
     with pytest.raises(BadInputError) as caught:

@@ -4,17 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
-import numpy as np
-
 from glandseg.training.data.datasets import find_samples
-
-
-def write_images(folder: Path, *names: str) -> None:
-    for name in names:
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        cv2.imencode(path.suffix, np.eye(6, 9, dtype=np.uint8))[1].tofile(path)
+from tests.training.data.images import write_images
 
 
 def test_patches_of_one_stem_are_all_used(tmp_path: Path) -> None:
@@ -24,7 +15,7 @@ def test_patches_of_one_stem_are_all_used(tmp_path: Path) -> None:
     assert len({sample.group for sample in found.samples}) == 2
     assert found.notes == (
         f"{tmp_path}/stroma: 1 image in subfolders is left out: deep/2.png",
-        "folders without a known class are left out: strange",
+        "1 folder without a known class is left out: strange",
     )
 
 
@@ -36,15 +27,15 @@ def test_pairs_tell_stems_subfolders_and_formats(tmp_path: Path) -> None:
     images = tmp_path / "images"
     assert [sample.path.name for sample in found.samples] == ["1.png"]
     assert found.notes == (
-        "1 of 2 images without a mask are left out: 2",
-        "1 of 2 masks without an image are left out: 4",
+        "1 of 2 images without a mask is left out: 2",
+        "1 of 2 masks without an image is left out: 4",
         f"{images}: 1 image named like another but for the suffix is left out: 1.jpg",
         f"{images}: 1 image in subfolders is left out: deep/3.png",
         f"{images}: 1 file of unreadable formats is left out: 5.gif",
     )
 
 
-def test_images_that_a_table_does_not_name_are_told(tmp_path: Path) -> None:
+def test_images_that_a_table_does_not_name_are_noted(tmp_path: Path) -> None:
     write_images(tmp_path, "a.png", "b.png", "deep/c.png", "m.png")
     (tmp_path / "patches.csv").write_text("file,gland,non_gland,mask\na.png,1,0,m.png\n")
     assert find_samples(tmp_path).notes == (

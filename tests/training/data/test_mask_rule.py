@@ -102,7 +102,7 @@ def test_tiffs_of_any_number_type(tmp_path: Path, kind: type) -> None:
     np.testing.assert_array_equal(read(write(tmp_path, GLAND.astype(kind), "a.tif")).gland, GLAND)
 
 
-def test_white_is_zero_is_told(tmp_path: Path) -> None:
+def test_white_is_zero_is_noted(tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, ~GLAND, photometric="miniswhite", software="another program")
     found = read(path)

@@ -14,7 +14,7 @@ from glandseg.training.data.splits import Split, take_groups
 
 
 def make_data(kind: str, parts: dict[str | None, list[str]]) -> DataSet:
-    """Give a data set of which each part's patients are listed, one for each image."""
+    """Build a data set from the patients of each part's images."""
     samples = [
         Sample(name=f"{part}_{index}", path=Path(f"{part}_{index}.png"), group=patient, part=part)
         for part, patients in parts.items()
@@ -81,7 +81,7 @@ def test_without_validation_weights_are_chosen_on_training_images() -> None:
         ("glas", "feng", "published training or test images are not there"),
     ],
 )
-def test_unknown_splits_are_told(kind: str, split: str, message: str) -> None:
+def test_unknown_splits_are_refused(kind: str, split: str, message: str) -> None:
     with pytest.raises(BadInputError, match=message):
         split_data_set(make_data(kind, {None: ["a", "b", "c"]}), split)
 

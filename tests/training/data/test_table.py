@@ -5,23 +5,12 @@ from __future__ import annotations
 import unicodedata
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 
 from glandseg.core.errors import BadInputError
 from glandseg.training.data.datasets import find_samples
 from glandseg.training.data.sample import DataSet
-
-PIXEL = np.eye(6, 9, dtype=np.uint8)
-
-
-def write_images(folder: Path, *names: str) -> Path:
-    for name in names:
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        cv2.imencode(path.suffix, PIXEL)[1].tofile(path)
-    return folder
+from tests.training.data.images import write_images
 
 
 def read_patches(folder: Path, table: str | bytes) -> DataSet:
@@ -73,7 +62,7 @@ def test_names_may_have_suffixes_and_folders(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["d", "a_mask", "a.svs", "A"])
 def test_names_of_no_image_are_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(BadInputError, match=f"index.csv: names 1 images that are not there, such as {name}"):
+    with pytest.raises(BadInputError, match=f"index.csv: names 1 image that is not there, such as {name}"):
         read_index(tmp_path, f"name,patient\n{name},P1\nb,P1\n")
 
 
@@ -84,9 +73,9 @@ def test_one_image_named_twice_is_refused(tmp_path: Path) -> None:
         read_patches(tmp_path / "t", "file,gland,non_gland\na.png,1,0\n./a.png,0,1\n")
 
 
-def test_images_without_a_patient_are_told(tmp_path: Path) -> None:
+def test_images_without_a_patient_are_noted(tmp_path: Path) -> None:
     found = read_index(tmp_path, "name,patient\na,P1\nb,\n")
-    assert found.notes == ("2 images have no patient in index.csv, so each counts as its own: b, c",)
+    assert found.notes == ("2 images have no patient in index.csv, so each is its own group: b, c",)
 
 
 @pytest.mark.parametrize("separator", [";", "\t", "|", ","])
@@ -104,7 +93,7 @@ def test_lines_count_from_the_first(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("start", [b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1"])
-def test_a_renamed_spreadsheet_is_told(tmp_path: Path, start: bytes) -> None:
+def test_a_renamed_spreadsheet_is_refused(tmp_path: Path, start: bytes) -> None:
     with pytest.raises(BadInputError, match=r"patches\.csv: is a spreadsheet.*Save it as CSV"):
         read_patches(tmp_path, start + bytes(40))
 
@@ -144,7 +133,7 @@ def test_names_composed_otherwise(tmp_path: Path, written: str, stored: str) -> 
 
 
 @pytest.mark.parametrize("length", [300, 5000])
-def test_endless_names_are_told(tmp_path: Path, length: int) -> None:
+def test_endless_names_are_refused(tmp_path: Path, length: int) -> None:
     with pytest.raises(BadInputError, match="line 2 names aaa.* not there") as caught:
         read_patches(tmp_path, f"file,gland,non_gland\n{'a' * length}.png,1,0\n")
     assert len(str(caught.value)) < 600

@@ -4,19 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 
 from glandseg.core.errors import BadInputError
 from glandseg.training.data.datasets import find_samples
-
-
-def write_images(folder: Path, *names: str) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in names:
-        cv2.imencode(Path(name).suffix, np.full((20, 30, 3), 90, np.uint8))[1].tofile(folder / name)
-    return folder
+from tests.training.data.images import write_images
 
 
 @pytest.mark.parametrize("below", ["", "images"])

@@ -153,9 +153,9 @@ def test_schemes_weigh_outlines_after_the_warm_up() -> None:
     assert warm == plain != weighed
 
 
-def test_only_a_pspnet_can_be_taught() -> None:
+def test_only_a_segmenter_can_be_taught() -> None:
     batch = Batch(images=torch.zeros(1, 3, 8, 8), labels=torch.zeros(1, 8, 8, 2, dtype=torch.int64))
-    with pytest.raises(TypeError, match="a PSPNet expected"):
+    with pytest.raises(TypeError, match="a Segmenter expected"):
         distillation_loss(nn.Identity(), batch, SETTINGS)
 
 

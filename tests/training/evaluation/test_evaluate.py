@@ -102,7 +102,7 @@ def test_scores_by_image_by_part_and_together(glas: Path) -> None:
     assert scores["object_hausdorff_px"] == 27
 
 
-def test_pixels_alone_unless_objects_are_asked_for(glas: Path) -> None:
+def test_pixels_alone_unless_objects_are_requested(glas: Path) -> None:
     samples = choose_part(find_samples(glas), "testB")
     scores = evaluate(samples, RedIsGland(), image_um=0.62, model_um=0.62).list_scores()
     assert list(scores) == ["images", "miou", "f1", "dice", "mean_image_miou"]

@@ -107,13 +107,13 @@ def test_json_keeps_hashes_images_and_parts() -> None:
     assert facts["p_values"]["testA"] == {} and facts["spreads"]["testA"] == {}
 
 
-def test_leaks_are_told() -> None:
+def test_leaks_are_noted() -> None:
     text = ScoreTable(DATA, PARTS, [score("a", 1, seen=frozenset({"testA_0", "other"}))]).to_markdown()
     assert "3 of the published test's 3 patients are in its training part too" in text
-    assert "a learned from, or was chosen on, 1 of these 5 images." in text
+    assert "a was trained or validated on 1 of these 5 images." in text
 
 
 def test_a_single_run_cannot_be_compared() -> None:
     table = ScoreTable(DATA, PARTS, [score("a", 1), score("b", 2, against=True)])
-    with pytest.raises(BadInputError, match="two runs or more"):
+    with pytest.raises(BadInputError, match="at least two runs"):
         table.to_markdown()

@@ -39,5 +39,5 @@ def test_stars(p: float, stars: str) -> None:
 
 
 def test_a_single_run_cannot_be_compared() -> None:
-    with pytest.raises(BadInputError, match=r"two runs or more a group\. Received: 1 and 2"):
+    with pytest.raises(BadInputError, match=r"at least two runs per group\. Received: 1 and 2"):
         compare_groups([80.0], [80.0, 81.0])

@@ -11,22 +11,30 @@ import torch
 from safetensors.torch import save_file
 
 from glandseg.core.errors import BadInputError, EnvironmentLacksError
-from glandseg.training.networks.build import ENCODERS, build_encoder
-from glandseg.training.networks.hub import REPOSITORIES, find_weights
+from glandseg.training.networks.build import build_decoder, build_encoder
+from glandseg.training.networks.decoder import Segmenter
+from glandseg.training.networks.encoder import Encoder
+from glandseg.training.networks.hub import find_weights
 from glandseg.training.networks.pretrained import prepare_encoder
 from glandseg.training.networks.resnet38 import ResNet38
-from glandseg.training.settings import ENCODERS as NAMED
+from glandseg.training.networks.table import DECODERS, ENCODERS
 
 
 @pytest.mark.parametrize("name", ENCODERS)
-def test_every_named_encoder_builds(name: str) -> None:
+def test_every_encoder_in_the_table_builds_at_its_strides(name: str) -> None:
+    entry = ENCODERS[name]
+    for stride in entry.output_strides:
+        with torch.device("meta"):
+            encoder = build_encoder(name, stride)
+        assert encoder.strides[-1] == stride and len(encoder.strides) == len(encoder.channels) >= 3
+    assert (type(encoder).freeze is not Encoder.freeze) is entry.can_freeze
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_every_decoder_in_the_table_builds(name: str) -> None:
     with torch.device("meta"):
-        encoder = build_encoder(name, 16)
-    assert encoder.strides[-1] == 16 and len(encoder.strides) == len(encoder.channels) >= 3
-
-
-def test_the_settings_name_what_can_be_built() -> None:
-    assert set(NAMED) == set(ENCODERS) and set(REPOSITORIES) < set(ENCODERS)
+        network = build_decoder(name, build_encoder("mobilenetv2", 16), bins=(1, 2), width=8, dropout=0.1)
+    assert isinstance(network, Segmenter) and network.encoder.strides[-1] == 16
 
 
 @pytest.mark.parametrize(
@@ -34,15 +42,16 @@ def test_the_settings_name_what_can_be_built() -> None:
     [
         ("resnet9", 8, "encoder: one of mobilenetv2, resnet38, .*Received: resnet9"),
         ("resnet38", 32, "resnet38: output_stride: one of 8, 16. Received: 32"),
+        ("resnest50", 4, "resnest50: output_stride: one of 8, 16, 32. Received: 4"),
     ],
 )
-def test_what_cannot_be_built_is_told(name: str, stride: int, message: str) -> None:
+def test_what_cannot_be_built_is_refused(name: str, stride: int, message: str) -> None:
     with pytest.raises(BadInputError, match=message):
         build_encoder(name, stride)
 
 
 def build_tiny_resnet38(monkeypatch: pytest.MonkeyPatch) -> ResNet38:
-    """Build a ResNet38 whose blocks are left out, for memory's sake."""
+    """Build a ResNet38 without its blocks, to save memory."""
     monkeypatch.setattr(ResNet38, "_add_plain_blocks", lambda self, step: [])
     with torch.device("meta"):
         encoder = ResNet38()
@@ -59,9 +68,9 @@ def test_resnet38_is_frozen_where_weights_were_loaded(
 ) -> None:
     encoder = build_tiny_resnet38(monkeypatch)
     save_file({"conv1a.weight": torch.zeros(64, 3, 3, 3)}, tmp_path / "w.safetensors")
-    told = prepare_encoder(encoder, "resnet38", str(tmp_path / "w.safetensors") if loaded else None, freeze)
+    log = prepare_encoder(encoder, "resnet38", str(tmp_path / "w.safetensors") if loaded else None, freeze)
     assert encoder.frozen is frozen is not encoder.conv1a.weight.requires_grad
-    assert told.endswith("batch norm frozen") is frozen and ("1 tensors loaded" in told) is loaded
+    assert log.endswith("batch norm frozen") is frozen and ("1 tensors loaded" in log) is loaded
 
 
 def test_other_encoders_are_not_frozen() -> None:
@@ -77,7 +86,7 @@ def test_a_file_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert find_weights("timm/w.pth", "resnet38") == Path("timm/w.pth")
 
 
-def test_the_hub_is_asked_for_the_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_hub_has_the_encoders_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     fetch = lambda repository, file: f"/cache/{repository}/{file}"  # noqa: E731
     monkeypatch.setitem(sys.modules, "huggingface_hub", SimpleNamespace(hf_hub_download=fetch))
     assert find_weights("hub", "resnest200") == Path("/cache/timm/resnest200e.in1k/model.safetensors")
@@ -86,7 +95,7 @@ def test_the_hub_is_asked_for_the_encoder(monkeypatch: pytest.MonkeyPatch) -> No
         find_weights("hub", "mobilenetv2")
 
 
-def test_without_hub_or_library_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_hub_or_library_the_cure_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(repository: str, file: str) -> str:
         raise ConnectionError("no route\nto host")
 

@@ -144,13 +144,3 @@ def test_a_reloaded_state_gives_the_same_outputs() -> None:
     with torch.inference_mode():
         for a, b in zip(encoder.eval()(images), other.eval()(images), strict=True):
             assert torch.equal(a, b)
-
-
-def test_refuses_another_depth() -> None:
-    with pytest.raises(ValueError, match=r"depth: one of 50, 101, 200, 269. Received: 152"):
-        ResNeSt(152)
-
-
-def test_refuses_another_output_stride() -> None:
-    with pytest.raises(ValueError, match=r"output_stride: one of 8, 16, 32. Received: 4"):
-        ResNeSt(50, output_stride=4)

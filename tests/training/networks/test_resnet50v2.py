@@ -90,11 +90,6 @@ def test_a_reloaded_state_gives_the_same_outputs() -> None:
             assert torch.equal(a, b)
 
 
-def test_refuses_another_output_stride() -> None:
-    with pytest.raises(ValueError, match=r"output_stride: one of 8, 16. Received: 32"):
-        ResNet50V2(output_stride=32)
-
-
 @pytest.mark.shared
 def test_pretrained_statistics_hold_on_tissue(shared_data: Path) -> None:
     import cv2

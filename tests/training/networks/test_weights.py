@@ -1,4 +1,4 @@
-"""A weights file is taken for what it holds; a wrong one is told in a line, and nothing in it is run."""
+"""Weights files are loaded by name; a wrong one is an error of one line, and nothing in it is run."""
 
 from __future__ import annotations
 

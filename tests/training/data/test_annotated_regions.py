@@ -13,8 +13,8 @@ import pytest
 import shapely
 
 from glandseg.core.errors import BadInputError
+from glandseg.training.data.annotated_regions import read_regions
 from glandseg.training.data.area import Area
-from glandseg.training.data.regions import read_regions
 
 Ring = list[list[float]]
 
@@ -96,7 +96,7 @@ CROSSED = [[0, 0], [9, 9], [9, 0], [0, 9], [0, 0]]
         (make_feature(None, [box(0, 0, 1, 1)]), r"\(found: 1 without class\)"),
     ],
 )
-def test_what_is_no_region_is_told(tmp_path: Path, feature: dict[str, Any], message: str) -> None:
+def test_what_is_no_region_is_refused(tmp_path: Path, feature: dict[str, Any], message: str) -> None:
     path = write_features(tmp_path / "a.geojson", [feature])
     with pytest.raises(BadInputError, match=message) as caught:
         read_regions(path)
@@ -106,7 +106,7 @@ def test_what_is_no_region_is_told(tmp_path: Path, feature: dict[str, Any], mess
 @pytest.mark.parametrize(
     "content", [b"", b"{", b"[1, 2]", b"7", b'"x"', b'{"features": 3}', b"\xff\xfe", b"[" * 100_000]
 )
-def test_what_is_no_geojson_is_told(tmp_path: Path, content: bytes) -> None:
+def test_what_is_no_geojson_is_refused(tmp_path: Path, content: bytes) -> None:
     for name, data in (
         ("a.geojson", content),
         ("a.geojson.gz", gzip.compress(content)),
@@ -188,7 +188,7 @@ def test_other_classes_on_a_region_are_refused(tmp_path: Path, classification: A
     assert str(caught.value).isprintable()
 
 
-def test_other_classes_beside_or_around_regions_are_passed_over_and_told(tmp_path: Path) -> None:
+def test_other_classes_beside_or_around_regions_are_skipped_with_a_note(tmp_path: Path) -> None:
     features = [
         FIELD,
         make_feature("Tumor", [box(-50, -50, 300, 300)]),
@@ -202,7 +202,7 @@ def test_other_classes_beside_or_around_regions_are_passed_over_and_told(tmp_pat
     )
 
 
-def test_ignored_regions_are_left_out_of_fields_and_told(tmp_path: Path) -> None:
+def test_ignored_regions_are_left_out_of_fields_with_a_note(tmp_path: Path) -> None:
     features = [
         FIELD,
         make_feature("Gland", [box(40, 40, 60, 60)]),
@@ -219,7 +219,7 @@ def test_a_class_that_is_both_is_refused(tmp_path: Path) -> None:
         read_regions(path)
 
 
-def test_regions_on_several_planes_are_told(tmp_path: Path) -> None:
+def test_regions_on_several_planes_are_noted(tmp_path: Path) -> None:
     features = [make_feature("Gland", [box(0, 0, 9, 9)]), make_feature("Gland", [box(20, 0, 29, 9)])]
     features[1]["geometry"]["plane"] = {"c": -1, "z": 4, "t": 0}
     (note,) = read_regions(write_features(tmp_path / "a.geojson", features)).notes

@@ -1,9 +1,9 @@
-"""Regions drawn in QuPath, as areas of gland and of non-gland tissue."""
+"""Regions annotated in QuPath, as areas of gland and of non-gland tissue."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,21 +13,21 @@ from shapely.geometry.base import BaseGeometry
 from glandseg.core.errors import BadInputError
 from glandseg.runtime.annotations.annotation import Annotation, count_classes, list_plane_notes
 from glandseg.runtime.annotations.geojson import read_annotations
+from glandseg.training.data.hidden_regions import refuse_hidden
 from glandseg.training.data.labelled_patches import FOLDER_LABELS, simplify
-from glandseg.training.data.passed_over import refuse_hidden
 
-# A class's name without those derived from it, and whether it is gland.
+# Whether a class is gland, by its name without those derived from it.
 IS_GLAND = {name: labels[1] for name, labels in FOLDER_LABELS.items() if not all(labels)}
 
 
 @dataclass(frozen=True)
-class Regions:
+class AnnotatedRegions:
     """Areas in px; the two do not overlap.
 
     Attributes:
-        gland: polygons of gland tissue.
-        non_gland: polygons of other tissue.
-        notes: What was passed over or left out, for the person who drew the regions.
+        gland: Polygons of gland tissue.
+        non_gland: Polygons of other tissue.
+        notes: Which regions were skipped, a line each, for the annotator.
     """
 
     gland: tuple[BaseGeometry, ...]
@@ -35,38 +35,37 @@ class Regions:
     notes: tuple[str, ...] = ()
 
     def find_islands(self) -> tuple[BaseGeometry, ...]:
-        """Give the separate areas that are annotated at all."""
+        """Return the separate annotated areas, of either class."""
         return _list_polygons(shapely.union(_unite(self.gland), _unite(self.non_gland)))
 
-    def crop(self, width: float, height: float) -> Regions:
-        """Take what lies within an image of this size."""
+    def crop(self, width: float, height: float) -> AnnotatedRegions:
+        """Return the parts within an image of this size, in px."""
         frame = shapely.box(0, 0, width, height)
         gland, non_gland = (
             _list_polygons(shapely.intersection(_unite(part), frame)) for part in (self.gland, self.non_gland)
         )
-        return Regions(gland=gland, non_gland=non_gland)
+        return AnnotatedRegions(gland=gland, non_gland=non_gland)
 
-    def shrink(self, factor: float) -> Regions:
-        """Divide all coordinates by a factor."""
+    def shrink(self, factor: float) -> AnnotatedRegions:
+        """Return the regions with all coordinates divided by a factor."""
         gland, non_gland = (
             tuple(shapely.transform(polygon, lambda xy: xy / factor) for polygon in part)
             for part in (self.gland, self.non_gland)
         )
-        return Regions(gland=gland, non_gland=non_gland)
+        return AnnotatedRegions(gland=gland, non_gland=non_gland)
 
 
-def read_regions(path: Path) -> Regions:
+def read_regions(path: Path) -> AnnotatedRegions:
     """Read the regions of a `.geojson` or `.geojson.gz`, in level-0 px of the slide as QuPath shows it.
 
-    Features count whose class is gland, or non-gland, stroma or other, in capitals or not, alone or with
-    classes derived from it. What is of class Ignore* is left out. Others are passed over, with a note. Where
-    regions of both classes overlap, the smaller region counts: glands drawn inside a field of stroma are
-    glands.
+    Features are used whose class is gland, or non-gland, stroma or other, in any case, alone or with derived
+    classes. Areas of class Ignore* are cut out. Other classes are skipped with a note. Where regions of both
+    classes overlap, the smaller one wins: glands annotated inside a field of stroma are glands.
 
     Raises:
-        BadInputError: It is not GeoJSON, no region has such a class, such a one is no valid polygon, or a
-            region of another class lies on a larger one that counts, so that its px would be mislabelled.
-        EnvironmentLacksError: The file cannot be read.
+        BadInputError: If it is not GeoJSON, no region has such a class, a region is not a valid polygon, or a
+            region of another class lies on a larger one in use and would be mislabelled.
+        EnvironmentLacksError: If the file cannot be read.
     """
     annotations = read_annotations(path)
     ignored = [each for each in annotations if each.is_ignored]
@@ -81,14 +80,14 @@ def read_regions(path: Path) -> Regions:
     refuse_hidden(path, passed, counted, polygons)
     left_out = [_take_polygon(each, path) for each in ignored if _has_area(each)]
     regions = _settle_overlaps(polygons, [IS_GLAND[simplify(each.names[0])] for each in counted], left_out)
-    return Regions(regions.gland, regions.non_gland, tuple(_list_notes(annotations, passed, ignored)))
+    return replace(regions, notes=tuple(_list_notes(annotations, passed, ignored)))
 
 
 def _is_counted(annotation: Annotation, path: Path) -> bool:
-    """Whether a region's class says gland or non-gland.
+    """Return whether a region's class is gland or non-gland.
 
     Raises:
-        BadInputError: It says both, as Stroma: Gland does.
+        BadInputError: If it is both, as in Stroma: Gland.
     """
     if not annotation.names or simplify(annotation.names[0]) not in IS_GLAND:
         return False
@@ -101,7 +100,7 @@ def _is_counted(annotation: Annotation, path: Path) -> bool:
 
 
 def _has_area(annotation: Annotation) -> bool:
-    """Whether an annotation is, or was meant to be, an area."""
+    """Return whether an annotation is, or was meant to be, an area."""
     return annotation.geometry is not None and annotation.geometry.kind in ("Polygon", "MultiPolygon")
 
 
@@ -126,7 +125,7 @@ def _take_polygon(annotation: Annotation, path: Path) -> BaseGeometry:
 def _list_notes(
     annotations: Sequence[Annotation], passed: Sequence[Annotation], ignored: Sequence[Annotation]
 ) -> Iterator[str]:
-    """Yield what was not cut, and why."""
+    """Yield a line for each reason that annotations are not used."""
     if passed:
         yield f"passed over, as neither Gland nor Non-gland: {count_classes(passed)}"
     if ignored:
@@ -136,8 +135,8 @@ def _list_notes(
 
 def _settle_overlaps(
     polygons: Sequence[BaseGeometry], is_gland: Sequence[bool], left_out: Sequence[BaseGeometry]
-) -> Regions:
-    """Take from each region the smaller ones of the other class that lie on it, and what is left out."""
+) -> AnnotatedRegions:
+    """Subtract from each region the smaller ones of the other class on it, and the ignored areas."""
     ranks = np.argsort(np.argsort([polygon.area for polygon in polygons], kind="stable"))
     over: dict[int, list[BaseGeometry]] = {}
     tree = shapely.STRtree(polygons)
@@ -155,14 +154,14 @@ def _settle_overlaps(
     if left_out:
         away = _unite(left_out)
         gland, other_tissue = shapely.difference(gland, away), shapely.difference(other_tissue, away)
-    return Regions(gland=_list_polygons(gland), non_gland=_list_polygons(other_tissue))
+    return AnnotatedRegions(gland=_list_polygons(gland), non_gland=_list_polygons(other_tissue))
 
 
 def _unite(areas: Sequence[BaseGeometry]) -> BaseGeometry:
-    """Return the union of areas; for thousands that lie apart, many times as fast as a plain union."""
+    """Return the union of areas; for thousands of disjoint ones, many times as fast as `union_all`."""
     return shapely.disjoint_subset_union_all(np.array(areas, object))
 
 
 def _list_polygons(area: BaseGeometry) -> tuple[BaseGeometry, ...]:
-    """Give the polygons of an area; lines and points, which overlays may leave, go."""
+    """Return the polygons of an area without the lines and points that overlays may leave."""
     return tuple(part for part in shapely.get_parts(area) if part.area > 0)

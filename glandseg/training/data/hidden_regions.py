@@ -1,8 +1,8 @@
-"""Regions of classes that are not cut, and when they may not be passed over.
+"""Regions of unknown classes that lie on larger known ones, and would get the wrong label.
 
-The smaller of two regions counts where they overlap. A region that is not cut and lies on a larger one that
-is, such as a dysplastic gland under a class of its own in a field of stroma, would get the larger one's
-label, which is wrong: it is refused. One that surrounds others, such as a whole piece of tissue, is harmless.
+Where regions overlap, the smaller one wins. A skipped region on a larger one, such as a dysplastic gland of a
+class of its own in a field of stroma, would be labelled as the larger one: it is an error. A skipped region
+around others, such as a whole piece of tissue, is harmless.
 """
 
 from __future__ import annotations
@@ -18,33 +18,34 @@ from glandseg.core.errors import BadInputError
 from glandseg.runtime.annotations.annotation import Annotation
 from glandseg.runtime.annotations.geometry import GeometryError, mend_polygons
 
-LEAST_SHARE = 0.01  # of a region passed over that must lie on another; neighbours overlap by less
+MIN_SHARE = 0.01  # of a skipped region's area that must lie on another; neighbours overlap by less
 
 
 def refuse_hidden(
     path: Path, passed: Sequence[Annotation], counted: Sequence[Annotation], polygons: Sequence[BaseGeometry]
 ) -> None:
-    """Refuse a region that is passed over where it lies on a larger one that counts.
-
-    Single cells are no regions and are not looked at.
+    """Raise if a skipped region lies on a larger region in use; single cells are not regions.
 
     Args:
         path: GeoJSON file, for the message.
         passed: Annotations of other classes.
-        counted: Annotations that count.
-        polygons: Valid areas of those that count, in the same order.
+        counted: Annotations in use.
+        polygons: Valid areas of the annotations in use, in the same order.
 
     Raises:
-        BadInputError: There is such a region.
+        BadInputError: If there is such a region.
     """
     areas = [(each, area) for each in passed if (area := _measure(path, each)) is not None]
     if not areas:
         return
     shapes = np.array([area for _, area in areas], object)
     whole = np.array(polygons, object)
-    sizes, least = shapely.area(whole), LEAST_SHARE * shapely.area(shapes)
+    sizes, minimum = shapely.area(whole), MIN_SHARE * shapely.area(shapes)
     for index, other in shapely.STRtree(shapes).query(whole, predicate="intersects").T.tolist():
-        if shapes[other].area < sizes[index] and shapes[other].intersection(whole[index]).area > least[other]:
+        if (
+            shapes[other].area < sizes[index]
+            and shapes[other].intersection(whole[index]).area > minimum[other]
+        ):
             hidden, below = areas[other][0], counted[index]
             raise BadInputError(
                 f"{path}: feature {hidden.number} (class {hidden.label}) lies on feature {below.number} "

@@ -1,0 +1,25 @@
+"""The decoder's interface: logits of a main and an auxiliary head on an encoder."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from glandseg.training.networks.encoder import Encoder
+
+
+class Segmenter(nn.Module):
+    """An encoder with a decoder on top.
+
+    Attributes:
+        encoder: The encoder, which also normalises the images.
+    """
+
+    encoder: Encoder
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Compute (N, classes, H, W) logits of (N, 3, H, W) float RGB in 0..1."""
+        raise NotImplementedError
+
+    def forward_both(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute the logits of the main and of the auxiliary head, for training; shapes as of `forward`."""
+        raise NotImplementedError
