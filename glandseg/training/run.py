@@ -21,13 +21,9 @@ from glandseg.core.errors import BadInputError, shorten
 from glandseg.core.units import is_believable
 from glandseg.training.data.decoding import read_grey
 from glandseg.training.data.splits import Split
-from glandseg.training.loop.checkpoint import load_network
-from glandseg.training.networks.build import build_encoder
-from glandseg.training.networks.pspnet import PSPNet
 from glandseg.training.paths import is_file
 from glandseg.training.settings import TrainSettings
 from glandseg.training.settings_file import read_settings, write_settings
-from glandseg.training.weak.classifier import Classifier
 
 _LABEL_TO_GREY = np.full(256, 128, np.uint8)
 _LABEL_TO_GREY[:2] = 0, 255
@@ -218,37 +214,3 @@ def find_newest_run(folder: Path = Path("runs")) -> Run:
             f"{folder}: no finished run. Make one with `glandseg train DATA`, or name a run folder."
         )
     return open_run(finished[-1].parent)
-
-
-def build_classifier(settings: TrainSettings) -> Classifier:
-    """Build the classifier that the settings describe, with weights by chance."""
-    stage = settings.classifier
-    return Classifier(
-        build_encoder(settings.choose_encoder(stage), stage.output_stride),
-        attention=stage.attention,
-        pooling=stage.pooling,
-        sizes=stage.sizes,
-        fusion=stage.fusion,
-    )
-
-
-def build_segmenter(settings: TrainSettings) -> PSPNet:
-    """Build the segmenter that the settings describe, with weights by chance."""
-    stage = settings.segmenter
-    return PSPNet(
-        build_encoder(settings.choose_encoder(stage), stage.output_stride),
-        bins=stage.bins,
-        width=stage.width,
-        dropout=stage.dropout,
-    )
-
-
-def load_segmenter(run: Run) -> PSPNet:
-    """Build a run's segmenter, in evaluation mode, and read its weights.
-
-    Raises:
-        BadInputError: if the weights are damaged or do not fit the run's settings.
-    """
-    segmenter = build_segmenter(run.settings).eval()
-    load_network(run.segmenter_path, segmenter)
-    return segmenter

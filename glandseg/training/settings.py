@@ -14,6 +14,7 @@ from glandseg.training.validation import (
     refuse_um,
     refuse_unknown,
 )
+from glandseg.training.weak.method_table import METHODS
 
 __all__ = ["ClassifierSettings", "DistillationSettings", "FitSettings", "SegmenterSettings", "TrainSettings"]
 
@@ -50,6 +51,7 @@ class ClassifierSettings:
         freeze: whether batch norm and the first convolution of resnet38 stay as they are; none freezes them
             where weights were loaded.
         output_stride: of the encoder, 8, 16 or 32.
+        method: "feng", with attention and pooling as below, or "cam", plain class activation maps.
         attention: after each of the encoder's last three stages: "none", "criss-cross", "criss-cross-twice"
             or "cca".
         pooling: of the class map: "gap" or "mpfp".
@@ -72,6 +74,7 @@ class ClassifierSettings:
     weights: str | None = None
     freeze: bool | None = None
     output_stride: int = 8
+    method: str = "feng"
     attention: tuple[str, ...] = ("none", "none", "none")
     pooling: str = "mpfp"
     sizes: tuple[int, ...] = (2, 4, 8, 16)
@@ -93,6 +96,7 @@ class ClassifierSettings:
         refuse_um(self.um_per_px)
         refuse_unknown("output_stride", str(self.output_stride), STRIDES)
         _check_encoder(self)
+        refuse_unknown("method", self.method, tuple(METHODS))
         refuse_unknown("pooling", self.pooling, POOLINGS)
         refuse_unknown("fusion", self.fusion, FUSIONS)
         if not self.sizes or self.sizes[0] < 1 or list(self.sizes) != sorted(set(self.sizes)):

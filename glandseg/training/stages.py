@@ -12,16 +12,18 @@ from numpy.typing import NDArray
 from glandseg.core.errors import BadInputError
 from glandseg.training.data.patches import Patch, count_presence
 from glandseg.training.distill.distillation import distillation_loss
+from glandseg.training.factory import build_classifier, build_segmenter
 from glandseg.training.loop.curves import draw_curves
 from glandseg.training.loop.fit import ComputeLoss, Progress, fit
 from glandseg.training.loop.processes import ask_first
 from glandseg.training.networks.hub import refuse_missing
 from glandseg.training.networks.pretrained import prepare_encoder
 from glandseg.training.networks.weights import load_weights
-from glandseg.training.run import Run, build_classifier, build_segmenter, open_run
+from glandseg.training.run import Run, open_run
 from glandseg.training.segmenter import Example, ExampleStream, score_segmenter, segmentation_loss
 from glandseg.training.settings import TrainSettings
-from glandseg.training.weak.classifier import Classifier, PatchStream, classification_loss, score_classifier
+from glandseg.training.weak.method import WeakMethod
+from glandseg.training.weak.patch_stream import PatchStream
 
 Report = Callable[[str, Progress], None]
 Say = Callable[[str], None]
@@ -63,7 +65,7 @@ def fit_classifier(
     settings: TrainSettings,
     report: Report,
     say: Say,
-) -> Classifier:
+) -> WeakMethod:
     """Fit the classifier of a run."""
     stage = settings.classifier
     torch.manual_seed(stage.fit.seed)
@@ -76,8 +78,8 @@ def fit_classifier(
     fit(
         classifier,
         stream.draw,
-        classification_loss,
-        lambda network: score_classifier(network, val, images, stage),
+        lambda _, batch: classifier.compute_loss(batch),
+        lambda _: classifier.score(val, images, stage),
         settings=stage.fit.turn_to_steps(len(stream)),
         folder=run.path,
         name="classifier",

@@ -30,7 +30,7 @@ from glandseg.training.stages import (
     refuse_idle_weights,
     refuse_missing_sources,
 )
-from glandseg.training.weak.classifier import Classifier
+from glandseg.training.weak.method import WeakMethod
 from glandseg.training.weak.pseudo_mask_record import has_record, record_pseudo_masks
 from glandseg.training.weak.pseudo_masks import make_pseudo_masks
 
@@ -138,7 +138,7 @@ def learn_masks(
 
 def write_missing_masks(
     run: Run,
-    classifier: Classifier,
+    classifier: WeakMethod,
     patches: Sequence[Patch],
     samples: Sequence[Sample],
     images: Sequence[NDArray[np.uint8]],

@@ -13,7 +13,8 @@ from glandseg import __version__
 from glandseg.core.errors import BadInputError
 from glandseg.training.data.datasets import Sample
 from glandseg.training.data.splits import Split
-from glandseg.training.run import Run, build_classifier, build_segmenter, find_newest_run, open_run, start_run
+from glandseg.training.factory import build_classifier, build_segmenter
+from glandseg.training.run import Run, find_newest_run, open_run, start_run
 from glandseg.training.settings import ClassifierSettings, SegmenterSettings, TrainSettings
 
 

@@ -8,11 +8,12 @@ import pytest
 import torch
 
 from glandseg.core.errors import BadInputError
+from glandseg.training.factory import build_classifier, build_segmenter
 from glandseg.training.losses import SCHEMES
-from glandseg.training.run import build_classifier, build_segmenter
 from glandseg.training.settings import TrainSettings
 from glandseg.training.settings_file import override_settings, read_preset, read_settings, write_settings
 from glandseg.training.weak.attention import ATTENTIONS
+from glandseg.training.weak.feng import Feng
 
 CCA = "classifier.attention=[cca, cca, cca]"
 NO_CCA = "classifier.attention=[none, none, none]"
@@ -66,8 +67,9 @@ def test_a_row_builds(row: str) -> None:
     settings = override_settings(read_preset(preset), assignments)
     with torch.device("meta"):
         classifier = build_classifier(settings)
+    assert isinstance(classifier, Feng)
     kinds = [ATTENTIONS[kind](8).state_dict().keys() for kind in settings.classifier.attention]
-    assert [part.state_dict().keys() for part in classifier.attentions] == kinds
+    assert [part.state_dict().keys() for part in classifier.attentions.children()] == kinds
     fusions = [name for name in classifier.state_dict() if name.startswith("pooling.fusions")]
     whole = settings.classifier.pooling == "mpfp" and settings.classifier.fusion == "sign-preserving"
     assert len(fusions) == (6 if whole else 0)

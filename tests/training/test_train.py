@@ -19,8 +19,9 @@ from glandseg.training.data.patches import list_patches
 from glandseg.training.data.published_splits import split_data_set
 from glandseg.training.demo import draw_data, shorten
 from glandseg.training.evaluation.metrics import Confusion
+from glandseg.training.factory import build_segmenter
 from glandseg.training.loop.fit import Progress
-from glandseg.training.run import Run, build_segmenter, open_run
+from glandseg.training.run import Run, open_run
 from glandseg.training.segmenter import Example, score_segmenter
 from glandseg.training.settings import ClassifierSettings, FitSettings, SegmenterSettings, TrainSettings
 from glandseg.training.settings_file import override_settings

@@ -12,11 +12,12 @@ from glandseg.training.data.augment import IGNORED
 from glandseg.training.data.patches import Patch
 from glandseg.training.settings import ClassifierSettings
 from glandseg.training.torch_backend import autocast, evaluating, move_beside, to_images
-from glandseg.training.weak.classifier import CLASSES, Classifier, enlarge
+from glandseg.training.weak.method import CLASSES, WeakMethod
+from glandseg.training.weak.patch_stream import enlarge
 
 
 def make_pseudo_masks(
-    classifier: Classifier,
+    classifier: WeakMethod,
     patches: Sequence[Patch],
     images: Sequence[NDArray[np.uint8]],
     wanted: Sequence[int],
@@ -68,7 +69,7 @@ def merge_maps(
 
 
 def _map_patches(
-    classifier: Classifier, patches: Sequence[Patch], image: NDArray[np.uint8], settings: ClassifierSettings
+    classifier: WeakMethod, patches: Sequence[Patch], image: NDArray[np.uint8], settings: ClassifierSettings
 ) -> list[NDArray[np.float32]]:
     maps = [np.zeros((CLASSES, patch.height_px, patch.width_px), np.float32) for patch in patches]
     for scale in settings.scales if patches else ():
@@ -81,7 +82,7 @@ def _map_patches(
 
 
 def _map_batches(
-    classifier: Classifier, cut: Sequence[NDArray[np.uint8]], settings: ClassifierSettings
+    classifier: WeakMethod, cut: Sequence[NDArray[np.uint8]], settings: ClassifierSettings
 ) -> Iterator[NDArray[np.float32]]:
     for first in range(0, len(cut), settings.fit.batch):
         samples = to_images(move_beside(classifier, np.stack(cut[first : first + settings.fit.batch])))

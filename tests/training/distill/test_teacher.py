@@ -14,8 +14,9 @@ from glandseg.core.system import hash_file
 from glandseg.training.data.datasets import DataSet, Sample
 from glandseg.training.data.splits import Split
 from glandseg.training.distill.teacher import Teacher, find_teacher, open_teacher, refuse_idle_labels
+from glandseg.training.factory import build_segmenter
 from glandseg.training.loop.checkpoint import save_network
-from glandseg.training.run import Run, build_segmenter
+from glandseg.training.run import Run
 from glandseg.training.settings import SegmenterSettings, TrainSettings
 from glandseg.training.settings_file import write_settings
 
