@@ -30,7 +30,7 @@ _LABEL_TO_GREY[:2] = 0, 255
 _GREY_TO_LABEL = np.full(256, 255, np.uint8)
 _GREY_TO_LABEL[[0, 255]] = 0, 1
 SETTINGS, SPLIT, RECORD, SEGMENTER = "settings.yaml", "split.csv", "run.json", "segmenter.safetensors"
-SPLIT_HEADER = ("name", "group", "part")
+SPLIT_HEADER, PARTS = ("name", "group", "part"), ("train", "val", "test")
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ class Run:
             BadInputError: If the run was begun with another split, so on other data.
         """
         rows = [SPLIT_HEADER]
-        for part in ("train", "val", "test"):
+        for part in PARTS:
             rows += [(sample.name, sample.group, part) for sample in split.part(part)]
         path = self.path / SPLIT
         if path.is_file() and self._read_split() != rows:
