@@ -230,7 +230,7 @@ def ask_at(folder: Path, step: int, ask: Callable[[Path], None]) -> Report:
 def test_asked_to_stop_it_saves_and_goes_on_later(tmp_path: Path, ask: Callable[[Path], None]) -> None:
     whole, torn = run(tmp_path / "whole"), tmp_path / "torn"
     handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    with pytest.raises(TrainingStopped, match="net: stopped as asked after step 5 of 10"):
+    with pytest.raises(TrainingStopped, match="net: stopped as requested after step 5 of 10"):
         run(torn, report=ask_at(torn, 4, ask))
     assert handlers == [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     assert not (torn / "STOP").exists()
