@@ -33,7 +33,7 @@ from glandseg.core.system import count_cpus
 from glandseg.training.data.datasets import GLAS_UM_PER_PX, find_samples
 from glandseg.training.data.patches import list_patches
 from glandseg.training.data.sample import Sample
-from glandseg.training.demo import draw_data
+from glandseg.training.demo import write_synthetic_data
 from glandseg.training.factory import build_classifier, build_segmenter
 from glandseg.training.loop.fit import ComputeLoss
 from glandseg.training.loop.optimizer import build_optimizer
@@ -59,7 +59,7 @@ def main() -> None:
     torch.set_num_threads(asked.threads)
     settings = override_settings(read_preset(asked.preset), asked.set)
     with tempfile.TemporaryDirectory() as folder:
-        samples = find_samples(draw_data(Path(folder))).samples[:8]
+        samples = find_samples(write_synthetic_data(Path(folder))).samples[:8]
         stages = {
             "classifier": measure_classifier(samples, settings, asked.steps, asked.profile),
             "segmenter": measure_segmenter(samples, settings, asked.steps, asked.profile),

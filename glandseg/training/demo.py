@@ -1,4 +1,4 @@
-"""Drawn tissue to learn from, for a first try without any slide."""
+"""Synthetic tissue and short settings, for a first training without any slide."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ TILES, SIDE_PX = 30, 448
 KINDS: tuple[TileKind, ...] = ("glands", "mixed", "muscle")
 
 
-def draw_data(folder: Path) -> Path:
-    """Draw a data set of tiles and masks as GlaS names them, at GlaS's um/px; the same each time."""
+def write_synthetic_data(folder: Path) -> Path:
+    """Write a synthetic data set of tiles and masks, named and scaled as GlaS; the same in every call."""
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(0)
     for index in range(TILES):
@@ -29,11 +29,11 @@ def draw_data(folder: Path) -> Path:
 
 
 def shorten(settings: TrainSettings) -> TrainSettings:
-    """Shorten a training to a few minutes on two CPUs, from weights by chance."""
+    """Return settings that train in a few minutes on two CPUs, randomly initialised."""
     classifier, segmenter = settings.classifier, settings.segmenter
     return replace(
         settings,
-        shares=(0.6, 0.2, 0.2),  # enough tiles to choose on that some hold glands
+        shares=(0.6, 0.2, 0.2),  # enough validation tiles that some hold glands
         classifier=replace(
             classifier,
             input=96,

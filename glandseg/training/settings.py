@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from glandseg.core.errors import BadInputError
 from glandseg.training.data.augment import AugmentSettings
 from glandseg.training.distill.settings import DistillationSettings
-from glandseg.training.loop.fit_settings import LARGEST_SEED, MOST_STEPS, FitSettings
+from glandseg.training.loop.fit_settings import MAX_SEED, MAX_STEPS, FitSettings
 from glandseg.training.validation import (
     refuse_outside,
     refuse_outside_each,
@@ -164,7 +164,7 @@ class SegmenterSettings:
         refuse_unknown("loss", self.loss, LOSSES)
         refuse_um(self.um_per_px)
         refuse_outside(self, 0, 100, "auxiliary")
-        refuse_outside(self, 0, MOST_STEPS, "warmup_plain")
+        refuse_outside(self, 0, MAX_STEPS, "warmup_plain")
         refuse_outside(self, 1, 10_000, "crop")
         refuse_outside(self, 2, 10_000, "width")
         refuse_outside(self, 0, 0.99, "dropout")
@@ -235,7 +235,7 @@ class TrainSettings:
             raise BadInputError(f"shares: training and validation above 0. Received: {list(self.shares)}")
         if not abs(sum(self.shares) - 1) <= SUM_TOLERANCE:
             raise BadInputError(f"shares: three that make 1 together. Received: {list(self.shares)}")
-        refuse_outside(self, 0, LARGEST_SEED, "split_seed")
+        refuse_outside(self, 0, MAX_SEED, "split_seed")
 
     def choose_encoder(self, stage: ClassifierSettings | SegmenterSettings) -> str:
         """Give the name of a stage's encoder."""

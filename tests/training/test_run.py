@@ -53,7 +53,7 @@ def test_a_run_is_taken_up_on_the_same_data_only(tmp_path: Path) -> None:
     run.write_split(make_split("abc"))
     written = (tmp_path / "split.csv").read_bytes()
     run.write_split(make_split("abc"))
-    with pytest.raises(BadInputError, match=r"was begun on other data. Give another --out folder"):
+    with pytest.raises(BadInputError, match=r"was started on other data. Give another --out folder"):
         run.write_split(make_split("abd"))
     assert (tmp_path / "split.csv").read_bytes() == written
     lines = ["name,group,part", "a,patient a,train", "b,patient b,val", "c,patient c,test"]

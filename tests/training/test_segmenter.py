@@ -114,7 +114,7 @@ def test_a_batch_of_ignored_pixels_is_no_number_to_fear() -> None:
 
 def test_only_a_pspnet_has_both_heads() -> None:
     batch = ExampleStream([make_example()], SETTINGS).draw(0)
-    with pytest.raises(TypeError, match=r"a PSPNet expected. Received: RedIsGland"):
+    with pytest.raises(TypeError, match=r"a PSPNet. Received: RedIsGland"):
         segmentation_loss(RedIsGland(), batch, 0.4)
 
 

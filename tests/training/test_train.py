@@ -17,7 +17,7 @@ from glandseg.training.data.decoding import read_rgb
 from glandseg.training.data.examples import read_examples
 from glandseg.training.data.patches import list_patches
 from glandseg.training.data.published_splits import split_data_set
-from glandseg.training.demo import draw_data, shorten
+from glandseg.training.demo import shorten, write_synthetic_data
 from glandseg.training.evaluation.metrics import Confusion
 from glandseg.training.factory import build_segmenter
 from glandseg.training.loop.fit import Progress
@@ -40,7 +40,7 @@ TILE = 128
 @pytest.fixture(scope="module")
 def tiles(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give a folder of eight small tiles, cut from drawn ones."""
-    drawn, folder = draw_data(tmp_path_factory.mktemp("drawn")), tmp_path_factory.mktemp("tiles")
+    drawn, folder = write_synthetic_data(tmp_path_factory.mktemp("drawn")), tmp_path_factory.mktemp("tiles")
     for name in [path.name for path in sorted(drawn.glob("*_anno.png"))[:8]]:
         for file in (name, name.replace("_anno", "")):
             pixels = read_rgb(drawn / file)
@@ -229,7 +229,7 @@ def test_other_data_do_not_enter_a_run(tiles: Path, tmp_path: Path) -> None:
     fewer.mkdir()
     for path in sorted(tiles.iterdir())[:-2]:
         (fewer / path.name).write_bytes(path.read_bytes())
-    expect_refusal(fewer, tmp_path / "run", outlines, "was begun on other data")
+    expect_refusal(fewer, tmp_path / "run", outlines, "was started on other data")
 
 
 @pytest.fixture
@@ -284,7 +284,7 @@ def test_glands_are_found_in_real_tissue(shared_data: Path, glas_corners: Path, 
 
 
 def test_the_demos_tiles_to_choose_on_hold_glands_and_none(tmp_path: Path) -> None:
-    data = find_samples(draw_data(tmp_path / "drawn"))
+    data = find_samples(write_synthetic_data(tmp_path / "drawn"))
     val = split_data_set(data, shares=shorten(TrainSettings()).shares).val
     shares = [float(sample.read_mask().mean()) for sample in val]
     assert min(shares) == 0

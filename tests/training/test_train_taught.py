@@ -125,7 +125,7 @@ def test_a_run_does_not_change_its_teacher(samples: Path, red_model: Path, tmp_p
     teach(samples, tmp_path / "run", own)
     with own.open("ab") as file:
         file.write(b"\x72\x00")  # an empty field, so another file of the same network
-    with pytest.raises(BadInputError, match="was begun with another teacher or other images"):
+    with pytest.raises(BadInputError, match="was started with another teacher or other images"):
         teach(samples, tmp_path / "run", own)
 
 

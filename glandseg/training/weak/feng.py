@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from glandseg.training.networks.encoder import Encoder
 from glandseg.training.settings import ClassifierSettings
+from glandseg.training.torch_backend import CLASSES
 from glandseg.training.weak.attention import build_attention
-from glandseg.training.weak.method import CLASSES, WeakMethod
+from glandseg.training.weak.method import WeakMethod
 from glandseg.training.weak.pooling import build_pooling
 
 FUSED_STAGES = 3

@@ -18,10 +18,8 @@ from glandseg.training.loop.sampling import Batch
 from glandseg.training.losses import compute_presence_loss
 from glandseg.training.networks.encoder import Encoder
 from glandseg.training.settings import ClassifierSettings
-from glandseg.training.torch_backend import autocast, evaluating, move_beside, to_images
+from glandseg.training.torch_backend import CLASSES, autocast, evaluating, move_beside, to_images
 from glandseg.training.weak.patch_stream import enlarge
-
-CLASSES = 2  # non-gland, gland
 
 
 class WeakMethod(nn.Module, ABC):

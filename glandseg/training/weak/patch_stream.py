@@ -17,12 +17,12 @@ from glandseg.training.torch_backend import to_images
 
 
 class PatchStream:
-    """Batches of changed patches, each a pure function of the step.
+    """Batches of augmented patches, each a pure function of the step.
 
     Args:
-        patches: to draw from.
-        images: that the patches are cut from.
-        settings: input size, changes, batch and seed.
+        patches: Patches to draw from.
+        images: Images that the patches are cut from.
+        settings: Settings of stage 1.
     """
 
     def __init__(
@@ -33,22 +33,22 @@ class PatchStream:
         self._images, self._settings = images, settings
 
     def __len__(self) -> int:
-        """Count the images of an epoch."""
+        """Return the number of patches in an epoch."""
         return len(self._patches)
 
     def draw(self, step: int, places: slice = WHOLE) -> Batch:
-        """Draw the batch of a step, or the patches at some places of it.
+        """Draw the batch of a step, or the part of it at `places`.
 
         Returns:
             Images (N, 3, S, S), labels (N, 2) float.
         """
         fit = self._settings.fit
         chosen = list(enumerate(shuffled_indices(len(self._patches), fit.batch, step, fit.seed)))[places]
-        drawn = [self._change(index, np.random.default_rng((fit.seed, step, i))) for i, index in chosen]
+        drawn = [self._augment(index, np.random.default_rng((fit.seed, step, i))) for i, index in chosen]
         present = torch.tensor([self._patches[index].present for _, index in chosen], dtype=torch.float32)
         return Batch(images=to_images(torch.from_numpy(np.stack(drawn))), labels=present, step=step)
 
-    def _change(self, index: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+    def _augment(self, index: int, rng: np.random.Generator) -> NDArray[np.uint8]:
         patch, settings = self._patches[index], self._settings
         image = enlarge(patch.cut(self._images[patch.sample]), settings.input)
         blank = np.zeros(image.shape[:2], np.uint8)

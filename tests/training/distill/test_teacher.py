@@ -94,7 +94,7 @@ def test_a_model_of_something_else_is_refused(tmp_path: Path, write_model: objec
 @pytest.mark.parametrize(
     ("labels", "teacher", "message"),
     [
-        ("none", None, "labels none: only a teacher teaches without labels. Give --teacher"),
+        ("none", None, "labels none: needs a teacher. Give --teacher"),
         ("patches", "runs/big", "labels patches: a teacher takes their place. Give --labels none"),
     ],
 )
