@@ -16,25 +16,35 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
 
-class CrissCrossAttention(nn.Module):
-    """Attention over the w + h - 1 pixels of a pixel's row and column (Eq. 1, as in CCNet).
-
-    Time and memory are O(hw(h + w)): the (hw, hw) matrix is never built.
+class _Attention(nn.Module):
+    """The parameters of an attention with residual scale.
 
     Args:
-        channels: Channels of the map, a multiple of 8; queries and keys have an eighth of them.
+        channels: Channels of the map, a multiple of 8.
+        reduction: Ratio of these to the channels of queries and keys.
 
     Raises:
         ValueError: If `channels` is not a positive multiple of 8.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, reduction: int) -> None:
         super().__init__()
-        _check_channels(channels)
-        self.query = nn.Conv2d(channels, channels // 8, kernel_size=1)
-        self.key = nn.Conv2d(channels, channels // 8, kernel_size=1)
+        if channels < 8 or channels % 8:
+            raise ValueError(f"channels: a positive multiple of 8. Received: {channels}")
+        self.query = nn.Conv2d(channels, channels // reduction, kernel_size=1)
+        self.key = nn.Conv2d(channels, channels // reduction, kernel_size=1)
         self.value = nn.Conv2d(channels, channels, kernel_size=1)
         self.scale = nn.Parameter(torch.zeros(()))
+
+
+class CrissCrossAttention(_Attention):
+    """Attention over the w + h - 1 pixels of a pixel's row and column (Eq. 1, as in CCNet).
+
+    Time and memory are O(hw(h + w)): the (hw, hw) matrix is never built.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, 8)
 
     def forward(self, features: Tensor) -> Tensor:
         """Compute features of the same shape and dtype from (N, c, h, w) features."""
@@ -45,26 +55,15 @@ class CrissCrossAttention(nn.Module):
         return features + self.scale * (along_row + along_column)
 
 
-class PositionAttention(nn.Module):
+class PositionAttention(_Attention):
     """Attention over all pixels (Eq. 2): each pixel's weights sum to 1 over the pixels it attends to.
 
     The values enter as four heads that share one query and key of equal width: the fused kernels, which
     never hold the (hw, hw) matrix, require that.
-
-    Args:
-        channels: Channels of the map, a multiple of 8; queries and keys have a quarter of them.
-
-    Raises:
-        ValueError: If `channels` is not a positive multiple of 8.
     """
 
     def __init__(self, channels: int) -> None:
-        super().__init__()
-        _check_channels(channels)
-        self.query = nn.Conv2d(channels, channels // 4, kernel_size=1)
-        self.key = nn.Conv2d(channels, channels // 4, kernel_size=1)
-        self.value = nn.Conv2d(channels, channels, kernel_size=1)
-        self.scale = nn.Parameter(torch.zeros(()))
+        super().__init__(channels, 4)
 
     def forward(self, features: Tensor) -> Tensor:
         """Compute features of the same shape and dtype from (N, c, h, w) features."""
@@ -135,8 +134,3 @@ def _split_heads(features: Tensor, heads: int) -> Tensor:
     """Turn (N, c, h, w) into (N, heads, hw, c / heads), its last axis contiguous for the fused kernels."""
     samples, channels, height, width = features.shape
     return features.reshape(samples, heads, channels // heads, height * width).transpose(2, 3).contiguous()
-
-
-def _check_channels(channels: int) -> None:
-    if channels < 8 or channels % 8:
-        raise ValueError(f"channels: a positive multiple of 8. Received: {channels}")

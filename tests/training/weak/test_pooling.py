@@ -195,7 +195,7 @@ def test_bad_settings_are_refused_by_name() -> None:
         build_pooling("max", 2)
     with pytest.raises(ValueError, match="one of sign-preserving, average, none. Received: sum"):
         build_pooling("mpfp", 2, fusion="sum")
-    with pytest.raises(ValueError, match="single size"):
+    with pytest.raises(ValueError, match="a single one with fusion=none"):
         build_pooling("mpfp", 2, sizes=(2, 4), fusion="none")
 
 
