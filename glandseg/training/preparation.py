@@ -87,9 +87,10 @@ def prepare(data: Path, settings: TrainSettings, say: Callable[[str], None]) -> 
     split = thin_split(split, settings.fraction, settings.segmenter.fit.seed)
     refuse_twins({part: split.part(part) for part in PARTS}, settings.classifier.background)
     if not split.train or not (split.val or split.published):
+        images, patients = len(data_set.samples), split.count_groups()
         raise BadInputError(
-            f"{data}: holds {len(data_set.samples)} images of {split.count_groups()} patients. At least two "
-            "are needed: one to learn from, another to choose on."
+            f"{data}: at least two patients are needed, one to learn from and another to choose on. "
+            f"Received: {images} image{'s' * (images != 1)} of {patients} patient{'s' * (patients != 1)}"
         )
     if settings.teacher and settings.labels == "outlines" and not any(each.mask_path for each in split.train):
         raise BadInputError(f"{data}: no image to learn from has outlines. Give --labels none.")

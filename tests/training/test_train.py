@@ -209,7 +209,12 @@ def test_what_cannot_be_trained_on_is_told(tiles: Path, labelled_patches: Path, 
 def test_a_single_image_is_too_few(tiles: Path, tmp_path: Path) -> None:
     for name in ("drawn_00.png", "drawn_00_anno.png"):
         (tmp_path / name).write_bytes((tiles / name).read_bytes())
-    expect_refusal(tmp_path, tmp_path / "run", SMALL, "holds 1 images of 1 patients. At least two are needed")
+    expect_refusal(
+        tmp_path,
+        tmp_path / "run",
+        SMALL,
+        "two patients are needed, one to learn from and another to choose on. Received: 1 image of 1 patient",
+    )
 
 
 def test_white_images_give_nothing_to_learn_from(tmp_path: Path) -> None:

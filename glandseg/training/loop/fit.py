@@ -8,7 +8,6 @@ which dropout draws, is seeded at each step. On the CPU a resumed fit equals an 
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -19,18 +18,19 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from glandseg.core.errors import BadInputError
 from glandseg.core.system import count_cpus
-from glandseg.training.loop.checkpoint import load_network, load_progress, save_network, save_progress
+from glandseg.training.loop.checkpoint import load_network, save_network
 from glandseg.training.loop.logs import EventLog, forget_after, log_row
 from glandseg.training.loop.optimizer import build_optimizer, find_scales, set_rate
 from glandseg.training.loop.processes import start_fabric
 from glandseg.training.loop.sampling import Batch, DrawBatch, draw_ahead
+from glandseg.training.loop.state import load_state, save_state
 from glandseg.training.loop.stopping import TrainingStopped, listen_for_stop
 from glandseg.training.settings import FitSettings
 
+MAX_AHEAD = 8  # batches prepared in parallel
 ComputeLoss = Callable[[nn.Module, Batch], Tensor]
 Validate = Callable[[nn.Module], dict[str, float]]
 
@@ -54,9 +54,6 @@ class Progress:
     scores: dict[str, float] | None = None
 
 
-MAX_AHEAD = 8  # batches prepared in parallel
-
-
 class Learner(nn.Module):
     """A network and its loss as one module: distributed training synchronises what one `forward` computes."""
 
@@ -68,28 +65,6 @@ class Learner(nn.Module):
     def forward(self, images: Tensor, labels: Tensor, step: int) -> Tensor:
         """Compute a batch's scalar loss."""
         return self._compute_loss(self.network, Batch(images=images, labels=labels, step=step))
-
-
-@dataclass
-class _State:
-    """What a checkpoint keeps beside network and optimiser."""
-
-    step: int = 0
-    best: float = -math.inf
-    loss: float | None = None
-    stale: int = 0  # validations since the best
-
-    def add_loss(self, loss: float) -> float:
-        """Count a step and return the running mean of the loss."""
-        self.step += 1
-        self.loss = loss if self.loss is None else 0.98 * self.loss + 0.02 * loss
-        return self.loss
-
-    def add_score(self, score: float) -> bool:
-        """Return whether a score is the best so far."""
-        self.stale = 0 if score > self.best else self.stale + 1
-        self.best = score if self.stale == 0 else self.best
-        return self.stale == 0
 
 
 def fit(
@@ -133,7 +108,7 @@ def fit(
     learner, stepper = fabric.setup(Learner(network, compute_loss), optimizer)
     best_path, log_path = folder / f"{name}.safetensors", folder / f"{name}.csv"
     progress_path = folder / f"{name}.progress.safetensors"
-    state = _load_state(progress_path, network, optimizer, fabric)
+    state = load_state(progress_path, network, optimizer, fabric)
     first_process = fabric.is_global_zero
     if first_process:
         forget_after(log_path, state.step)
@@ -163,8 +138,7 @@ def fit(
                 state.stale = fabric.broadcast(state.stale)
             stopped = fabric.broadcast(bool(stop))
             if first_process and (validated or stopped):
-                place = {"step": state.step, "best": state.best, "loss": loss, "stale": state.stale}
-                save_progress(progress_path, network, optimizer, place | _read_scaler(fabric))
+                save_state(progress_path, network, optimizer, fabric, state)
             if first_process:
                 left = (time.monotonic() - started) / (state.step - first) * (steps - state.step)
                 report(Progress(step=state.step, steps=steps, loss=loss, seconds_left=left, scores=scores))
@@ -173,20 +147,6 @@ def fit(
                 raise TrainingStopped(f"{name}: stopped as requested after step {state.step} of {steps}")
     fabric.barrier()
     load_network(best_path, network)
-
-
-def _load_state(path: Path, network: nn.Module, optimizer: Optimizer, fabric: Fabric) -> _State:
-    """Load a checkpoint into network, optimiser and loss scaler, where there is one."""
-    if not path.is_file():
-        return _State()
-    place = load_progress(path, network, optimizer)
-    _load_scaler(fabric, place)
-    return _State(
-        step=int(place.get("step", 0)),
-        best=place.get("best", -math.inf),
-        loss=place.get("loss"),
-        stale=int(place.get("stale", 0)),
-    )
 
 
 def _compute_gradients(fabric: Fabric, learner: Any, batches: Iterator[Batch], parts: int) -> float:
@@ -214,14 +174,3 @@ def _divide(settings: FitSettings, fabric: Fabric) -> list[slice]:
 
 def _read_scales(network: nn.Module) -> dict[str, float]:
     return {name: round(scale.item(), 5) for name, scale in find_scales(network).items()}
-
-
-def _read_scaler(fabric: Fabric) -> dict[str, float]:
-    """Return the state of float16's loss scaling as numbers; empty in other precisions."""
-    return {f"scaler.{name}": value for name, value in fabric.strategy.precision.state_dict().items()}
-
-
-def _load_scaler(fabric: Fabric, place: dict[str, float]) -> None:
-    state: dict[str, Any] = fabric.strategy.precision.state_dict()
-    known = {name: type(value)(place.get(f"scaler.{name}", value)) for name, value in state.items()}
-    fabric.strategy.precision.load_state_dict(known)

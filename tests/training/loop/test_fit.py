@@ -108,7 +108,7 @@ def test_killed_and_resumed_is_the_same(tmp_path: Path, optimizer: str, steps: t
     assert [row["step"] for row in read_log(tmp_path / "torn")] == ["3", "6", "9", "10"]
 
 
-@pytest.mark.parametrize("name", ["log_row", "save_network", "save_progress"])
+@pytest.mark.parametrize("name", ["log_row", "save_network", "save_state"])
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("call", [1, 2])
 def test_killed_while_it_writes(
