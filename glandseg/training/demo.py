@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from glandseg.synthetic import Stain, TileKind, draw_tile
 from glandseg.training.data.datasets import GLAS_UM_PER_PX
+from glandseg.training.data.image_file import encode_png
 from glandseg.training.settings import TrainSettings
 
 TILES, SIDE_PX = 30, 448
@@ -23,8 +23,8 @@ def write_synthetic_data(folder: Path) -> Path:
     for index in range(TILES):
         stain = Stain(hematoxylin=float(rng.uniform(0.8, 1.2)), eosin=float(rng.uniform(0.8, 1.2)))
         image, truth = draw_tile(SIDE_PX, GLAS_UM_PER_PX, index, KINDS[index % len(KINDS)], stain)
-        for name, pixels in (("", image[..., ::-1]), ("_anno", truth.astype(np.uint8))):
-            cv2.imencode(".png", pixels)[1].tofile(folder / f"drawn_{index:02d}{name}.png")
+        for name, pixels in (("", image), ("_anno", truth.astype(np.uint8))):
+            encode_png(folder / f"drawn_{index:02d}{name}.png", pixels)
     return folder
 
 

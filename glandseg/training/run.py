@@ -11,7 +11,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,6 +19,7 @@ from glandseg.core.atomic import explain_disk_errors, write_whole
 from glandseg.core.errors import BadInputError, shorten
 from glandseg.core.units import is_believable
 from glandseg.training.data.decoding import read_grey
+from glandseg.training.data.image_file import encode_png
 from glandseg.training.data.splits import Split
 from glandseg.training.paths import is_file
 from glandseg.training.settings import TrainSettings
@@ -96,7 +96,7 @@ class Run:
         path = self._pseudo_mask_path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         with write_whole(path) as part:
-            cv2.imencode(".png", _LABEL_TO_GREY[mask])[1].tofile(part)
+            encode_png(part, _LABEL_TO_GREY[mask])
 
     def _pseudo_mask_path(self, name: str) -> Path:
         return self.pseudo_masks_path / f"{name}.png"

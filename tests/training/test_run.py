@@ -132,7 +132,7 @@ def test_networks_are_what_the_settings_say() -> None:
 @pytest.mark.parametrize(
     "content", ["", "{", "[]", "3", "[" * 100_000, '{"um_per_px": "x"}', "{}", '{"um_per_px": NaN}']
 )
-def test_a_damaged_record_is_told(tmp_path: Path, content: str) -> None:
+def test_a_damaged_record_is_reported(tmp_path: Path, content: str) -> None:
     run = start_run(tmp_path, TrainSettings())
     (tmp_path / "run.json").write_text(content)
     with pytest.raises(
@@ -143,7 +143,7 @@ def test_a_damaged_record_is_told(tmp_path: Path, content: str) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n", b"name,group,part\nx\n", b"\xff\xfe\x00"])
-def test_a_damaged_split_is_told(tmp_path: Path, content: bytes) -> None:
+def test_a_damaged_split_is_reported(tmp_path: Path, content: bytes) -> None:
     run = start_run(tmp_path, TrainSettings())
     (tmp_path / "split.csv").write_bytes(content)
     with pytest.raises(BadInputError, match=r"split\.csv: damaged record of a run"):

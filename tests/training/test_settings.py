@@ -1,4 +1,4 @@
-"""Settings survive a file, and what is wrong in them is told by the name that was typed."""
+"""Settings survive a file, and what is wrong in them is reported by the name that was typed."""
 
 from __future__ import annotations
 
@@ -195,7 +195,7 @@ def test_a_stage_takes_the_shared_encoder_and_its_weights_unless_it_names_its_ow
 
 
 @pytest.mark.parametrize("content", [b"a: [1", b"\xff\xfe\x00", b"- 1\n- 2\n", b"segmenter: 3\n", b"1: 2\n"])
-def test_a_wrong_file_is_told(tmp_path: Path, content: bytes) -> None:
+def test_a_wrong_file_is_reported(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "s.yaml"
     path.write_bytes(content)
     with pytest.raises(BadInputError) as caught:
@@ -203,7 +203,7 @@ def test_a_wrong_file_is_told(tmp_path: Path, content: bytes) -> None:
     assert str(caught.value).startswith(f"{path}: ") and "\n" not in str(caught.value)
 
 
-def test_no_file_is_told(tmp_path: Path) -> None:
+def test_no_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match=r"s\.yaml: "):
         read_settings(tmp_path / "s.yaml")
 
@@ -293,7 +293,7 @@ def test_nested_aliases_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content", ["[" * 5000, "a: " * 3000, "steps: " + "9" * 5000, "&a [*a]", "x: &a {y: *a}"]
 )
-def test_a_file_that_is_hard_to_read_is_told(tmp_path: Path, content: str) -> None:
+def test_a_file_that_is_hard_to_read_is_reported(tmp_path: Path, content: str) -> None:
     (tmp_path / "s.yaml").write_text(content)
     with pytest.raises(BadInputError) as caught:
         read_settings(tmp_path / "s.yaml")

@@ -116,6 +116,6 @@ def test_a_file_goes_over_a_preset_and_an_assignment_over_both(tmp_path: Path) -
     assert read_settings(path) == settings
 
 
-def test_an_unknown_preset_is_told() -> None:
+def test_an_unknown_preset_is_reported() -> None:
     with pytest.raises(BadInputError, match="--preset: one of edge, feng, oeem. Received: mine"):
         read_preset("mine")

@@ -1,4 +1,4 @@
-"""A whole training on drawn tissue: from patch labels, from outlines, and from labelled patches alone."""
+"""A whole training on synthetic tissue: from patch labels, from outlines, and from labelled patches alone."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ TILE = 128
 
 @pytest.fixture(scope="module")
 def tiles(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a folder of eight small tiles, cut from drawn ones."""
+    """Return a folder of eight small synthetic tiles."""
     drawn, folder = write_synthetic_data(tmp_path_factory.mktemp("drawn")), tmp_path_factory.mktemp("tiles")
     for name in [path.name for path in sorted(drawn.glob("*_anno.png"))[:8]]:
         for file in (name, name.replace("_anno", "")):
@@ -50,7 +50,7 @@ def tiles(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def labelled_patches(tiles: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a folder of labelled patches of these tiles, of which nobody drew outlines."""
+    """Return a folder of labelled patches of these tiles without outlines."""
     folder = tmp_path_factory.mktemp("patches")
     samples = find_samples(tiles).samples
     images = [sample.read() for sample in samples]
@@ -77,16 +77,16 @@ def read_parts(run: Run) -> dict[str, list[str]]:
 
 
 def test_from_patch_labels(tiles: Path, tmp_path: Path) -> None:
-    told: list[tuple[str, int]] = []
+    reported: list[tuple[str, int]] = []
     lines: list[str] = []
     run = train(
         tiles,
         tmp_path / "run",
         SMALL,
-        report=lambda stage, progress: told.append((stage, progress.step)),
+        report=lambda stage, progress: reported.append((stage, progress.step)),
         say=lines.append,
     )
-    assert told == [(stage, step) for stage in ("classifier", "segmenter") for step in (1, 2, 3, 4)]
+    assert reported == [(stage, step) for stage in ("classifier", "segmenter") for step in (1, 2, 3, 4)]
     assert lines[0].startswith("glas: 8 images (5 train, 1 val, 2 test) at 0.62 um/px")
     parts, record = read_parts(run), open_run(run.path).record
     assert (record["data"], record["um_per_px"]) == ("glas", 0.62)
@@ -196,7 +196,7 @@ def test_epochs_and_curves(tiles: Path, tmp_path: Path) -> None:
     assert (run.path / "segmenter.png").is_file()
 
 
-def test_what_cannot_be_trained_on_is_told(tiles: Path, labelled_patches: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_trained_on_is_reported(tiles: Path, labelled_patches: Path, tmp_path: Path) -> None:
     expect_refusal(tmp_path, tmp_path / "a", SMALL, "not a data set")
     expect_refusal(labelled_patches, tmp_path / "b", SMALL, "um/px is not known. Give --mpp")
     outlines = override_settings(SMALL, ["labels=outlines", "um_per_px=0.62"])
@@ -239,7 +239,7 @@ def test_other_data_do_not_enter_a_run(tiles: Path, tmp_path: Path) -> None:
 
 @pytest.fixture
 def glas_corners(shared_data: Path, tmp_path: Path) -> Path:
-    """Give a folder of 20 training images of GlaS, of each the upper left 336 px."""
+    """Return a folder of 20 training images of GlaS, of each the upper left 336 px."""
     folder, side = tmp_path / "corners", 336
     folder.mkdir()
     samples = [p for p in find_samples(shared_data / "glas").samples if p.name.startswith("train_")]
@@ -251,7 +251,7 @@ def glas_corners(shared_data: Path, tmp_path: Path) -> Path:
 
 
 def score_pseudo_masks(run: Run, data: Path) -> tuple[float, float, float]:
-    """Give the mIoU of a run's pseudo masks, of gland everywhere, and of gland wherever labels allow it."""
+    """Return the mIoU of a run's pseudo masks, of gland everywhere, and of gland wherever labels allow it."""
     scores = [Confusion.empty() for _ in range(3)]
     for sample in find_samples(data).samples:
         if not run.has_pseudo_mask(sample.name):

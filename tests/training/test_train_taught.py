@@ -30,7 +30,7 @@ BY_TEACHER = "val, the teacher's masks for truth"
 
 @pytest.fixture(scope="module")
 def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a folder of six drawn images that nobody labelled."""
+    """Return a folder of six unlabelled synthetic images."""
     folder = tmp_path_factory.mktemp("images")
     for index in range(6):
         encode_png(folder / f"{index}.png", draw_tile(64, 1.4, index, "glands")[0])
@@ -39,7 +39,7 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def partly_outlined(tmp_path: Path) -> Path:
-    """Give a table of six patches, of which the first patient's two have no outlines."""
+    """Return a table of six patches, of which the first patient's two have no outlines."""
     folder = tmp_path / "patches"
     folder.mkdir()
     rows = []

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,6 +21,7 @@ from glandseg.core.errors import BadInputError
 from glandseg.core.system import hash_file
 from glandseg.training.data.datasets import Sample
 from glandseg.training.data.decoding import read_grey
+from glandseg.training.data.image_file import encode_png
 from glandseg.training.distill.teacher import Teacher, open_teacher
 from glandseg.training.evaluation.evaluate import segment_file
 from glandseg.training.evaluation.scored_model import ScoredModel
@@ -53,7 +53,7 @@ class TeacherMaps:
         path = self.find(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         with write_whole(path) as part:
-            cv2.imencode(".png", probability)[1].tofile(part)
+            encode_png(part, probability)
 
     def claim(self, identity: dict[str, Any]) -> None:
         """Record the identity of teacher and images, or compare it with the record.

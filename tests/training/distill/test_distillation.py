@@ -160,7 +160,7 @@ def test_only_a_pspnet_can_be_taught() -> None:
 
 
 def measure_distance(network: nn.Module, examples: list[Example]) -> tuple[float, float]:
-    """Give the mean |dp| of a network from the teacher, and that of the best constant."""
+    """Return the mean |dp| of a network from the teacher, and that of the best constant."""
     network.eval()
     images = to_images(torch.from_numpy(np.stack([each.image for each in examples])))
     teacher = torch.from_numpy(np.stack([each.soft for each in examples if each.soft is not None])) / 255

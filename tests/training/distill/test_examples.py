@@ -28,7 +28,7 @@ def draw_example(seed: int) -> Example:
 
 @pytest.fixture
 def samples(tmp_path: Path) -> list[Sample]:
-    """Give two images with a teacher's maps in tmp_path, of which the first has outlines."""
+    """Return two images with a teacher's maps in tmp_path, of which the first has outlines."""
     found = []
     for name in ("a", "b"):
         example = draw_example(ord(name))
@@ -72,7 +72,7 @@ def test_the_teacher_or_the_outlines_judge() -> None:
     assert taught.soft is None and drawn.soft is None
 
 
-def test_drawn_tissue_is_certain() -> None:
+def test_synthetic_tissue_is_certain() -> None:
     mask = np.array([[0, 1], [255, 0]], np.uint8)
     (taught,) = teach_truth([Example(image=np.zeros((2, 2, 3), np.uint8), mask=mask)])
     assert taught.soft is not None and taught.soft.tolist() == [[0, 255], [0, 0]]

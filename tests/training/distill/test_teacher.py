@@ -25,7 +25,7 @@ SETTINGS = TrainSettings(labels="outlines", segmenter=SegmenterSettings(width=4,
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """Give a finished run that was a student itself."""
+    """Return a finished run that was a student itself."""
     run = Run(tmp_path / "big")
     run.path.mkdir()
     write_settings(run.path / "settings.yaml", SETTINGS)
@@ -73,7 +73,7 @@ def expect_refusal(teacher: Path, folder: Path | None, message: str) -> None:
     assert str(caught.value).startswith(teacher.as_posix()) or teacher.name in str(caught.value)
 
 
-def test_what_cannot_teach_is_told(run: Run, tmp_path: Path) -> None:
+def test_what_cannot_teach_is_reported(run: Run, tmp_path: Path) -> None:
     expect_refusal(tmp_path / "none.onnx", None, "no such teacher. Give --teacher a run folder")
     (tmp_path / "empty").mkdir()
     expect_refusal(tmp_path / "empty", None, "not a run folder")

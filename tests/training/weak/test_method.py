@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
 from glandseg.core.errors import BadInputError
+from glandseg.training.data.image_file import encode_png
 from glandseg.training.data.patches import Patch
 from glandseg.training.loop.sampling import Batch
 from glandseg.training.networks.encoder import Encoder
@@ -94,9 +94,9 @@ def write_tiles(folder: Path) -> Path:
     folder.mkdir()
     for index in range(8):
         image, mask = np.full((64, 64, 3), 40 + index, np.uint8), np.zeros((64, 64), np.uint8)
-        image[:, 32:, 2], mask[:, 32:] = 200, 1
+        image[:, 32:, 0], mask[:, 32:] = 200, 1
         for suffix, pixels in (("", image), ("_anno", mask)):
-            cv2.imencode(".png", pixels)[1].tofile(folder / f"train_{index}{suffix}.png")
+            encode_png(folder / f"train_{index}{suffix}.png", pixels)
     return folder
 
 

@@ -1,4 +1,4 @@
-"""The poolings against the paper's sums; absence can be told; sizes finer than the map."""
+"""The poolings against the paper's sums; absence can be reported; sizes finer than the map."""
 
 from __future__ import annotations
 
