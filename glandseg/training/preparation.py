@@ -24,7 +24,7 @@ from glandseg.training.run import PARTS, open_run
 from glandseg.training.settings import TrainSettings
 
 SYNTHETIC_UM_PER_PX = (0.1, 4.0)  # range at which tissue can be synthesised
-LONGEST_NAME = 240  # bytes of a file's name: those of its masks, while being written, are longer
+MAX_NAME = 240  # bytes of a file name; the temporary names of its masks are longer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,9 +133,9 @@ def refuse_long_names(samples: Sequence[Sample]) -> None:
         BadInputError: Naming the first.
     """
     for sample in samples:
-        if len(os.fsencode(Path(sample.name).name)) > LONGEST_NAME:
+        if len(os.fsencode(Path(sample.name).name)) > MAX_NAME:
             raise BadInputError(
-                f"{sample.path}: has a name of more than {LONGEST_NAME} bytes, too long for its mask's. "
+                f"{sample.path}: has a name of more than {MAX_NAME} bytes, too long for its mask's. "
                 "Shorten it."
             )
 

@@ -19,7 +19,7 @@ from glandseg.training.loop.sampling import Batch
 from glandseg.training.networks.encoder import Encoder
 from glandseg.training.networks.mobilenetv2 import MobileNetV2
 from glandseg.training.settings import ClassifierSettings, FitSettings, SegmenterSettings, TrainSettings
-from glandseg.training.settings_file import override_settings
+from glandseg.training.settings_file import override_settings, read_settings, write_settings
 from glandseg.training.train import train
 from glandseg.training.weak.method import WeakMethod
 from glandseg.training.weak.method_table import METHODS, load_method
@@ -111,6 +111,13 @@ def test_every_method_of_the_table_maps_both_classes(name: str) -> None:
 def test_an_unknown_method_is_refused() -> None:
     with pytest.raises(BadInputError, match=r"classifier.method: one of feng, cam. Received: mine"):
         override_settings(TrainSettings(), ["classifier.method=mine"])
+
+
+def test_settings_files_without_a_method_keep_their_meaning(tmp_path: Path) -> None:
+    path, settings = tmp_path / "settings.yaml", TrainSettings(classifier=ClassifierSettings(pooling="gap"))
+    write_settings(path, settings)
+    path.write_text(path.read_text("utf-8").replace("  method: feng\n", ""), encoding="utf-8")
+    assert "method" not in path.read_text("utf-8") and read_settings(path) == settings
 
 
 def test_a_new_method_trains_both_stages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
