@@ -38,9 +38,10 @@ from glandseg.model.onnx.cpu import CpuSession
 from glandseg.model.parity import draw_golden_tiles, measure_parity
 from glandseg.training.data.datasets import find_samples
 from glandseg.training.evaluation.evaluate import choose_part, evaluate
+from glandseg.training.factory import load_segmenter
 from glandseg.training.networks.build import build_encoder
 from glandseg.training.networks.pspnet import PSPNet
-from glandseg.training.run import Run, load_segmenter, open_run
+from glandseg.training.run import Run, open_run
 from glandseg.training.torch_backend import TorchBackend
 
 OWN, UM_PER_PX = "mobilenetv2", 1.3

@@ -33,16 +33,16 @@ from glandseg.core.system import count_cpus
 from glandseg.training.data.datasets import GLAS_UM_PER_PX, find_samples
 from glandseg.training.data.patches import list_patches
 from glandseg.training.data.sample import Sample
-from glandseg.training.demo import draw_data
+from glandseg.training.demo import write_synthetic_data
+from glandseg.training.factory import build_classifier, build_segmenter
 from glandseg.training.loop.fit import ComputeLoss
 from glandseg.training.loop.optimizer import build_optimizer
 from glandseg.training.loop.sampling import DrawBatch
-from glandseg.training.run import build_classifier, build_segmenter
 from glandseg.training.segmenter import Example, ExampleStream, segmentation_loss
 from glandseg.training.settings import FitSettings, TrainSettings
 from glandseg.training.settings_file import override_settings, read_preset
 from glandseg.training.torch_backend import autocast
-from glandseg.training.weak.classifier import PatchStream, classification_loss
+from glandseg.training.weak.patch_stream import PatchStream
 
 PARTS = ("draw", "forward", "backward", "step")
 
@@ -59,7 +59,7 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     settings = override_settings(read_preset(args.preset), args.set)
     with tempfile.TemporaryDirectory() as folder:
-        samples = find_samples(draw_data(Path(folder))).samples[:8]
+        samples = find_samples(write_synthetic_data(Path(folder))).samples[:8]
         stages = {
             "classifier": measure_classifier(samples, settings, args.steps, args.profile),
             "segmenter": measure_segmenter(samples, settings, args.steps, args.profile),
@@ -75,7 +75,8 @@ def measure_classifier(
     patches = list_patches(samples, images, GLAS_UM_PER_PX, settings.classifier)
     stream = PatchStream(patches, images, settings.classifier)
     network = build_classifier(settings)
-    return measure(network, stream.draw, classification_loss, settings.classifier.fit, steps, profile)
+    compute_loss: ComputeLoss = lambda _, batch: network.compute_loss(batch)  # noqa: E731
+    return measure(network, stream.draw, compute_loss, settings.classifier.fit, steps, profile)
 
 
 def measure_segmenter(

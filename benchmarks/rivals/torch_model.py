@@ -13,7 +13,8 @@ import torch
 
 from benchmarks.rivals.task import WINDOW_PX
 from glandseg.export.graph import WindowGraph
-from glandseg.training.run import load_segmenter, open_run
+from glandseg.training.factory import load_segmenter
+from glandseg.training.run import open_run
 
 EXAMPLES = 2  # windows to trace with; any number runs
 

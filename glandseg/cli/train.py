@@ -73,7 +73,7 @@ def train(
     if data is None and not demo:
         raise BadInputError(WANTED)
     from glandseg.core.system import count_cpus
-    from glandseg.training.demo import draw_data, shorten
+    from glandseg.training.demo import shorten, write_synthetic_data
     from glandseg.training.loop.processes import is_first
     from glandseg.training.loop.stopping import TrainingStopped
     from glandseg.training.settings_file import override_settings, read_preset, read_settings
@@ -91,7 +91,7 @@ def train(
     }
     base = apply_options(base, options)
     wanted = override_settings(base, set_ or [])
-    folder = data or draw_data(Path("runs") / "demo-tissue")
+    folder = data or write_synthetic_data(Path("runs") / "demo-tissue")
     import torch
 
     torch.set_num_threads(threads or count_cpus())

@@ -81,7 +81,8 @@ def load_reference(run: Path) -> Reference:
     """Load a run's segmenter in PyTorch, in float32 on the CPU."""
     from glandseg.core.system import hash_file
     from glandseg.doctor.verify import Reference
-    from glandseg.training.run import load_segmenter, open_run
+    from glandseg.training.factory import load_segmenter
+    from glandseg.training.run import open_run
     from glandseg.training.torch_backend import TorchBackend
 
     opened = open_run(run)

@@ -28,7 +28,8 @@ from glandseg.export.model_card import describe_model
 from glandseg.export.onnx_file import trace_segmenter
 from glandseg.model.card import ModelCard
 from glandseg.model.files import ENGINE_SUFFIX, FP16_SUFFIX, RECORD_SUFFIX, SUFFIXES
-from glandseg.training.run import Run, load_segmenter
+from glandseg.training.factory import load_segmenter
+from glandseg.training.run import Run
 from glandseg.training.torch_backend import TorchBackend
 
 Say = Callable[[str], None]

@@ -1,8 +1,12 @@
-"""The losses: presence of each class in a patch, and cross entropy that trusts some pixels more.
+"""The losses: presence of each class in a patch, and cross entropy weighted by pixel.
 
-Pseudo masks are noisy, so a scheme weighs each pixel's cross entropy. Feng et al. 2025, Eq. 10 and 11
-("plf"); Li et al. 2022, Eq. 4 to 7 ("c_max", "c_diff", "l_norm", "lc_mix"); online hard example mining
-("ohem") and no weighing ("plain") to compare with.
+Pseudo masks are wrong at some pixels, and a network fits the right ones first. A wrong label then shows
+itself by a high loss, and an unsure one by probabilities that lie close together: weighing each pixel's
+cross entropy by either keeps the network from learning the errors of stage 1. Losses are compared
+within an image, so that a hard image is not taken for a wrong one, and weights carry no gradient, else the
+network could lower its loss by being unsure. PLF ("plf") is Feng et al. 2025, Eq. 10 and 11; "c_max",
+"c_diff", "l_norm" and "lc_mix" are Li et al. 2022, Eq. 4 to 7; online hard example mining ("ohem"), which
+does the opposite, and no weights ("plain") are for comparison.
 """
 
 from __future__ import annotations
@@ -16,30 +20,30 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from glandseg.training.loop.precision import widen
 
-HARD_PROBABILITY = 0.7  # a pixel is hard when its true class has less
-HARD_SHARE = 1 / 16  # of the valid pixels, mined in any case
+HARD_PROBABILITY = 0.7  # a pixel is hard if its true class has less
+HARD_SHARE = 1 / 16  # minimum share of the valid pixels that is mined
 
 
 def compute_presence_loss(logits: Tensor, presence: Tensor) -> Tensor:
-    """Mean binary cross entropy between (N, c) logits and (N, c) presence of each class, 0 or 1."""
+    """Compute the mean binary cross entropy between (N, c) logits and (N, c) presence, 0 or 1."""
     logits = widen(logits)
     return binary_cross_entropy_with_logits(logits, presence.to(logits.dtype))
 
 
 def weighted_cross_entropy(logits: Tensor, labels: Tensor, scheme: str, ignore_index: int = 255) -> Tensor:
-    """Mean over the batch's valid pixels of weight times cross entropy (Eq. 10's normalisation).
+    """Compute the mean over the batch's valid pixels of weight times cross entropy (normalised as in Eq. 10).
 
     Args:
         logits: (N, c, H, W) scores; half precision is computed in float32.
         labels: (N, H, W) int64 class indices, or `ignore_index`.
-        scheme: a key of `SCHEMES`.
-        ignore_index: the label of pixels that take no part.
+        scheme: Key of `SCHEMES`.
+        ignore_index: Label of ignored pixels.
 
     Returns:
         A scalar, float32 at least; 0 with zero gradients when no pixel is valid.
 
     Raises:
-        ValueError: if `scheme` is unknown.
+        ValueError: If `scheme` is unknown.
     """
     logits, valid = widen(logits), labels != ignore_index
     loss = cross_entropy(logits, labels, ignore_index=ignore_index, reduction="none")
@@ -51,8 +55,8 @@ def weighted_cross_entropy(logits: Tensor, labels: Tensor, scheme: str, ignore_i
 def pixel_weights(logits: Tensor, labels: Tensor, scheme: str, ignore_index: int = 255) -> Tensor:
     """Return the weight of each pixel's loss: (N, H, W), float32 at least, without gradient.
 
-    Ignored pixels weigh 0. In an image whose valid labels hold one class every valid pixel weighs 1,
-    except under "ohem", which knows neither images nor noise and mines the batch as one.
+    Ignored pixels weigh 0. In an image whose valid labels hold one class every valid pixel weighs 1, except
+    under "ohem", which mines the batch as a whole.
     Arguments and errors are those of `weighted_cross_entropy`.
     """
     logits = widen(logits)
@@ -62,7 +66,7 @@ def pixel_weights(logits: Tensor, labels: Tensor, scheme: str, ignore_index: int
 
 def _weigh(scheme: str, logits: Tensor, loss: Tensor, labels: Tensor, valid: Tensor) -> Tensor:
     if scheme not in SCHEMES:
-        raise ValueError(f"loss: unknown scheme {scheme!r}; known: {', '.join(SCHEMES)}")
+        raise ValueError(f"loss: one of {', '.join(SCHEMES)}. Received: {scheme}")
     weights = SCHEMES[scheme](logits, loss, valid)
     if scheme != "ohem":
         weights = torch.where(_find_mixed(labels, valid), weights, 1)
@@ -70,14 +74,14 @@ def _weigh(scheme: str, logits: Tensor, loss: Tensor, labels: Tensor, valid: Ten
 
 
 def _find_mixed(labels: Tensor, valid: Tensor) -> Tensor:
-    """Tell which images hold more than one class: (N, 1, 1) bool."""
+    """Return which images hold more than one class, (N, 1, 1) bool."""
     lowest = labels.masked_fill(~valid, torch.iinfo(labels.dtype).max).amin(dim=(1, 2), keepdim=True)
     highest = labels.masked_fill(~valid, -1).amax(dim=(1, 2), keepdim=True)
     return lowest < highest
 
 
 def _normalise_loss(loss: Tensor, valid: Tensor) -> Tensor:
-    """Softmax of -loss over each image's valid pixels, divided by its mean there (1 / their number)."""
+    """Compute the softmax of -loss over each image's valid pixels, divided by its mean there."""
     scores = (-loss).masked_fill(~valid, -torch.inf)
     shares = scores.flatten(1).softmax(dim=1).view_as(loss)
     return shares * valid.sum(dim=(1, 2), keepdim=True)
@@ -93,10 +97,10 @@ def _take_gap(logits: Tensor) -> Tensor:
 
 
 def _mine_hard(loss: Tensor, valid: Tensor) -> Tensor:
-    """Return 1 on hard pixels and, in any case, on the hardest share of the batch; else 0."""
+    """Return 1 on hard pixels and on at least the hardest share of the batch, else 0."""
     ranked = loss.masked_fill(~valid, -torch.inf).flatten().sort(descending=True).values
-    least = (valid.sum() * HARD_SHARE).ceil().long().clamp(min=1)
-    threshold = ranked.gather(0, least.view(1) - 1)
+    count = (valid.sum() * HARD_SHARE).ceil().long().clamp(min=1)
+    threshold = ranked.gather(0, count.view(1) - 1)
     return ((loss > -math.log(HARD_PROBABILITY)) | (loss >= threshold)).to(loss.dtype)
 
 

@@ -1,4 +1,4 @@
-"""Paths from settings and command lines, which may be anything, also longer than file systems allow."""
+"""Checks of paths from settings and command lines, which may be any text, however long."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from pathlib import Path
 
 
 def is_file(path: Path) -> bool:
-    """Tell whether a path is a regular file or a link to one; False where it cannot be any."""
+    """Return whether a path is a regular file or a link to one; False if it is no valid path."""
     with contextlib.suppress(OSError, ValueError):
         return path.is_file()
     return False
 
 
 def is_folder(path: Path) -> bool:
-    """Tell whether a path is a folder or a link to one; False where it cannot be any."""
+    """Return whether a path is a folder or a link to one; False if it is no valid path."""
     with contextlib.suppress(OSError, ValueError):
         return path.is_dir()
     return False

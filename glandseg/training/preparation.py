@@ -1,4 +1,4 @@
-"""What is settled before anything is learned: data set, um/px and split, and whatever speaks against them.
+"""Data set, um/px and split, checked before anything is learned.
 
 Each refusal here would otherwise come after stage 1, which takes hours.
 """
@@ -19,16 +19,17 @@ from glandseg.training.data.image_file import name_some
 from glandseg.training.data.leakage import refuse_leakage
 from glandseg.training.data.published_splits import split_data_set
 from glandseg.training.data.splits import Split
+from glandseg.training.networks.hub import refuse_missing
+from glandseg.training.run import PARTS, open_run
 from glandseg.training.settings import TrainSettings
 
-DRAWN_UM_PER_PX = (0.1, 4.0)  # at which tissue can be drawn
-LONGEST_NAME = 240  # bytes of a file's name: those of its masks, while being written, are longer
-PARTS = ("train", "val", "test")
+SYNTHETIC_UM_PER_PX = (0.1, 4.0)  # range at which tissue can be synthesised
+MAX_NAME = 240  # bytes of a file name; the temporary names of its masks are longer
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """What a training starts from.
+    """The checked start of a training.
 
     Attributes:
         data_set: Its samples without the corrupt ones.
@@ -43,8 +44,27 @@ class Prepared:
     model_um: float
 
     def describe_parts(self) -> str:
-        """Say how many images each part has."""
+        """Return how many images each part has, as text."""
         return ", ".join(f"{len(self.split.part(part))} {part}" for part in PARTS)
+
+
+def refuse_unusable_weights(settings: TrainSettings) -> None:
+    """Refuse pretrained weights that are missing or that no stage uses, and a missing run to start from.
+
+    Raises:
+        BadInputError: Naming the first.
+    """
+    stages = (settings.segmenter, *((settings.classifier,) if settings.labels == "patches" else ()))
+    if settings.weights and settings.weights not in map(settings.choose_weights, stages):
+        raise BadInputError(
+            f"weights {settings.weights}: no stage has the encoder {settings.encoder}. "
+            "Give --set classifier.weights=FILE or segmenter.weights=FILE."
+        )
+    for stage in stages:
+        if weights := settings.choose_weights(stage):
+            refuse_missing(weights, settings.choose_encoder(stage))
+    if settings.start_from:
+        open_run(Path(settings.start_from))
 
 
 def prepare(data: Path, settings: TrainSettings, say: Callable[[str], None]) -> Prepared:
@@ -67,9 +87,10 @@ def prepare(data: Path, settings: TrainSettings, say: Callable[[str], None]) -> 
     split = thin_split(split, settings.fraction, settings.segmenter.fit.seed)
     refuse_leakage({part: split.part(part) for part in PARTS}, settings.classifier.background)
     if not split.train or not (split.val or split.published):
+        images, patients = len(data_set.samples), split.count_groups()
         raise BadInputError(
-            f"{data}: holds {len(data_set.samples)} images of {split.count_groups()} patients. At least two "
-            "are needed: one to learn from, another to choose on."
+            f"{data}: at least two patients are needed, one to learn from and another to choose on. "
+            f"Received: {images} image{'s' * (images != 1)} of {patients} patient{'s' * (patients != 1)}"
         )
     if settings.teacher and settings.labels == "outlines" and not any(each.mask_path for each in split.train):
         raise BadInputError(f"{data}: no image to learn from has outlines. Give --labels none.")
@@ -91,12 +112,16 @@ def choose_um(data: Path, data_set: DataSet, settings: TrainSettings) -> tuple[f
             f"{HIGHEST_UM_PER_PX:g}. Give --mpp the true value."
         )
     model_um = settings.segmenter.um_per_px or um_per_px
-    least, most = DRAWN_UM_PER_PX if settings.segmenter.drawn else (LOWEST_UM_PER_PX, HIGHEST_UM_PER_PX)
-    if not least <= model_um <= most:
-        otherwise = ", or train without drawn tissue: segmenter.drawn=0" if is_believable(model_um) else ""
+    lowest, highest = (
+        SYNTHETIC_UM_PER_PX if settings.segmenter.drawn else (LOWEST_UM_PER_PX, HIGHEST_UM_PER_PX)
+    )
+    if not lowest <= model_um <= highest:
+        otherwise = (
+            ", or train without synthetic tissue: segmenter.drawn=0" if is_believable(model_um) else ""
+        )
         raise BadInputError(
-            f"{data}: the segmenter would work at {model_um:g} um/px; it is trained between {least:g} and "
-            f"{most:g}. Give the images' true --mpp, or --set segmenter.um_per_px=1{otherwise}."
+            f"{data}: the segmenter would work at {model_um:g} um/px; it is trained between {lowest:g} and "
+            f"{highest:g}. Give the images' true --mpp, or --set segmenter.um_per_px=1{otherwise}."
         )
     return um_per_px, model_um
 
@@ -108,18 +133,18 @@ def refuse_long_names(samples: Sequence[Sample]) -> None:
         BadInputError: Naming the first.
     """
     for sample in samples:
-        if len(os.fsencode(Path(sample.name).name)) > LONGEST_NAME:
+        if len(os.fsencode(Path(sample.name).name)) > MAX_NAME:
             raise BadInputError(
-                f"{sample.path}: has a name of more than {LONGEST_NAME} bytes, too long for its mask's. "
+                f"{sample.path}: has a name of more than {MAX_NAME} bytes, too long for its mask's. "
                 "Shorten it."
             )
 
 
 def refuse_without_outlines(data: Path, samples: Sequence[Sample], settings: TrainSettings) -> None:
-    """Refuse images without outlines where outlines alone are learned from.
+    """Refuse images without outlines where outlines are the only labels.
 
     Raises:
-        BadInputError: Saying how many, and naming some.
+        BadInputError: With their count and some names.
     """
     lacking = [sample.name for sample in samples if sample.mask_path is None]
     if lacking and settings.labels == "outlines" and settings.teacher is None:

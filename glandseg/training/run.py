@@ -1,4 +1,4 @@
-"""A run folder: what was asked, what was learned from, and what came of it."""
+"""A run folder: settings, split, pseudo masks, weights and record of one training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,41 +21,38 @@ from glandseg.core.errors import BadInputError, shorten
 from glandseg.core.folder_lock import lock_folder
 from glandseg.core.units import is_believable
 from glandseg.training.data.decoding import read_grey
+from glandseg.training.data.image_file import encode_png
 from glandseg.training.data.splits import Split
-from glandseg.training.loop.checkpoint import load_network
-from glandseg.training.networks.build import build_decoder, build_encoder
-from glandseg.training.networks.decoder import Segmenter
 from glandseg.training.paths import is_file
 from glandseg.training.settings import TrainSettings
 from glandseg.training.settings_file import read_settings, write_settings
-from glandseg.training.weak.classifier import Classifier
 
 _LABEL_TO_GREY = np.full(256, 128, np.uint8)
 _LABEL_TO_GREY[:2] = 0, 255
 _GREY_TO_LABEL = np.full(256, 255, np.uint8)
 _GREY_TO_LABEL[[0, 255]] = 0, 1
 SETTINGS, SPLIT, RECORD, SEGMENTER = "settings.yaml", "split.csv", "run.json", "segmenter.safetensors"
-SPLIT_HEADER = ("name", "group", "part")
+SPLIT_HEADER, PARTS = ("name", "group", "part"), ("train", "val", "test")
 
 
 @dataclass(frozen=True)
 class Run:
-    """A folder of one training.
+    """The folder of one training.
 
     Attributes:
-        path: of the folder.
+        path: Run folder.
     """
 
     path: Path
 
     @property
     def settings(self) -> TrainSettings:
-        """What the run was told."""
+        """Settings of the run."""
         return read_settings(self.path / SETTINGS)
 
     @property
     def record(self) -> dict[str, Any]:
-        """What the run says of itself: data set, um/px, scores.
+        """Facts of the run: data set, um/px, scores.
 
         Raises:
             BadInputError: If it cannot be read.
@@ -67,12 +63,12 @@ class Run:
         except (OSError, ValueError, RecursionError) as error:
             raise _build_record_error(path, shorten(error)) from None
         if not isinstance(record, dict):
-            raise _build_record_error(path, "no names with values")
+            raise _build_record_error(path, "not an object")
         return record
 
     @property
     def um_per_px(self) -> float:
-        """The um/px at which the segmenter works, as recorded."""
+        """Microns per pixel at which the segmenter works, as recorded."""
         value = self.record.get("um_per_px")
         if isinstance(value, bool) or not isinstance(value, int | float) or not is_believable(value):
             raise _build_record_error(self.path / RECORD, f"um_per_px is {str(value)[:40]}")
@@ -80,16 +76,16 @@ class Run:
 
     @property
     def segmenter_path(self) -> Path:
-        """Where the segmenter's weights are."""
+        """Path of the segmenter's weights."""
         return self.path / SEGMENTER
 
     @property
     def pseudo_masks_path(self) -> Path:
-        """Where the pseudo masks are: one PNG an image."""
+        """Folder of the pseudo masks, one PNG per image."""
         return self.path / "pseudo_masks"
 
     def has_pseudo_mask(self, name: str) -> bool:
-        """Tell whether an image's pseudo mask was made."""
+        """Return whether an image's pseudo mask exists."""
         return self._pseudo_mask_path(name).is_file()
 
     def read_pseudo_mask(self, name: str) -> NDArray[np.uint8]:
@@ -98,11 +94,11 @@ class Run:
         return np.asarray(_GREY_TO_LABEL[grey], np.uint8)
 
     def write_pseudo_mask(self, name: str, mask: NDArray[np.uint8]) -> None:
-        """Write an image's pseudo mask so that it can be looked at: gland white, ignored grey."""
+        """Write an image's pseudo mask as a viewable PNG: gland white, ignored grey."""
         path = self._pseudo_mask_path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         with write_whole(path) as part:
-            cv2.imencode(".png", _LABEL_TO_GREY[mask])[1].tofile(part)
+            encode_png(part, _LABEL_TO_GREY[mask])
 
     def _pseudo_mask_path(self, name: str) -> Path:
         return self.pseudo_masks_path / f"{name}.png"
@@ -115,7 +111,7 @@ class Run:
             part.write_text(json.dumps(record | facts, indent=1), encoding="utf-8")
 
     def read_parts(self) -> dict[str, str]:
-        """Read which part each image is in, by name; nothing where the run keeps none.
+        """Read each image's part by name; empty if the run has no split.
 
         Raises:
             BadInputError: If the table is damaged.
@@ -136,17 +132,17 @@ class Run:
         return rows
 
     def write_split(self, split: Split) -> None:
-        """Write which image is in which part.
+        """Write the part of each image.
 
         Raises:
-            BadInputError: If the run was begun with another split, so on other data.
+            BadInputError: If the run was started with another split, so on other data.
         """
         rows = [SPLIT_HEADER]
-        for part in ("train", "val", "test"):
+        for part in PARTS:
             rows += [(sample.name, sample.group, part) for sample in split.part(part)]
         path = self.path / SPLIT
         if path.is_file() and self._read_split() != rows:
-            raise BadInputError(f"{self.path}: was begun on other data. Give another --out folder.")
+            raise BadInputError(f"{self.path}: was started on other data. Give another --out folder.")
         with write_whole(path) as whole, whole.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows(rows)
 
@@ -158,7 +154,7 @@ def _build_record_error(path: Path, reason: str) -> BadInputError:
 
 
 def name_run(folder: Path | None) -> Path:
-    """Return the folder of a run: the one given, else a new one below `runs`, named by the time."""
+    """Return the given run folder, else make one below `runs`, named by the time."""
     if folder is not None:
         return folder
     stem = datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S")
@@ -212,23 +208,23 @@ def open_run(path: Path) -> Run:
     """Open a finished run.
 
     Raises:
-        BadInputError: if the folder is none, or its segmenter is missing.
+        BadInputError: If it is not a run folder, or unfinished.
     """
     if not is_file(path / SETTINGS):
         raise BadInputError(
-            f"{path}: not a run folder, it lacks {SETTINGS}. Give one that `glandseg train` made."
+            f"{path}: not a run folder, it lacks {SETTINGS}. Give a folder that `glandseg train` made."
         )
     run = Run(path)
     if not run.segmenter_path.is_file() or not (path / RECORD).is_file():
-        raise BadInputError(f"{path}: this run did not finish. Repeat its `glandseg train` to go on with it.")
+        raise BadInputError(f"{path}: this run did not finish. Repeat its `glandseg train` to resume it.")
     return run
 
 
 def find_newest_run(folder: Path = Path("runs")) -> Run:
-    """Open the run that finished last.
+    """Open the newest finished run.
 
     Raises:
-        BadInputError: if there is none.
+        BadInputError: If there is none.
     """
     segmenters = [path for path in folder.glob(f"*/{SEGMENTER}") if path.with_name(RECORD).is_file()]
     finished = sorted(segmenters, key=lambda path: path.stat().st_mtime)
@@ -237,38 +233,3 @@ def find_newest_run(folder: Path = Path("runs")) -> Run:
             f"{folder}: no finished run. Make one with `glandseg train DATA`, or name a run folder."
         )
     return open_run(finished[-1].parent)
-
-
-def build_classifier(settings: TrainSettings) -> Classifier:
-    """Build the classifier that the settings describe, randomly initialised."""
-    stage = settings.classifier
-    return Classifier(
-        build_encoder(settings.choose_encoder(stage), stage.output_stride),
-        attention=stage.attention,
-        pooling=stage.pooling,
-        sizes=stage.sizes,
-        fusion=stage.fusion,
-    )
-
-
-def build_segmenter(settings: TrainSettings) -> Segmenter:
-    """Build the segmenter that the settings describe, randomly initialised."""
-    stage = settings.segmenter
-    return build_decoder(
-        stage.decoder,
-        build_encoder(settings.choose_encoder(stage), stage.output_stride),
-        bins=stage.bins,
-        width=stage.width,
-        dropout=stage.dropout,
-    )
-
-
-def load_segmenter(run: Run) -> Segmenter:
-    """Build a run's segmenter, in evaluation mode, and read its weights.
-
-    Raises:
-        BadInputError: if the weights are damaged or do not fit the run's settings.
-    """
-    segmenter = build_segmenter(run.settings).eval()
-    load_network(run.segmenter_path, segmenter)
-    return segmenter

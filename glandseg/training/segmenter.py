@@ -1,4 +1,4 @@
-"""Stage 2: a segmenter learned from masks, be they outlines or pseudo masks."""
+"""Stage 2: examples, batches, loss and scores of a segmenter that learns from outlines or pseudo masks."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class Example:
     Attributes:
         image: (H, W, 3) uint8 RGB.
         mask: (H, W) uint8: 0 non-gland, 1 gland, 255 ignored.
-        soft: (H, W) uint8: a teacher's probability of gland, 255 for certainty; all of a stream have one,
-            or none.
+        soft: (H, W) uint8: a teacher's probability of gland, 255 for certainty. In a stream, all examples
+            have one or none has.
     """
 
     image: NDArray[np.uint8]
@@ -45,11 +45,11 @@ class Example:
 
     @property
     def target(self) -> NDArray[np.uint8]:
-        """What is learned: (H, W) uint8, the mask; or (H, W, 2), the mask and the teacher's probability."""
+        """Return the training target: mask, (H, W) uint8, or mask and teacher's probability, (H, W, 2)."""
         return self.mask if self.soft is None else np.dstack([self.mask, self.soft])
 
     def enlarge(self, factor: float) -> Example:
-        """Give the example with sides `factor` times as long."""
+        """Return the example resized to sides `factor` times as long."""
         if factor == 1:
             return self
         size_wh = [max(round(side * factor), 1) for side in self.mask.shape[::-1]]
@@ -65,11 +65,11 @@ class Example:
 
 
 class ExampleStream:
-    """Batches of changed examples, each a pure function of the step.
+    """Batches of augmented examples, each a pure function of the step.
 
     Args:
-        examples: to draw from; each comes once an epoch.
-        settings: crop, changes, batch and seed.
+        examples: Examples, each drawn once per epoch.
+        settings: Settings of stage 2.
     """
 
     def __init__(self, examples: Sequence[Example], settings: SegmenterSettings) -> None:
@@ -77,22 +77,22 @@ class ExampleStream:
         self._settings = settings
 
     def __len__(self) -> int:
-        """Count the images of an epoch."""
+        """Return the number of examples in an epoch."""
         return len(self._examples)
 
     def draw(self, step: int, places: slice = WHOLE) -> Batch:
-        """Draw the batch of a step, or the images at some places of it."""
+        """Draw the batch of a step, or the part of it at `places`."""
         fit = self._settings.fit
         chosen = enumerate(shuffled_indices(len(self._examples), fit.batch, step, fit.seed))
         drawn = [
-            self._change(index, np.random.default_rng((fit.seed, step, i)))
+            self._augment(index, np.random.default_rng((fit.seed, step, i)))
             for i, index in list(chosen)[places]
         ]
         images, masks = (np.stack(part) for part in zip(*drawn, strict=True))
         inputs = to_images(torch.from_numpy(images)).contiguous(memory_format=torch.channels_last)
         return Batch(images=inputs, labels=torch.from_numpy(masks.astype(np.int64)), step=step)
 
-    def _change(self, index: int, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    def _augment(self, index: int, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         augment = self._settings.augment
         image, mask = self._place(index, augment, rng)
         if rng.random() < augment.mosaic:
@@ -111,14 +111,14 @@ class ExampleStream:
 def segmentation_loss(
     network: nn.Module, batch: Batch, auxiliary: float, scheme: str = "plain", warmup_plain: int = 0
 ) -> Tensor:
-    """Give the cross entropy of both heads, weighted alike.
+    """Compute the weighted cross entropy of both heads.
 
     Args:
         network: Network, a `Segmenter`.
-        batch: what it learns from.
-        auxiliary: weight of the auxiliary head's loss.
-        scheme: how pixels are weighted, one that `weighted_cross_entropy` knows.
-        warmup_plain: steps before which they are not.
+        batch: Batch with labels (N, S, S).
+        auxiliary: Weight of the auxiliary head's loss.
+        scheme: Pixel weights, a key of `SCHEMES`.
+        warmup_plain: Steps before the scheme starts; they use "plain".
     """
     scheme = "plain" if batch.step < warmup_plain else scheme
     return sum_heads(
@@ -130,24 +130,24 @@ def segmentation_loss(
 
 
 def sum_heads(
-    network: nn.Module, images: Tensor, auxiliary: float, judge: Callable[[Tensor], Tensor]
+    network: nn.Module, images: Tensor, auxiliary: float, compute_head: Callable[[Tensor], Tensor]
 ) -> Tensor:
-    """Give the loss of the main head plus `auxiliary` times that of the other.
+    """Compute the loss of the main head plus `auxiliary` times that of the other.
 
     Args:
         network: Network, a `Segmenter`.
         images: (N, 3, S, S) float32 RGB in 0..1.
-        auxiliary: weight of the auxiliary head's loss.
-        judge: gives the loss of a head's logits, (N, classes, S, S).
+        auxiliary: Weight of the auxiliary head's loss.
+        compute_head: Called with a head's logits, (N, classes, S, S); returns its loss.
     """
     if not isinstance(network, Segmenter):
         raise TypeError(f"network: a Segmenter expected. Received: {type(network).__name__}")
-    main, other = map(judge, network.forward_both(images))
+    main, other = map(compute_head, network.forward_both(images))
     return main + auxiliary * other
 
 
 def score_segmenter(network: nn.Module, examples: Sequence[Example], precision: str) -> dict[str, float]:
-    """Segment examples as deployment does, at one scale, and score them: mIoU and F1 in percent."""
+    """Compute mIoU and F1 in percent of examples, segmented as in deployment at one scale."""
     backend = TorchBackend(network, precision=precision)
     confusion = Confusion.empty()
     for example in examples:

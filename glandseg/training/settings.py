@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from glandseg.core.errors import BadInputError
 from glandseg.training.data.augment import AugmentSettings
 from glandseg.training.distill.settings import DistillationSettings
-from glandseg.training.loop.fit_settings import LARGEST_SEED, MOST_STEPS, FitSettings
+from glandseg.training.loop.fit_settings import MAX_SEED, MAX_STEPS, FitSettings
 from glandseg.training.networks.table import DECODERS, ENCODERS, refuse_unfrozen
 from glandseg.training.validation import (
     refuse_outside,
@@ -15,6 +15,7 @@ from glandseg.training.validation import (
     refuse_um,
     refuse_unknown,
 )
+from glandseg.training.weak.method_table import METHODS
 
 __all__ = ["ClassifierSettings", "DistillationSettings", "FitSettings", "SegmenterSettings", "TrainSettings"]
 
@@ -53,6 +54,7 @@ class ClassifierSettings:
         freeze: Whether batch norms and first convolution of resnet38 stay fixed; None fixes them with
             pretrained weights.
         output_stride: Stride of the encoder: 8, 16 or 32.
+        method: "feng", with attention and pooling as below, or "cam", plain class activation maps.
         attention: Attention after each of the encoder's last three stages: "none", "criss-cross",
             "criss-cross-twice" or "cca".
         pooling: Pooling of the class map: "gap" or "mpfp".
@@ -75,6 +77,7 @@ class ClassifierSettings:
     weights: str | None = None
     freeze: bool | None = None
     output_stride: int = 8
+    method: str = "feng"
     attention: tuple[str, ...] = ("none", "none", "none")
     pooling: str = "mpfp"
     sizes: tuple[int, ...] = (2, 4, 8, 16)
@@ -95,6 +98,7 @@ class ClassifierSettings:
         """Raise if a value is unknown or out of range."""
         refuse_um(self.um_per_px)
         _check_encoder(self)
+        refuse_unknown("method", self.method, tuple(METHODS))
         refuse_unknown("pooling", self.pooling, POOLINGS)
         refuse_unknown("fusion", self.fusion, FUSIONS)
         if not self.sizes or self.sizes[0] < 1 or list(self.sizes) != sorted(set(self.sizes)):
@@ -164,7 +168,7 @@ class SegmenterSettings:
         refuse_unknown("loss", self.loss, LOSSES)
         refuse_um(self.um_per_px)
         refuse_outside(self, 0, 100, "auxiliary")
-        refuse_outside(self, 0, MOST_STEPS, "warmup_plain")
+        refuse_outside(self, 0, MAX_STEPS, "warmup_plain")
         refuse_outside(self, 1, 10_000, "crop")
         refuse_outside(self, 2, 10_000, "width")
         refuse_outside(self, 0, 0.99, "dropout")
@@ -233,7 +237,7 @@ class TrainSettings:
             raise BadInputError(f"shares: training and validation above 0. Received: {list(self.shares)}")
         if not abs(sum(self.shares) - 1) <= SUM_TOLERANCE:
             raise BadInputError(f"shares: three that sum to 1. Received: {list(self.shares)}")
-        refuse_outside(self, 0, LARGEST_SEED, "split_seed")
+        refuse_outside(self, 0, MAX_SEED, "split_seed")
 
     def choose_encoder(self, stage: ClassifierSettings | SegmenterSettings) -> str:
         """Return the name of a stage's encoder."""

@@ -1,4 +1,4 @@
-"""Settings read from YAML and from `key=value`, and written back."""
+"""Settings read from YAML and from `key=value`, and written as YAML."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ __all__ = ["override_settings", "read_preset", "read_settings", "read_yaml", "wr
 
 Settings = TypeVar("Settings")
 PRESETS = Path(__file__).parent / "presets"
-DEEPEST = 8  # levels of a key; settings have three
-SHOWN = 120  # characters of what was received
-LONGEST_TEXT = 4000
+MAX_DEPTH = 8  # levels of a key; settings have three
+MAX_SHOWN = 120  # characters of a received value
+MAX_TEXT = 4000
 _SHORT = reprlib.Repr()
 _SHORT.maxlevel, _SHORT.maxlist, _SHORT.maxdict = 2, 6, 3
 
@@ -35,22 +35,22 @@ def write_settings(path: Path, settings: TrainSettings) -> None:
 
 
 def read_settings(path: Path, base: TrainSettings | None = None) -> TrainSettings:
-    """Read settings from YAML; what it leaves out stays as in `base`, or has its default.
+    """Read settings from YAML; keys left out keep their value in `base`, or their default.
 
     Raises:
-        BadInputError: if the file is not YAML, or names a setting that does not exist.
+        BadInputError: If the file is not YAML, or names an unknown setting.
     """
     return _from_plain(base or TrainSettings(), read_yaml(path), str(path))
 
 
 def read_preset(name: str) -> TrainSettings:
-    """Read the settings that a paper used, or those for small machines.
+    """Read the settings of a paper, or those for small machines.
 
     Args:
         name: "feng", "oeem" or "edge", the default.
 
     Raises:
-        BadInputError: if there is no such preset.
+        BadInputError: If there is no such preset.
     """
     known = sorted(path.stem for path in PRESETS.glob("*.yaml"))
     if name not in known:
@@ -62,24 +62,20 @@ def override_settings(settings: TrainSettings, assignments: Iterable[str]) -> Tr
     """Apply `key=value` pairs such as `segmenter.fit.steps=100`; values are read as YAML.
 
     Raises:
-        BadInputError: if a key does not exist or a value does not fit.
+        BadInputError: If a key is unknown or a value does not fit.
     """
     for assignment in assignments:
         key, found, value = assignment.partition("=")
-        where = f"--set {assignment[:SHOWN]}"
+        where = f"--set {assignment[:MAX_SHOWN]}"
         if not found:
             raise BadInputError(f"{where}: key=value expected, such as segmenter.fit.steps=100.")
         try:
             nested: Any = parse_yaml(value)
         except (yaml.YAMLError, ValueError, RecursionError) as error:
-            raise BadInputError(
-                f"{where}: its value is not YAML ({describe_fault(error)}). Quote it."
-            ) from None
+            raise BadInputError(f"{where}: value is not YAML ({describe_fault(error)}). Quote it.") from None
         parts = key.strip().split(".")
-        if len(parts) > DEEPEST:
-            raise BadInputError(
-                f"{where}: no setting lies that deep. Known: segmenter.fit.steps and the like."
-            )
+        if len(parts) > MAX_DEPTH:
+            raise BadInputError(f"{where}: nested too deeply. Use a key such as segmenter.fit.steps.")
         for part in reversed(parts):
             nested = {part: nested}
         settings = _from_plain(settings, nested, where)
@@ -109,7 +105,7 @@ def _from_plain(base: Settings, values: Any, where: str, prefix: str = "") -> Se
             changes[key] = _convert(value, types_[key], where, prefix + key)
     for one, other in (("steps", "epochs"), ("epochs", "steps")):
         if one in known and changes.get(one) is not None:
-            changes.setdefault(other, None)  # whoever gives one does not mean the other any more
+            changes.setdefault(other, None)  # giving one unsets the other
     try:
         return replace(base, **changes)  # type: ignore[type-var]
     except BadInputError as error:
@@ -117,10 +113,10 @@ def _from_plain(base: Settings, values: Any, where: str, prefix: str = "") -> Se
 
 
 def show(value: Any) -> str:
-    """Show a value that was received, short however large or nested it is."""
+    """Return a received value as short text, however large or nested it is."""
     if isinstance(value, str):
-        return value if len(value) <= SHOWN else f"{value[:SHOWN]}..."
-    return _SHORT.repr(value)[:SHOWN]
+        return value if len(value) <= MAX_SHOWN else f"{value[:MAX_SHOWN]}..."
+    return _SHORT.repr(value)[:MAX_SHOWN]
 
 
 def _convert(value: Any, wanted: Any, where: str, key: str) -> Any:
@@ -138,16 +134,16 @@ def _convert(value: Any, wanted: Any, where: str, key: str) -> Any:
         return _convert_single(value, wanted)
     except (TypeError, ValueError, OverflowError):
         name = getattr(wanted, "__name__", str(wanted))
-        name = f"{name} of at most {LONGEST_TEXT} characters" if wanted is str else name
+        name = f"{name} of at most {MAX_TEXT} characters" if wanted is str else name
         shown = repr(show(value)) if isinstance(value, str) else show(value)
         raise BadInputError(f"{where}: {key} takes {name}. Received: {shown}") from None
 
 
 def _convert_single(value: Any, wanted: Any) -> Any:
-    """Convert a value that is no list.
+    """Convert a value that is not a list.
 
     Raises:
-        TypeError, ValueError or OverflowError: If it does not fit.
+        TypeError, ValueError, OverflowError: If it does not fit.
     """
     if isinstance(value, bool) is not (wanted is bool) or isinstance(value, list | dict | set | bytes):
         raise TypeError
@@ -156,6 +152,6 @@ def _convert_single(value: Any, wanted: Any) -> Any:
     if wanted is str and value is None:
         raise TypeError
     converted = wanted(value)
-    if wanted is str and (len(converted) > LONGEST_TEXT or "\0" in converted):
+    if wanted is str and (len(converted) > MAX_TEXT or "\0" in converted):
         raise ValueError
     return converted

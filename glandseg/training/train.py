@@ -1,4 +1,4 @@
-"""A whole training: data, split, both stages, record."""
+"""A whole training, read from top to bottom: data, run folder, stage 1, examples, stage 2, record."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glandseg.core.errors import BadInputError
-from glandseg.training.data.datasets import DataSet, Sample
+from glandseg.training.data.datasets import Sample
 from glandseg.training.data.examples import choose_validation, note_one_class, read_examples
 from glandseg.training.data.patches import Patch, count_presence, list_patches
 from glandseg.training.data.splits import Split
@@ -18,41 +18,34 @@ from glandseg.training.data.synthetic_examples import draw_examples
 from glandseg.training.distill.examples import VAL, learn_from_teacher, teach_truth
 from glandseg.training.distill.teacher import Teacher, find_teacher, refuse_idle_labels
 from glandseg.training.loop.processes import ask_first, is_first, start_fabric
-from glandseg.training.preparation import Prepared, prepare
-from glandseg.training.run import Run, hold_run, name_run, start_run
+from glandseg.training.preparation import Prepared, prepare, refuse_unusable_weights
+from glandseg.training.run import PARTS, Run, hold_run, name_run, start_run
+from glandseg.training.segmenter import Example
 from glandseg.training.settings import TrainSettings
-from glandseg.training.stages import (
-    Report,
-    Say,
-    fit_classifier,
-    fit_segmenter,
-    refuse_idle_weights,
-    refuse_missing_sources,
-)
-from glandseg.training.weak.classifier import Classifier
+from glandseg.training.stages import Report, Say, Training, fit_classifier, fit_segmenter
+from glandseg.training.weak.method import WeakMethod
 from glandseg.training.weak.pseudo_mask_record import has_record, record_pseudo_masks
 from glandseg.training.weak.pseudo_masks import make_pseudo_masks
 
 
 def train(data: Path, folder: Path | None, settings: TrainSettings, *, report: Report, say: Say) -> Run:
-    """Learn a segmenter from a data folder.
+    """Train a segmenter on a data folder.
 
     Args:
-        data: a folder that `find_samples` knows.
-        folder: of the run; none makes one below `runs`. An unfinished one is taken up again.
-        settings: of the run.
-        report: is told the stage and its progress after every step.
-        say: is told what is being done, a line each.
+        data: Folder that `find_samples` knows.
+        folder: Run folder; None makes one below `runs`. An unfinished one is resumed.
+        settings: Settings of the run.
+        report: Called with (stage, progress) after each step.
+        say: Called with each line of the console log.
 
     Returns:
         The finished run.
 
     Raises:
-        BadInputError: if data or settings cannot be used.
-        TrainingStopped: if a stop was asked for; the same call goes on.
+        BadInputError: If data or settings cannot be used.
+        TrainingStopped: If a stop was requested; the same call resumes.
     """
-    refuse_idle_weights(settings)
-    refuse_missing_sources(settings)
+    refuse_unusable_weights(settings)
     refuse_idle_labels(settings)
     start_fabric()
     if not is_first():
@@ -61,64 +54,46 @@ def train(data: Path, folder: Path | None, settings: TrainSettings, *, report: R
     teacher = ask_first(lambda: find_teacher(settings, folder))
     path = ask_first(lambda: name_run(folder))
     with hold_run(path) if is_first() else contextlib.nullcontext():
-        run = ask_first(lambda: begin_run(path, settings, prepared.split))
-        _tell_start(run, prepared, teacher, say)
-        _learn(run, prepared, teacher, settings, report, say)
+        run = ask_first(lambda: _start(path, settings, prepared.split))
+        training = Training(run=run, settings=settings, report=report, say=say)
+        _announce(training, prepared, teacher)
+        if settings.labels == "patches":
+            _make_pseudo_masks(training, prepared)
+        examples, val, judged_by = _read_examples(training, prepared, teacher)
+        note_one_class(examples, val, say)
+        examples += _draw_synthetic(len(examples), prepared, settings)
+        scores = fit_segmenter(training, examples, val)
+        facts = _describe(prepared, teacher) | {"scores": {judged_by: scores}}
+        ask_first(lambda: run.write_record(**facts))
     return run
 
 
-def _tell_start(run: Run, prepared: Prepared, teacher: Teacher | None, say: Say) -> None:
-    data_set, split = prepared.data_set, prepared.split
-    say(
-        f"{data_set.kind}: {len(data_set.samples)} images ({prepared.describe_parts()}) at "
-        f"{prepared.um_per_px:g} um/px -> {run.path}"
-    )
-    seen = teacher.note_seen(data_set, split) if teacher else ""
-    for note in filter(None, (*data_set.notes, split.note, seen)):
-        say(f"note: {note}")
-
-
-def _learn(
-    run: Run, prepared: Prepared, teacher: Teacher | None, settings: TrainSettings, report: Report, say: Say
-) -> None:
-    """Learn in a run folder that is held."""
-    split, um_per_px, factor = prepared.split, prepared.um_per_px, prepared.um_per_px / prepared.model_um
-    if settings.labels == "patches":
-        learn_masks(run, split, um_per_px, settings, report, say)
-    if teacher:
-        examples, val, test = learn_from_teacher(run, teacher, split, um_per_px, settings, say)
-    else:
-        test = VAL
-        outlines = settings.labels == "outlines"
-        examples = read_examples(split.train, None if outlines else run, factor)
-        chosen_on, has_outlines = choose_validation(split.choose_on(), say)
-        val = read_examples(chosen_on, None if has_outlines else run, factor)
-    note_one_class(examples, val, say)
-    share = settings.segmenter.drawn
-    drawn = draw_examples(round(len(examples) * share / (1 - share)), prepared.model_um, settings.split_seed)
-    examples += teach_truth(drawn) if teacher else drawn
-    scores = fit_segmenter(run, examples, val, settings, report, say)
-    facts = describe_run(prepared.data_set, um_per_px, prepared.model_um, split, teacher)
-    ask_first(lambda: run.write_record(**facts, scores={test: scores}))
-
-
-def begin_run(folder: Path, settings: TrainSettings, split: Split) -> Run:
-    """Make a run folder that says how the data are split, or take an unfinished one up again."""
+def _start(folder: Path, settings: TrainSettings, split: Split) -> Run:
     run = start_run(folder, settings)
     run.write_split(split)
     return run
 
 
-def learn_masks(
-    run: Run, split: Split, um_per_px: float, settings: TrainSettings, report: Report, say: Say
-) -> None:
-    """Stage 1: fit the classifier to patch labels and write a pseudo mask for every image.
+def _announce(training: Training, prepared: Prepared, teacher: Teacher | None) -> None:
+    data_set, split = prepared.data_set, prepared.split
+    training.say(
+        f"{data_set.kind}: {len(data_set.samples)} images ({prepared.describe_parts()}) at "
+        f"{prepared.um_per_px:g} um/px -> {training.run.path}"
+    )
+    seen = teacher.note_seen(data_set, split) if teacher else ""
+    for note in filter(None, (*data_set.notes, split.note, seen)):
+        training.say(f"note: {note}")
 
-    Validation images get one too, to choose the segmenter on where nobody drew outlines.
+
+def _make_pseudo_masks(training: Training, prepared: Prepared) -> None:
+    """Run stage 1: fit the classifier to patch labels and write a pseudo mask for every image.
+
+    Validation images get one too, to choose the segmenter on where they have no outlines.
     """
+    split, settings = prepared.split, training.settings.classifier
     samples = split.train + split.val
     images = [sample.read() for sample in samples]
-    patches = list_patches(samples, images, um_per_px, settings.classifier)
+    patches = list_patches(samples, images, prepared.um_per_px, settings)
     train = [patch for patch in patches if patch.sample < len(split.train)]
     val = patches[len(train) :] if split.val else train
     if not train or not val:
@@ -128,46 +103,59 @@ def learn_masks(
         )
     for purpose, some in (("learn from", train), ("choose on", val)):
         if len({patch.present for patch in some}) == 1:
-            say(
+            training.say(
                 f"note: all patches to {purpose} are labelled alike: {count_presence(some)}. Check the labels"
             )
-    classifier = fit_classifier(run, train, val, images, settings, report, say)
-    ask_first(lambda: write_missing_masks(run, classifier, patches, samples, images, settings, say))
+    classifier = fit_classifier(training, train, val, images)
+    ask_first(lambda: _write_missing_masks(training, classifier, patches, samples, images))
 
 
-def write_missing_masks(
-    run: Run,
-    classifier: Classifier,
+def _write_missing_masks(
+    training: Training,
+    classifier: WeakMethod,
     patches: Sequence[Patch],
     samples: Sequence[Sample],
     images: Sequence[NDArray[np.uint8]],
-    settings: TrainSettings,
-    say: Say,
 ) -> None:
-    """Make and record the pseudo masks that a run does not have yet."""
+    """Write and record the pseudo masks that the run lacks."""
+    run, settings = training.run, training.settings.classifier
     missing = [index for index, sample in enumerate(samples) if not run.has_pseudo_mask(sample.name)]
-    say(f"pseudo masks: {len(missing)} to make -> {run.pseudo_masks_path}")
-    for index, mask in zip(
-        missing, make_pseudo_masks(classifier, patches, images, missing, settings.classifier), strict=True
-    ):
+    training.say(f"pseudo masks: {len(missing)} to make -> {run.pseudo_masks_path}")
+    masks = make_pseudo_masks(classifier, patches, images, missing, settings)
+    for index, mask in zip(missing, masks, strict=True):
         run.write_pseudo_mask(samples[index].name, mask)
     if missing or not has_record(run):
         record_pseudo_masks(run, samples)
 
 
-def describe_run(
-    data_set: DataSet,
-    images_um_per_px: float,
-    um_per_px: float,
-    split: Split,
-    teacher: Teacher | None = None,
-) -> dict[str, object]:
-    """Say what a run learned from, and at which um/px its segmenter works."""
+def _read_examples(
+    training: Training, prepared: Prepared, teacher: Teacher | None
+) -> tuple[list[Example], list[Example], str]:
+    """Read what the segmenter is fitted to and validated on, and name the truth of the latter."""
+    run, settings, split = training.run, training.settings, prepared.split
+    if teacher:
+        return learn_from_teacher(run, teacher, split, prepared.um_per_px, settings, training.say)
+    factor = prepared.um_per_px / prepared.model_um
+    examples = read_examples(split.train, None if settings.labels == "outlines" else run, factor)
+    chosen_on, has_outlines = choose_validation(split.choose_on(), training.say)
+    return examples, read_examples(chosen_on, None if has_outlines else run, factor), VAL
+
+
+def _draw_synthetic(count: int, prepared: Prepared, settings: TrainSettings) -> list[Example]:
+    """Draw synthetic tissue without glands to go with `count` examples."""
+    share = settings.segmenter.drawn
+    synthetic = draw_examples(round(count * share / (1 - share)), prepared.model_um, settings.split_seed)
+    return teach_truth(synthetic) if settings.teacher else synthetic
+
+
+def _describe(prepared: Prepared, teacher: Teacher | None) -> dict[str, object]:
+    """Return what the record keeps: the data that the run learned from, and its um/px."""
+    data_set, split = prepared.data_set, prepared.split
     return {
         "data": data_set.kind,
-        "images_um_per_px": images_um_per_px,
-        "um_per_px": um_per_px,
-        "images": {part: len(split.part(part)) for part in ("train", "val", "test")},
+        "images_um_per_px": prepared.um_per_px,
+        "um_per_px": prepared.model_um,
+        "images": {part: len(split.part(part)) for part in PARTS},
         **({"note": split.note} if split.note else {}),
         **({"teacher": teacher.describe(data_set, split)} if teacher else {}),
     }

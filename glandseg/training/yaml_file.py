@@ -1,4 +1,4 @@
-"""YAML files of named values, read in bounded time whatever they hold."""
+"""YAML files of named values, read in bounded time whatever their content."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import yaml
 from glandseg.core.errors import BadInputError
 from glandseg.core.regular_file import check_regular_file
 
-MOST_ALIASES = 20
-MOST_BRACKETS = 50  # open at a time
-LONGEST_YAML = 200_000
+MAX_ALIASES = 20
+MAX_BRACKETS = 50  # open at a time
+MAX_LENGTH = 200_000
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML file of named values.
 
     Raises:
-        BadInputError: if it is missing, not YAML, or holds no names.
+        BadInputError: If it is missing, not YAML, or holds no names.
     """
     check_regular_file(path)
     try:
@@ -28,29 +28,29 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise BadInputError(f"{path}: cannot be read ({error.strerror}). Check the path.") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise BadInputError(f"{path}: not YAML ({describe_fault(error)}). Mend it.") from None
+        raise BadInputError(f"{path}: not YAML ({describe_fault(error)}). Correct it.") from None
     if not isinstance(values, dict):
-        raise BadInputError(f"{path}: names with values expected, such as `tissue: colon`. Mend it.")
+        raise BadInputError(f"{path}: names with values expected, such as `tissue: colon`. Correct it.")
     return values
 
 
 def parse_yaml(text: str) -> Any:
-    """Read YAML that is short, little nested, and whose aliases (`*name`) are few.
+    """Parse YAML of limited length, nesting and number of aliases (`*name`).
 
-    Nested aliases grow without bound, and the time for nested brackets with their square.
+    Nested aliases expand without bound, and nested brackets take quadratic time.
     """
-    if len(text) > LONGEST_YAML:
-        raise ValueError(f"more than {LONGEST_YAML:,} characters")
+    if len(text) > MAX_LENGTH:
+        raise ValueError(f"more than {MAX_LENGTH:,} characters")
     steps = ((mark in "[{") - (mark in "]}") for mark in text if mark in "[]{}")
-    if max(itertools.accumulate(steps), default=0) > MOST_BRACKETS:
+    if max(itertools.accumulate(steps), default=0) > MAX_BRACKETS:
         raise ValueError("nested too deeply")
-    if sum(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)) > MOST_ALIASES:
-        raise ValueError(f"more than {MOST_ALIASES} aliases")
+    if sum(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)) > MAX_ALIASES:
+        raise ValueError(f"more than {MAX_ALIASES} aliases")
     return yaml.safe_load(text)
 
 
 def describe_fault(error: Exception) -> str:
-    """Say on one line what is wrong with a text that is not YAML."""
+    """Return on one line why a text is not YAML."""
     if isinstance(error, RecursionError):
         return "nested too deeply"
     return str(error).partition("\n")[0][:160]

@@ -12,8 +12,9 @@ from glandseg.export.export_settings import ExportSettings
 from glandseg.export.run_export import ExportResult, export_run
 from glandseg.model.files import BUNDLED
 from glandseg.model.parity import draw_golden_tiles
+from glandseg.training.factory import build_segmenter, load_segmenter
 from glandseg.training.loop.checkpoint import save_network
-from glandseg.training.run import Run, build_segmenter, load_segmenter
+from glandseg.training.run import Run
 from glandseg.training.settings import SegmenterSettings, TrainSettings
 from glandseg.training.settings_file import write_settings
 

@@ -87,7 +87,7 @@ def test_masks_of_one_class_are_noted(tmp_path: Path, mask: int, note: str) -> N
     assert run(tmp_path)[1] == []
 
 
-def test_a_choice_in_reading_masks_is_noted(tmp_path: Path) -> None:
+def test_a_choice_in_reading_masks_is_reported(tmp_path: Path) -> None:
     for index in range(3):
         colors = np.zeros((9, 9, 3), np.uint8)
         colors[:4, :4, 0], colors[5:, 5:, 1] = 255, 255

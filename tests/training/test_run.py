@@ -13,7 +13,8 @@ from glandseg import __version__
 from glandseg.core.errors import BadInputError
 from glandseg.training.data.datasets import Sample
 from glandseg.training.data.splits import Split
-from glandseg.training.run import Run, build_classifier, build_segmenter, find_newest_run, open_run, start_run
+from glandseg.training.factory import build_classifier, build_segmenter
+from glandseg.training.run import Run, find_newest_run, open_run, start_run
 from glandseg.training.settings import ClassifierSettings, SegmenterSettings, TrainSettings
 
 
@@ -52,7 +53,7 @@ def test_a_run_is_taken_up_on_the_same_data_only(tmp_path: Path) -> None:
     run.write_split(make_split("abc"))
     written = (tmp_path / "split.csv").read_bytes()
     run.write_split(make_split("abc"))
-    with pytest.raises(BadInputError, match=r"was begun on other data. Give another --out folder"):
+    with pytest.raises(BadInputError, match=r"was started on other data. Give another --out folder"):
         run.write_split(make_split("abd"))
     assert (tmp_path / "split.csv").read_bytes() == written
     lines = ["name,group,part", "a,patient a,train", "b,patient b,val", "c,patient c,test"]
@@ -134,7 +135,7 @@ def test_networks_are_what_the_settings_say() -> None:
 @pytest.mark.parametrize(
     "content", ["", "{", "[]", "3", "[" * 100_000, '{"um_per_px": "x"}', "{}", '{"um_per_px": NaN}']
 )
-def test_a_damaged_record_is_told(tmp_path: Path, content: str) -> None:
+def test_a_damaged_record_is_reported(tmp_path: Path, content: str) -> None:
     run = start_run(tmp_path, TrainSettings())
     (tmp_path / "run.json").write_text(content)
     with pytest.raises(
@@ -145,7 +146,7 @@ def test_a_damaged_record_is_told(tmp_path: Path, content: str) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n", b"name,group,part\nx\n", b"\xff\xfe\x00"])
-def test_a_damaged_split_is_told(tmp_path: Path, content: bytes) -> None:
+def test_a_damaged_split_is_reported(tmp_path: Path, content: bytes) -> None:
     run = start_run(tmp_path, TrainSettings())
     (tmp_path / "split.csv").write_bytes(content)
     with pytest.raises(BadInputError, match=r"split\.csv: damaged record of a run"):

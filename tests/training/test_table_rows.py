@@ -8,11 +8,12 @@ import pytest
 import torch
 
 from glandseg.core.errors import BadInputError
+from glandseg.training.factory import build_classifier, build_segmenter
 from glandseg.training.losses import SCHEMES
-from glandseg.training.run import build_classifier, build_segmenter
 from glandseg.training.settings import TrainSettings
 from glandseg.training.settings_file import override_settings, read_preset, read_settings, write_settings
 from glandseg.training.weak.attention import ATTENTIONS
+from glandseg.training.weak.feng import Feng
 
 CCA = "classifier.attention=[cca, cca, cca]"
 NO_CCA = "classifier.attention=[none, none, none]"
@@ -66,8 +67,9 @@ def test_a_row_builds(row: str) -> None:
     settings = override_settings(read_preset(preset), assignments)
     with torch.device("meta"):
         classifier = build_classifier(settings)
+    assert isinstance(classifier, Feng)
     kinds = [ATTENTIONS[kind](8).state_dict().keys() for kind in settings.classifier.attention]
-    assert [part.state_dict().keys() for part in classifier.attentions] == kinds
+    assert [part.state_dict().keys() for part in classifier.attentions.children()] == kinds
     fusions = [name for name in classifier.state_dict() if name.startswith("pooling.fusions")]
     whole = settings.classifier.pooling == "mpfp" and settings.classifier.fusion == "sign-preserving"
     assert len(fusions) == (6 if whole else 0)
@@ -114,6 +116,6 @@ def test_a_file_goes_over_a_preset_and_an_assignment_over_both(tmp_path: Path) -
     assert read_settings(path) == settings
 
 
-def test_an_unknown_preset_is_told() -> None:
+def test_an_unknown_preset_is_reported() -> None:
     with pytest.raises(BadInputError, match="--preset: one of edge, feng, oeem. Received: mine"):
         read_preset("mine")

@@ -1,4 +1,4 @@
-"""A whole training on drawn tissue: from patch labels, from outlines, and from labelled patches alone."""
+"""A whole training on synthetic tissue: from patch labels, from outlines, and from labelled patches alone."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from glandseg.training.data.decoding import read_rgb
 from glandseg.training.data.examples import read_examples
 from glandseg.training.data.patches import list_patches
 from glandseg.training.data.published_splits import split_data_set
-from glandseg.training.demo import draw_data, shorten
+from glandseg.training.demo import shorten, write_synthetic_data
 from glandseg.training.evaluation.metrics import Confusion
+from glandseg.training.factory import build_segmenter
 from glandseg.training.loop.fit import Progress
-from glandseg.training.run import Run, build_segmenter, open_run
+from glandseg.training.run import Run, open_run
 from glandseg.training.segmenter import Example, score_segmenter
 from glandseg.training.settings import ClassifierSettings, FitSettings, SegmenterSettings, TrainSettings
 from glandseg.training.settings_file import override_settings
@@ -38,8 +39,8 @@ TILE = 128
 
 @pytest.fixture(scope="module")
 def tiles(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a folder of eight small tiles, cut from drawn ones."""
-    drawn, folder = draw_data(tmp_path_factory.mktemp("drawn")), tmp_path_factory.mktemp("tiles")
+    """Return a folder of eight small synthetic tiles."""
+    drawn, folder = write_synthetic_data(tmp_path_factory.mktemp("drawn")), tmp_path_factory.mktemp("tiles")
     for name in [path.name for path in sorted(drawn.glob("*_anno.png"))[:8]]:
         for file in (name, name.replace("_anno", "")):
             pixels = read_rgb(drawn / file)
@@ -49,7 +50,7 @@ def tiles(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def labelled_patches(tiles: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a folder of labelled patches of these tiles, of which nobody drew outlines."""
+    """Return a folder of labelled patches of these tiles without outlines."""
     folder = tmp_path_factory.mktemp("patches")
     samples = find_samples(tiles).samples
     images = [sample.read() for sample in samples]
@@ -76,16 +77,16 @@ def read_parts(run: Run) -> dict[str, list[str]]:
 
 
 def test_from_patch_labels(tiles: Path, tmp_path: Path) -> None:
-    told: list[tuple[str, int]] = []
+    reported: list[tuple[str, int]] = []
     lines: list[str] = []
     run = train(
         tiles,
         tmp_path / "run",
         SMALL,
-        report=lambda stage, progress: told.append((stage, progress.step)),
+        report=lambda stage, progress: reported.append((stage, progress.step)),
         say=lines.append,
     )
-    assert told == [(stage, step) for stage in ("classifier", "segmenter") for step in (1, 2, 3, 4)]
+    assert reported == [(stage, step) for stage in ("classifier", "segmenter") for step in (1, 2, 3, 4)]
     assert lines[0].startswith("glas: 8 images (5 train, 1 val, 2 test) at 0.62 um/px")
     parts, record = read_parts(run), open_run(run.path).record
     assert (record["data"], record["um_per_px"]) == ("glas", 0.62)
@@ -195,7 +196,7 @@ def test_epochs_and_curves(tiles: Path, tmp_path: Path) -> None:
     assert (run.path / "segmenter.png").is_file()
 
 
-def test_what_cannot_be_trained_on_is_told(tiles: Path, labelled_patches: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_trained_on_is_reported(tiles: Path, labelled_patches: Path, tmp_path: Path) -> None:
     expect_refusal(tmp_path, tmp_path / "a", SMALL, "not a data set")
     expect_refusal(labelled_patches, tmp_path / "b", SMALL, "um/px is not known. Give --mpp")
     outlines = override_settings(SMALL, ["labels=outlines", "um_per_px=0.62"])
@@ -208,7 +209,12 @@ def test_what_cannot_be_trained_on_is_told(tiles: Path, labelled_patches: Path, 
 def test_a_single_image_is_too_few(tiles: Path, tmp_path: Path) -> None:
     for name in ("drawn_00.png", "drawn_00_anno.png"):
         (tmp_path / name).write_bytes((tiles / name).read_bytes())
-    expect_refusal(tmp_path, tmp_path / "run", SMALL, "holds 1 images of 1 patients. At least two are needed")
+    expect_refusal(
+        tmp_path,
+        tmp_path / "run",
+        SMALL,
+        "two patients are needed, one to learn from and another to choose on. Received: 1 image of 1 patient",
+    )
 
 
 def test_white_images_give_nothing_to_learn_from(tmp_path: Path) -> None:
@@ -228,12 +234,12 @@ def test_other_data_do_not_enter_a_run(tiles: Path, tmp_path: Path) -> None:
     fewer.mkdir()
     for path in sorted(tiles.iterdir())[:-2]:
         (fewer / path.name).write_bytes(path.read_bytes())
-    expect_refusal(fewer, tmp_path / "run", outlines, "was begun on other data")
+    expect_refusal(fewer, tmp_path / "run", outlines, "was started on other data")
 
 
 @pytest.fixture
 def glas_corners(shared_data: Path, tmp_path: Path) -> Path:
-    """Give a folder of 20 training images of GlaS, of each the upper left 336 px."""
+    """Return a folder of 20 training images of GlaS, of each the upper left 336 px."""
     folder, side = tmp_path / "corners", 336
     folder.mkdir()
     samples = [p for p in find_samples(shared_data / "glas").samples if p.name.startswith("train_")]
@@ -245,7 +251,7 @@ def glas_corners(shared_data: Path, tmp_path: Path) -> Path:
 
 
 def score_pseudo_masks(run: Run, data: Path) -> tuple[float, float, float]:
-    """Give the mIoU of a run's pseudo masks, of gland everywhere, and of gland wherever labels allow it."""
+    """Return the mIoU of a run's pseudo masks, of gland everywhere, and of gland wherever labels allow it."""
     scores = [Confusion.empty() for _ in range(3)]
     for sample in find_samples(data).samples:
         if not run.has_pseudo_mask(sample.name):
@@ -283,7 +289,7 @@ def test_glands_are_found_in_real_tissue(shared_data: Path, glas_corners: Path, 
 
 
 def test_the_demos_tiles_to_choose_on_hold_glands_and_none(tmp_path: Path) -> None:
-    data = find_samples(draw_data(tmp_path / "drawn"))
+    data = find_samples(write_synthetic_data(tmp_path / "drawn"))
     val = split_data_set(data, shares=shorten(TrainSettings()).shares).val
     shares = [float(sample.read_mask().mean()) for sample in val]
     assert min(shares) == 0

@@ -27,7 +27,7 @@ PATIENTS = {"train_1": 1, "train_2": 1, "train_3": 2, "train_4": 3, "testA_1": 1
 
 @pytest.fixture
 def glas(tmp_path: Path) -> Path:
-    """Give a small GlaS: seven drawn images of five patients, of whom one is in training and test."""
+    """Return a small GlaS: seven synthetic images of five patients, of whom one is in training and test."""
     folder = tmp_path / "glas"
     folder.mkdir()
     for index, name in enumerate(PATIENTS):

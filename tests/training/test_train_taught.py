@@ -30,7 +30,7 @@ BY_TEACHER = "val, the teacher's masks for truth"
 
 @pytest.fixture(scope="module")
 def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a folder of six drawn images that nobody labelled."""
+    """Return a folder of six unlabelled synthetic images."""
     folder = tmp_path_factory.mktemp("images")
     for index in range(6):
         encode_png(folder / f"{index}.png", draw_tile(64, 1.4, index, "glands")[0])
@@ -39,7 +39,7 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def partly_outlined(tmp_path: Path) -> Path:
-    """Give a table of six patches, of which the first patient's two have no outlines."""
+    """Return a table of six patches, of which the first patient's two have no outlines."""
     folder = tmp_path / "patches"
     folder.mkdir()
     rows = []
@@ -125,7 +125,7 @@ def test_a_run_does_not_change_its_teacher(samples: Path, red_model: Path, tmp_p
     teach(samples, tmp_path / "run", own)
     with own.open("ab") as file:
         file.write(b"\x72\x00")  # an empty field, so another file of the same network
-    with pytest.raises(BadInputError, match="was begun with another teacher or other images"):
+    with pytest.raises(BadInputError, match="was started with another teacher or other images"):
         teach(samples, tmp_path / "run", own)
 
 

@@ -1,7 +1,10 @@
-"""A small network learns a big one's probabilities (Hinton et al. 2015), with or without outlines beside.
+"""The loss by which a student learns a teacher's probabilities (Hinton et al. 2015), outlines optional.
 
-Both networks' logits are divided by a temperature, and the loss is that temperature squared times the
-Kullback-Leibler divergence of their softmaxes, so that its gradient keeps its size (Hinton et al., 2.1).
+A small network trained on outlines alone learns that a border pixel is wholly gland or wholly not; the
+teacher's probability says how sure one can be there, and exists for unlabelled images too. Both networks'
+logits are divided by a temperature, and the loss is that temperature squared times the Kullback-Leibler
+divergence of their softmaxes, so that its gradient keeps its size (Hinton et al., 2.1). The teacher's log
+odds come back from bytes: without a bound, 0 and 255 would be infinite.
 """
 
 from __future__ import annotations
@@ -17,22 +20,22 @@ from glandseg.training.losses import weighted_cross_entropy
 from glandseg.training.segmenter import sum_heads
 from glandseg.training.settings import TrainSettings
 
-LEAST = 1 / 510  # probability that a byte of 0 stands for: half a step
+MIN_PROBABILITY = 1 / 510  # what a byte of 0 stands for: half a step
 
 
 def compute_soft_loss(logits: Tensor, probability: Tensor, temperature: float) -> Tensor:
-    """Mean over pixels of T^2 times the divergence of the student's softened classes from the teacher's.
+    """Compute the mean over pixels of T^2 times the divergence of the student's softmax from the teacher's.
 
     Args:
         logits: (N, 2, H, W) scores of non-gland and gland; half precision is computed in float32.
-        probability: (N, H, W) the teacher's of gland, 0..255; it gives the log odds, within those of a byte.
-        temperature: T, above 0.
+        probability: (N, H, W) integer, the teacher's probability of gland, 0..255.
+        temperature: Temperature T, above 0.
 
     Returns:
         A scalar, float32 at least; 0 where student and teacher agree.
     """
     logits = widen(logits)
-    odds = torch.logit(probability.to(logits.dtype) / 255, eps=LEAST) / temperature
+    odds = torch.logit(probability.to(logits.dtype) / 255, eps=MIN_PROBABILITY) / temperature
     teacher = torch.stack([logsigmoid(-odds), logsigmoid(odds)], dim=1)  # (N, 2, H, W)
     student = log_softmax(logits / temperature, dim=1)
     divergence = kl_div(student, teacher, reduction="none", log_target=True).sum(dim=1)  # (N, H, W)
@@ -40,21 +43,21 @@ def compute_soft_loss(logits: Tensor, probability: Tensor, temperature: float) -
 
 
 def distillation_loss(network: nn.Module, batch: Batch, settings: TrainSettings) -> Tensor:
-    """Give the loss of both heads towards the teacher and, where the run has outlines, towards those.
+    """Compute the loss of both heads towards the teacher and, where the run has outlines, towards those.
 
     Args:
         network: Network, a `Segmenter`.
-        batch: its labels are (N, S, S, 2): pixel labels, and the teacher's probability of gland, 0..255.
-        settings: of the run.
+        batch: Batch with labels (N, S, S, 2): pixel labels, and the teacher's probability of gland, 0..255.
+        settings: Settings of the run.
     """
     labels, probability = batch.labels.unbind(dim=-1)
     stage, share = settings.segmenter, settings.distillation.weight
     scheme = "plain" if batch.step < stage.warmup_plain else stage.loss
 
-    def judge(logits: Tensor) -> Tensor:
-        taught = compute_soft_loss(logits, probability, settings.distillation.temperature)
+    def compute_head(logits: Tensor) -> Tensor:
+        soft = compute_soft_loss(logits, probability, settings.distillation.temperature)
         if settings.labels == "none":
-            return taught
-        return share * taught + (1 - share) * weighted_cross_entropy(logits, labels, scheme, IGNORED)
+            return soft
+        return share * soft + (1 - share) * weighted_cross_entropy(logits, labels, scheme, IGNORED)
 
-    return sum_heads(network, batch.images, stage.auxiliary, judge)
+    return sum_heads(network, batch.images, stage.auxiliary, compute_head)

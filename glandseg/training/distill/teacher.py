@@ -1,9 +1,9 @@
-"""The big network that a small one learns from: a run folder, or a model file."""
+"""The teacher of a student: a run folder, or a model file."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,17 +24,17 @@ Source = Mapping[str, str]
 
 @dataclass(frozen=True, kw_only=True)
 class Teacher:
-    """A teacher that was opened once and works.
+    """A teacher that has been opened once and works.
 
     Attributes:
-        path: of the run folder or model file.
-        name: of the run or model.
-        sha256: of its weights or file.
-        um_per_px: at which it works.
-        scales: whose probabilities it averages.
-        training: what it learned from, as far as it tells.
-        data: kind of the data set that it learned from, where a run tells.
-        seen: names of the images that it learned from or was chosen on, where a run tells.
+        path: Run folder or model file.
+        name: Name of the run or model.
+        sha256: Hash of its weights or file.
+        um_per_px: Microns per pixel at which it works.
+        scales: Scales whose probabilities it averages.
+        training: Its training data, as far as known.
+        data: Kind of its training data set, if it is a run.
+        seen: Names of the images that it was trained or validated on, if it is a run.
     """
 
     path: Path
@@ -47,18 +47,18 @@ class Teacher:
     seen: frozenset[str] = frozenset()
 
     def identify(self) -> dict[str, Any]:
-        """Tell what its probabilities depend on."""
+        """Return what its probabilities depend on."""
         scales = list(self.scales)
         return {"name": self.name, "sha256": self.sha256, "um_per_px": self.um_per_px, "scales": scales}
 
     def describe(self, data_set: DataSet, split: Split) -> dict[str, Any]:
-        """Tell of it what a run's record keeps."""
+        """Return what a student's record keeps of it."""
         note = self.note_seen(data_set, split)
         sources = [dict(source) for source in self.training]
         return self.identify() | {"training": sources} | ({"note": note} if note else {})
 
     def note_seen(self, data_set: DataSet, split: Split) -> str:
-        """Say how many of the test images it has seen; empty where none."""
+        """Return a note on how many test images it has seen; empty if none."""
         test = {sample.name for sample in split.test} if self.data == data_set.kind else set()
         known = len(test & self.seen)
         return f"{known} of the {len(test)} test images are among those the teacher learned from" * (
@@ -67,13 +67,13 @@ class Teacher:
 
 
 def refuse_idle_labels(settings: TrainSettings) -> None:
-    """Refuse labels beside a teacher that replaces them, and none without a teacher.
+    """Refuse patch labels beside a teacher that replaces them, and no labels without a teacher.
 
     Raises:
-        BadInputError: if that is so.
+        BadInputError: If labels and teacher do not go together.
     """
     if settings.teacher is None and settings.labels == "none":
-        raise BadInputError("labels none: only a teacher teaches without labels. Give --teacher.")
+        raise BadInputError("labels none: needs a teacher. Give --teacher.")
     if settings.teacher is not None and settings.labels == "patches":
         raise BadInputError(
             "labels patches: a teacher takes their place. Give --labels none, or outlines to mix in."
@@ -81,14 +81,14 @@ def refuse_idle_labels(settings: TrainSettings) -> None:
 
 
 def find_teacher(settings: TrainSettings, folder: Path | None) -> Teacher | None:
-    """Open the teacher of a run and let it go again; none where the settings name none.
+    """Open and close the teacher of a run; return None if the settings name none.
 
     Args:
-        settings: of the run.
-        folder: of the run that is to learn, if it was named.
+        settings: Settings of the run.
+        folder: Run folder of the student, if it was named.
 
     Raises:
-        BadInputError: if the teacher is missing, unfinished, damaged, no gland segmenter, or that run.
+        BadInputError: If the teacher is missing, unfinished, damaged, no gland segmenter, or the student.
     """
     if settings.teacher is None:
         return None
@@ -112,15 +112,13 @@ def find_teacher(settings: TrainSettings, folder: Path | None) -> Teacher | None
         )
 
 
-@contextmanager
-def open_teacher(path: Path) -> Iterator[ScoredModel]:
-    """Open a teacher until the block ends, with as many threads as the training has."""
-    with open_model(path, threads=torch.get_num_threads()) as model:
-        yield model
+def open_teacher(path: Path) -> AbstractContextManager[ScoredModel]:
+    """Open a teacher for a block, with as many threads as the training has."""
+    return open_model(path, threads=torch.get_num_threads())
 
 
 def _list_sources(model: ScoredModel, path: Path) -> tuple[Source, ...]:
-    """List what a model learned from: its card says, or its run and the run's own teacher."""
+    """List a model's training data: from its card, or from its run and the run's own teacher."""
     card = getattr(model.backend, "card", None)
     if isinstance(card, ModelCard):
         return tuple(card.training)

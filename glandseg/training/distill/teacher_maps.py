@@ -1,7 +1,7 @@
-"""What a teacher sees in every image: made once, kept in the run folder, never of two teachers.
+"""A teacher's probability maps of all images: made once, kept in the run folder, never of two teachers.
 
-RUN/teacher.json       whose maps they are, and of which images
-RUN/teacher/NAME.png   the probability of gland, white for certainty, of the image's own size
+RUN/teacher.json       identity of the teacher and of the images
+RUN/teacher/NAME.png   probability of gland, white for certainty, at the image's own size
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,26 +21,27 @@ from glandseg.core.errors import BadInputError
 from glandseg.core.system import hash_file
 from glandseg.training.data.datasets import Sample
 from glandseg.training.data.decoding import read_grey
+from glandseg.training.data.image_file import encode_png
 from glandseg.training.distill.teacher import Teacher, open_teacher
 from glandseg.training.evaluation.evaluate import segment_file
 from glandseg.training.evaluation.scored_model import ScoredModel
 
 RECORD, FOLDER = "teacher.json", "teacher"
-TOLD_EVERY = 100
+REPORT_EVERY = 100
 
 
 @dataclass(frozen=True)
 class TeacherMaps:
-    """A run's maps of its teacher.
+    """The maps in a run folder.
 
     Attributes:
-        run_path: of the run folder.
+        run_path: Run folder.
     """
 
     run_path: Path
 
     def find(self, name: str) -> Path:
-        """Give the path of an image's map."""
+        """Return the path of an image's map."""
         return self.run_path / FOLDER / f"{name}.png"
 
     def read(self, name: str) -> NDArray[np.uint8]:
@@ -49,17 +49,17 @@ class TeacherMaps:
         return read_grey(self.find(name))
 
     def write(self, name: str, probability: NDArray[np.uint8]) -> None:
-        """Write an image's map whole or not at all."""
+        """Write an image's map atomically."""
         path = self.find(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         with write_whole(path) as part:
-            cv2.imencode(".png", probability)[1].tofile(part)
+            encode_png(part, probability)
 
     def claim(self, identity: dict[str, Any]) -> None:
-        """Say whose maps they are, unless that was said before.
+        """Record the identity of teacher and images, or compare it with the record.
 
         Raises:
-            BadInputError: if something else was said.
+            BadInputError: If the record differs.
         """
         path = self.run_path / RECORD
         if not path.is_file():
@@ -67,7 +67,7 @@ class TeacherMaps:
                 part.write_text(json.dumps(identity, indent=1), encoding="utf-8")
         elif _read_json(path) != identity:
             raise BadInputError(
-                f"{path}: was begun with another teacher or other images. Give another --out folder."
+                f"{path}: was started with another teacher or other images. Give another --out folder."
             )
 
 
@@ -78,17 +78,17 @@ def make_teacher_maps(
     um_per_px: float,
     say: Callable[[str], None],
 ) -> TeacherMaps:
-    """Make the maps that a run does not have yet, each image at the teacher's um/px and scales.
+    """Make the maps that the run lacks, at the teacher's um/px and scales.
 
     Args:
-        run_path: of the run folder.
-        teacher: whose maps.
-        samples: of which.
-        um_per_px: of the images.
-        say: is told what is being done, a line each.
+        run_path: Run folder.
+        teacher: Teacher to run.
+        samples: Images to map.
+        um_per_px: Microns per pixel of the images.
+        say: Called with each line of the console log.
 
     Raises:
-        BadInputError: if the run has maps of another teacher or of other images.
+        BadInputError: If the run has maps of another teacher or of other images.
     """
     maps = TeacherMaps(run_path)
     images = {"images": len(samples), "images_um_per_px": um_per_px, "images_sha256": hash_images(samples)}
@@ -100,19 +100,19 @@ def make_teacher_maps(
     with open_teacher(teacher.path) as model:
         for count, sample in enumerate(missing, start=1):
             maps.write(sample.name, map_image(sample, model, um_per_px))
-            if count % TOLD_EVERY == 0:
+            if count % REPORT_EVERY == 0:
                 say(f"teacher: {count} of {len(missing)} maps made")
     return maps
 
 
 def map_image(sample: Sample, model: ScoredModel, um_per_px: float) -> NDArray[np.uint8]:
-    """Give a model's probability of gland at each pixel of an image, (H, W) uint8, 255 for certainty."""
+    """Compute a model's probability of gland at each pixel, (H, W) uint8, 255 for certainty."""
     found = segment_file(sample, model.backend, um_per_px, model.um_per_px, model.scales)
     return np.rint(found).astype(np.uint8)
 
 
 def hash_images(samples: Sequence[Sample]) -> str:
-    """Give one sha256 of the names and bytes of images, in hexadecimal, whatever their order."""
+    """Compute one sha256 of the names and bytes of images, in hexadecimal, independent of their order."""
     lines = sorted(f"{hash_file(sample.path)} {sample.name}\n" for sample in samples)
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 

@@ -74,7 +74,8 @@ def open_model(given: Path | None, *, device: str = "auto", threads: int = 0) ->
 def _open_run(folder: Path, device: str, threads: int) -> ScoredModel:
     import torch
 
-    from glandseg.training.run import load_segmenter, open_run
+    from glandseg.training.factory import load_segmenter
+    from glandseg.training.run import open_run
     from glandseg.training.torch_backend import TorchBackend
 
     run = open_run(folder)

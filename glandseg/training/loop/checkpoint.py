@@ -1,4 +1,4 @@
-"""Networks and optimiser states as safetensors: nothing in them runs when they are read."""
+"""Networks and optimiser states as safetensors, from which reading cannot run code."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from glandseg.core.errors import BadInputError, shorten
 
 
 def save_network(path: Path, network: nn.Module) -> None:
-    """Write a network's tensors whole or not at all."""
+    """Write a network's tensors atomically."""
     _save(path, {name: tensor.contiguous() for name, tensor in network.state_dict().items()})
 
 
 def load_network(path: Path, network: nn.Module) -> None:
-    """Read a network's tensors; each must be there.
+    """Read a network's tensors, all of which must exist.
 
     Raises:
         BadInputError: If the file is damaged or of another network.
@@ -35,7 +35,7 @@ def load_network(path: Path, network: nn.Module) -> None:
 
 
 def save_progress(path: Path, network: nn.Module, optimizer: Optimizer, place: Mapping[str, float]) -> None:
-    """Write what going on needs: the network, the optimiser's state and the place in the fit, as one file."""
+    """Write what resuming needs, as one file: network, optimiser state and place in the fit."""
     tensors = {f"place.{name}": torch.tensor(value, dtype=torch.float64) for name, value in place.items()}
     tensors |= {f"network.{name}": tensor.contiguous() for name, tensor in network.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
@@ -44,16 +44,16 @@ def save_progress(path: Path, network: nn.Module, optimizer: Optimizer, place: M
 
 
 def load_progress(path: Path, network: nn.Module, optimizer: Optimizer) -> dict[str, float]:
-    """Read what `save_progress` wrote; return the place in the fit.
+    """Read what `save_progress` wrote and return the place in the fit.
 
     Raises:
-        BadInputError: If the file is damaged, of another network, or says no place.
+        BadInputError: If the file is damaged, of another network, or lacks the place.
     """
     try:
         return _load_progress(path, network, optimizer)
     except (SafetensorError, RuntimeError, OSError, ValueError, IndexError) as error:
         raise BadInputError(
-            f"{path}: damaged, or of another run ({shorten(error)}). Delete it to begin this stage again."
+            f"{path}: damaged, or of another run ({shorten(error)}). Delete it to restart this stage."
         ) from None
 
 
@@ -72,14 +72,14 @@ def _load_progress(path: Path, network: nn.Module, optimizer: Optimizer) -> dict
             index, _, key = rest.partition(".")
             states.setdefault(int(index), {})[key] = _lay_out_like(tensor, parameters[int(index)])
     if not place:
-        raise BadInputError(f"{path}: of another version of glandseg. Delete it to begin this stage anew.")
+        raise BadInputError(f"{path}: of another version of glandseg. Delete it to restart this stage.")
     network.load_state_dict(weights)
     optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
     return place
 
 
 def _lay_out_like(tensor: Tensor, parameter: Tensor) -> Tensor:
-    """Give a state the memory layout of its parameter, which files do not keep and arithmetic depends on."""
+    """Copy a state into its parameter's memory layout, which files do not keep and rounding depends on."""
     return torch.empty_like(parameter).copy_(tensor) if tensor.shape == parameter.shape else tensor
 
 

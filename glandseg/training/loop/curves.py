@@ -1,4 +1,4 @@
-"""An image of a fit's log: loss, learning rate and scores by step."""
+"""Plots of a fit's log: loss, learning rate and scores by step."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ def draw_curves(log: Path) -> str:
     """Draw a fit's CSV log as a PNG beside it.
 
     Args:
-        log: a CSV with a `step` and other numbers by name.
+        log: CSV with a `step` and other numbers by name.
 
     Returns:
-        A line that says where it is, or why there is none.
+        A line for the console: the path of the PNG, or why there is none.
     """
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg

@@ -1,4 +1,4 @@
-"""What a fit logs: a CSV that a resumed fit goes on with, and TensorBoard's events where wanted."""
+"""The logs of a fit: a CSV that a resumed fit continues, and optional TensorBoard events."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from glandseg.core.errors import EnvironmentLacksError
 
 
 def log_row(path: Path, row: Mapping[str, float]) -> None:
-    """Add a row to a CSV, below a header where it is the first."""
+    """Append a row to a CSV, with a header if it is the first."""
     new = not path.is_file()
     with path.open("a", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(row))
@@ -22,13 +22,13 @@ def log_row(path: Path, row: Mapping[str, float]) -> None:
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """Read a CSV's rows by name."""
+    """Read a CSV's rows as dictionaries."""
     with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
 def forget_after(path: Path, step: int) -> None:
-    """Drop what was logged after a step, for it is done again."""
+    """Drop the rows logged after a step, which a resumed fit repeats."""
     if not path.is_file():
         return
     rows = [row for row in read_rows(path) if int(row["step"]) <= step]
@@ -42,15 +42,15 @@ def forget_after(path: Path, step: int) -> None:
 
 
 class EventLog:
-    """TensorBoard's events of a fit, below the run folder; nothing where not wanted.
+    """The TensorBoard events of a fit; writes nothing unless wanted.
 
     Args:
-        folder: where they go.
-        wanted: whether any are written.
-        step: from which on what an earlier process wrote is superseded.
+        folder: Folder of the events.
+        wanted: Whether to write events.
+        step: Step from which on events of an earlier process are superseded.
 
     Raises:
-        EnvironmentLacksError: if they are wanted and TensorBoard is not installed.
+        EnvironmentLacksError: If they are wanted and TensorBoard is not installed.
     """
 
     def __init__(self, folder: Path, *, wanted: bool, step: int) -> None:
@@ -66,7 +66,7 @@ class EventLog:
         self._writer = SummaryWriter(str(folder), purge_step=step)
 
     def add(self, row: Mapping[str, float]) -> None:
-        """Add a row of the CSV: its `step` is the abscissa."""
+        """Write a row of the CSV as scalars over its `step`."""
         if self._writer is not None:
             for name, value in row.items():
                 if name != "step":

@@ -9,12 +9,12 @@ from glandseg.training.settings import FitSettings
 
 
 def find_scales(network: nn.Module) -> dict[str, Tensor]:
-    """Give the residual scales of a network's attentions by name; one of 0 does nothing yet."""
+    """Return the residual scales of a network's attentions by name; 0 makes one the identity."""
     return {name: weight for name, weight in network.named_parameters() if name.endswith("scale")}
 
 
 def build_optimizer(network: nn.Module, settings: FitSettings) -> Optimizer:
-    """Build the optimiser of what is not frozen; the attentions' scales form a group without decay."""
+    """Build the optimiser of all trainable weights; the attentions' scales form a group without decay."""
     scales = find_scales(network)
     weights = [
         weight for name, weight in network.named_parameters() if weight.requires_grad and name not in scales
@@ -29,7 +29,7 @@ def build_optimizer(network: nn.Module, settings: FitSettings) -> Optimizer:
 
 
 def set_rate(optimizer: Optimizer, settings: FitSettings, step: int, steps: int) -> float:
-    """Set each group's learning rate for a step of `steps`, and give that of the first."""
+    """Set each group's learning rate for a step of `steps`, and return that of the first."""
     rise = min(1.0, (step + 1) / max(settings.warmup, 1))
     decay = (1 - step / steps) ** settings.power
     for group in optimizer.param_groups:

@@ -1,4 +1,4 @@
-"""Half precision, brought to float32 where it would lose too much."""
+"""Half precision, converted to float32 where it would lose too much."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from torch import Tensor
 
 
 def widen(values: Tensor) -> Tensor:
-    """Bring half precision to float32, as sums over space need; wider values stay as they are."""
+    """Convert half precision to float32, which sums over space need; leave wider values as they are."""
     return values.to(torch.promote_types(values.dtype, torch.float32))

@@ -1,8 +1,8 @@
-"""The processes of a training, one a GPU: started by torchrun, or just this one.
+"""The processes of a training, one per GPU: those started by torchrun, or only this one.
 
     torchrun --nproc-per-node 4 -m glandseg train DATA --out runs/NAME
 
-Each process computes its share of every batch; the first alone judges, writes and tells.
+Each process computes its share of every batch; the first alone validates, writes and reports.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from lightning_fabric.strategies.ddp import DDPStrategy
 from glandseg.core.errors import EnvironmentLacksError
 
 Answer = TypeVar("Answer")
-PATIENCE = timedelta(hours=6)  # of the others, while the first validates or makes pseudo masks
+TIMEOUT = timedelta(hours=6)  # of the others, while the first validates or makes pseudo masks
 
 
 class WholeInputs(MixedPrecision):
     """Autocast that leaves the images in float32: eight bits of bfloat16 would blur them."""
 
     def convert_input(self, data: Any) -> Any:
-        """Give the data as they are."""
+        """Return the data unchanged."""
         return data
 
 
@@ -38,7 +38,7 @@ def start_fabric(precision: str = "float32") -> Fabric:
         precision: "float32", "bfloat16" or "float16" (autocast; float16 scales its losses).
 
     Raises:
-        EnvironmentLacksError: if float16 is asked for without a GPU.
+        EnvironmentLacksError: If float16 is requested without a GPU.
     """
     device, count = "cuda" if torch.cuda.is_available() else "cpu", int(os.environ.get("WORLD_SIZE", 1))
     local = int(os.environ.get("LOCAL_WORLD_SIZE", count))
@@ -49,7 +49,7 @@ def start_fabric(precision: str = "float32") -> Fabric:
         accelerator=device,
         devices=local,
         num_nodes=max(count // local, 1),
-        strategy=DDPStrategy(timeout=PATIENCE) if count > 1 else "auto",
+        strategy=DDPStrategy(timeout=TIMEOUT) if count > 1 else "auto",
         plugins=[WholeInputs(mixed[precision], device)] if precision in mixed else [],  # type: ignore[arg-type]
     )
     fabric.launch()
@@ -57,12 +57,12 @@ def start_fabric(precision: str = "float32") -> Fabric:
 
 
 def is_first() -> bool:
-    """Tell whether this is the first process, or the only one."""
+    """Return whether this is the first process, or the only one."""
     return not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0
 
 
 def ask_first(make: Callable[[], Answer]) -> Answer:
-    """Call a function in the first process alone, while the others wait, and give its answer to all."""
+    """Call a function in the first process alone, and return its result in all of them."""
     if not torch.distributed.is_initialized():
         return make()
     box: list[Any] = [make() if is_first() else None]

@@ -1,4 +1,4 @@
-"""Batches, and the order in which they are drawn: a pure function of the step."""
+"""Batches and their order, both a pure function of the step, so that a resumed fit repeats them."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ WHOLE = slice(None)
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """What one step learns from.
+    """The images and labels of one step.
 
     Attributes:
         images: (N, 3, S, S) float32 RGB in 0..1.
         labels: (N, S, S) int64 pixel labels; (N, S, S, 2) those and a teacher's probability of gland,
             0..255; or (N, 2) float32 presence of non-gland and gland.
-        step: that it was drawn for.
+        step: Step that the batch belongs to.
     """
 
     images: Tensor
@@ -31,26 +31,26 @@ class Batch:
     step: int = 0
 
     def to(self, device: torch.device) -> Batch:
-        """Give the batch on a device."""
+        """Return the batch on a device."""
         return replace(self, images=self.images.to(device), labels=self.labels.to(device))
 
 
 class DrawBatch(Protocol):
-    """Draws the batch of a step: a pure function of its arguments, so that a resumed run repeats."""
+    """Draws the batch of a step, as a pure function of its arguments."""
 
     def __call__(self, step: int, places: slice, /) -> Batch:
-        """Give the images at these places of the step's batch."""
+        """Return the images at these places of the step's batch."""
 
 
 def draw_ahead(
     draw: DrawBatch, wanted: Iterable[tuple[int, slice]], ahead: int = 1
 ) -> Generator[Batch, None, None]:
-    """Draw batches in order, the next ones in the background while one is learned from.
+    """Draw batches in order, the next ones in background threads.
 
     Args:
-        draw: draws a batch.
-        wanted: step and places of each.
-        ahead: how many are drawn at once, each in a thread; the batches are the same.
+        draw: Called with (step, places); returns a batch.
+        wanted: Step and places of each batch.
+        ahead: Number of threads, each of which prepares a batch; it does not change the batches.
     """
     with ThreadPoolExecutor(ahead, thread_name_prefix="draw") as pool:
         pending: deque[Future[Batch]] = deque()
@@ -63,7 +63,7 @@ def draw_ahead(
 
 
 def shuffled_indices(count: int, batch: int, step: int, seed: int) -> list[int]:
-    """Give a step's indices of an endless pass over 0 .. count - 1, shuffled anew each epoch."""
+    """Return a step's indices of an endless pass over 0 .. count - 1, reshuffled each epoch."""
     places = range(step * batch, (step + 1) * batch)
     epochs = {place // count for place in places}
     orders = {epoch: np.random.default_rng((seed, epoch)).permutation(count) for epoch in epochs}
@@ -71,10 +71,10 @@ def shuffled_indices(count: int, batch: int, step: int, seed: int) -> list[int]:
 
 
 def repeat_rare(kinds: Sequence[Hashable]) -> list[int]:
-    """Give indices in which every kind comes about as often as the commonest one.
+    """Return indices in which every kind occurs about as often as the commonest one.
 
     Args:
-        kinds: of each item.
+        kinds: Kind of each item.
     """
     counts = Counter(kinds)
     most = max(counts.values(), default=0)

@@ -1,7 +1,10 @@
-"""Consistency correlation attention: every pixel looks along its row and column, then everywhere.
+"""Consistency correlation attention (CCA): attention over a pixel's row and column, then over all pixels.
 
-Feng et al. 2025, Eq. 1 and 2. Each attention adds to its input through a learnable scale that starts
-at 0, so a fresh one is the identity; `AttentionChain.scales` tells whether it was ever switched on.
+Feng et al. 2025, Eq. 1 and 2. A convolution judges a pixel by its neighbourhood, so a gland's lumen and
+its far wall get no evidence from the wall that is plainly gland; attention passes it on to whatever looks
+alike. Each attention adds to its input through a learnable scale that starts at 0, so that a pretrained
+encoder's features pass unchanged at first. That scale gets a learning rate of its own (`scale_lr`) and no
+weight decay, and the fit logs it: one that stays near 0 was never switched on.
 """
 
 from __future__ import annotations
@@ -13,28 +16,38 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
 
-class CrissCrossAttention(nn.Module):
-    """Attention over the w + h - 1 pixels of a pixel's row and column (Eq. 1, as in CCNet).
-
-    Time and memory are O(hw(h + w)): the (hw, hw) matrix is never built.
+class _Attention(nn.Module):
+    """The parameters of an attention with residual scale.
 
     Args:
-        channels: channels of the map, a multiple of 8; queries and keys have an eighth of them.
+        channels: Channels of the map, a multiple of 8.
+        reduction: Ratio of these to the channels of queries and keys.
 
     Raises:
-        ValueError: if `channels` is no positive multiple of 8.
+        ValueError: If `channels` is not a positive multiple of 8.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, reduction: int) -> None:
         super().__init__()
-        _check_channels(channels)
-        self.query = nn.Conv2d(channels, channels // 8, kernel_size=1)
-        self.key = nn.Conv2d(channels, channels // 8, kernel_size=1)
+        if channels < 8 or channels % 8:
+            raise ValueError(f"channels: a positive multiple of 8. Received: {channels}")
+        self.query = nn.Conv2d(channels, channels // reduction, kernel_size=1)
+        self.key = nn.Conv2d(channels, channels // reduction, kernel_size=1)
         self.value = nn.Conv2d(channels, channels, kernel_size=1)
         self.scale = nn.Parameter(torch.zeros(()))
 
+
+class CrissCrossAttention(_Attention):
+    """Attention over the w + h - 1 pixels of a pixel's row and column (Eq. 1, as in CCNet).
+
+    Time and memory are O(hw(h + w)): the (hw, hw) matrix is never built.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, 8)
+
     def forward(self, features: Tensor) -> Tensor:
-        """Map (N, c, h, w) features to features of the same shape and dtype."""
+        """Compute features of the same shape and dtype from (N, c, h, w) features."""
         value: Tensor = self.value(features)
         row, column = _attend_criss_cross(self.query(features), self.key(features))
         along_row = torch.einsum("nyxj,ncyj->ncyx", row.to(value.dtype), value)
@@ -42,29 +55,18 @@ class CrissCrossAttention(nn.Module):
         return features + self.scale * (along_row + along_column)
 
 
-class PositionAttention(nn.Module):
+class PositionAttention(_Attention):
     """Attention over all pixels (Eq. 2): each pixel's weights sum to 1 over the pixels it attends to.
 
-    The values enter as four heads that share one query and key, each as wide as these: the fused
-    kernels, which never hold the (hw, hw) matrix, serve equal widths only.
-
-    Args:
-        channels: channels of the map, a multiple of 8; queries and keys have a quarter of them.
-
-    Raises:
-        ValueError: if `channels` is no positive multiple of 8.
+    The values enter as four heads that share one query and key of equal width: the fused kernels, which
+    never hold the (hw, hw) matrix, require that.
     """
 
     def __init__(self, channels: int) -> None:
-        super().__init__()
-        _check_channels(channels)
-        self.query = nn.Conv2d(channels, channels // 4, kernel_size=1)
-        self.key = nn.Conv2d(channels, channels // 4, kernel_size=1)
-        self.value = nn.Conv2d(channels, channels, kernel_size=1)
-        self.scale = nn.Parameter(torch.zeros(()))
+        super().__init__(channels, 4)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Map (N, c, h, w) features to features of the same shape and dtype."""
+        """Compute features of the same shape and dtype from (N, c, h, w) features."""
         query = _split_heads(self.query(features), 1).expand(-1, 4, -1, -1)
         key = _split_heads(self.key(features), 1).expand(-1, 4, -1, -1)
         value = _split_heads(self.value(features), 4)
@@ -76,7 +78,7 @@ class AttentionChain(nn.Sequential):
     """Attentions one after the other; an empty chain is the identity."""
 
     def scales(self) -> dict[str, float]:
-        """Return each attention's residual scale by name: 0 means that it does nothing yet."""
+        """Return each attention's residual scale by name; 0 makes it the identity."""
         return {name: part.get_parameter("scale").item() for name, part in self.named_children()}
 
 
@@ -106,13 +108,13 @@ ATTENTIONS: dict[str, Callable[[int], AttentionChain]] = {
 
 
 def build_attention(kind: str, channels: int) -> AttentionChain:
-    """Build the attention that `kind`, a key of `ATTENTIONS`, names, for maps of `channels` channels.
+    """Build an attention, `kind` of `ATTENTIONS`, for maps of `channels` channels.
 
     Raises:
-        ValueError: if `kind` is unknown or `channels` does not suit it.
+        ValueError: If `kind` is unknown or `channels` does not suit it.
     """
     if kind not in ATTENTIONS:
-        raise ValueError(f"attention: unknown kind {kind!r}; known: {', '.join(ATTENTIONS)}")
+        raise ValueError(f"attention: one of {', '.join(ATTENTIONS)}. Received: {kind}")
     return ATTENTIONS[kind](channels)
 
 
@@ -122,18 +124,13 @@ def _attend_criss_cross(query: Tensor, key: Tensor) -> tuple[Tensor, Tensor]:
     column = torch.einsum("ncyx,ncix->nyxi", query, key)
     height, width = query.shape[2:]
     itself = torch.eye(height, dtype=torch.bool, device=query.device)[:, None, :]  # (h, 1, h)
-    column = column.masked_fill(itself, -torch.inf)  # the row has counted the pixel itself
+    column = column.masked_fill(itself, -torch.inf)  # the row counts the pixel itself
     scores = torch.cat([row, column], dim=3)
     weights = scores.softmax(dim=3, dtype=torch.promote_types(scores.dtype, torch.float32))
     return weights[..., :width], weights[..., width:]
 
 
 def _split_heads(features: Tensor, heads: int) -> Tensor:
-    """Turn (N, c, h, w) into (N, heads, hw, c / heads), its last axis contiguous as fused kernels ask."""
+    """Turn (N, c, h, w) into (N, heads, hw, c / heads), its last axis contiguous for the fused kernels."""
     samples, channels, height, width = features.shape
     return features.reshape(samples, heads, channels // heads, height * width).transpose(2, 3).contiguous()
-
-
-def _check_channels(channels: int) -> None:
-    if channels < 8 or channels % 8:
-        raise ValueError(f"attention: channels must be a positive multiple of 8, got {channels}")

@@ -1,8 +1,10 @@
-"""From the signed class map to the image's logits: plain averaging, or fusion of a coarse-to-fine pyramid.
+"""From the signed class map to the image's logits: plain averaging, or pyramid fusion pooling (MPFP).
 
-Feng et al. 2025, Eq. 3 and 5 to 9. Both poolings take the class map F, (N, c, h, w) signed logits, and
-return the image's logits (N, c), float32 at least and before the sigmoid, and the map that F was
-weighed with. F must not pass a ReLU first: absence shows in its negative part.
+Feng et al. 2025, Eq. 3 and 5 to 9. Under averaging a few strong pixels can carry a whole logit, so maps
+cover only the most telling parts of a gland. MPFP weighs the map by its own averages over coarse to fine
+cells: a pixel counts where its surroundings agree. Both poolings take the class map F, (N, c, h, w) signed
+logits, and return the image's logits (N, c), float32 at least and before the sigmoid, and the map that F
+was weighed with. F must not pass a ReLU first: absence shows in its negative part.
 """
 
 from __future__ import annotations
@@ -14,13 +16,11 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, interpolate, relu
 
 from glandseg.training.loop.precision import widen
-
-FUSIONS = ("sign-preserving", "average", "none")
-POOLINGS = ("gap", "mpfp")
+from glandseg.training.settings import FUSIONS, POOLINGS
 
 
 class GlobalAveragePooling(nn.Module):
-    """The baseline (Eq. 3): each pixel counts alike."""
+    """The baseline (Eq. 3): all pixels weigh the same."""
 
     def forward(self, class_map: Tensor) -> tuple[Tensor, Tensor]:
         """Return the logits (N, c) and the class map itself."""
@@ -28,7 +28,7 @@ class GlobalAveragePooling(nn.Module):
 
 
 class SignPreservingFusion(nn.Module):
-    """Fuses a coarse map with a finer one, the positive and the negative parts apart (Eq. 5 to 8)."""
+    """Fusion of a coarse map with a finer one, positive and negative parts apart (Eq. 5 to 8)."""
 
     def __init__(self, classes: int) -> None:
         super().__init__()
@@ -43,17 +43,17 @@ class SignPreservingFusion(nn.Module):
 
 
 class MultiScalePyramidFusionPooling(nn.Module):
-    """Weighs the class map with a pyramid of its own averages (Eq. 9).
+    """The class map weighed by a pyramid of its own averages (Eq. 9).
 
     A level finer than the map is allowed: it is the map, blurred by less than a pixel.
 
     Args:
-        classes: channels c of the class map.
-        sizes: side tau of each level's square average pooling, coarse to fine.
+        classes: Channels c of the class map.
+        sizes: Side tau of each level's square average pooling, coarse to fine.
         fusion: "sign-preserving" (Eq. 5 to 8), "average" (the levels' mean) or "none" (a single level).
 
     Raises:
-        ValueError: if `fusion` is unknown, or `sizes` are not positive and ascending, or, under fusion
+        ValueError: If `fusion` is unknown, or `sizes` are not positive and ascending, or, under fusion
             "none", not a single one.
     """
 
@@ -85,13 +85,13 @@ class MultiScalePyramidFusionPooling(nn.Module):
 def build_pooling(
     kind: str, classes: int, sizes: Sequence[int] = (2, 4, 8, 16), fusion: str = "sign-preserving"
 ) -> nn.Module:
-    """Build the pooling `kind` names: "gap" (Eq. 3; `sizes` and `fusion` are unused) or "mpfp".
+    """Build a pooling: "gap" (Eq. 3; `sizes` and `fusion` are unused) or "mpfp".
 
     Raises:
-        ValueError: if `kind` is unknown or the pyramid's settings are refused.
+        ValueError: If `kind` is unknown or the pyramid's settings are invalid.
     """
     if kind not in POOLINGS:
-        raise ValueError(f"pooling: unknown kind {kind!r}; known: {', '.join(POOLINGS)}")
+        raise ValueError(f"pooling: one of {', '.join(POOLINGS)}. Received: {kind}")
     return GlobalAveragePooling() if kind == "gap" else MultiScalePyramidFusionPooling(classes, sizes, fusion)
 
 
@@ -102,15 +102,15 @@ def _weigh_parts(convolution: nn.Module, coarse: Tensor, fine: Tensor) -> Tensor
 
 
 def _average_cells(class_map: Tensor, size: int) -> Tensor:
-    """Average over a grid of size x size cells, brought back to the map's own size."""
+    """Average over a grid of size x size cells, and resize to the map's own size."""
     cells = adaptive_avg_pool2d(class_map, size)
     return interpolate(cells, size=class_map.shape[2:], mode="bilinear", align_corners=False)
 
 
 def _check_pyramid(sizes: Sequence[int], fusion: str) -> None:
     if fusion not in FUSIONS:
-        raise ValueError(f"pooling: unknown fusion {fusion!r}; known: {', '.join(FUSIONS)}")
+        raise ValueError(f"fusion: one of {', '.join(FUSIONS)}. Received: {fusion}")
     if not sizes or sizes[0] < 1 or list(sizes) != sorted(set(sizes)):
-        raise ValueError(f"pooling: sizes must be positive and ascending, got {list(sizes)}")
+        raise ValueError(f"sizes: ascending, each at least 1. Received: {list(sizes)}")
     if fusion == "none" and len(sizes) > 1:
-        raise ValueError(f"pooling: fusion 'none' takes a single size, got {list(sizes)}")
+        raise ValueError(f"sizes: a single one with fusion=none. Received: {list(sizes)}")

@@ -1,4 +1,4 @@
-"""What came of stage 1, to be checked before stage 2: a manifest of the pseudo masks and a sheet of some."""
+"""The record of stage 1, to be checked before stage 2: a manifest of the pseudo masks and a contact sheet."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from glandseg.training.evaluation.contact_sheet import GREEN, YELLOW, Cell, writ
 from glandseg.training.run import Run
 
 MANIFEST, SHEET = "manifest.csv", "pseudo_masks.png"
-SAMPLE = 12
+SHEET_CELLS = 12
 COLUMNS = ("name", "width_px", "height_px", "gland_share", "ignored_share", "sha256")
 
 
 def record_pseudo_masks(run: Run, samples: Sequence[Sample]) -> None:
-    """Write the manifest and the sheet of a run's pseudo masks, all of which are there."""
+    """Write the manifest and the contact sheet of a run's pseudo masks, all of which exist."""
     write_manifest(run, samples)
     write_pseudo_mask_sheet(run, samples)
 
 
 def has_record(run: Run) -> bool:
-    """Tell whether a run's pseudo masks were recorded."""
+    """Return whether a run's pseudo masks were recorded."""
     return (run.pseudo_masks_path / MANIFEST).is_file() and (run.path / SHEET).is_file()
 
 
 def write_manifest(run: Run, samples: Sequence[Sample]) -> Path:
-    """List the pseudo masks in `pseudo_masks/manifest.csv`: size, shares of the pixels, hash of the PNG."""
+    """Write `pseudo_masks/manifest.csv`: size, shares of the pixels and hash of each PNG."""
     path = run.pseudo_masks_path / MANIFEST
     with write_whole(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
@@ -48,9 +48,9 @@ def _describe(run: Run, name: str) -> tuple[str | int, ...]:
 
 
 def write_pseudo_mask_sheet(run: Run, samples: Sequence[Sample]) -> Path:
-    """Put a sample of the images on `pseudo_masks.png`, the same in every run: evenly apart by name."""
+    """Write `pseudo_masks.png`: some images, evenly spaced by name, so the same in every run."""
     ordered = sorted(samples, key=lambda sample: sample.name)
-    places = np.linspace(0, len(ordered) - 1, min(SAMPLE, len(ordered))).round().astype(int)
+    places = np.linspace(0, len(ordered) - 1, min(SHEET_CELLS, len(ordered))).round().astype(int)
     cells = [_draw(run, ordered[place]) for place in places]
     title = f"pseudo masks of {len(cells)} of {len(ordered)} images: gland green, ignored yellow"
     write_contact_sheet(run.path / SHEET, cells, title)

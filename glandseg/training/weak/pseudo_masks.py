@@ -1,4 +1,11 @@
-"""From the classifier's activation maps to a mask for every image (Feng Eq. 4, OEEM Eq. 1-2)."""
+"""From the classifier's activation maps to a pseudo mask for every image (Feng Eq. 4, OEEM Eq. 1-2).
+
+A patch sees little context at its border, and its map is a few pixels wide; averaging those of overlapping
+patches, and of several scales, evens both out. The labels then correct the maps for free: a class that is
+absent from any patch over a pixel is vetoed there, however strong its map. Presence is a matter of a
+patch's share, so overlapping patches may veto both classes of a pixel; there the maps decide, else the
+pixel would have no label.
+"""
 
 from __future__ import annotations
 
@@ -11,21 +18,19 @@ from numpy.typing import NDArray
 from glandseg.training.data.augment import IGNORED
 from glandseg.training.data.patches import Patch
 from glandseg.training.settings import ClassifierSettings
-from glandseg.training.torch_backend import autocast, evaluating, move_beside, to_images
-from glandseg.training.weak.classifier import CLASSES, Classifier, enlarge
+from glandseg.training.torch_backend import CLASSES, autocast, evaluating, move_beside, to_images
+from glandseg.training.weak.method import WeakMethod
+from glandseg.training.weak.patch_stream import enlarge
 
 
 def make_pseudo_masks(
-    classifier: Classifier,
+    classifier: WeakMethod,
     patches: Sequence[Patch],
     images: Sequence[NDArray[np.uint8]],
     wanted: Sequence[int],
     settings: ClassifierSettings,
 ) -> Iterator[NDArray[np.uint8]]:
-    """Give the pseudo masks of the wanted images, in that order.
-
-    The activation maps of overlapping patches are averaged on the image; then a class that is absent from
-    any patch over a pixel is vetoed there. A pixel that both classes are vetoed at is released.
+    """Yield the pseudo masks of the wanted images, in that order.
 
     Yields:
         (H, W) uint8: 0 non-gland, 1 gland, 255 where no patch lies.
@@ -41,12 +46,12 @@ def make_pseudo_masks(
 def merge_maps(
     shape: tuple[int, ...], patches: Sequence[Patch], maps: Sequence[NDArray[np.float32]]
 ) -> NDArray[np.uint8]:
-    """Average the patches' maps on the image, veto absent classes and take the stronger class.
+    """Average the patches' maps on the image, veto absent classes and return the stronger class.
 
     Args:
-        shape: (H, W) of the image.
-        patches: of the image.
-        maps: (2, height, width) float32 of each patch.
+        shape: Image size, (H, W).
+        patches: Patches of the image.
+        maps: Activation map of each patch, (2, height, width) float32.
 
     Returns:
         (H, W) uint8: 0 non-gland, 1 gland, 255 where no patch lies.
@@ -68,7 +73,7 @@ def merge_maps(
 
 
 def _map_patches(
-    classifier: Classifier, patches: Sequence[Patch], image: NDArray[np.uint8], settings: ClassifierSettings
+    classifier: WeakMethod, patches: Sequence[Patch], image: NDArray[np.uint8], settings: ClassifierSettings
 ) -> list[NDArray[np.float32]]:
     maps = [np.zeros((CLASSES, patch.height_px, patch.width_px), np.float32) for patch in patches]
     for scale in settings.scales if patches else ():
@@ -81,7 +86,7 @@ def _map_patches(
 
 
 def _map_batches(
-    classifier: Classifier, cut: Sequence[NDArray[np.uint8]], settings: ClassifierSettings
+    classifier: WeakMethod, cut: Sequence[NDArray[np.uint8]], settings: ClassifierSettings
 ) -> Iterator[NDArray[np.float32]]:
     for first in range(0, len(cut), settings.fit.batch):
         samples = to_images(move_beside(classifier, np.stack(cut[first : first + settings.fit.batch])))

@@ -97,7 +97,7 @@ def test_half_precision_overflows_nowhere(dtype: torch.dtype) -> None:
     assert loss.dtype == torch.float32 and loss.isfinite() and loss > 10000
 
 
-def draw_lesson(seed: int) -> Example:
+def draw_example(seed: int) -> Example:
     """Draw tissue of which a teacher is all but certain where glands are, and unsure along their edges."""
     image, glands = draw_tile(96, 1.24, seed, "glands")
     blurred = np.asarray(torch.nn.functional.avg_pool2d(torch.from_numpy(glands[None] * 1.0), 7, 1, 3)[0])
@@ -112,7 +112,7 @@ def share_with_outlines(weight: float) -> TrainSettings:
 
 def test_outlines_have_the_rest_of_the_loss() -> None:
     network = build_network().eval()
-    batch = ExampleStream([draw_lesson(0)], SETTINGS.segmenter).draw(0)
+    batch = ExampleStream([draw_example(0)], SETTINGS.segmenter).draw(0)
     assert batch.labels.shape == (4, 64, 64, 2)
     labels, probability = batch.labels[..., 0], batch.labels[..., 1]
     with torch.no_grad():
@@ -127,7 +127,7 @@ def test_outlines_have_the_rest_of_the_loss() -> None:
 
 def test_what_has_no_outlines_is_learned_from_the_teacher() -> None:
     network = build_network().eval()
-    batch = ExampleStream([draw_lesson(0)], SETTINGS.segmenter).draw(0)
+    batch = ExampleStream([draw_example(0)], SETTINGS.segmenter).draw(0)
     unlabelled = batch.labels.clone()
     unlabelled[..., 0] = 255
     with torch.no_grad():
@@ -140,7 +140,7 @@ def test_schemes_weigh_outlines_after_the_warm_up() -> None:
     network = build_network().eval()
     stage = replace(SETTINGS.segmenter, loss="c_max", warmup_plain=3)
     settings = replace(share_with_outlines(0.5), segmenter=stage)
-    drawn = ExampleStream([draw_lesson(0)], SETTINGS.segmenter).draw(2)
+    drawn = ExampleStream([draw_example(0)], SETTINGS.segmenter).draw(2)
     with torch.no_grad():
         warm, weighed, plain = (
             distillation_loss(network, batch, how)
@@ -159,22 +159,22 @@ def test_only_a_segmenter_can_be_taught() -> None:
         distillation_loss(nn.Identity(), batch, SETTINGS)
 
 
-def measure_distance(network: nn.Module, lessons: list[Example]) -> tuple[float, float]:
-    """Give the mean |dp| of a network from the teacher, and that of the best constant."""
+def measure_distance(network: nn.Module, examples: list[Example]) -> tuple[float, float]:
+    """Return the mean |dp| of a network from the teacher, and that of the best constant."""
     network.eval()
-    images = to_images(torch.from_numpy(np.stack([each.image for each in lessons])))
-    teacher = torch.from_numpy(np.stack([each.soft for each in lessons if each.soft is not None])) / 255
+    images = to_images(torch.from_numpy(np.stack([each.image for each in examples])))
+    teacher = torch.from_numpy(np.stack([each.soft for each in examples if each.soft is not None])) / 255
     with torch.no_grad():
         student = network(images).softmax(1)[:, 1]
     return float((student - teacher).abs().mean()), float((teacher - teacher.median()).abs().mean())
 
 
 def test_a_student_comes_near_its_teacher() -> None:
-    lessons, unseen = [[draw_lesson(seed) for seed in range(*r)] for r in ((0, 8), (8, 12))]
+    examples, unseen = [[draw_example(seed) for seed in range(*r)] for r in ((0, 8), (8, 12))]
     network = build_network()
     before, constant = measure_distance(network, unseen)
     stage = replace(SETTINGS.segmenter, augment=STILL, crop=96)
-    stream = ExampleStream(lessons, stage)
+    stream = ExampleStream(examples, stage)
     optimizer = torch.optim.AdamW(network.parameters(), 5e-3)
     network.train()
     for step in range(60):

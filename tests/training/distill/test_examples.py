@@ -1,4 +1,4 @@
-"""Images become lessons, and a student is judged by outlines or by its teacher."""
+"""Images become examples, and a student is judged by outlines or by its teacher."""
 
 from __future__ import annotations
 
@@ -10,12 +10,17 @@ import pytest
 from glandseg.synthetic import draw_tile
 from glandseg.training.data.image_file import encode_png
 from glandseg.training.data.sample import Sample
-from glandseg.training.distill.examples import judge_by_outlines, judge_by_teacher, read_lessons, teach_truth
+from glandseg.training.distill.examples import (
+    judge_by_outlines,
+    judge_by_teacher,
+    read_taught_examples,
+    teach_truth,
+)
 from glandseg.training.distill.teacher_maps import TeacherMaps
 from glandseg.training.segmenter import Example
 
 
-def draw_lesson(seed: int) -> Example:
+def draw_example(seed: int) -> Example:
     """Draw tissue whose teacher sees a gland where the image is blue."""
     image, glands = draw_tile(96, 1.24, seed, "glands")
     return Example(image=image, mask=glands.astype(np.uint8), soft=np.ascontiguousarray(image[..., 2]))
@@ -23,51 +28,51 @@ def draw_lesson(seed: int) -> Example:
 
 @pytest.fixture
 def samples(tmp_path: Path) -> list[Sample]:
-    """Give two images with a teacher's maps in tmp_path, of which the first has outlines."""
+    """Return two images with a teacher's maps in tmp_path, of which the first has outlines."""
     found = []
     for name in ("a", "b"):
-        lesson = draw_lesson(ord(name))
-        encode_png(tmp_path / f"{name}.png", lesson.image)
-        encode_png(tmp_path / f"{name}_mask.png", 255 * lesson.mask)
-        assert lesson.soft is not None
-        TeacherMaps(tmp_path).write(name, lesson.soft)
+        example = draw_example(ord(name))
+        encode_png(tmp_path / f"{name}.png", example.image)
+        encode_png(tmp_path / f"{name}_mask.png", 255 * example.mask)
+        assert example.soft is not None
+        TeacherMaps(tmp_path).write(name, example.soft)
         mask_path = tmp_path / f"{name}_mask.png" if name == "a" else None
         found.append(Sample(name=name, path=tmp_path / f"{name}.png", group=name, mask_path=mask_path))
     return found
 
 
-def test_images_become_lessons(samples: list[Sample], tmp_path: Path) -> None:
+def test_images_become_examples(samples: list[Sample], tmp_path: Path) -> None:
     maps = TeacherMaps(tmp_path)
     for outlines in (True, False):
-        first, second = read_lessons(samples, maps, outlines=outlines, factor=1.0)
-        expected = draw_lesson(ord("a"))
+        first, second = read_taught_examples(samples, maps, outlines=outlines, factor=1.0)
+        expected = draw_example(ord("a"))
         np.testing.assert_array_equal(first.image, expected.image)
         np.testing.assert_array_equal(first.soft, expected.soft)
         np.testing.assert_array_equal(first.mask, expected.mask if outlines else 255)
         assert (second.mask == 255).all()
 
 
-def test_lessons_are_enlarged_whole(samples: list[Sample], tmp_path: Path) -> None:
-    (small, _) = read_lessons(samples, TeacherMaps(tmp_path), outlines=True, factor=0.5)
+def test_examples_are_enlarged_whole(samples: list[Sample], tmp_path: Path) -> None:
+    (small, _) = read_taught_examples(samples, TeacherMaps(tmp_path), outlines=True, factor=0.5)
     assert small.soft is not None and small.soft.shape == small.mask.shape == small.image.shape[:2] == (
         48,
         48,
     )
-    whole = draw_lesson(ord("a")).soft
+    whole = draw_example(ord("a")).soft
     assert whole is not None and abs(float(small.soft.mean()) - float(whole.mean())) < 1
 
 
 def test_the_teacher_or_the_outlines_judge() -> None:
-    lesson = draw_lesson(0)
-    assert lesson.soft is not None
-    (taught,) = judge_by_teacher([lesson])
-    np.testing.assert_array_equal(taught.mask, lesson.soft >= 128)
-    (drawn,) = judge_by_outlines([lesson])
-    np.testing.assert_array_equal(drawn.mask, lesson.mask)
+    example = draw_example(0)
+    assert example.soft is not None
+    (taught,) = judge_by_teacher([example])
+    np.testing.assert_array_equal(taught.mask, example.soft >= 128)
+    (drawn,) = judge_by_outlines([example])
+    np.testing.assert_array_equal(drawn.mask, example.mask)
     assert taught.soft is None and drawn.soft is None
 
 
-def test_drawn_tissue_is_certain() -> None:
+def test_synthetic_tissue_is_certain() -> None:
     mask = np.array([[0, 1], [255, 0]], np.uint8)
     (taught,) = teach_truth([Example(image=np.zeros((2, 2, 3), np.uint8), mask=mask)])
     assert taught.soft is not None and taught.soft.tolist() == [[0, 255], [0, 0]]

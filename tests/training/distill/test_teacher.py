@@ -14,8 +14,9 @@ from glandseg.core.system import hash_file
 from glandseg.training.data.datasets import DataSet, Sample
 from glandseg.training.data.splits import Split
 from glandseg.training.distill.teacher import Teacher, find_teacher, open_teacher, refuse_idle_labels
+from glandseg.training.factory import build_segmenter
 from glandseg.training.loop.checkpoint import save_network
-from glandseg.training.run import Run, build_segmenter
+from glandseg.training.run import Run
 from glandseg.training.settings import SegmenterSettings, TrainSettings
 from glandseg.training.settings_file import write_settings
 
@@ -24,7 +25,7 @@ SETTINGS = TrainSettings(labels="outlines", segmenter=SegmenterSettings(width=4,
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """Give a finished run that was a student itself."""
+    """Return a finished run that was a student itself."""
     run = Run(tmp_path / "big")
     run.path.mkdir()
     write_settings(run.path / "settings.yaml", SETTINGS)
@@ -72,7 +73,7 @@ def expect_refusal(teacher: Path, folder: Path | None, message: str) -> None:
     assert str(caught.value).startswith(teacher.as_posix()) or teacher.name in str(caught.value)
 
 
-def test_what_cannot_teach_is_told(run: Run, tmp_path: Path) -> None:
+def test_what_cannot_teach_is_reported(run: Run, tmp_path: Path) -> None:
     expect_refusal(tmp_path / "none.onnx", None, "no such teacher. Give --teacher a run folder")
     (tmp_path / "empty").mkdir()
     expect_refusal(tmp_path / "empty", None, "not a run folder")
@@ -93,7 +94,7 @@ def test_a_model_of_something_else_is_refused(tmp_path: Path, write_model: objec
 @pytest.mark.parametrize(
     ("labels", "teacher", "message"),
     [
-        ("none", None, "labels none: only a teacher teaches without labels. Give --teacher"),
+        ("none", None, "labels none: needs a teacher. Give --teacher"),
         ("patches", "runs/big", "labels patches: a teacher takes their place. Give --labels none"),
     ],
 )

@@ -21,7 +21,7 @@ UM = 1.4
 
 @pytest.fixture
 def teacher(red_model: Path) -> Teacher:
-    """Give the teacher "red is gland" of 1.4 um/px."""
+    """Return the teacher "red is gland" of 1.4 um/px."""
     teacher = find_teacher(TrainSettings(labels="none", teacher=red_model.as_posix()), None)
     assert teacher is not None
     return teacher
@@ -29,7 +29,7 @@ def teacher(red_model: Path) -> Teacher:
 
 @pytest.fixture
 def samples(tmp_path: Path) -> list[Sample]:
-    """Give three images whose red grows from left to right."""
+    """Return three images whose red grows from left to right."""
     image = np.zeros((40, 60, 3), np.uint8)
     image[..., 0] = np.linspace(0, 255, 60)
     found = []

@@ -104,7 +104,7 @@ def test_progress_without_a_place_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"junk", bytes(64), b"\xff" * 100])
-def test_junk_is_told(tmp_path: Path, content: bytes) -> None:
+def test_junk_is_reported(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "n.safetensors"
     path.write_bytes(content)
     network = build_network(0)

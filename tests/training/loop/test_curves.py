@@ -24,7 +24,7 @@ def test_every_column_gets_a_curve(tmp_path: Path) -> None:
     assert read_rgb(tmp_path / "net.png").shape == (360, 700, 3)
 
 
-def test_without_matplotlib_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_matplotlib_it_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("matplotlib.figure", "matplotlib.backends.backend_agg"):
         monkeypatch.setitem(sys.modules, name, None)
     assert "no curves drawn, matplotlib is not installed" in draw_curves(write_log(tmp_path))

@@ -108,7 +108,7 @@ def test_killed_and_resumed_is_the_same(tmp_path: Path, optimizer: str, steps: t
     assert [row["step"] for row in read_log(tmp_path / "torn")] == ["3", "6", "9", "10"]
 
 
-@pytest.mark.parametrize("name", ["log_row", "save_network", "save_progress"])
+@pytest.mark.parametrize("name", ["log_row", "save_network", "save_state"])
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("call", [1, 2])
 def test_killed_while_it_writes(
@@ -158,12 +158,12 @@ def test_a_finished_fit_is_not_repeated(tmp_path: Path) -> None:
 
 
 def test_it_learns_and_tells(tmp_path: Path) -> None:
-    told: list[Progress] = []
+    reported: list[Progress] = []
     settings = FitSettings(steps=60, batch=2, lr=0.02, warmup=5, precision="bfloat16", validate_every=30)
-    run(tmp_path / "a", settings, told.append)
-    assert [progress.step for progress in told] == list(range(1, 61)) and told[0].steps == 60
-    assert told[-1].loss < told[0].loss and told[-1].seconds_left == 0 < told[0].seconds_left
-    scores = [progress.scores for progress in told]
+    run(tmp_path / "a", settings, reported.append)
+    assert [progress.step for progress in reported] == list(range(1, 61)) and reported[0].steps == 60
+    assert reported[-1].loss < reported[0].loss and reported[-1].seconds_left == 0 < reported[0].seconds_left
+    scores = [progress.scores for progress in reported]
     assert scores.count(None) == 58 and scores[-1]
     assert float(read_log(tmp_path / "a")[-1]["score"]) > -0.69  # better than a coin
 
@@ -227,23 +227,23 @@ def ask_at(folder: Path, step: int, ask: Callable[[Path], None]) -> Report:
     ],
     ids=["file", "ctrl-c", "terminate"],
 )
-def test_asked_to_stop_it_saves_and_goes_on_later(tmp_path: Path, ask: Callable[[Path], None]) -> None:
+def test_on_a_stop_request_it_saves_and_later_resumes(tmp_path: Path, ask: Callable[[Path], None]) -> None:
     whole, torn = run(tmp_path / "whole"), tmp_path / "torn"
     handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    with pytest.raises(TrainingStopped, match="net: stopped as asked after step 5 of 10"):
+    with pytest.raises(TrainingStopped, match="net: stopped as requested after step 5 of 10"):
         run(torn, report=ask_at(torn, 4, ask))
     assert handlers == [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     assert not (torn / "STOP").exists()
-    told: list[Progress] = []
-    expect_same_end(tmp_path / "whole", torn, (whole, run(torn, report=told.append)))
-    assert told[0].step == 6
+    reported: list[Progress] = []
+    expect_same_end(tmp_path / "whole", torn, (whole, run(torn, report=reported.append)))
+    assert reported[0].step == 6
 
 
 def test_without_improvement_it_ends(tmp_path: Path) -> None:
     scores = iter([1.0, 3.0, 2.0, 3.0, 9.0])
     settings = replace(SETTINGS, steps=50, patience=2)
     for steps in (12, 0):  # the second call sees that nothing is left
-        told: list[Progress] = []
+        reported: list[Progress] = []
         fit(
             build_network(),
             draw_batch,
@@ -252,9 +252,9 @@ def test_without_improvement_it_ends(tmp_path: Path) -> None:
             settings=settings,
             folder=tmp_path,
             name="net",
-            report=told.append,
+            report=reported.append,
         )
-        assert len(told) == steps
+        assert len(reported) == steps
     assert next(scores) == 9.0
 
 
@@ -280,7 +280,7 @@ def test_scales_do_not_decay() -> None:
     assert groups[1]["peak"] == 0.5
 
 
-def test_what_is_missing_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_missing_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard.writer", None)
     network = build_network()
     with pytest.raises(EnvironmentLacksError, match="tensorboard: not installed"):

@@ -36,8 +36,8 @@ def validate(network):
 torch.set_num_threads(1)
 torch.manual_seed(0)
 judged, network = [], nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 2, 1))
-told = {"steps": 5, "batch": 4, "lr": 0.05, "warmup": 0, "optimizer": "sgd", "validate_every": 2}
-settings = FitSettings(precision="float32", **told)
+reported = {"steps": 5, "batch": 4, "lr": 0.05, "warmup": 0, "optimizer": "sgd", "validate_every": 2}
+settings = FitSettings(precision="float32", **reported)
 loss = lambda network, batch: nn.functional.cross_entropy(network(batch.images), batch.labels)
 fit(network, draw, loss, validate, settings=settings, folder=Path(sys.argv[1]), name="net")
 assert judged == ([True] * 3 if is_first() else []), judged
@@ -54,15 +54,15 @@ def find_port() -> int:
 
 def start(folder: Path, rank: int, count: int, port: int) -> subprocess.Popen[str]:
     """Start a process as torchrun does."""
-    told: dict[str, object] = {
+    reported: dict[str, object] = {
         "RANK": rank,
         "LOCAL_RANK": rank,
         "GROUP_RANK": 0,
         "WORLD_SIZE": count,
         "LOCAL_WORLD_SIZE": count,
     }
-    told |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "TORCHELASTIC_RUN_ID": "test"}
-    environment = os.environ | {name: str(value) for name, value in told.items()}
+    reported |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "TORCHELASTIC_RUN_ID": "test"}
+    environment = os.environ | {name: str(value) for name, value in reported.items()}
     environment["CUDA_VISIBLE_DEVICES"] = ""
     return subprocess.Popen(
         [sys.executable, "-c", PROGRAM, str(folder)],

@@ -13,14 +13,15 @@ from torch import Tensor, nn
 
 from glandseg.core.errors import BadInputError
 from glandseg.export.model_card import describe_model
+from glandseg.training.factory import build_segmenter, load_segmenter
 from glandseg.training.networks.decoder import Segmenter
 from glandseg.training.networks.encoder import Encoder
 from glandseg.training.networks.table import DECODERS, ENCODERS, DecoderEntry, EncoderEntry
-from glandseg.training.run import build_segmenter, load_segmenter, open_run, start_run
+from glandseg.training.run import open_run, start_run
 from glandseg.training.segmenter import Example
 from glandseg.training.settings import FitSettings, SegmenterSettings, TrainSettings
 from glandseg.training.settings_file import override_settings
-from glandseg.training.stages import fit_segmenter
+from glandseg.training.stages import Training, fit_segmenter
 
 
 class TinyEncoder(Encoder):
@@ -70,7 +71,8 @@ def test_networks_of_the_tests_own_train_load_and_get_a_card(tmp_path: Path, tin
     image, mask = np.full((40, 40, 3), 200, np.uint8), np.zeros((40, 40), np.uint8)
     mask[:20] = 1
     example = Example(image=image, mask=mask)
-    fit_segmenter(run, [example, example], [example], tiny, lambda *_: None, lambda _: None)
+    training = Training(run=run, settings=tiny, report=lambda *_: None, say=lambda _: None)
+    fit_segmenter(training, [example, example], [example])
     run.write_record(data="glas", um_per_px=1.0)
     torch.manual_seed(tiny.segmenter.fit.seed)
     initial, trained = build_segmenter(tiny), load_segmenter(open_run(run.path))

@@ -12,7 +12,7 @@ import pytest
 
 from glandseg.training.data.sample import Sample
 from glandseg.training.run import Run
-from glandseg.training.weak.pseudo_mask_record import SAMPLE, has_record, record_pseudo_masks
+from glandseg.training.weak.pseudo_mask_record import SHEET_CELLS, has_record, record_pseudo_masks
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_manifest_and_sheet(tmp_path: Path, samples: list[Sample]) -> None:
     assert float(row["gland_share"]) == 0.25 and float(row["ignored_share"]) == 0.05
     png = (run.pseudo_masks_path / "CLASS" / "15.png").read_bytes()
     assert row["sha256"] == hashlib.sha256(png).hexdigest()
-    assert min(len(samples), SAMPLE) == 12 and (run.path / "pseudo_masks.png").stat().st_size > 0
+    assert min(len(samples), SHEET_CELLS) == 12 and (run.path / "pseudo_masks.png").stat().st_size > 0
 
 
 def test_the_same_masks_give_the_same_record(tmp_path: Path, samples: list[Sample]) -> None:

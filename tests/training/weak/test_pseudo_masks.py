@@ -13,24 +13,27 @@ from torch import Tensor
 from glandseg.training.data.patches import Patch
 from glandseg.training.networks.mobilenetv2 import MobileNetV2
 from glandseg.training.settings import ClassifierSettings, FitSettings
-from glandseg.training.weak.classifier import Classifier
+from glandseg.training.weak.method import WeakMethod
 from glandseg.training.weak.pseudo_masks import make_pseudo_masks, merge_maps
 
 BOTH, GLAND, STROMA = (True, True), (False, True), (True, False)
 SETTINGS = ClassifierSettings(input=16, fit=FitSettings(batch=2, precision="float32"))
 
 
-class RedIsGland(Classifier):
+class RedIsGland(WeakMethod):
     """A class map at half the size: gland where red is above a half, non-gland elsewhere."""
 
     def __init__(self) -> None:
-        super().__init__(MobileNetV2(), attention=["none"] * 3, pooling="gap")
+        super().__init__(MobileNetV2(), SETTINGS)
         self.calls: list[tuple[int, ...]] = []
 
-    def map_classes(self, samples: Tensor) -> Tensor:
-        self.calls.append(tuple(samples.shape))
-        red = torch.nn.functional.avg_pool2d(samples[:, :1], 2) - 0.5
+    def map_classes(self, images: Tensor) -> Tensor:
+        self.calls.append(tuple(images.shape))
+        red = torch.nn.functional.avg_pool2d(images[:, :1], 2) - 0.5
         return torch.cat([-red, red], 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.map_classes(images).mean((2, 3))
 
 
 def make_patch(x_px: int, present: tuple[bool, bool], width_px: int = 4, sample: int = 0) -> Patch:

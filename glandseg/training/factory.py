@@ -1,0 +1,41 @@
+"""From settings to networks: the one place that knows how those of both stages are built."""
+
+from __future__ import annotations
+
+from glandseg.training.loop.checkpoint import load_network
+from glandseg.training.networks.build import build_decoder, build_encoder
+from glandseg.training.networks.decoder import Segmenter
+from glandseg.training.run import Run
+from glandseg.training.settings import TrainSettings
+from glandseg.training.weak.method import WeakMethod
+from glandseg.training.weak.method_table import load_method
+
+
+def build_classifier(settings: TrainSettings) -> WeakMethod:
+    """Build the classifier of stage 1, randomly initialised."""
+    stage = settings.classifier
+    encoder = build_encoder(settings.choose_encoder(stage), stage.output_stride)
+    return load_method(stage.method)(encoder, stage)
+
+
+def build_segmenter(settings: TrainSettings) -> Segmenter:
+    """Build the segmenter of stage 2, randomly initialised."""
+    stage = settings.segmenter
+    return build_decoder(
+        stage.decoder,
+        build_encoder(settings.choose_encoder(stage), stage.output_stride),
+        bins=stage.bins,
+        width=stage.width,
+        dropout=stage.dropout,
+    )
+
+
+def load_segmenter(run: Run) -> Segmenter:
+    """Build a run's segmenter in evaluation mode and read its weights.
+
+    Raises:
+        BadInputError: If the weights are damaged or do not fit the run's settings.
+    """
+    segmenter = build_segmenter(run.settings).eval()
+    load_network(run.segmenter_path, segmenter)
+    return segmenter

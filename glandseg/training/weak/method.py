@@ -1,0 +1,86 @@
+"""What stage 1 knows of a weakly supervised method: a network, its loss, its activation maps, its score.
+
+Such methods differ in how patch labels become activation maps. What precedes that (patches, augmentation,
+the fit) and what follows (pseudo masks, stage 2) is the same for all, so they meet here.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from glandseg.training.data.patches import Patch
+from glandseg.training.loop.sampling import Batch
+from glandseg.training.losses import compute_presence_loss
+from glandseg.training.networks.encoder import Encoder
+from glandseg.training.settings import ClassifierSettings
+from glandseg.training.torch_backend import CLASSES, autocast, evaluating, move_beside, to_images
+from glandseg.training.weak.patch_stream import enlarge
+
+
+class WeakMethod(nn.Module, ABC):
+    """A classifier of patches whose activation maps show where each class is.
+
+    Args:
+        encoder: Encoder, randomly initialised.
+        settings: Settings of stage 1.
+    """
+
+    def __init__(self, encoder: Encoder, settings: ClassifierSettings) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    @abstractmethod
+    def map_classes(self, images: Tensor) -> Tensor:
+        """Compute the activation maps, (N, 2, h, w) float, of (N, 3, H, W) float RGB in 0..1."""
+
+    @abstractmethod
+    def forward(self, images: Tensor) -> Tensor:
+        """Compute one logit per class, (N, 2) float, from (N, 3, H, W) float RGB in 0..1."""
+
+    def compute_loss(self, batch: Batch) -> Tensor:
+        """Compute a batch's scalar loss: by default the mean binary cross entropy over classes."""
+        return compute_presence_loss(self(batch.images), batch.labels)
+
+    def score(
+        self, patches: Sequence[Patch], images: Sequence[NDArray[np.uint8]], settings: ClassifierSettings
+    ) -> dict[str, float]:
+        """Score the classifier on patches: by default by balanced accuracy.
+
+        Returns:
+            Scores by name; the fit keeps the weights with the highest first one.
+        """
+        return score_presence(self, patches, images, settings)
+
+
+def score_presence(
+    network: nn.Module,
+    patches: Sequence[Patch],
+    images: Sequence[NDArray[np.uint8]],
+    settings: ClassifierSettings,
+) -> dict[str, float]:
+    """Compute the balanced accuracy in percent: the mean over classes, then each class.
+
+    Plain accuracy means nothing here: nearly every patch holds both classes.
+    """
+    scores = []
+    for first in range(0, len(patches), settings.fit.batch):
+        part = patches[first : first + settings.fit.batch]
+        cut = np.stack([enlarge(patch.cut(images[patch.sample]), settings.input) for patch in part])
+        with evaluating(network), autocast(enabled=settings.fit.precision == "bfloat16"):
+            scores.append(network(to_images(move_beside(network, cut))).float().cpu().numpy())
+    predicted = np.concatenate(scores) > 0
+    present = np.array([patch.present for patch in patches])
+    non_gland, gland = (_balance(predicted[:, c], present[:, c]) for c in range(CLASSES))
+    return {"balanced": round((non_gland + gland) / 2, 3), "non_gland": non_gland, "gland": gland}
+
+
+def _balance(predicted: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
+    sides = [
+        float((predicted[truth == side] == side).mean()) for side in (True, False) if (truth == side).any()
+    ]
+    return round(100 * float(np.mean(sides)), 3)
