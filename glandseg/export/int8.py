@@ -19,11 +19,10 @@ from onnxruntime import quantization
 
 import glandseg
 from glandseg.export.bias_correction import correct_biases
-from glandseg.export.errors import ExportError
+from glandseg.export.float_edges import check_share, find_edges
 from glandseg.export.onnx_file import check_graph, strip_notes
 from glandseg.model.files import INT8_SUFFIX, INT8_TENSORRT_SUFFIX
 
-LEAST_SHARE = 0.5
 # Of the values of a tensor on the calibration tiles: the few beyond are clipped, which costs less than the
 # coarser steps that reaching them would.
 PERCENTILE = 99.99
@@ -73,20 +72,20 @@ LAYOUTS = (FOR_CPU, FOR_TENSORRT)
 
 
 def to_int8(model: onnx.ModelProto, tiles: NDArray[np.uint8], layout: Int8Layout) -> onnx.ModelProto:
-    """Turn a float32 model into INT8, all but its edges.
+    """Quantise a float32 model to INT8, all but its edges.
 
-    The pixels' normalisation, the first convolution, the last one and all that follows stay float32: they
-    take little time, and there rounding costs most.
+    The normalisation of the pixels, the first layers, the last ones and all that follows stay float32: they
+    take little time, and rounding costs the most accuracy there.
 
     Args:
-        model: in float32; is left as it is.
+        model: Model in float32; not changed.
         tiles: (N, 320, 320, 3) uint8 RGB on which the ranges of values are measured.
-        layout: where quantisers go.
+        layout: Where quantisers are placed.
 
     Raises:
-        ExportError: if the result is no valid model or not mostly INT8.
+        ExportError: The result is not a valid model, or not mostly INT8.
     """
-    prepared = copy.deepcopy(model)  # it is changed
+    prepared = copy.deepcopy(model)  # the quantiser changes it
     floats = list_float_nodes(prepared.graph)
     rounded = [
         node.name for node in prepared.graph.node if node.op_type == "Conv" and node.name not in floats
@@ -109,27 +108,22 @@ def to_int8(model: onnx.ModelProto, tiles: NDArray[np.uint8], layout: Int8Layout
         quantised = onnx.load(path)
     _tidy(quantised)
     check_graph(quantised)
-    share = int8_share(quantised)
-    if share < LEAST_SHARE:
-        raise ExportError(
-            f"int8: only {share:.0%} of the weights became INT8, at least {LEAST_SHARE:.0%} must. "
-            "Export without --int8."
-        )
+    check_share(int8_share(quantised), "INT8", "--int8")
     return quantised
 
 
 def list_float_nodes(graph: Any) -> list[str]:
-    """List the nodes at a graph's edges, by name: up to the first convolution, from the last one on."""
-    convolutions = [i for i, node in enumerate(graph.node) if node.op_type == "Conv"]
-    first, last = convolutions[0], convolutions[-1]
-    edges = [*graph.node[: first + 1], *graph.node[last:]]
-    (made,) = graph.node[first].output
-    edges += [node for node in graph.node if made in node.input and node.op_type in _ACTIVATIONS]
-    return [node.name for node in edges]
+    """List the nodes at the edges of a graph, by name, with the activations of the first layers."""
+    edges = find_edges(graph)
+    made = {name for node in edges.first for name in node.output}
+    activations = [
+        node for node in graph.node if node.op_type in _ACTIVATIONS and made.intersection(node.input)
+    ]
+    return [node.name for node in (*edges.before, *edges.first, *activations, *edges.last, *edges.after)]
 
 
 def int8_share(model: onnx.ModelProto) -> float:
-    """Give the share of INT8 among the numbers of a model's weights, 0..1; vectors do not count."""
+    """Compute the share of INT8 among the numbers of the weights of a model, 0..1; vectors do not count."""
     sizes = {onnx.TensorProto.INT8: 0, onnx.TensorProto.FLOAT: 0}
     for tensor in model.graph.initializer:
         if len(tensor.dims) > 1 and tensor.data_type in sizes:
