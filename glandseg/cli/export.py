@@ -48,7 +48,7 @@ def export(
     from glandseg.training.settings_file import read_yaml
 
     settings = ExportSettings(
-        half=fp16,
+        fp16=fp16,
         int8=int8,
         calibrate=calibrate,
         tiles=tiles,
