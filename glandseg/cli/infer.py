@@ -45,10 +45,10 @@ def infer(
     flips: Annotated[bool, typer.Option("--flips", help="Average with the flipped image.")] = False,
     threshold: Annotated[float, typer.Option(help="Probability threshold.")] = 0.5,
     min_gland_um2: Annotated[
-        float, typer.Option(help="Minimum area of a gland; smaller ones are dropped.")
+        float, typer.Option(help="Minimum area of a gland, in um2; smaller ones are dropped.")
     ] = 400.0,
     min_lumen_um2: Annotated[
-        float, typer.Option(help="Minimum area of a lumen; smaller holes are filled.")
+        float, typer.Option(help="Minimum area of a lumen, in um2; smaller holes are filled.")
     ] = 100.0,
     tissue_mask: Annotated[bool, typer.Option(help="Skip windows without tissue.")] = True,
     roi: Annotated[
