@@ -7,34 +7,36 @@ from typing import Annotated
 
 import typer
 
+from glandseg.cli.console import say, say_lines, warn
+from glandseg.cli.options import Overrides, Threads
 from glandseg.cli.progress import show_progress
-from glandseg.cli.train import MOST_THREADS, STOPPED, apply_options
+from glandseg.cli.stopping import INTERRUPTED
+from glandseg.cli.train import apply_options
 from glandseg.core.errors import BadInputError
 
 
 def adapt(
-    run: Annotated[Path, typer.Argument(help="Run folder whose segmenter is fine-tuned.")],
+    run: Annotated[Path, typer.Argument(help="Run folder of the segmenter to fine-tune.")],
     data: Annotated[Path, typer.Argument(help="Folder of the other data set, with outline masks.")],
     fractions: Annotated[
-        str, typer.Option(help="Shares of the other set's training images, with commas between.")
+        str, typer.Option(help="Fractions of the training images of the other data set, separated by commas.")
     ] = "0.2,0.1,0.05,0.01",
     seeds: Annotated[
-        int, typer.Option(help="How often each is repeated, with other images.", min=1, max=1000)
+        int, typer.Option(help="Number of runs per fraction, each on other images.", min=1, max=1000)
     ] = 5,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for the runs and their scores; by default runs/RUN-to-DATA.")
+        Path | None, typer.Option(help="Folder of the runs and their scores; by default runs/RUN-to-DATA.")
     ] = None,
-    mpp: Annotated[float | None, typer.Option(help="Microns per pixel of the other set's images.")] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", help="One setting, such as segmenter.fit.steps=200.")
+    mpp: Annotated[
+        float | None, typer.Option(help="Microns per pixel of the images of the other data set.")
     ] = None,
-    threads: Annotated[int, typer.Option(help="CPU threads; 0 uses all.", min=0, max=MOST_THREADS)] = 0,
+    set_: Overrides = None,
+    threads: Threads = 0,
 ) -> None:
-    """Fine-tune a run on a few images of another data set, and score it on that set's test images.
+    """Fine-tune a run on a few images of another data set, and score it on the test images of that set.
 
-    Interrupted, it goes on when the command is repeated; finished fractions and seeds are not done again.
-    Unless --set says otherwise, it takes 400 steps at a fifth of the run's learning rate, and learns from
-    outlines.
+    To resume after an interruption, repeat the command; finished fractions and seeds are not repeated. Unless
+    --set changes it, fine-tuning takes 400 steps at a fifth of the run's learning rate, with outlines.
     """
     shares = parse_fractions(fractions)
     import torch
@@ -66,26 +68,26 @@ def adapt(
                     progress.steps,
                     f"{100 * fraction:g} %, seed {seed}, loss {progress.loss:.3f}",
                 ),
-                say=typer.echo,
+                say=say,
             )
     except TrainingStopped as stop:
-        typer.echo(f"{stop}. Repeat the command to go on.", err=True)
-        raise typer.Exit(STOPPED) from None
-    typer.echo(format_adaptation(result), nl=False)
+        warn(f"{stop}. To resume, repeat the command.")
+        raise typer.Exit(INTERRUPTED) from None
+    say_lines(format_adaptation(result))
     for path in write_report(folder, result):
-        typer.echo(f"  {path}")
+        say(f"  {path}")
 
 
 def parse_fractions(text: str) -> tuple[float, ...]:
     """Read fractions written as "0.2,0.05".
 
     Raises:
-        BadInputError: if one is no number above 0 and at most 1.
+        BadInputError: One is not a number above 0 and at most 1.
     """
     try:
         fractions = tuple(float(part) for part in text.split(","))
     except ValueError:
         fractions = ()
     if not fractions or not all(0 < fraction <= 1 for fraction in fractions):
-        raise BadInputError(f"--fractions: above 0 and at most 1, such as 0.2,0.05. Received: {text}")
+        raise BadInputError(f"--fractions: must be above 0 and at most 1, such as 0.2,0.05. Received: {text}")
     return fractions

@@ -1,7 +1,8 @@
-"""What is told to users: lines and errors that no file name can forge, and the exit codes of errors."""
+"""Output to users: lines and errors that no file name can forge, and the exit codes of errors."""
 
 from __future__ import annotations
 
+import json
 import os
 import unicodedata
 from collections.abc import Sequence
@@ -23,38 +24,53 @@ TRAIN_MODULES = (
     "scipy",
     "matplotlib",
 )
-_STEERING = ("Cc", "Cf", "Cs", "Zl", "Zp")  # controls, formats, lone surrogates, separators of lines
-_HARMLESS = ("\u200c", "\u200d")  # which Persian and Hindi write within words
+_CONTROLS = ("Cc", "Cf", "Cs", "Zl", "Zp")  # controls, formats, lone surrogates, line separators
+_HARMLESS = ("\u200c", "\u200d")  # Persian and Hindi write these within words
 
 
 def say(text: str) -> None:
-    """Print one line on stdout, whatever stands in it."""
+    """Print one line on stdout, its control characters escaped."""
     typer.echo(escape(text))
 
 
+def say_lines(text: str) -> None:
+    """Print several lines on stdout, their control characters escaped."""
+    typer.echo(escape(text.removesuffix("\n"), keep="\n"))
+
+
+def print_json(facts: object) -> None:
+    """Print facts as indented JSON on stdout."""
+    say_lines(json.dumps(facts, indent=1))
+
+
+def pluralise(number: int, noun: str, plural: str = "") -> str:
+    """Write a number with its noun, "1 gland" or "2 glands"."""
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
 def warn(text: str) -> None:
-    """Print one line on stderr, whatever stands in it."""
+    """Print one line on stderr, its control characters escaped."""
     typer.echo(escape(text), err=True)
 
 
 def escape(text: str, keep: str = "") -> str:
-    r"""Write characters that steer a terminal as `\x1b`: names, cards and tables may hold them.
+    r"""Write characters that control a terminal as `\x1b`: names, cards and tables may contain them.
 
     Args:
-        text: Of any origin.
-        keep: Characters that may stand as they are.
+        text: Text of any origin.
+        keep: Characters that are left as they are.
     """
     if text.isprintable():
         return text
     return "".join(one if one in keep or _is_plain(one) else _write_code(one) for one in text)
 
 
-def tell(error: Exception, arguments: Sequence[str] = ()) -> int:
+def print_error(error: Exception, arguments: Sequence[str] = ()) -> int:
     """Print an error as one line on stderr and return its exit code.
 
     Args:
-        error: What went wrong.
-        arguments: Words of the command line, for hints.
+        error: Error to print.
+        arguments: Words of the command line, for a hint.
     """
     message, code = describe_error(error, arguments)
     warn(f"error: {' '.join(message.split())}")
@@ -69,16 +85,15 @@ def describe_error(error: Exception, arguments: Sequence[str] = ()) -> tuple[str
     if isinstance(error, GlandsegError):
         return str(error), error.exit_code
     if isinstance(error, MemoryError):
-        cure = "the memory does not suffice. Free some, or give a smaller --batch."
-        return cure, EnvironmentLacksError.exit_code
+        return "not enough memory. Free some, or give a smaller --batch.", EnvironmentLacksError.exit_code
     if isinstance(error, ModuleNotFoundError) and error.name in TRAIN_MODULES:
         return f'{error.name}: not installed. pip install "glandseg[train]".', EnvironmentLacksError.exit_code
     text = f"{type(error).__name__}: {error}"[:300]
-    return f"{text} (a fault of glandseg; --debug shows where)", GlandsegError.exit_code
+    return f"{text} (a bug in glandseg; --debug shows where)", GlandsegError.exit_code
 
 
 def _hint(arguments: Sequence[str]) -> str:
-    """Say how a file is given whose name looks like an option."""
+    """Explain how to name a file that looks like an option."""
     for word in arguments:
         if word == "--":
             break
@@ -88,7 +103,7 @@ def _hint(arguments: Sequence[str]) -> str:
 
 
 def _is_plain(one: str) -> bool:
-    return one in _HARMLESS or unicodedata.category(one) not in _STEERING
+    return one in _HARMLESS or unicodedata.category(one) not in _CONTROLS
 
 
 def _write_code(one: str) -> str:

@@ -1,4 +1,4 @@
-"""`glandseg demo`: glands of a drawn slide, found and compared with the truth."""
+"""`glandseg demo`: glands of a synthetic slide, found and compared with the truth."""
 
 from __future__ import annotations
 
@@ -13,11 +13,9 @@ SIDE_PX, UM_PER_PX, SEED = 5120, 0.5, 7
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for the drawn slide and what is found on it.")] = Path(
-        "demo"
-    ),
+    out: Annotated[Path, typer.Option(help="Folder of the synthetic slide and the outputs.")] = Path("demo"),
 ) -> None:
-    """Draw a slide with known glands, find them with the bundled model, and compare."""
+    """Draw a slide with known glands, find them with the bundled model, and compare both."""
     from glandseg.cli.infer import infer_one
     from glandseg.core.atomic import explain_disk_errors
     from glandseg.model.files import find_bundled
@@ -38,6 +36,6 @@ def demo(
         l0_per_px = backend.card.um_per_px / UM_PER_PX
         infer_one(slide, backend, file, InferSettings(), out, overwrite=True)
     dice = compare_with_truth(out / "demo.mask.ome.tif", truth, l0_per_px)
-    say(f"Dice against the drawn glands: {dice:.3f}")
+    say(f"Dice against the true glands: {dice:.3f}")
     say(f"look at {out / 'demo.overview.png'}; in QuPath, open {slide}")
     say(f"and drop {out / 'demo.glands.geojson'} on it")

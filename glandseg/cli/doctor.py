@@ -1,60 +1,59 @@
-"""`glandseg doctor`: what of this machine is fine, what is not, and what to do about it."""
+"""`glandseg doctor`: what works on this machine, what does not, and how to fix it."""
 
 from __future__ import annotations
 
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterator
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from glandseg import __version__
+from glandseg.cli.console import pluralise, print_json, say, say_lines
+from glandseg.cli.options import AsJson
 from glandseg.core.errors import EnvironmentLacksError
 
 if TYPE_CHECKING:
     from glandseg.doctor.finding import Finding
 
 LEVEL_WIDTH, TOPIC_WIDTH = 9, 14
-OFFLINE = "offline"  # topic of the proof that nothing needs the network
+OFFLINE = "offline"  # topic of the offline test
 
 
 def doctor(
-    device: Annotated[str, typer.Option(help="Device that must run: auto, cpu, cuda, trt, cuda:1.")] = "auto",
+    device: Annotated[
+        str, typer.Option(help="Device that must work: auto, cpu, cuda, trt, cuda:1.")
+    ] = "auto",
     offline: Annotated[
-        bool, typer.Option("--offline", help="Prove that nothing needs the network: run without one.")
+        bool, typer.Option("--offline", help="Prove that glandseg works without a network.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Look at this machine: libraries, GPU, models, speed; each finding with its cure.
+    """Check this machine: libraries, GPU, models, speed; each problem with its cure.
 
-    Exits with 3 if the device does not run, or --offline fails. Nothing it prints names a user or a host.
+    Exits with 3 if the device does not work, or --offline fails. The output names neither user nor host.
     """
     from glandseg.doctor.devices import name_needed
     from glandseg.doctor.examine import examine
 
-    needed = name_needed(device)
-    findings = list(tell_each(examine(device, offline=offline), silent=as_json))
-    failed = [one for one in findings if one.level == "problem" and one.topic in (needed, OFFLINE)]
+    needed, findings = name_needed(device), []
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    for finding in examine(device, offline=offline):
+        findings.append(finding)
+        if not as_json:
+            say_lines(lay_out(finding, width))
     if as_json:
-        print_json(findings)
+        print_json({"glandseg": __version__, "findings": [asdict(finding) for finding in findings]})
     else:
-        typer.echo(summarise(findings, needed))
-    if failed:
+        say(summarise(findings, needed))
+    if any(one.level == "problem" and one.topic in (needed, OFFLINE) for one in findings):
         raise typer.Exit(EnvironmentLacksError.exit_code)
 
 
-def tell_each(findings: Iterator[Finding], silent: bool) -> Iterator[Finding]:
-    """Print each finding as it comes, unless silent, and hand it on."""
-    for finding in findings:
-        if not silent:
-            typer.echo(lay_out(finding, shutil.get_terminal_size().columns if sys.stdout.isatty() else None))
-        yield finding
-
-
 def lay_out(finding: Finding, width: int | None) -> str:
-    """Write a finding in columns, wrapped below its text to a terminal's width; without one, on one line."""
+    """Write a finding in columns, wrapped to the width of a terminal; on one line where that is None."""
     text = f"{finding.text}. {finding.cure}" if finding.cure else finding.text
     first = f"{finding.level:<{LEVEL_WIDTH}}{finding.topic:<{TOPIC_WIDTH}}"
     if width is None or width < 2 * len(first):
@@ -70,17 +69,8 @@ def lay_out(finding: Finding, width: int | None) -> str:
 
 
 def summarise(findings: list[Finding], needed: str) -> str:
-    """Count what was found, and say whether the device runs."""
+    """Count problems and notes, and report whether the needed device works."""
     counts = {level: sum(one.level == level for one in findings) for level in ("problem", "note")}
-    words = ", ".join(f"{count} {level}{'s' * (count != 1)}" for level, count in counts.items())
+    words = ", ".join(pluralise(number, level) for level, number in counts.items())
     runs = any(one.topic == needed and one.level == "ok" for one in findings)
     return f"glandseg {__version__}: {words}; {needed} {'runs' if runs else 'does not run'}"
-
-
-def print_json(findings: list[Finding]) -> None:
-    """Print all findings as one JSON object."""
-    import json
-    from dataclasses import asdict
-
-    facts = {"glandseg": __version__, "findings": [asdict(finding) for finding in findings]}
-    typer.echo(json.dumps(facts, indent=1))

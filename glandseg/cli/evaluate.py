@@ -1,4 +1,4 @@
-"""`glandseg evaluate`: one or more models' scores on a data set with outlines."""
+"""`glandseg evaluate`: scores of models on a data set with outlines."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from glandseg.cli.console import say, say_lines, warn
+from glandseg.cli.options import Threads
 from glandseg.cli.progress import show_progress
-from glandseg.cli.train import MOST_THREADS
 from glandseg.core.errors import BadInputError
 
 if TYPE_CHECKING:
@@ -23,44 +24,45 @@ def evaluate(
     models: Annotated[
         list[Path] | None,
         typer.Argument(
-            help="Model files or run folders; by default the newest below models/, else the bundled one.",
-            metavar="[MODEL|RUN]...",
+            help="Model files or run folders; by default the newest in models/, else the bundled model.",
+            metavar="MODEL|RUN",
         ),
     ] = None,
     against: Annotated[
         list[Path] | None,
-        typer.Option(help="Model or run of a second group, for a t-test; give it repeatedly."),
+        typer.Option(help="Model or run of a second group, for a t-test; repeat it for each."),
     ] = None,
     part: Annotated[
         str | None,
-        typer.Option(help="train, val, test, all or testA,testB; by default what was published to test on."),
+        typer.Option(
+            help="Split: train, val, test, all or testA,testB; by default the published test images."
+        ),
     ] = None,
     mpp: Annotated[
-        float | None, typer.Option(help="Microns per pixel of the images, if not the usual.")
+        float | None, typer.Option(help="Microns per pixel of the images, if not those of the data set.")
     ] = None,
     scales: Annotated[
-        str | None, typer.Option(help="Enlargements to average; by default the model's.")
+        str | None,
+        typer.Option(help="Scale factors to average over, such as 0.75,1,1.5; by default the model's."),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    threads: Annotated[
-        int, typer.Option(help="CPU threads of the network; 0 uses all.", min=0, max=MOST_THREADS)
-    ] = 0,
+    device: Annotated[str, typer.Option(help="Device: auto, cpu or cuda.")] = "auto",
+    threads: Threads = 0,
     limit: Annotated[
-        int | None, typer.Option(help="Evaluate no more than so many images of each part.", min=1)
+        int | None, typer.Option(help="Evaluate at most N images per split.", min=1, metavar="N")
     ] = None,
     worst: Annotated[
-        int, typer.Option(help="Put so many of the worst images on a sheet, for each model.", min=0)
+        int, typer.Option(help="Number of worst images to draw on a contact sheet, per model.", min=0)
     ] = 0,
     out: Annotated[
         Path | None,
-        typer.Option(help="Write the table as NAME.md and everything as NAME.json.", metavar="NAME.md"),
+        typer.Option(help="Output file: the table as NAME.md, all results as NAME.json.", metavar="NAME.md"),
     ] = None,
 ) -> None:
-    """Score models by mIoU, F1 and Dice on images with outlines; on GlaS gland by gland too.
+    """Score models by mIoU, F1 and Dice on images with outlines; on GlaS also per gland.
 
     Several models, such as seeds of one training, are summarised as mean and standard deviation; those
     named with --against are compared with the others by the independent samples t-test (*** p < 0.001,
-    ** p < 0.005, * p < 0.05). The scores by gland are those of the GlaS contest.
+    ** p < 0.005, * p < 0.05). The scores per gland are those of the GlaS contest.
     """
     from glandseg.runtime.settings import InferSettings, parse_scales
     from glandseg.training.data.datasets import find_samples
@@ -68,16 +70,18 @@ def evaluate(
     from glandseg.training.evaluation.score_table import ScoreTable
 
     if worst and out is None:
-        raise BadInputError("--worst: needs --out, beside which the sheet is written.")
+        raise BadInputError("--worst: the sheet is written beside --out. Add --out.")
     chosen: list[Path | None] = [*(models or []), *(against or [])] or [None]
     if against and min(len(models or []), len(against)) < 2:
-        raise BadInputError("--against: a t-test needs two models or more a group. Name more seeds of both.")
+        raise BadInputError(
+            "--against: a t-test needs at least two models per group. Name more seeds of both."
+        )
     data_set = keep_outlined(find_samples(data))
     for note in data_set.notes:
-        typer.echo(f"note: {note}", err=True)
+        warn(f"note: {note}")
     image_um = data_set.um_per_px if mpp is None else mpp
     if image_um is None:
-        raise BadInputError(f"{data}: its um/px is not known. Give --mpp.")
+        raise BadInputError(f"{data}: its um/px is unknown. Give --mpp.")
     parts = {name: samples[:limit] for name, samples in choose_parts(data_set, part).items()}
     wanted = InferSettings(scales=parse_scales(scales) if scales else None).scales
     names = name_models(chosen)
@@ -99,16 +103,16 @@ def evaluate(
         scored.append(one)
         sheets.append((one.name, sheet))
     table = ScoreTable(data_set, parts, scored)
-    typer.echo(table.to_markdown(), nl=False)
+    say_lines(table.to_markdown())
     if out:
         write_scores(out, table, sheets if worst else [])
 
 
 def name_models(paths: list[Path | None]) -> list[str | None]:
-    """Name models by file or folder, by the whole path where two share one; none goes by its card."""
+    """Name models by file or folder, by the whole path where two share a name; None is named by its card."""
     short = [path.resolve().name.removesuffix(".onnx") if path else None for path in paths]
     if len(set(paths)) < len(paths):
-        raise BadInputError("models: each once, and in one group. One is named twice.")
+        raise BadInputError("MODEL: each model may be named once, in one group. Remove the repeated one.")
     return [
         path.as_posix() if path and short.count(name) > 1 else name
         for path, name in zip(paths, short, strict=True)
@@ -128,7 +132,7 @@ def score_model(
     threads: int,
     worst: int,
 ) -> tuple[Scored, WorstImages]:
-    """Score one model on all parts, and keep what it does worst on."""
+    """Score one model on all splits, and keep its worst images."""
     from glandseg.training.evaluation.evaluate import evaluate as run_evaluation
     from glandseg.training.evaluation.score_table import Scored
     from glandseg.training.evaluation.scored_model import open_model
@@ -153,7 +157,7 @@ def score_model(
 
 
 def write_scores(out: Path, table: ScoreTable, sheets: list[tuple[str, WorstImages]]) -> None:
-    """Write the table, the JSON and the sheets side by side, all or none."""
+    """Write the table, the JSON and the sheets, all or none."""
     import json
 
     from glandseg.core.atomic import stage_outputs
@@ -170,4 +174,4 @@ def write_scores(out: Path, table: ScoreTable, sheets: list[tuple[str, WorstImag
         (stage / f"{stem}.md").write_text(table.to_markdown(), encoding="utf-8")
         (stage / f"{stem}.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     for name in names:
-        typer.echo(f"  {out.parent / name}")
+        say(f"  {out.parent / name}")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from glandseg.cli.console import say, tell, warn
+from glandseg.cli.console import pluralise, print_error, say, warn
 from glandseg.cli.profile_file import check_profile, write_profile
 from glandseg.cli.progress import show_progress
 from glandseg.cli.slide_list import list_slides
@@ -27,59 +27,65 @@ def infer(
     slides: Annotated[list[Path], typer.Argument(help="Slides or images: SVS, NDPI, TIFF, DICOM, PNG, ...")],
     model: Annotated[
         Path | None,
-        typer.Option(help="Model file; by default the newest below models/, else the bundled one."),
+        typer.Option(help="Model file; by default the newest in models/, else the bundled model."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for the outputs; by default beside each slide.")
+        Path | None, typer.Option(help="Folder of the outputs; by default that of each slide.")
     ] = None,
     mpp: Annotated[
-        float | None, typer.Option(help="Microns per pixel, where the file has none or is wrong.")
+        float | None, typer.Option(help="Microns per pixel, where the file has none or a wrong value.")
     ] = None,
     scales: Annotated[
         str | None,
         typer.Option(
-            help="Enlargements to average, such as 0.75,1,1.5; adaptive: dear ones only where unsure; "
-            "by default the model's."
+            help="Scale factors to average over, such as 0.75,1,1.5; adaptive: extra scales only where the "
+            "base scales are uncertain; by default the model's."
         ),
     ] = None,
-    flips: Annotated[bool, typer.Option("--flips", help="Average with the mirror image.")] = False,
-    threshold: Annotated[float, typer.Option(help="Least probability of gland.")] = 0.5,
-    min_gland_um2: Annotated[float, typer.Option(help="Smaller glands are dropped.")] = 400.0,
-    min_lumen_um2: Annotated[float, typer.Option(help="Smaller holes are filled.")] = 100.0,
+    flips: Annotated[bool, typer.Option("--flips", help="Average with the flipped image.")] = False,
+    threshold: Annotated[float, typer.Option(help="Probability threshold.")] = 0.5,
+    min_gland_um2: Annotated[
+        float, typer.Option(help="Minimum area of a gland, in um2; smaller ones are dropped.")
+    ] = 400.0,
+    min_lumen_um2: Annotated[
+        float, typer.Option(help="Minimum area of a lumen, in um2; smaller holes are filled.")
+    ] = 100.0,
     tissue_mask: Annotated[bool, typer.Option(help="Skip windows without tissue.")] = True,
     roi: Annotated[
-        Path | None, typer.Option(help="GeoJSON of the regions to look at, drawn in QuPath.")
+        Path | None, typer.Option(help="GeoJSON file of the regions to segment, drawn in QuPath.")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N, trt or trt:N.")] = "auto",
+    device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:N, trt or trt:N.")] = "auto",
     int8: Annotated[
-        bool, typer.Option("--int8", help="Run the model's INT8 file, the fastest on a CPU.")
+        bool, typer.Option("--int8", help="Run the INT8 file of the model, the fastest on a CPU.")
     ] = False,
     require_gpu: Annotated[
-        bool, typer.Option("--require-gpu", help="Fail rather than run on the CPU.")
+        bool, typer.Option("--require-gpu", help="Fail instead of running on the CPU.")
     ] = False,
     batch: Annotated[
         int | None,
-        typer.Option(help="Maximum batch size, in windows; by default 8, or what the engine was built for."),
+        typer.Option(help="Maximum batch size, in windows; by default 8, or that of the engine."),
     ] = None,
-    threads: Annotated[int, typer.Option(help="CPU threads of the network; 0 takes all.")] = 0,
-    max_ram: Annotated[float, typer.Option(help="GiB of memory to stay within.")] = 2.0,
+    threads: Annotated[int, typer.Option(help="CPU threads of the network; 0 uses all.")] = 0,
+    max_ram: Annotated[float, typer.Option(help="Memory limit, in GiB.")] = 2.0,
     max_unread: Annotated[
-        float, typer.Option(help="Share of the tissue that may be unreadable before the slide fails.")
+        float,
+        typer.Option(help="Maximum share of the tissue that may be unreadable; above it, the slide fails."),
     ] = 0.01,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace outputs of another slide of the same name too.")
+        bool, typer.Option("--overwrite", help="Also replace outputs of another slide with the same name.")
     ] = False,
     csv_decimal: Annotated[
         str,
-        typer.Option(help='Decimal mark of the table: "." or ","; with "," columns are separated by ";".'),
+        typer.Option(help='Decimal mark of the table: "." or ","; with ",", columns are separated by ";".'),
     ] = ".",
     profile: Annotated[
-        Path | None, typer.Option(help="Write a trace that ui.perfetto.dev opens, and print stage times.")
+        Path | None,
+        typer.Option(help="File of a trace for ui.perfetto.dev; the time of each stage is printed too."),
     ] = None,
 ) -> None:
     """Find glands in slides and write outlines, mask, table, overview and record.
 
-    A run that was cut off goes on where it was when the same command is given again.
+    To resume an interrupted run, repeat the command.
     """
     from glandseg.core.trace import Trace
     from glandseg.model.backend import BATCH
@@ -112,7 +118,9 @@ def infer(
     ) as backend:
         say(f"model: {backend.card.name} ({file.origin}), learned on {backend.card.tissue}; {backend.name}")
         try:
-            failed = infer_all(slides, backend, file, settings, out, trace, overwrite)
+            failed = infer_all(
+                slides, lambda slide: infer_one(slide, backend, file, settings, out, trace, overwrite)
+            )
         finally:
             if profile is not None:
                 write_profile(trace, profile)
@@ -121,36 +129,24 @@ def infer(
         raise typer.Exit(1)
 
 
-def infer_all(
-    slides: list[Path],
-    backend: ModelBackend,
-    file: ModelFile,
-    settings: InferSettings,
-    out: Path | None,
-    trace: Trace,
-    overwrite: bool = False,
-) -> int:
-    """Run slides and count those that failed; one alone fails with its own exit code."""
+def infer_all(slides: list[Path], run: Callable[[Path], None]) -> int:
+    """Run slides and count those that failed; a single slide fails with its own exit code.
+
+    Args:
+        slides: Slides to run.
+        run: Called with each slide; its errors are printed, and the other slides still run.
+    """
     if len(slides) == 1:
-        infer_one(slides[0], backend, file, settings, out, trace, overwrite)
+        run(slides[0])
         return 0
-    return sum(not attempt(slide, backend, file, settings, out, trace, overwrite) for slide in slides)
+    return sum(not _succeeds(run, slide) for slide in slides)
 
 
-def attempt(
-    path: Path,
-    backend: ModelBackend,
-    file: ModelFile,
-    settings: InferSettings,
-    out: Path | None,
-    trace: Trace | None = None,
-    overwrite: bool = False,
-) -> bool:
-    """Run one slide of several; whatever goes wrong with it is told, and the others go on."""
+def _succeeds(run: Callable[[Path], None], slide: Path) -> bool:
     try:
-        infer_one(path, backend, file, settings, out, trace, overwrite)
+        run(slide)
     except Exception as error:
-        tell(error)
+        print_error(error)
         return False
     return True
 
@@ -164,7 +160,7 @@ def infer_one(
     trace: Trace | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Run one slide and print what came of it."""
+    """Run one slide and print its results."""
     from glandseg.runtime.infer import infer_slide
 
     start = time.monotonic()
@@ -174,7 +170,7 @@ def infer_one(
         warned.append(warning)
         warn(f"warning: {path.name}: {warning}")
 
-    with tell_how_to_go_on(path), show_progress("windows") as advance:
+    with explain_interruption(path), show_progress("windows") as advance:
         result = infer_slide(
             path,
             backend,
@@ -192,7 +188,7 @@ def infer_one(
             announce(warning)
     seconds = time.monotonic() - start
     say(
-        f"{path.name}: {result.glands} glands, {result.gland_mm2:.3f} mm2 "
+        f"{path.name}: {pluralise(result.glands, 'gland')}, {result.gland_mm2:.3f} mm2 "
         f"of {result.tissue_mm2:.3f} mm2 tissue, in {seconds:.1f} s; "
         f"the network was busy {result.network_share:.0%} of the time"
     )
@@ -201,11 +197,11 @@ def infer_one(
 
 
 @contextlib.contextmanager
-def tell_how_to_go_on(path: Path) -> Iterator[None]:
-    """Say, when Ctrl-C or a signal stops a slide, that its finished windows are kept.
+def explain_interruption(path: Path) -> Iterator[None]:
+    """Print how to resume when Ctrl-C or a signal interrupts a slide.
 
     Raises:
-        EnvironmentLacksError: There was not enough memory for the slide.
+        EnvironmentLacksError: There is not enough memory for the slide.
     """
     try:
         yield
@@ -214,5 +210,5 @@ def tell_how_to_go_on(path: Path) -> Iterator[None]:
             f"{path}: not enough memory. Free some, or give a smaller --batch or --max-ram."
         ) from error
     except KeyboardInterrupt:
-        warn(f"{path.name}: finished windows are kept; the same command goes on from there")
+        warn(f"{path.name}: finished windows are kept; to resume, repeat the command")
         raise

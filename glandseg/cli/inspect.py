@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -10,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
-from glandseg.cli.console import say
+from glandseg.cli.console import print_json, say
+from glandseg.cli.options import AsJson
 from glandseg.core.errors import BadInputError
 
 if TYPE_CHECKING:
@@ -20,24 +20,24 @@ if TYPE_CHECKING:
     from glandseg.export.graph_stats import GraphStats
     from glandseg.model.card import ModelCard
 
-Row: TypeAlias = tuple[str, str]  # label, text; a row without label goes on with the one above
-Told: TypeAlias = tuple[list[Row], dict[str, Any], bool]  # rows, facts for JSON, whether the file is whole
+Row: TypeAlias = tuple[str, str]  # label, text; a row without a label continues the one above
+Report: TypeAlias = tuple[list[Row], dict[str, Any], bool]  # rows, facts for JSON, whether the file is whole
 LABEL_WIDTH = 11
 
 
 def inspect(
     file: Annotated[
-        Path | None, typer.Argument(help="Model file (.onnx or .engine); by default the bundled one.")
+        Path | None, typer.Argument(help="Model file (.onnx or .engine); by default the bundled model.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Tell a model's card, hashes, layers and work, and which devices run it here."""
+    """Print the card, hashes, layers and GFLOP of a model, and the devices that run it here."""
     from glandseg.model.files import BUNDLED, ENGINE_SUFFIX
 
     path = file or BUNDLED
-    rows, facts, whole = tell_engine(path) if path.suffix == ENGINE_SUFFIX else tell_model(path)
+    rows, facts, whole = report_engine(path) if path.suffix == ENGINE_SUFFIX else report_model(path)
     if as_json:
-        typer.echo(json.dumps(facts, indent=1))
+        print_json(facts)
     else:
         for label, text in rows:
             say(f"{label:<{LABEL_WIDTH}}{text}")
@@ -45,8 +45,8 @@ def inspect(
         raise typer.Exit(BadInputError.exit_code)
 
 
-def tell_model(path: Path) -> Told:
-    """Tell what an ONNX file is."""
+def report_model(path: Path) -> Report:
+    """Report on an ONNX file."""
     from glandseg.doctor.devices import try_devices
     from glandseg.doctor.inspect_model import inspect_model
 
@@ -58,8 +58,8 @@ def tell_model(path: Path) -> Told:
     return [*list_model_rows(report, stats, devices)], facts, report.whole
 
 
-def tell_engine(path: Path) -> Told:
-    """Tell what an engine is."""
+def report_engine(path: Path) -> Report:
+    """Report on a TensorRT engine."""
     from glandseg.doctor.inspect_engine import inspect_engine
 
     report = inspect_engine(path)
@@ -67,7 +67,7 @@ def tell_engine(path: Path) -> Told:
 
 
 def count_if_possible(path: Path) -> GraphStats | None:
-    """Count the graph where the package `onnx` is installed, which deployment does without."""
+    """Count the graph; return None where the package `onnx` is not installed, as in deployment."""
     from importlib.util import find_spec
 
     if find_spec("onnx") is None:
@@ -80,17 +80,17 @@ def count_if_possible(path: Path) -> GraphStats | None:
 def list_model_rows(
     report: ModelReport, stats: GraphStats | None, devices: Sequence[Finding]
 ) -> Iterator[Row]:
-    """List all that is known of an ONNX file, a line each."""
+    """List the rows of an ONNX file."""
     yield from list_file_rows(report)
     yield from list_card_rows(report.card) if report.card else [("card", report.flaw)]
     yield from label_first("input", map(str, report.inputs))
     yield from label_first("output", map(str, report.outputs))
-    yield from list_graph_rows(stats) if stats else [("graph", "pip install onnx for its layers and GFLOP")]
+    yield from list_graph_rows(stats) if stats else [("graph", "pip install onnx to list layers and GFLOP")]
     yield from label_first("runs on", (f"{one.topic:<9} {describe_device(one)}" for one in devices))
 
 
 def list_engine_rows(report: EngineReport) -> Iterator[Row]:
-    """List all that is known of an engine, a line each."""
+    """List the rows of an engine."""
     built = report.fingerprint
     yield from list_file_rows(report)
     yield from list_card_rows(report.card) if report.card else [("card", "cannot be read")]
@@ -115,13 +115,13 @@ def list_engine_rows(report: EngineReport) -> Iterator[Row]:
 
 
 def list_file_rows(report: FileReport) -> Iterator[Row]:
-    """List what is known of a file as such."""
+    """List name, size, record and hash of a file."""
     yield "file", f"{report.name}, {report.size / 1e6:.1f} MB; {report.record}"
     yield "sha256", report.sha256
 
 
 def list_card_rows(card: ModelCard) -> Iterator[Row]:
-    """List what the model says of itself."""
+    """List the fields of a model card."""
     yield "model", card.name
     yield "network", card.network
     yield "precision", card.precision
@@ -139,9 +139,9 @@ def list_card_rows(card: ModelCard) -> Iterator[Row]:
 
 
 def list_graph_rows(stats: GraphStats) -> Iterator[Row]:
-    """List what the graph is made of: what takes work line by line, the rest on one."""
+    """List the layers of a graph: those with products in rows of their own, the others in one."""
     weights = f"{stats.weights / 1e6:.2f} million weights"
-    yield "graph", f"opset {stats.opset}, {weights}, {stats.gflop:.2f} GFLOP a window"
+    yield "graph", f"opset {stats.opset}, {weights}, {stats.gflop:.2f} GFLOP per window"
     working = [layers for layers in stats.layers if layers.gflop]
     rest = [layers for layers in stats.layers if not layers.gflop]
     rows = [f"{one.count:>4} {one.kind} {one.precision}, {one.gflop:.3f} GFLOP" for one in working]
@@ -150,7 +150,7 @@ def list_graph_rows(stats: GraphStats) -> Iterator[Row]:
 
 
 def describe_source(source: object) -> str:
-    """Write a source of training as "name (licence; attribution)"."""
+    """Write a training source as "name (licence; attribution)"."""
     facts = dict(source) if isinstance(source, dict) else {"name": str(source)}
     more = "; ".join(str(facts[key]) for key in ("licence", "attribution") if facts.get(key))
     return f"{facts.get('name', 'not named')} ({more})" if more else str(facts.get("name", "not named"))
@@ -164,12 +164,12 @@ def describe_score(test: str, score: object) -> str:
 
 
 def describe_device(finding: Finding) -> str:
-    """Write whether a device runs the model, or why not."""
+    """Write whether a device runs the model, and if not, why."""
     reason = f"{finding.text} {finding.cure}".removeprefix(f"{finding.topic}: ").strip()
     return finding.text if finding.level == "ok" else f"does not run: {reason}"
 
 
 def label_first(label: str, texts: Iterable[str]) -> Iterator[Row]:
-    """Give rows of which the first alone has the label."""
+    """Yield rows of which only the first has the label."""
     for index, text in enumerate(texts):
         yield ("" if index else label), text

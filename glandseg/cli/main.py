@@ -1,4 +1,4 @@
-"""The `glandseg` command: its subcommands, and one line for whatever goes wrong."""
+"""The `glandseg` command: its subcommands, and one line for every error."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 
 from glandseg import RESEARCH_USE, __version__
 from glandseg.cli.adapt import adapt
-from glandseg.cli.console import tell, warn
+from glandseg.cli.console import print_error, say, warn
 from glandseg.cli.cut import cut
 from glandseg.cli.demo import demo
 from glandseg.cli.doctor import doctor
@@ -18,14 +18,13 @@ from glandseg.cli.evaluate import evaluate
 from glandseg.cli.export import export
 from glandseg.cli.infer import infer
 from glandseg.cli.inspect import inspect
-from glandseg.cli.stopping import take_signals
+from glandseg.cli.stopping import INTERRUPTED, take_signals
 from glandseg.cli.streams import guard_streams
 from glandseg.cli.train import train
 from glandseg.cli.verify import verify
 from glandseg.core.errors import EnvironmentLacksError
 
-INTERRUPTED = 130  # what typer makes of Ctrl-C
-SIGNALLED = 128  # to which shells add the number of the signal that ended a process
+SIGNALLED = 128  # shells add the number of the signal that ended a process
 
 app = typer.Typer(
     name="glandseg",
@@ -49,19 +48,19 @@ app.command()(doctor)
 def show_version(wanted: bool) -> None:
     """Print the version and stop."""
     if wanted:
-        typer.echo(f"glandseg {__version__}")
+        say(f"glandseg {__version__}")
         raise typer.Exit
 
 
 @app.callback(invoke_without_command=True)
 def set_up(
     context: typer.Context,
-    debug: Annotated[bool, typer.Option("--debug", help="Show where in the code an error arose.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show where in the code an error occurred.")] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Take the options that every command has; without a command, say which there are."""
+    """Take the options of every command; print the help where no command is given."""
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
 
@@ -69,7 +68,7 @@ def set_up(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 1 some slides failed, 2 bad input, 3 environment, 4 internal.
 
-    A process that a signal ends exits as shells report it: 130 for Ctrl-C, 143 for SIGTERM.
+    After a signal the exit code is the one that shells report: 130 for Ctrl-C, 143 for SIGTERM.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     with guard_streams() as out:
@@ -77,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         out.flush()
         if out.loss is not None:
             warn(
-                f"error: stdout: cannot be written ({out.loss}); what was printed is lost, the files are not."
+                f"error: stdout: cannot be written ({out.loss}). The printed text is lost, the files are not."
             )
             code = code or EnvironmentLacksError.exit_code
     sys.exit(code)
@@ -94,7 +93,7 @@ def run(given: list[str]) -> int:
         except Exception as error:
             if debug:
                 raise
-            code = tell(error, words)
+            code = print_error(error, words)
         except KeyboardInterrupt:
             code = INTERRUPTED
     if code == INTERRUPTED:

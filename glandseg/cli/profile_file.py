@@ -1,4 +1,4 @@
-"""The trace file of `--profile`, which replaces an older trace and nothing else."""
+"""The trace file of `--profile`, which may replace an older trace only."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ if TYPE_CHECKING:
 
 
 def check_profile(path: Path) -> None:
-    """Check before the work that a trace can be written to a path.
+    """Check, before any work, that a trace can be written to a path.
 
     Raises:
-        BadInputError: Its folder is missing, or something else than a trace is there.
+        BadInputError: The folder is missing, or the file exists and is not a trace.
     """
     from glandseg.core.trace import BEGINNING
 
     if not path.parent.is_dir():
-        raise BadInputError(f"--profile: {path.parent} is no folder. Make it, or give another file.")
+        raise BadInputError(f"--profile: {path.parent} is not a folder. Create it, or give another file.")
     if path.is_dir() or (path.exists() and not path.is_file()):
-        raise BadInputError(f"--profile: {path} is no regular file. Give another name.")
+        raise BadInputError(f"--profile: {path} is not a regular file. Give another name.")
     if path.is_file():
         with path.open("rb") as file:
             if file.read(len(BEGINNING)) not in (b"", BEGINNING.encode()):
                 raise BadInputError(
-                    f"--profile: {path} is there and holds no trace of glandseg. Give another name."
+                    f"--profile: {path} exists and is not a trace of glandseg. Give another name."
                 )
 
 
 def write_profile(trace: Trace, path: Path) -> None:
-    """Write the trace in place of a file or link of its name, and print what each stage took."""
+    """Write the trace, replacing a file or link of its name, and print the time of each stage."""
     from glandseg.core.atomic import explain_disk_errors, write_whole
     from glandseg.core.trace import tabulate
 

@@ -1,4 +1,4 @@
-"""Progress on stderr: a bar on a terminal, a line now and then elsewhere."""
+"""Progress on stderr: a bar on a terminal, a line every 15 seconds elsewhere."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import IO, cast
 from glandseg.cli.console import escape
 from glandseg.cli.streams import SafeStream
 
-Advance = Callable[[int, int, str], None]  # done, total, what else to say
+Advance = Callable[[int, int, str], None]  # done, total, note
 LINE_SECONDS = 15.0
 
 
 class Pace:
-    """How fast a count goes, from where it last began anew."""
+    """The rate of a count since it last restarted."""
 
     def __init__(self) -> None:
         self._begin(0)
@@ -25,7 +25,7 @@ class Pace:
         self._first, self._last, self._started = done, done, time.monotonic()
 
     def measure(self, done: int) -> float:
-        """Give the units a second since the count began; a count that falls begins anew."""
+        """Compute the units per second since the count began; a count that falls restarts."""
         if done < self._last:
             self._begin(done)
         self._last = done
@@ -34,10 +34,10 @@ class Pace:
 
 @contextlib.contextmanager
 def show_progress(unit: str) -> Iterator[Advance]:
-    """Give a function that is told how far the work is, and show it with rate and time left.
+    """Yield a function that shows the progress with its rate and the time left.
 
     Args:
-        unit: of what is counted, in the plural.
+        unit: Unit of the count, in the plural.
     """
     if not sys.stderr.isatty():
         yield _print_lines(unit)
@@ -46,7 +46,7 @@ def show_progress(unit: str) -> Iterator[Advance]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}", markup=False))
-    stream = sys.stderr.steer() if isinstance(sys.stderr, SafeStream) else sys.stderr
+    stream = sys.stderr.pass_controls() if isinstance(sys.stderr, SafeStream) else sys.stderr
     with Progress(*columns, console=Console(file=cast(IO[str], stream)), transient=True) as bar:
         task, pace = bar.add_task("", total=None, note=""), Pace()
 
@@ -58,7 +58,7 @@ def show_progress(unit: str) -> Iterator[Advance]:
 
 
 def describe_pace(rate: float, done: int, total: int, unit: str) -> str:
-    """Say a rate, in units a second, and the time left."""
+    """Write a rate, in units per second, and the time left."""
     left = f", {(total - done) / rate:.0f} s left" if rate > 0 else ""
     return f"{rate:.1f} {unit}/s{left}"
 

@@ -1,4 +1,4 @@
-"""Which slides a command line names: patterns expanded, own outputs left out, each slide once."""
+"""The slides of a command line: patterns expanded, outputs of glandseg left out, each slide once."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _WILDCARDS = "*?"
 
 
 def list_slides(given: list[Path], out: Path | None) -> list[Path]:
-    """List the slides to run, in the order in which they were given.
+    """List the slides to run, in the given order.
 
     Args:
         given: Paths and patterns of the command line.
-        out: Folder of the outputs; None for each slide's own.
+        out: Folder of the outputs; None for the folder of each slide.
 
     Raises:
         BadInputError: Only outputs of glandseg are left, or two slides would write the same files.
@@ -26,33 +26,33 @@ def list_slides(given: list[Path], out: Path | None) -> list[Path]:
 
 
 def expand_patterns(slides: list[Path]) -> list[Path]:
-    """Replace patterns such as `*.svs`, which shells of Windows pass on as they are, by what they match.
+    """Replace patterns such as `*.svs`, which shells of Windows do not expand, by their matches.
 
-    Brackets are no wildcards here, for slides' names hold them; a file of exactly that name comes first.
+    Brackets are not wildcards, as names of slides contain them; a file of exactly that name takes precedence.
     """
     return [match for slide in slides for match in _expand(slide) or [slide]]
 
 
 def leave_out_outputs(slides: list[Path]) -> list[Path]:
-    """Leave out what glandseg wrote: `*.tif` matches its masks, and `*.png` its overviews.
+    """Leave out outputs of glandseg: `*.tif` matches its masks, and `*.png` its overviews.
 
     Raises:
-        BadInputError: Nothing else was given.
+        BadInputError: Nothing else is left.
     """
     from glandseg.runtime.outputs.write import SUFFIXES
 
     outputs = [slide for slide in slides if slide.name.lower().endswith(SUFFIXES)]
     if slides and len(outputs) == len(slides):
         raise BadInputError(
-            f"{outputs[0]}: has the name of an output that glandseg wrote. Give the slide, or rename it."
+            f"{outputs[0]}: has the name of an output of glandseg. Give the slide, or rename it."
         )
     for output in outputs:
-        warn(f"{output}: left out, for it has the name of an output that glandseg wrote")
+        warn(f"{output}: left out, as it has the name of an output of glandseg")
     return [slide for slide in slides if slide not in outputs]
 
 
 def leave_out_series(slides: list[Path]) -> list[Path]:
-    """Leave out further files of a DICOM series, which `*.dcm` matches too: they are one slide."""
+    """Leave out all but one file of each DICOM series, which is one slide."""
     from glandseg.slides.slide_files import find_repeats
 
     repeats = find_repeats(slides)

@@ -1,4 +1,4 @@
-"""Signals that end a process, taken as Ctrl-C is: the work is put in order first."""
+"""Signals that end a process, handled like Ctrl-C: the work is left in order first."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
+INTERRUPTED = 130  # exit code of typer and of shells for Ctrl-C
 _SIGNALS = ("SIGTERM", "SIGHUP", "SIGBREAK")
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal asked this process to end.
+    """A signal that ends this process has arrived.
 
     Args:
-        number: Of the signal.
+        number: Number of the signal.
     """
 
     def __init__(self, number: int) -> None:
@@ -28,7 +29,7 @@ class Stop:
     """What stopped the process.
 
     Attributes:
-        number: Of the signal; None where none came.
+        number: Number of the signal; None if none has arrived.
     """
 
     number: int | None = None
@@ -36,15 +37,15 @@ class Stop:
 
 @contextlib.contextmanager
 def take_signals() -> Iterator[Stop]:
-    """Raise `Stopped` in the main thread when one of the signals arrives that end a process unasked."""
+    """Raise `Stopped` in the main thread when a signal arrives that would end the process."""
     stop, owner = Stop(), os.getpid()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
 
     def end(number: int, frame: FrameType | None) -> None:
-        signal.signal(number, signal.SIG_DFL)  # the second one ends the process as it is
-        if os.getpid() != owner:  # forked off: it has nothing to put in order
+        signal.signal(number, signal.SIG_DFL)  # a second one ends the process immediately
+        if os.getpid() != owner:  # a fork has nothing to leave in order
             os.kill(os.getpid(), number)
             return
         stop.number = number

@@ -1,7 +1,6 @@
-"""Standard streams that cannot stop the work: closed, full or short of letters, they lose lines and no more.
+"""Standard streams that cannot stop the work: closed, full or in ASCII, they lose lines and raise nothing.
 
-Whatever reaches a terminal through them has its steering characters written out; only the progress bar,
-which must steer, writes past them.
+Control characters are escaped before they reach a terminal; only the progress bar, which needs them, passes.
 """
 
 from __future__ import annotations
@@ -18,31 +17,31 @@ from glandseg.cli.console import escape
 
 _STREAMS = 3  # stdin, stdout and stderr, by their numbers
 _LAYOUT = "\n\t"
-_RETURN = "\r"  # by which libraries redraw their progress on stderr
-_HIDDEN = ("buffer", "detach")  # ways past this stream, which typer takes where the encoding is ASCII
+_RETURN = "\r"  # libraries redraw their progress on stderr with it
+_HIDDEN = ("buffer", "detach")  # ways around this stream, which typer uses where the encoding is ASCII
 
 
 class SafeStream:
-    """A text stream that loses lines rather than raise, and lets no text steer a terminal.
+    """A text stream that loses lines rather than raise, and escapes control characters.
 
     Args:
         inner: The stream to write to.
-        keep: Steering characters that may pass; None lets all pass.
+        keep: Control characters that are not escaped; None escapes none.
 
     Attributes:
-        loss: Why lines were lost; None as long as none was, or their reader ended.
+        loss: Reason why lines were lost; None if none was, or the reader closed the pipe.
     """
 
     def __init__(self, inner: TextIO, keep: str | None = _LAYOUT) -> None:
         self.loss: str | None = None
         self._inner, self._keep, self._open = inner, keep, True
 
-    def steer(self) -> SafeStream:
-        """Return a stream to the same place that lets all characters pass."""
+    def pass_controls(self) -> SafeStream:
+        """Return a stream to the same file that escapes nothing."""
         return SafeStream(self._inner, keep=None)
 
     def write(self, text: str) -> int:
-        """Write text as far as that can be done, and return its length."""
+        """Write text if possible, and return its length."""
         if self._open:
             try:
                 self._inner.write(text if self._keep is None else escape(text, self._keep))
@@ -51,7 +50,7 @@ class SafeStream:
         return len(text)
 
     def flush(self) -> None:
-        """Write out what is held back, as far as that can be done."""
+        """Flush the buffer if possible."""
         if self._open:
             try:
                 self._inner.flush()
@@ -65,9 +64,9 @@ class SafeStream:
 
     def _lose(self, error: OSError) -> None:
         self._open = False
-        if error.errno not in (errno.EPIPE, errno.EINVAL):  # the second is Windows' word for a closed pipe
+        if error.errno not in (errno.EPIPE, errno.EINVAL):  # the second means a closed pipe on Windows
             self.loss = error.strerror or type(error).__name__
-        with contextlib.suppress(OSError, ValueError):  # what Python holds back would fail again at the end
+        with contextlib.suppress(OSError, ValueError):  # Python would flush its buffer again at the end
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self._inner.fileno())
             os.close(nowhere)
@@ -75,7 +74,7 @@ class SafeStream:
 
 @contextlib.contextmanager
 def guard_streams() -> Iterator[SafeStream]:
-    """Put safe streams in place of stdout and stderr for the block, and yield stdout's."""
+    """Replace stdout and stderr by safe streams, and yield the one for stdout."""
     _fill_gaps()
     plain = sys.stdout, sys.stderr
     out, err = _make_safe(sys.stdout, _LAYOUT), _make_safe(sys.stderr, _LAYOUT + _RETURN)
@@ -89,7 +88,7 @@ def guard_streams() -> Iterator[SafeStream]:
 
 
 def _fill_gaps() -> None:
-    """Open the null device where a standard stream is closed: else the next file takes its number."""
+    """Open the null device for each closed standard stream; the next file would take its number."""
     with contextlib.suppress(OSError):
         while (number := os.open(os.devnull, os.O_RDWR)) < _STREAMS:
             os.set_inheritable(number, True)

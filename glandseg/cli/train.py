@@ -1,4 +1,4 @@
-"""`glandseg train`: a segmenter learned from a data folder."""
+"""`glandseg train`: a segmenter trained on a data folder."""
 
 from __future__ import annotations
 
@@ -9,69 +9,71 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from glandseg.cli.console import say, warn
+from glandseg.cli.options import Overrides, Threads
 from glandseg.cli.progress import Advance, show_progress
+from glandseg.cli.stopping import INTERRUPTED
 from glandseg.core.errors import BadInputError
 
 if TYPE_CHECKING:
     from glandseg.training.loop.fit import Progress
     from glandseg.training.settings import TrainSettings
 
-
-WANTED = (
-    "train needs a data folder: patches with a patches.csv of columns file,gland,non_gland, or in folders "
-    "gland and non_gland; folders images and masks; GlaS, EBHI-Seg or ProG as published; or, with a "
+NO_DATA = (
+    "DATA: train needs a data folder: patches with a patches.csv of columns file,gland,non_gland, or in "
+    "folders gland and non_gland; folders images and masks; GlaS, EBHI-Seg or ProG as published; or, with a "
     "--teacher, images. "
     "Without one, try `glandseg train --demo`."
 )
 
 
-TESTS = {"val": "validation images"}  # by what a run's scores are of
-MOST_THREADS = 1024
-STOPPED = 130  # as for any other interruption
-
-
 def train(
-    data: Annotated[Path | None, typer.Argument(help="Folder of training images; see below.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Run folder; by default a new one below runs/.")] = None,
+    data: Annotated[Path | None, typer.Argument(help="Folder of training images, described below.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder; by default a new one in runs/.")] = None,
     labels: Annotated[
         str | None,
-        typer.Option(help="patches (labels of patches alone, the default), outlines (masks), or none."),
+        typer.Option(
+            help="Kind of labels: patches (patch labels only, the default), outlines (masks) or none."
+        ),
     ] = None,
     teacher: Annotated[
         Path | None,
-        typer.Option(help="Run folder or model file to learn from, with --labels none or outlines."),
+        typer.Option(help="Teacher: run folder or model file; needs --labels none or outlines."),
     ] = None,
     weights: Annotated[
         str | None,
-        typer.Option(help="Pretrained weights of the encoder: a .safetensors or .pth file, or hub."),
+        typer.Option(
+            help="Pretrained encoder weights: a .safetensors or .pth file, or hub to download them."
+        ),
     ] = None,
     mpp: Annotated[float | None, typer.Option(help="Microns per pixel of the training images.")] = None,
     preset: Annotated[
-        str, typer.Option(help="edge (for small machines), or a paper's settings: feng, oeem.")
+        str,
+        typer.Option(help="Built-in settings: edge (for small machines), or those of a paper: feng, oeem."),
     ] = "edge",
-    settings: Annotated[Path | None, typer.Option(help="Settings file (YAML), over the preset.")] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", help="One setting, such as segmenter.fit.steps=500.")
+    settings: Annotated[
+        Path | None, typer.Option(help="Settings file (YAML) that overrides the preset.")
     ] = None,
-    threads: Annotated[int, typer.Option(help="CPU threads; 0 uses all.", min=0, max=MOST_THREADS)] = 0,
+    set_: Overrides = None,
+    threads: Threads = 0,
     demo: Annotated[
-        bool, typer.Option("--demo", help="Learn from drawn tissue, in about two minutes.")
+        bool, typer.Option("--demo", help="Train on synthetic tissue, in about two minutes.")
     ] = False,
 ) -> None:
-    """Learn a segmenter; an interrupted run goes on when the command is repeated with its --out.
+    """Train a segmenter; to resume an interrupted run, repeat the command with its --out.
 
-    Ctrl-C, or a file STOP in the run folder, ends it after the step under way; a second Ctrl-C at once.
+    Ctrl-C, or a file STOP in the run folder, ends it after the current step; a second Ctrl-C, immediately.
 
     DATA is one of: patches with a patches.csv of columns file,gland,non_gland and, if known, patient; folders
-    gland, non_gland and mixed of patches; folders images and masks of equal names; images NAME.bmp with masks
-    NAME_anno.bmp (GlaS); folders CLASS/image and CLASS/label (EBHI-Seg); TRAIN and TEST, each IMAGES and
-    MANUAL GLANDS (ProG). Slides with regions drawn in QuPath are cut into patches first: glandseg cut.
+    gland, non_gland and mixed of patches; folders images and masks with equal names; images NAME.bmp with
+    masks NAME_anno.bmp (GlaS); folders CLASS/image and CLASS/label (EBHI-Seg); TRAIN and TEST, each IMAGES
+    and MANUAL GLANDS (ProG). Cut slides with regions drawn in QuPath into patches first: glandseg cut.
 
-    With --teacher, a small network learns a big one's probabilities, of any of these or of a folder of
-    images that nobody labelled; --labels outlines mixes in what outlines there are.
+    With --teacher, a small network learns the probabilities of a big one, on any of these or on a folder of
+    unlabelled images; --labels outlines adds the outlines that exist.
     """
     if data is None and not demo:
-        raise BadInputError(WANTED)
+        raise BadInputError(NO_DATA)
     from glandseg.core.system import count_cpus
     from glandseg.training.demo import shorten, write_synthetic_data
     from glandseg.training.loop.processes import is_first
@@ -97,26 +99,27 @@ def train(
     torch.set_num_threads(threads or count_cpus())
     try:
         with show_progress("steps") as advance:
-            run = run_training(folder, out, wanted, report=_tell_steps(advance), say=typer.echo)
+            run = run_training(folder, out, wanted, report=_report_steps(advance), say=say)
     except TrainingStopped as stop:
-        typer.echo(f"{stop}. Repeat the command, with the run folder as --out, to go on.", err=True)
-        raise typer.Exit(STOPPED) from None
+        warn(f"{stop}. To resume, repeat the command with the run folder as --out.")
+        raise typer.Exit(INTERRUPTED) from None
     if not is_first():
         return
     test, scores = next(iter(run.record["scores"].items()))
-    typer.echo(f"{run.path}: mIoU {scores['miou']:.1f} %, F1 {scores['f1']:.1f} % on {TESTS.get(test, test)}")
-    typer.echo(f"next: glandseg export {run.path} --fp16")
+    images = "validation images" if test == "val" else test
+    say(f"{run.path}: mIoU {scores['miou']:.1f} %, F1 {scores['f1']:.1f} % on {images}")
+    say(f"next: glandseg export {run.path} --fp16")
 
 
 def apply_options(settings: TrainSettings, options: Mapping[str, tuple[str, Any]]) -> TrainSettings:
-    """Put options of the command line into settings, and let refusals name the option.
+    """Override settings by options of the command line; errors name the option.
 
     Args:
-        settings: To change.
-        options: For each option the setting that it stands for, and its value; None leaves the setting.
+        settings: Settings to override.
+        options: For each option its setting and its value; None keeps the setting.
 
     Raises:
-        BadInputError: If a value cannot be used.
+        BadInputError: A value is invalid.
     """
     for option, (name, value) in options.items():
         settings = settings if value is None else _apply_option(settings, option, name, value)
@@ -130,11 +133,11 @@ def _apply_option(settings: TrainSettings, option: str, name: str, value: Any) -
         raise BadInputError(f"{option}: {str(error).removeprefix(f'{name}: ')}") from None
 
 
-def _tell_steps(advance: Advance) -> Callable[[str, Progress], None]:
-    def tell(stage: str, progress: Progress) -> None:
+def _report_steps(advance: Advance) -> Callable[[str, Progress], None]:
+    def report(stage: str, progress: Progress) -> None:
         advance(progress.step, progress.steps, f"{stage}, loss {progress.loss:.3f}")
         if progress.scores:
             scores = ", ".join(f"{name} {value:.1f}" for name, value in progress.scores.items())
-            typer.echo(f"{stage} step {progress.step}: loss {progress.loss:.3f}, {scores}")
+            say(f"{stage} step {progress.step}: loss {progress.loss:.3f}, {scores}")
 
-    return tell
+    return report

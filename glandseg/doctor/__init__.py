@@ -1,4 +1,4 @@
-"""What of this machine glandseg needs, looked at piece by piece; nothing found here stops the next look.
+"""The checks of this machine and of model files; a failed check does not stop the others.
 
-What may be broken is imported inside the looks that need it, so that the other looks go on without it.
+Libraries that may be broken are imported inside the checks that need them.
 """

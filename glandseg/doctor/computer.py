@@ -1,4 +1,4 @@
-"""The computer itself: Python, system, processor, memory, disks."""
+"""Checks of the computer: Python, system, processor, memory, disks."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from glandseg.core.units import GIB
 from glandseg.doctor.finding import Finding, note, ok, problem
 
 OLDEST_PYTHON = (3, 10)
-LEAST_MEMORY, LEAST_DISK = 2 * GIB, 5 * GIB
-_CGROUP = Path("/sys/fs/cgroup/memory.max")  # what a container may take
+MIN_MEMORY, MIN_DISK = 2 * GIB, 5 * GIB
+_CGROUP = Path("/sys/fs/cgroup/memory.max")  # memory limit of a container, in bytes
 _VECTORS = {"AVX512VNNI": "AVX-512 VNNI", "AVX2": "AVX2", "ASIMDDP": "NEON dot product"}
 
 
-def look_at_python() -> list[Finding]:
-    """Say which Python runs."""
+def check_python() -> list[Finding]:
+    """Report the Python version; it must be 64-bit and not too old."""
     bits = 64 if sys.maxsize > 2**32 else 32
     text = f"{platform.python_implementation()} {platform.python_version()}, {bits}-bit"
     if sys.version_info < OLDEST_PYTHON or bits < 64:
@@ -28,55 +28,55 @@ def look_at_python() -> list[Finding]:
     return [ok("Python", text)]
 
 
-def look_at_system() -> list[Finding]:
-    """Say which operating system runs; never the host's name."""
+def check_system() -> list[Finding]:
+    """Report the operating system, without the name of the host."""
     library = " ".join(platform.libc_ver()).strip()
     words = [f"{platform.system()} {platform.release()}", platform.machine(), library]
     return [ok("system", ", ".join(word for word in words if word))]
 
 
-def look_at_processor() -> list[Finding]:
-    """Count the CPUs, and say what they offer to int8 models."""
+def check_processor() -> list[Finding]:
+    """Report the number of CPUs and their vector instructions for INT8."""
     from glandseg.core.system import count_cpus
 
     counts = f"{count_cpus()} of {os.cpu_count()} CPUs usable"
     vectors = next((name for key, name in _VECTORS.items() if _list_features().get(key)), "")
     if not vectors:
         return [ok("processor", f"{counts}; vector instructions not readable")]
-    gain = "" if vectors == "AVX2" else ": int8 models run fastest"
+    gain = "" if vectors == "AVX2" else ": INT8 models run fastest"
     return [ok("processor", f"{counts}, with {vectors}{gain}")]
 
 
-def look_at_memory() -> list[Finding]:
-    """Say how much memory is free."""
+def check_memory() -> list[Finding]:
+    """Report the free memory."""
     import psutil
 
     memory = psutil.virtual_memory()
     whole = min(memory.total, _read_limit() or memory.total)
     free = min(memory.available, whole)
     text = f"{free / GIB:.1f} of {whole / GIB:.1f} GiB free"
-    if free < LEAST_MEMORY:
-        return [note("memory", text, "Close other programs, or give glandseg infer --batch 1.")]
+    if free < MIN_MEMORY:
+        return [note("memory", text, "Close other programs, or run glandseg infer with --batch 1.")]
     return [ok("memory", text)]
 
 
-def look_at_disks() -> list[Finding]:
-    """Say how much room the folder of this moment and the temporary one have."""
-    return [_look_at_folder("disk", Path.cwd(), "here"), _look_at_folder("disk", Path(tempfile.gettempdir()))]
+def check_disks() -> list[Finding]:
+    """Report the free space of the current and the temporary folder."""
+    return [_check_folder("disk", Path.cwd(), "here"), _check_folder("disk", Path(tempfile.gettempdir()))]
 
 
-def _look_at_folder(topic: str, folder: Path, name: str = "") -> Finding:
+def _check_folder(topic: str, folder: Path, name: str = "") -> Finding:
     free = shutil.disk_usage(folder).free
     text = f"{free / GIB:.1f} GiB free {name or f'in {folder}'}"
     if not os.access(folder, os.W_OK):
-        return note(topic, f"{text}, but not writable", "Give glandseg infer an --out that is.")
-    if free < LEAST_DISK:
-        return note(topic, text, "Large slides need some: free some, or give glandseg infer another --out.")
+        return note(topic, f"{text}, but not writable", "Run glandseg infer with a writable --out.")
+    if free < MIN_DISK:
+        return note(topic, text, "Free some for large slides, or run glandseg infer with another --out.")
     return ok(topic, text)
 
 
 def _list_features() -> dict[str, bool]:
-    """List the processor's instructions as NumPy sees them, on every system alike."""
+    """List the instructions of the processor by NumPy, which names them alike on every system."""
     try:
         core = importlib.import_module("numpy._core._multiarray_umath")
     except ImportError:

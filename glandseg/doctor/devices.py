@@ -1,4 +1,4 @@
-"""The devices put to the test: a session is started on each, and its speed measured."""
+"""Checks of the devices: each runs the bundled model, and its speed is measured."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glandseg.doctor.finding import Finding, ok
-from glandseg.doctor.isolation import look_apart
+from glandseg.doctor.isolation import run_isolated
 from glandseg.model.device import DEVICES, parse_device
 from glandseg.model.files import BUNDLED
 
@@ -18,43 +18,42 @@ if TYPE_CHECKING:
 
     from glandseg.model.backend import ModelBackend
 
-BATCH = 8  # as `glandseg infer` runs by default
 SPEED_SECONDS = 2.0
 _SEED = 7
-TIMEOUT_SECONDS = 300.0  # TensorRT may have to build an engine first
+TIMEOUT_SECONDS = 300.0  # TensorRT may build an engine first
 
 
-def look_at_devices(asked: str, gpu: bool) -> list[Finding]:
+def check_devices(wanted: str, gpu: bool) -> list[Finding]:
     """Run the bundled model on each device, and measure its speed.
 
     Args:
-        asked: a device, as users write it; it and the CPU must run, that others do not is worth a note.
-        gpu: whether there is one; without, only the CPU and the asked device are tried.
+        wanted: Device, as users write it; it and the CPU must run, and for others a failure is a note.
+        gpu: Whether there is a GPU; without one, only the CPU and the wanted device are tried.
     """
-    needed = name_needed(asked)
+    needed = name_needed(wanted)
     kind = parse_device(needed).kind
     tried = [needed if device == kind else device for device in DEVICES if device != "auto"]
     tried = [device for device in tried if gpu or device in ("cpu", needed)]
-    found = [finding for device in tried for finding in _try_apart(device, BUNDLED, SPEED_SECONDS)]
+    found = [finding for device in tried for finding in _try_isolated(device, BUNDLED, SPEED_SECONDS)]
     return [finding if finding.topic in ("cpu", needed) else _soften(finding) for finding in found]
 
 
-def name_needed(asked: str) -> str:
-    """Name the device that must run where this one is asked for: "auto" can do with the CPU."""
-    return "cpu" if asked == "auto" else asked
+def name_needed(wanted: str) -> str:
+    """Return the device that must run: for "auto" the CPU, else the wanted one."""
+    return "cpu" if wanted == "auto" else wanted
 
 
 def try_devices(model: Path) -> list[Finding]:
-    """Start a model on every device there could be, and say which run it, and why others do not."""
-    return [finding for device in DEVICES if device != "auto" for finding in _try_apart(device, model, 0)]
+    """Start a model on every device, and report which run it, and why others do not."""
+    return [finding for device in DEVICES if device != "auto" for finding in _try_isolated(device, model, 0)]
 
 
-def _try_apart(device: str, model: Path, seconds: float) -> list[Finding]:
-    return look_apart(device, try_device, device, str(model), str(seconds), timeout_s=TIMEOUT_SECONDS)
+def _try_isolated(device: str, model: Path, seconds: float) -> list[Finding]:
+    return run_isolated(device, try_device, device, str(model), str(seconds), timeout_s=TIMEOUT_SECONDS)
 
 
 def try_device(device: str, model: str, seconds: str = "0") -> list[Finding]:
-    """Run a model on a device, for so many seconds; none only prove that it runs."""
+    """Run a model on a device, and measure its speed for `seconds`; 0 measures nothing."""
     from glandseg.model.open_backend import open_backend
     from glandseg.model.windows import STRIDE_PX
 
@@ -70,9 +69,10 @@ def try_device(device: str, model: str, seconds: str = "0") -> list[Finding]:
 
 
 def draw_windows(um_per_px: float) -> NDArray[np.uint8]:
-    """Draw a batch of windows: (BATCH, 320, 320, 3) uint8 RGB of glands, one image repeated."""
+    """Draw a default batch of windows: (N, 320, 320, 3) uint8 RGB of glands, one image repeated."""
     import numpy as np
 
+    from glandseg.model.backend import BATCH
     from glandseg.model.windows import WINDOW_PX
     from glandseg.synthetic import draw_tile
 
@@ -80,7 +80,7 @@ def draw_windows(um_per_px: float) -> NDArray[np.uint8]:
 
 
 def measure_rate(backend: ModelBackend, windows: NDArray[np.uint8], seconds: float) -> float:
-    """Run windows again and again for so many seconds, and give how many went through in one."""
+    """Run windows repeatedly for `seconds`, and return the windows per second."""
     done, start = 0, time.perf_counter()
     while (spent := time.perf_counter() - start) < seconds:
         backend.infer(windows)

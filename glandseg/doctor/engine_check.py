@@ -1,4 +1,4 @@
-"""An engine judged as it is: held against its fingerprint file and its ONNX file, then opened as it is."""
+"""Check of an engine against its fingerprint file and its ONNX file."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from glandseg.model.tensorrt.fingerprint import check_fingerprint, read_fingerpr
 
 
 def open_engine(path: Path) -> AbstractContextManager[ModelBackend]:
-    """Open a TensorRT engine as it is, to run it: it is never built again, for that would judge another.
+    """Open a TensorRT engine to run it; it is not rebuilt, as another engine would be judged.
 
     Raises:
-        EnvironmentLacksError: if it cannot run on this machine.
-        GlandsegError: if it is damaged, stale or does not fit what is here.
+        EnvironmentLacksError: It cannot run on this machine.
+        GlandsegError: It is damaged or stale, or does not fit the software here.
     """
     from glandseg.model.open_backend import open_engine_only
 
@@ -27,16 +27,18 @@ def open_engine(path: Path) -> AbstractContextManager[ModelBackend]:
 
 
 def check_plan(path: Path) -> None:
-    """Hold an engine against its fingerprint file and the ONNX file beside it, which needs no GPU.
+    """Compare an engine with its fingerprint file and the ONNX file beside it, without a GPU.
 
     Raises:
-        BadInputError: if it has no fingerprint file.
-        EnvironmentLacksError: if it was built for other GPUs than this machine's.
-        StaleEngineError: if it is damaged, or was built from another ONNX file.
+        BadInputError: It has no fingerprint file.
+        EnvironmentLacksError: It was built for other GPUs than those of this machine.
+        StaleEngineError: It is damaged, or was built from another ONNX file.
     """
     facts, onnx = read_fingerprint_file(path), path.with_suffix(".onnx")
     here = hash_file(onnx) if onnx.is_file() else facts.onnx_sha256
     check_fingerprint(path, facts, replace(facts, onnx_sha256=here, targets=()))
     target = read_machine().target
     if facts.targets and target and target not in facts.targets:
-        raise EnvironmentLacksError(f"{path}: was built for {', '.join(facts.targets)}, here is {target}.")
+        raise EnvironmentLacksError(
+            f"{path}: was built for {', '.join(facts.targets)}, but the GPU here is {target}."
+        )

@@ -1,4 +1,4 @@
-"""The libraries that run networks: ONNX Runtime and its CUDA libraries, TensorRT, PyCUDA."""
+"""Checks of the libraries that run networks: ONNX Runtime and its CUDA libraries, TensorRT, PyCUDA."""
 
 from __future__ import annotations
 
@@ -21,51 +21,49 @@ BUILD_PYCUDA = (
 CUDA_LIBRARIES = 'pip install "onnxruntime-gpu[cuda,cudnn]"'
 
 
-def look_at_onnxruntime() -> list[Finding]:
-    """Load ONNX Runtime, and say what was compiled into it; what runs, only a session tells."""
+def check_onnxruntime() -> list[Finding]:
+    """Load ONNX Runtime, and report its compiled providers; only a session shows which of them run."""
     from glandseg.model.onnx.open_session import import_onnxruntime
 
     runtime = import_onnxruntime()
     wheel = next(name for name in ("onnxruntime-gpu", "onnxruntime", "") if not name or find_version(name))
     compiled = ", ".join(name.removesuffix("ExecutionProvider") for name in runtime.get_available_providers())
     text = f"{runtime.__version__} ({wheel or 'no wheel of PyPI'}), compiled in: {compiled}"
-    return [ok("ONNX Runtime", text), *look_at_cuda_libraries(runtime)]
+    return [ok("ONNX Runtime", text), *check_cuda_libraries(runtime)]
 
 
-def look_at_tensorrt() -> list[Finding]:
-    """Load the TensorRT packages that are installed, and say which GPU each cannot serve."""
+def check_tensorrt() -> list[Finding]:
+    """Load the installed TensorRT packages, and report the GPUs that they do not support."""
     found = list_packages()
-    return [_look_at_package(package) for package in found] or [
-        ok("TensorRT", "not installed, and not needed")
-    ]
+    return [_check_package(package) for package in found] or [ok("TensorRT", "not installed, and not needed")]
 
 
-def look_at_pycuda() -> list[Finding]:
-    """Load PyCUDA, which TensorRT runs through."""
+def check_pycuda() -> list[Finding]:
+    """Load PyCUDA, which TensorRT needs."""
     version = find_version("pycuda")
     if version is None:
         if list_packages() and _find_gpus():
-            return [note("PyCUDA", "not installed; TensorRT runs through it", BUILD_PYCUDA)]
+            return [note("PyCUDA", "not installed, but needed by TensorRT", BUILD_PYCUDA)]
         return [ok("PyCUDA", "not installed, and not needed without TensorRT and a GPU")]
     try:
         importlib.import_module("pycuda.driver")
     except Exception as error:
-        cure = f"Install NVIDIA's driver; where there is one, build it again. {BUILD_PYCUDA}"
+        cure = f"Install NVIDIA's driver, or build PyCUDA again. {BUILD_PYCUDA}"
         return [note("PyCUDA", f"{version} does not load ({shorten(error)})", cure)]
     return [ok("PyCUDA", version)]
 
 
 def list_packages() -> list[str]:
-    """List the packages of TensorRT that are installed, whether they load or not."""
+    """List the installed TensorRT packages, whether they load or not."""
     return [package for package in (FULL, RTX) if importlib.util.find_spec(package)]
 
 
-def look_at_cuda_libraries(runtime: Any) -> list[Finding]:
-    """Load the CUDA libraries as a session does; ONNX Runtime prints what is missing, and raises nothing."""
+def check_cuda_libraries(runtime: Any) -> list[Finding]:
+    """Load the CUDA libraries as a session does; ONNX Runtime prints missing ones and raises nothing."""
     if "CUDAExecutionProvider" not in runtime.get_available_providers():
         return []
     if not hasattr(runtime, "preload_dlls"):
-        return [note("CUDA", "this ONNX Runtime leaves CUDA's libraries to the library path")]
+        return [note("CUDA", "this ONNX Runtime finds CUDA libraries by the library path only")]
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         runtime.preload_dlls()
@@ -76,7 +74,7 @@ def look_at_cuda_libraries(runtime: Any) -> list[Finding]:
     return [ok("CUDA", f"libraries of CUDA {getattr(runtime, 'cuda_version', '') or ''} load")]
 
 
-def _look_at_package(package: str) -> Finding:
+def _check_package(package: str) -> Finding:
     from glandseg.model.tensorrt.parse import parse_onnx
 
     try:
@@ -90,7 +88,9 @@ def _look_at_package(package: str) -> Finding:
         )
     barred = [gpu for gpu in _find_gpus() if not trt_package.serves(gpu.target)]
     if barred:
-        cure = 'pip install "glandseg[trt]".' if trt_package.is_rtx else "Give glandseg infer --device cuda."
+        cure = (
+            'pip install "glandseg[trt]".' if trt_package.is_rtx else "Run glandseg infer with --device cuda."
+        )
         return note("TensorRT", f"{trt_package} does not run on {barred[0]}, but {trt_package.rule}", cure)
     return ok("TensorRT", f"{trt_package}; runs {trt_package.rule}")
 

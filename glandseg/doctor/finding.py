@@ -1,4 +1,4 @@
-"""One thing found out about this machine: fine, worth knowing, or in the way; with its cure."""
+"""A finding about this machine, with its level and its cure."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Literal, TypeAlias
 from glandseg.core.errors import hide_host, show
 from glandseg.core.system import hide_home
 
-_LONGEST = 2000  # characters of a finding
+_MAX_CHARACTERS = 2000
 Level: TypeAlias = Literal["ok", "note", "problem"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One thing found out, a line long, without home folder.
+    """A finding of one line, without the home folder.
 
     Attributes:
         level: "ok", "note" (works, could be better) or "problem" (does not work).
-        topic: what it is about, two words at most.
-        text: what was found.
-        cure: what to do about it; empty where nothing need be done.
+        topic: Topic, at most two words.
+        text: Fact that was found.
+        cure: Action that improves it; empty if none is needed.
     """
 
     level: Level
@@ -29,22 +29,22 @@ class Finding:
     cure: str = ""
 
     def __post_init__(self) -> None:
-        """Bring what libraries said onto one line that may be shown to strangers."""
+        """Put messages of libraries on one line, without user and host."""
         for name in ("text", "cure"):
             text = hide_host(hide_home(getattr(self, name)))
-            object.__setattr__(self, name, show(text, most=_LONGEST))
+            object.__setattr__(self, name, show(text, most=_MAX_CHARACTERS))
 
 
 def ok(topic: str, text: str) -> Finding:
-    """Give a finding that needs nothing."""
+    """Return a finding of level "ok"."""
     return Finding(level="ok", topic=topic, text=text)
 
 
 def note(topic: str, text: str, cure: str = "") -> Finding:
-    """Give a finding worth knowing."""
+    """Return a finding of level "note"."""
     return Finding(level="note", topic=topic, text=text, cure=cure)
 
 
 def problem(topic: str, text: str, cure: str = "") -> Finding:
-    """Give a finding that stands in the way."""
+    """Return a finding of level "problem"."""
     return Finding(level="problem", topic=topic, text=text, cure=cure)

@@ -1,4 +1,4 @@
-"""What a TensorRT engine is, by its fingerprint file, and why it does not fit this machine; never loaded."""
+"""Report on a TensorRT engine by its fingerprint file, without loading it."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from glandseg.model.tensorrt.package import find_package
 
 @dataclass(frozen=True, kw_only=True)
 class EngineReport(FileReport):
-    """What an engine is; its record is its fingerprint file.
+    """The facts of an engine; its record is its fingerprint file.
 
     Attributes:
-        fingerprint: what it was built from, with and for.
-        misfits: why it does not run here; none where it does.
+        fingerprint: Model, software and GPUs of the build.
+        misfits: Reasons why it does not run here; empty if it does.
     """
 
     fingerprint: Fingerprint
@@ -34,10 +34,10 @@ class EngineReport(FileReport):
 
 
 def inspect_engine(path: Path) -> EngineReport:
-    """Look at an engine and its fingerprint file.
+    """Report on an engine and its fingerprint file.
 
     Raises:
-        BadInputError: if the file is missing, or its fingerprint file is missing or damaged.
+        BadInputError: The file is missing, or its fingerprint file is missing or damaged.
     """
     if not path.is_file():
         raise BadInputError(f"{path}: no such engine. Check the path.")
@@ -58,7 +58,7 @@ def inspect_engine(path: Path) -> EngineReport:
 
 
 def list_misfits(found: Fingerprint, machine: Machine) -> list[str]:
-    """List why an engine does not run on a machine, by its fingerprint; nothing where it does."""
+    """List the reasons in its fingerprint why an engine does not run on a machine."""
     try:
         trt_package = find_package(found.package)
         trt_package.check_gpu(machine.gpu, machine.target)

@@ -1,4 +1,4 @@
-"""What a model file is, without the `onnx` package: its card, its hashes, what goes in and comes out."""
+"""Report on a model file without the package `onnx`: card, hashes, inputs and outputs."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from glandseg.model.onnx.open_session import import_onnxruntime
 
 @dataclass(frozen=True, kw_only=True)
 class Port:
-    """What goes into a graph, or comes out.
+    """An input or output of a graph.
 
     Attributes:
-        name: of the tensor.
-        shape: of it, a free axis by its name.
-        kind: of its numbers: "uint8", "float", ...
+        name: Name of the tensor.
+        shape: Shape of the tensor, with the name of each free axis.
+        kind: Number type: "uint8", "float", ...
     """
 
     name: str
@@ -30,21 +30,21 @@ class Port:
     kind: str
 
     def __str__(self) -> str:
-        """Write it as "windows, (batch, 320, 320, 3) uint8"."""
+        """Return "windows, (batch, 320, 320, 3) uint8"."""
         return show(f"{self.name}, ({', '.join(map(str, self.shape))}) {self.kind}", 160)
 
 
 @dataclass(frozen=True, kw_only=True)
 class FileReport:
-    """What a file that holds a model is.
+    """The facts of a file that contains a model.
 
     Attributes:
-        name: of the file, without its folder.
-        size: in bytes.
-        sha256: of the file.
-        record: what the record beside the file says of it.
-        whole: false where the record contradicts the file.
-        card: the model's own; none where the file has none of a gland segmenter.
+        name: Name of the file, without its folder.
+        size: Size in bytes.
+        sha256: Hash of the file.
+        record: Agreement with the record beside the file, in words.
+        whole: False if the record contradicts the file.
+        card: Card of the model; None without one of a gland segmenter.
     """
 
     name: str
@@ -57,12 +57,12 @@ class FileReport:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelReport(FileReport):
-    """What an ONNX file is.
+    """The facts of an ONNX file.
 
     Attributes:
-        flaw: why there is no card.
-        inputs: of the graph.
-        outputs: of the graph.
+        flaw: Reason why there is no card.
+        inputs: Inputs of the graph.
+        outputs: Outputs of the graph.
     """
 
     flaw: str
@@ -71,13 +71,13 @@ class ModelReport(FileReport):
 
 
 def inspect_model(path: Path) -> ModelReport:
-    """Look at a model file of any maker; ONNX Runtime reads it.
+    """Report on any ONNX file, as read by ONNX Runtime.
 
     Raises:
-        BadInputError: if the file is missing, or no model.
+        BadInputError: The file is missing, or not a model.
     """
     if not path.is_file():
-        raise BadInputError(f"{path}: no such model file. Check the path, or leave it out.")
+        raise BadInputError(f"{path}: no such model file. Check the path, or omit it.")
     sha256 = hash_file(path)
     record, whole = judge_record(path)
     session = _open(path)
@@ -87,7 +87,7 @@ def inspect_model(path: Path) -> ModelReport:
             tuple(map(_describe_port, ports)) for ports in (session.get_inputs(), session.get_outputs())
         )
     except UnicodeError as error:
-        raise BadInputError(f"{path}: holds text that is not UTF-8 ({error}). Export it again.") from None
+        raise BadInputError(f"{path}: contains text that is not UTF-8 ({error}). Export it again.") from None
     card, flaw = _judge_card(metadata)
     return ModelReport(
         name=path.name,
@@ -103,7 +103,7 @@ def inspect_model(path: Path) -> ModelReport:
 
 
 def judge_record(path: Path) -> tuple[str, bool]:
-    """Say what the record beside a model file says of it, and whether it agrees or is silent."""
+    """Describe the agreement of a model file with its record, and return whether nothing contradicts."""
     record = find_record(path)
     if not record.is_file():
         return f"no {record.name} beside it", True

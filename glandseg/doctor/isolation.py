@@ -1,4 +1,4 @@
-"""A look taken in a process of its own: a library that kills or hangs it becomes a finding."""
+"""Checks in a process of their own: a library that crashes or hangs it becomes a finding."""
 
 from __future__ import annotations
 
@@ -15,39 +15,39 @@ from typing import TypeAlias
 from glandseg.core.errors import GlandsegError, shorten
 from glandseg.doctor.finding import Finding, problem
 
-Probe: TypeAlias = Callable[..., list[Finding]]
+Check: TypeAlias = Callable[..., list[Finding]]
 
 _ANSWER = "glandseg findings: "
 _REINSTALL = "Install it again, or report this line."
 
 
-def look(topic: str, probe: Probe, *arguments: str) -> list[Finding]:
-    """Take a look in this process; whatever it raises becomes a finding under `topic`."""
+def run_check(topic: str, check: Check, *arguments: str) -> list[Finding]:
+    """Run a check in this process; an error becomes a finding under `topic`."""
     try:
-        return probe(*arguments)
+        return check(*arguments)
     except GlandsegError as error:
         return [problem(topic, str(error))]
     except Exception as error:
         return [problem(topic, f"{type(error).__name__}: {shorten(error)}", _REINSTALL)]
 
 
-def look_apart(
+def run_isolated(
     topic: str,
-    probe: Probe,
+    check: Check,
     *arguments: str,
     timeout_s: float = 60,
     environment: Mapping[str, str] | None = None,
 ) -> list[Finding]:
-    """Take a look in a process of its own, which may crash or hang.
+    """Run a check in a process of its own, which may crash or hang.
 
     Args:
-        topic: of the finding, if there is no answer.
-        probe: a function of a module, found there by its name.
-        arguments: handed to it.
-        timeout_s: seconds after which the process is ended.
-        environment: of the process; none takes this one's.
+        topic: Topic of the finding, if there is no answer.
+        check: Function of a module, imported there by its name.
+        arguments: Arguments of the function.
+        timeout_s: Seconds after which the process is killed.
+        environment: Environment of the process; None for that of this one.
     """
-    command = [sys.executable, "-m", __name__, topic, probe.__module__, probe.__name__, *arguments]
+    command = [sys.executable, "-m", __name__, topic, check.__module__, check.__name__, *arguments]
     try:
         done = subprocess.run(
             command,
@@ -69,15 +69,15 @@ def look_apart(
 
 
 def answer(arguments: list[str]) -> None:
-    """Be the other process: take the look that the arguments name, and print its findings."""
+    """Run, in the other process, the check that the arguments name, and print its findings."""
     topic, module, function, *rest = arguments
-    findings = look(topic, getattr(importlib.import_module(module), function), *rest)
+    findings = run_check(topic, getattr(importlib.import_module(module), function), *rest)
     text = json.dumps([asdict(finding) for finding in findings])
     print(f"\n{_ANSWER}{text}", flush=True)  # noqa: T201
 
 
 def _read_answer(out: str) -> list[Finding] | None:
-    """Read the findings among whatever else libraries printed; None where there are none."""
+    """Read the findings among the output of libraries; None if there are none."""
     answers = [line for line in out.splitlines() if line.startswith(_ANSWER)]
     return [Finding(**one) for one in json.loads(answers[-1].removeprefix(_ANSWER))] if answers else None
 

@@ -1,4 +1,4 @@
-"""The libraries that read slides, draw outlines and train: whether they load, and how old they are."""
+"""Checks of the libraries that read slides, draw outlines and train."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from glandseg.core.errors import shorten
 from glandseg.doctor.finding import Finding, note, ok, problem
 
 OLDEST_OPENSLIDE = (4, 0, 1)  # closes CVE-2026-48977 and CVE-2026-54604
-# By import name: what pip calls it.
+# Names of distributions by import name.
 IMAGING = {
     "numpy": "numpy",
     "cv2": "opencv-python",
@@ -21,8 +21,8 @@ IMAGING = {
 _SYSTEM_LIBRARY = "Install the system library that it names, on Debian: apt install libgl1 libglib2.0-0."
 
 
-def look_at_imaging() -> list[Finding]:
-    """Load what reads and draws images."""
+def check_imaging() -> list[Finding]:
+    """Load the libraries that read and draw images."""
     found = {name: _load(name) for name in IMAGING}
     broken = [
         problem("imaging", f"{IMAGING[name]}: {reason}", _cure(name))
@@ -38,8 +38,8 @@ def look_at_imaging() -> list[Finding]:
     return broken + ([ok("imaging", ", ".join(loaded))] if loaded else [])
 
 
-def look_at_openslide() -> list[Finding]:
-    """Load OpenSlide, and judge its age."""
+def check_openslide() -> list[Finding]:
+    """Load OpenSlide, and check its version."""
     try:
         import openslide
 
@@ -53,15 +53,15 @@ def look_at_openslide() -> list[Finding]:
     return [ok("OpenSlide", version)]
 
 
-def look_at_training() -> list[Finding]:
-    """Say whether the extra `train` is there; PyTorch is not loaded for it."""
+def check_training() -> list[Finding]:
+    """Report whether the extra `train` is installed, without loading PyTorch."""
     if torch := find_version("torch"):
         return [ok("training", f"PyTorch {torch}")]
     return [ok("training", 'not installed, and not needed for infer: pip install "glandseg[train]"')]
 
 
 def find_version(distribution: str) -> str | None:
-    """Find the version of a distribution; none where it is not installed."""
+    """Return the version of a distribution; None if it is not installed."""
     try:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:
@@ -69,7 +69,7 @@ def find_version(distribution: str) -> str | None:
 
 
 def parse_version(text: str) -> tuple[int, ...]:
-    """Read "4.0.1" as (4, 0, 1); it ends before the first part that is no number."""
+    """Parse "4.0.1" as (4, 0, 1), up to the first part that is not a number."""
     numbers: list[int] = []
     for part in text.split("."):
         if not part.isdigit():
@@ -79,7 +79,7 @@ def parse_version(text: str) -> tuple[int, ...]:
 
 
 def _load(name: str) -> str:
-    """Import a module, and give why it cannot be, or nothing."""
+    """Import a module; return the reason if that fails, else ""."""
     try:
         importlib.import_module(name)
     except (ImportError, OSError, AttributeError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""The model files on this machine: whole, and here."""
+"""Checks of the model files on this machine."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from glandseg.model.onnx.onnx_file import check_one_file
 EXPORTS = Path("models")
 
 
-def look_at_models(bundled: Path = BUNDLED, exports: Path = EXPORTS) -> list[Finding]:
-    """Hash the bundled model and the exports below this folder, and compare them with their records."""
+def check_models(bundled: Path = BUNDLED, exports: Path = EXPORTS) -> list[Finding]:
+    """Hash the bundled model and the exports in `exports`, and compare them with their records."""
     own = [_check(bundled, needed=True)]
     rest = [_check(path, needed=False) for path in sorted(exports.glob("*/*.onnx"))]
     whole = [finding for finding in rest if finding.level == "ok"]
-    told = [finding for finding in rest if finding.level != "ok"]
+    faulty = [finding for finding in rest if finding.level != "ok"]
     counted = [ok("models", f"{len(whole)} below {exports} agree with their records")] if whole else []
-    return own + counted + told
+    return own + counted + faulty
 
 
 def _check(path: Path, needed: bool) -> Finding:

@@ -1,7 +1,7 @@
-"""The proof that nothing needs the network and nothing is kept about this machine.
+"""Proof that nothing needs the network and that no library stores data about this machine.
 
 A slide is segmented in a process of its own, where every socket refuses and the home folder is a new one:
-what a library writes there unasked, such as the device id of ONNX Runtime's telemetry, is found and told.
+files of libraries there, such as the device id of ONNX Runtime's telemetry, are found and reported.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 from glandseg.core.telemetry import REFUSALS
 from glandseg.doctor.finding import Finding, ok, problem
-from glandseg.doctor.isolation import look_apart
+from glandseg.doctor.isolation import run_isolated
 
 TOPIC = "offline"
 PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
@@ -30,16 +30,14 @@ _OUTWARD = ("socket.", "urllib.", "http.client.", "ftplib.", "smtplib.", "poplib
 
 
 class NetworkError(OSError):
-    """Something asked for the network."""
+    """A call would have used the network."""
 
 
 class Watch:
-    """Refuses whatever Python code asks of the network, and keeps what was asked.
-
-    An audit hook, so it sees every socket however it was come by; it stays until the process ends.
+    """An audit hook that refuses and records every use of the network by Python code until the process ends.
 
     Attributes:
-        attempts: names of what was asked.
+        attempts: Names of the refused events.
     """
 
     def __init__(self) -> None:
@@ -52,8 +50,8 @@ class Watch:
             raise NetworkError(f"{event}: refused, as glandseg must not need the network")
 
 
-def look_at_telemetry() -> list[Finding]:
-    """Say whether the telemetry of other people's software is off in this process."""
+def check_telemetry() -> list[Finding]:
+    """Report whether the telemetry of libraries is off in this process."""
     wrong = [name for name, value in REFUSALS.items() if os.environ.get(name) != value]
     if wrong:
         return [problem("telemetry", f"on in this process ({', '.join(wrong)} not set)", "Report this line.")]
@@ -61,42 +59,42 @@ def look_at_telemetry() -> list[Finding]:
     return [ok("telemetry", f"off: glandseg sets {off} for itself and what it starts")]
 
 
-def look_offline(device: str) -> list[Finding]:
+def check_offline(device: str) -> list[Finding]:
     """Run the proof in a process without network and proxies, on a device as users write it.
 
-    On the CPU its home folder is a new one too; on a GPU it stays, for it holds the engines.
+    On the CPU the home folder is a new one; on a GPU it is kept, as the engines are there.
     """
     kept = {name: value for name, value in os.environ.items() if name.lower() not in PROXIES}
     if device != "cpu":
-        return look_apart(TOPIC, run_offline, device, timeout_s=TIMEOUT_SECONDS, environment=kept)
+        return run_isolated(TOPIC, run_offline, device, timeout_s=TIMEOUT_SECONDS, environment=kept)
     with tempfile.TemporaryDirectory(prefix="glandseg-home-", ignore_cleanup_errors=True) as home:
         environment = replace_home(kept, home)
-        return look_apart(
+        return run_isolated(
             TOPIC, run_offline, device, home, timeout_s=TIMEOUT_SECONDS, environment=environment
         )
 
 
 def replace_home(environment: Mapping[str, str], home: str) -> dict[str, str]:
-    """Return an environment with another home folder, which holds every folder of settings and caches."""
+    """Return an environment with another home folder, and all folders of settings and caches in it."""
     kept = {name: value for name, value in environment.items() if not name.startswith("XDG_")}
     return kept | dict.fromkeys(HOMES, home)
 
 
 def run_offline(device: str, home: str = "") -> list[Finding]:
-    """Find the glands of a drawn slide while the network refuses, and say what was asked of it.
+    """Find the glands of a synthetic slide without a network, and report every use of it.
 
-    It cuts this process off for good; call it in one of its own.
+    It permanently disconnects this process; call it in one of its own.
 
     Args:
-        device: as users write it.
-        home: The new home folder, in which nothing may appear; empty where the user's own is kept.
+        device: Device, as users write it.
+        home: New home folder, which must stay empty; "" where that of the user is kept.
     """
     cut_off = leave_network()
     watch = Watch()
     glands, files = _infer_drawn_slide(device)
     if watch.attempts:
-        asked = ", ".join(sorted(set(watch.attempts)))
-        return [problem(TOPIC, f"the network was asked for ({asked})", "Report this line.")]
+        uses = ", ".join(sorted(set(watch.attempts)))
+        return [problem(TOPIC, f"the network was used ({uses})", "Report this line.")]
     if home and (written := list_files(Path(home))):
         return [
             problem(TOPIC, f"files were left in the home folder ({', '.join(written)})", "Report this line.")
@@ -112,15 +110,15 @@ def run_offline(device: str, home: str = "") -> list[Finding]:
 
 
 def list_files(folder: Path, most: int = 5) -> list[str]:
-    """List files below a folder, the first `most` of them, by their paths in it."""
+    """List the relative paths of at most `most` files in a folder."""
     found = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
     return found[:most]
 
 
 def leave_network() -> bool:
-    """Move this process into a network of its own without devices, where Linux allows it; say whether it did.
+    """Move this process into a network without devices, and return whether Linux allows it.
 
-    There native code cannot reach out either. Call it before any thread is started.
+    This disconnects native code too. Call it before any thread is started.
     """
     if not sys.platform.startswith("linux"):
         return False
@@ -128,7 +126,7 @@ def leave_network() -> bool:
         unshare = ctypes.CDLL(None).unshare
     except (OSError, AttributeError):
         return False
-    # A user's own namespace gives anyone the right; root has it, and keeps its rights to files without one.
+    # Users may do so in a user namespace; root may without one, which keeps its rights to files.
     return any(int(unshare(flags)) == 0 for flags in (_NEW_NETWORK, _NEW_USER | _NEW_NETWORK))
 
 
@@ -141,7 +139,7 @@ def _is_local(event: str, arguments: tuple[Any, ...]) -> bool:
 
 
 def _infer_drawn_slide(device: str) -> tuple[int, int]:
-    """Draw a slide into a temporary folder, find its glands there, and count glands and files."""
+    """Draw a slide into a temporary folder, find its glands, and count glands and files."""
     from glandseg.model.files import find_bundled
     from glandseg.model.open_backend import open_backend
     from glandseg.runtime.infer import infer_slide

@@ -1,4 +1,4 @@
-"""Windows of the user's own slides and images, to compare model files on and to measure ranges on."""
+"""Windows of slides and images of the user, to compare model files and to calibrate INT8 on."""
 
 from __future__ import annotations
 
@@ -15,72 +15,72 @@ from glandseg.runtime.tissue.thumbnail import make_thumbnail
 from glandseg.slides.open import open_slide
 from glandseg.slides.slide_plane import SlidePlane
 
-OWN = 24  # windows of the user's, beside the drawn ones
+OWN = 24  # windows of the user, in addition to the synthetic ones
 
 
 def gather_tiles(
     um_per_px: float,
     own: Path | None = None,
     mpp: float | None = None,
-    drawn: NDArray[np.uint8] | None = None,
+    synthetic: NDArray[np.uint8] | None = None,
 ) -> NDArray[np.uint8]:
-    """Give the tiles that model files are compared on: drawn ones, and the user's.
+    """Draw and read the tiles to compare model files on.
 
     Args:
-        um_per_px: at which the model works.
-        own: slide, or folder of slides or images; none leaves it at the drawn tiles.
-        mpp: um per level-0 px of the user's, in place of what the files say.
-        drawn: (N, 320, 320, 3) uint8 RGB; none draws them.
+        um_per_px: um/px of the model.
+        own: Slide, or folder of slides or images; None for synthetic tiles only.
+        mpp: um per level-0 px of `own`; None for that of the files.
+        synthetic: (N, 320, 320, 3) uint8 RGB; None draws them.
 
     Returns:
         (N, 320, 320, 3) uint8 RGB.
     """
-    tiles = draw_golden_tiles(um_per_px) if drawn is None else drawn
+    tiles = draw_golden_tiles(um_per_px) if synthetic is None else synthetic
     return tiles if own is None else np.concatenate([tiles, read_tiles(list_slides(own), um_per_px, mpp=mpp)])
 
 
 def list_slides(path: Path) -> list[Path]:
-    """List what `path` is or, for a folder, all slides and images in it, sorted by name.
+    """List a file or, for a folder, all slides and images in it, sorted by name.
 
     Raises:
-        BadInputError: if there is nothing at `path`, or nothing in it.
+        BadInputError: The path does not exist, or the folder has no slide or image.
     """
     if path.is_file():
         return [path]
     if not path.is_dir():
-        raise BadInputError(f"{path}: there is no such file or folder. Check the path.")
+        raise BadInputError(f"{path}: no such file or folder. Check the path.")
     files = sorted(file for file in path.iterdir() if file.is_file() and _holds_pixels(file))
     if not files:
-        raise BadInputError(f"{path}: no slide or image in this folder. Give one that holds some.")
+        raise BadInputError(f"{path}: no slide or image in this folder. Give another one.")
     return files
 
 
 def read_tiles(
     paths: Sequence[Path], um_per_px: float, *, mpp: float | None = None, most: int = OWN
 ) -> NDArray[np.uint8]:
-    """Read windows with tissue, evenly over all slides and over each, the same ones every time.
+    """Read windows with tissue, evenly over all slides and over each; deterministic.
 
     Args:
-        paths: of slides or images.
-        um_per_px: at which to read.
-        mpp: um per level-0 px, in place of what the files say.
-        most: windows at most.
+        paths: Paths of slides or images.
+        um_per_px: um/px of the windows.
+        mpp: um per level-0 px; None for that of the files.
+        most: Maximum number of windows.
 
     Returns:
         (N, 320, 320, 3) uint8 RGB, 1 <= N <= most.
 
     Raises:
-        BadInputError: if a file cannot be read, its um/px is unknown, or none shows tissue.
+        BadInputError: A file cannot be read, its um/px is unknown, or no file has tissue.
     """
     chosen = pick_evenly(paths, most)
     windows = [window for path in chosen for window in _read_slide(path, um_per_px, mpp, most // len(chosen))]
     if not windows:
-        raise BadInputError(f"{chosen[0]}: no tissue found here, nor in any other. Give slides with tissue.")
+        raise BadInputError(f"{chosen[0]}: no tissue in this file or any other. Give slides with tissue.")
     return np.stack(windows)
 
 
 def pick_evenly(items: Sequence[Path], most: int) -> list[Path]:
-    """Pick at most so many items, evenly from first to last."""
+    """Pick at most `most` items, evenly from first to last."""
     places = np.linspace(0, len(items) - 1, min(len(items), most)).round().astype(int)
     return [items[i] for i in places]
 

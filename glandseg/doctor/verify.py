@@ -1,4 +1,4 @@
-"""A model's files, each held against its record, its card and what it must compute."""
+"""Verification of the files of a model: record, card, graph and parity."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ GatherTiles = Callable[[float], NDArray[np.uint8]]
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What was found out about a file.
+    """The result for one file.
 
     Attributes:
-        file: its name.
+        file: Name of the file.
         state: `FINE`, `FAILED` or `UNCHECKED`.
-        text: what is fine, what is wrong, or why it cannot be checked here.
-        parity: with the reference, where it was compared.
+        text: Facts, or the reason of the state.
+        parity: Parity with the reference; None if not compared.
     """
 
     file: str
@@ -51,23 +51,23 @@ class Verdict:
     parity: Parity | None = None
 
     def __str__(self) -> str:
-        """Tell it in a line."""
+        """Return the verdict as one line."""
         prefix = {FINE: "", FAILED: "FAILED: ", UNCHECKED: "not checked here: "}[self.state]
         return f"{self.file}: {prefix}{self.text}"
 
     def describe(self) -> dict[str, Any]:
-        """Give it for JSON."""
+        """Return the verdict for JSON."""
         return asdict(self)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reference:
-    """What a model's files are compared with.
+    """The network that the files of a model are compared with.
 
     Attributes:
-        name: as users are told: "PyTorch".
-        network: that answers.
-        weights_sha256: of the weights that it computes with.
+        name: Name in messages, such as "PyTorch".
+        network: Network to run.
+        weights_sha256: Hash of its weights.
     """
 
     name: str
@@ -82,22 +82,22 @@ def verify_files(
     reference: Reference | None = None,
     check_graph: CheckGraph | None = None,
 ) -> Iterator[Verdict]:
-    """Verify a model's files one by one, NAME.onnx first.
+    """Verify the files of a model one by one, NAME.onnx first.
 
     Args:
         model: NAME.onnx.
-        gather_tiles: gives the tiles to compare on, (N, 320, 320, 3) uint8 RGB, by the model's um/px.
-        reference: to compare with; none takes NAME.onnx on the CPU, which its export proved.
-        check_graph: raises a GlandsegError at an ONNX file whose graph is not valid; none leaves that out.
+        gather_tiles: Called with the um/px of the model; returns (N, 320, 320, 3) uint8 RGB to compare on.
+        reference: Network to compare with; None for NAME.onnx on the CPU, which the export verified.
+        check_graph: Called with each ONNX file; raises GlandsegError if its graph is invalid. None skips it.
     """
     try:
         with _open_whole(model, check_graph) as session:
             tiles = gather_tiles(session.card.um_per_px)
             yield _compare_model(model, session, reference, tiles)
-            told = reference or Reference(
+            network = reference or Reference(
                 name=model.name, network=session, weights_sha256=session.card.weights_sha256
             )
-            yield from (_verify_other(path, told, check_graph, tiles) for path in list_others(model))
+            yield from (_verify_other(path, network, check_graph, tiles) for path in list_others(model))
     except GlandsegError as error:
         yield Verdict(file=model.name, state=FAILED, text=_drop_folder(error, model))
         for path in list_others(model):
@@ -105,10 +105,10 @@ def verify_files(
 
 
 def find_float32(given: Path | None) -> Path:
-    """Find NAME.onnx of any of a model's files; none gives the bundled one.
+    """Find NAME.onnx for any file of a model; None for the bundled model.
 
     Raises:
-        BadInputError: if there is no such file.
+        BadInputError: There is no such file.
     """
     path = given or BUNDLED
     model = path.with_name(f"{find_name(path)}.onnx")
@@ -119,7 +119,7 @@ def find_float32(given: Path | None) -> Path:
 
 
 def list_others(model: Path) -> list[Path]:
-    """List the files beside NAME.onnx that hold the same model in another precision or as an engine."""
+    """List the files beside NAME.onnx with the same model in another precision or as an engine."""
     name = find_name(model)
     names = [f"{name}{suffix}.onnx" for suffix in SUFFIXES]
     names += [f"{name}{suffix}{ENGINE_SUFFIX}" for suffix in ("", *SUFFIXES)]
@@ -142,7 +142,7 @@ def _verify_other(
 
 
 def _open_whole(path: Path, check_graph: CheckGraph | None) -> CpuSession:
-    """Open an ONNX file once its hash, its graph and its card's precision are what they must be."""
+    """Open an ONNX file after checking its hash, its graph and the precision of its card."""
     _check_record(path)
     check_model(path, "")
     if check_graph:
@@ -156,8 +156,8 @@ def _check_record(path: Path) -> None:
     record = find_record(path)
     if not (record.is_file() and path.name in list_recorded(record)):
         raise BadInputError(
-            f"{path}: no record {record.name} beside it tells its hash: renamed, or copied without it. "
-            "Put both back under the names they had, or export again."
+            f"{path}: no record {record.name} beside it has its hash. It was renamed, or copied without its "
+            "record. Restore both names, or export again."
         )
 
 
@@ -181,7 +181,7 @@ def _compare_model(
 
 def _compare(path: Path, backend: ModelBackend, reference: Reference, tiles: NDArray[np.uint8]) -> Verdict:
     if backend.card.weights_sha256 != reference.weights_sha256:
-        raise BadInputError(f"{path}: made from other weights than {reference.name}. Export the model again.")
+        raise BadInputError(f"{path}: has other weights than {reference.name}. Export the model again.")
     parity = measure_parity(reference.network, backend, tiles)
     precision = backend.card.precision
     check_parity(parity, precision, path.name, reference.name)
@@ -193,5 +193,5 @@ def _compare(path: Path, backend: ModelBackend, reference: Reference, tiles: NDA
 
 
 def _drop_folder(error: GlandsegError, path: Path) -> str:
-    """Give an error's text without the file that the line begins with."""
+    """Return the text of an error without its leading file name."""
     return str(error).removeprefix(f"{path}: ").removeprefix(f"{path.name}: ")

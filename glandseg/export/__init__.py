@@ -1,1 +1,1 @@
-"""From a trained run to one ONNX file, and the proof that both compute the same thing."""
+"""Export of a run as ONNX files, each compared with PyTorch."""

@@ -22,16 +22,16 @@ from glandseg.training.torch_backend import TorchBackend
 
 @dataclass(frozen=True, kw_only=True)
 class Artifact:
-    """A model file that computes what PyTorch does.
+    """A model file that computes the same as PyTorch.
 
     Attributes:
-        path: of the file.
-        sha256: of its bytes.
-        size: in bytes.
+        path: Path of the file.
+        sha256: Hash of its bytes.
+        size: Size in bytes.
         precision: "float32", "float16" or "int8".
-        parity: of the file, run by ONNX Runtime on the CPU, with PyTorch in float32.
-        emulated: of float16 alone: parity of PyTorch with activations rounded as on a GPU.
-        calibration: of int8 alone: on what its ranges were measured.
+        parity: Parity of the file, run by ONNX Runtime on the CPU, with PyTorch in float32.
+        emulated: Parity of PyTorch with activations rounded as on a GPU; float16 only.
+        calibration: Data on which the ranges were measured; int8 only.
     """
 
     path: Path
@@ -43,33 +43,33 @@ class Artifact:
     calibration: str | None
 
     def describe(self) -> dict[str, Any]:
-        """Give what the record says of this file."""
+        """Return the entry of this file in the record."""
         facts: dict[str, Any] = {"sha256": self.sha256, "bytes": self.size, "precision": self.precision}
         facts["parity"] = asdict(self.parity)
         facts |= {"emulated": asdict(self.emulated)} if self.emulated else {}
         return facts | ({"calibration": self.calibration} if self.calibration else {})
 
     def __str__(self) -> str:
-        """Say what was written and how near it is."""
+        """Return one line with precision, size and maximum difference from PyTorch."""
         worst = max(self.parity.max_dp, self.emulated.max_dp if self.emulated else 0.0)
-        told = f", calibrated on {self.calibration}" if self.calibration else ""
-        return f"{self.path}: {self.precision}, {self.size / 1e6:.1f} MB, within {worst:.4f} of PyTorch{told}"
+        data = f", calibrated on {self.calibration}" if self.calibration else ""
+        return f"{self.path}: {self.precision}, {self.size / 1e6:.1f} MB, within {worst:.4f} of PyTorch{data}"
 
 
 def make_artifact(
     path: Path, model: onnx.ModelProto, card: ModelCard, segmenter: nn.Module, tiles: NDArray[np.uint8]
 ) -> Artifact:
-    """Stamp a model, write it and let it pass the gate.
+    """Stamp a model, write it and check its parity with PyTorch.
 
     Args:
-        path: of the file to write.
-        model: in the card's precision; is stamped.
-        card: of the model.
-        segmenter: that the model was made from, in float32.
-        tiles: (N, 320, 320, 3) uint8 RGB.
+        path: File to write.
+        model: Model in the precision of the card; stamped in place.
+        card: Card of the model.
+        segmenter: Segmenter that the model was made from, in float32.
+        tiles: (N, 320, 320, 3) uint8 RGB to compare on.
 
     Raises:
-        ParityError: if it does not compute what the segmenter does; the file is left to the caller.
+        ParityError: It does not compute the same as the segmenter; the caller removes the file.
     """
     stamp(model, card)
     write_model(path, model)

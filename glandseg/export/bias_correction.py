@@ -1,4 +1,4 @@
-"""What rounding its weights adds to a convolution's mean output, taken off its bias (Nagel et al. 2019).
+"""Correction of biases for what rounding the weights adds to a convolution's mean output (Nagel et al. 2019).
 
 A channel's weights are rounded to 255 steps. The inputs follow a ReLU, so their mean is far from zero, and
 the rounding errors of a channel's few weights do not cancel: each output channel is shifted everywhere alike.
@@ -8,6 +8,7 @@ In the bundled model, the first depthwise convolution alone caused more than hal
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,28 +27,32 @@ def correct_biases(model: Any, tiles: NDArray[np.uint8], names: Sequence[str]) -
     """Subtract from biases the mean shift of the output that rounding the weights to INT8 causes.
 
     Args:
-        model: float32 model; its biases are changed.
+        model: Float32 model; its biases are changed, or added where there are none.
         tiles: (N, 320, 320, 3) uint8 RGB on which the mean inputs are measured.
-        names: names of the convolutions whose weights will be rounded.
+        names: Names of the convolutions whose weights will be rounded.
     """
     convolutions = [node for node in model.graph.node if node.name in set(names)]
     if not convolutions:
         return
     means = measure_means(model, tiles, [node.input[0] for node in convolutions])
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
+    readers = Counter(name for node in model.graph.node for name in node.input)
     for node in convolutions:
         weight = numpy_helper.to_array(tensors[node.input[1]])
-        bias = tensors[node.input[2]]
         shift = compute_shift(round_weight(weight) - weight, means[node.input[0]])
-        corrected = (numpy_helper.to_array(bias) - shift).astype(np.float32)
-        bias.CopyFrom(numpy_helper.from_array(corrected, bias.name))
+        bias = tensors[node.input[2]] if len(node.input) > 2 else None
+        old = np.zeros(len(weight), np.float32) if bias is None else numpy_helper.to_array(bias)
+        if bias is None or readers[bias.name] > 1:  # other nodes keep the bias that they share
+            bias = model.graph.initializer.add(name=f"{node.name}_bias")
+            node.input[2:] = [bias.name]
+        bias.CopyFrom(numpy_helper.from_array((old - shift).astype(np.float32), bias.name))
 
 
 def measure_means(model: Any, tiles: NDArray[np.uint8], names: Sequence[str]) -> Means:
-    """Measure each channel's mean of tensors (N, C, H, W) over all tiles, by the tensor's name.
+    """Measure the mean of each channel of tensors (N, C, H, W) over all tiles.
 
     Returns:
-        For each name (C,) float64.
+        (C,) float64 for each name.
     """
     probed = copy.deepcopy(model)
     outputs = {name: f"{name}/mean" for name in names}
@@ -78,8 +83,8 @@ def compute_shift(error: NDArray[np.float32], mean: NDArray[np.float64]) -> NDAr
     """Compute how far a weight's error shifts each output channel's mean.
 
     Args:
-        error: (O, I / groups, h, w) float32 change of the weight.
-        mean: (I,) float64 mean of each input channel.
+        error: Change of the weight, (O, I / groups, h, w) float32.
+        mean: Mean of each input channel, (I,) float64.
 
     Returns:
         (O,) float64.

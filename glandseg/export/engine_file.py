@@ -1,4 +1,4 @@
-"""The TensorRT engine of an export, where TensorRT is installed, and the proof that it computes the same."""
+"""The TensorRT engine of an export, where TensorRT is installed, compared with PyTorch."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ Say = Callable[[str], None]
 def build_engine(
     model: Path, targets: Sequence[str], reference: Network, tiles: NDArray[np.uint8], say: Say
 ) -> EngineFile | None:
-    """Build the engine of the float16 file beside NAME.onnx; where that cannot be done, say why.
+    """Build the engine of the float16 file beside NAME.onnx; report where that is not possible.
 
     Args:
         model: NAME.onnx.
-        targets: GPUs to build for, "sm86"; none takes those that TensorRT takes by itself.
-        reference: the network in PyTorch, float32.
+        targets: GPUs to build for, such as "sm86"; empty for the default of TensorRT.
+        reference: Network in PyTorch, float32.
         tiles: (N, 320, 320, 3) uint8 RGB to compare on.
-        say: is told what came of it, a line each.
+        say: Called with each line of the report.
 
     Raises:
-        BadInputError: if this TensorRT does not know a target.
-        ParityError: if the engine does not compute what the reference does; it is removed.
+        BadInputError: This TensorRT does not know a target.
+        ParityError: The engine does not compute the same as the reference; it is removed.
     """
     try:
         engine = find_engine(model, precision="float16", targets=targets, say=say)

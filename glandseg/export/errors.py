@@ -1,4 +1,4 @@
-"""What goes wrong when a file would not compute what was trained."""
+"""The error of an export."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from glandseg.core.errors import GlandsegError
 
 
 class ExportError(GlandsegError):
-    """The exported file would not compute what the run's network does; it is not kept (exit code 4)."""
+    """The exported file would not compute the same as the trained network; it is not kept (exit code 4)."""

@@ -1,4 +1,4 @@
-"""The full check of a model file's graph, by ONNX itself; needs the package `onnx`, not PyTorch."""
+"""The full check of the graph of a model file by ONNX; needs the package `onnx`, not PyTorch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def check_file(path: Path) -> None:
     """Check every node and every shape of a model file.
 
     Raises:
-        BadInputError: if the file is no ONNX file, not all of the model, or its graph is not valid.
+        BadInputError: The file is not an ONNX file or not the whole model, or its graph is invalid.
     """
     check_one_file(path)
     try:

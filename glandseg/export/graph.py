@@ -1,4 +1,4 @@
-"""The network as deployment sees it, bytes in and bytes out; it exists only to be exported."""
+"""The network as exported: bytes in, bytes out."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from glandseg.training.torch_backend import to_bytes, to_images
 
 
 class WindowGraph(nn.Module):
-    """A segmenter that reads pixels and gives probabilities, both as bytes.
+    """A segmenter with pixels as input and probabilities as output, both as bytes.
 
     Args:
-        segmenter: (N, 3, H, W) float32 RGB in 0..1 to (N, 2, H, W) logits.
+        segmenter: Network from (N, 3, H, W) float32 RGB in 0..1 to (N, 2, H, W) logits.
     """
 
     def __init__(self, segmenter: nn.Module) -> None:
@@ -20,6 +20,6 @@ class WindowGraph(nn.Module):
         self.segmenter = segmenter
 
     def forward(self, windows: Tensor) -> Tensor:
-        """Turn (N, H, W, 3) uint8 RGB into (N, 2, H, W) uint8 probabilities, 255 for certainty."""
-        images = to_images(windows.to(torch.float32))  # cast first: TensorRT does nothing else with uint8
+        """Compute (N, 2, H, W) uint8 probabilities, 255 for 1.0, from (N, H, W, 3) uint8 RGB."""
+        images = to_images(windows.to(torch.float32))  # cast first: TensorRT can do nothing else with uint8
         return to_bytes(self.segmenter(images))

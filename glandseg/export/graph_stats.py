@@ -1,4 +1,4 @@
-"""A model file's graph, counted: layers by type and precision, weights, work for a window."""
+"""Statistics of the graph of a model file: layers by type and precision, weights, GFLOP per window."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class Layers:
     """The layers of one type and precision.
 
     Attributes:
-        kind: of layer, as ONNX calls it.
-        precision: in which they compute: "float32", "float16", "int8", ...
-        count: how many there are.
-        gflop: of all of them for a window, 10^9 operations, a multiplication and an addition being two.
+        kind: Type of layer in ONNX.
+        precision: Number type in which they compute: "float32", "float16", "int8", ...
+        count: Number of layers.
+        gflop: 10^9 operations of all of them per window; a multiplication and an addition are two.
     """
 
     kind: str
@@ -41,12 +41,12 @@ class Layers:
 
 @dataclass(frozen=True, kw_only=True)
 class GraphStats:
-    """A graph, counted.
+    """The statistics of a graph.
 
     Attributes:
-        opset: of ONNX's own operators.
-        weights: how many numbers were learned.
-        layers: those with the most work first, then the most frequent.
+        opset: Version of ONNX's own operators.
+        weights: Number of trained weights.
+        layers: Layers by type and precision; by GFLOP, then by count, descending.
     """
 
     opset: int
@@ -55,15 +55,15 @@ class GraphStats:
 
     @property
     def gflop(self) -> float:
-        """10^9 operations for a window, in convolutions and matrix products."""
+        """10^9 operations per window, in convolutions and matrix products."""
         return sum(layers.gflop for layers in self.layers)
 
 
 def count_graph(path: Path) -> GraphStats:
-    """Count a model file's graph for one window.
+    """Count the layers, weights and operations of a model file for one window.
 
     Raises:
-        BadInputError: if the file holds no graph whose shapes can be inferred.
+        BadInputError: The file has no graph whose shapes can be inferred.
     """
     try:
         model = onnx.load(path)
@@ -81,7 +81,7 @@ def count_graph(path: Path) -> GraphStats:
 
 
 def _fix_batch(model: Any) -> None:
-    """Set the batch to one, and forget the shapes that were noted with a free one."""
+    """Set the batch to 1, and clear the shapes that depend on it."""
     for value in model.graph.input:
         value.type.tensor_type.shape.dim[0].dim_value = 1
     for value in model.graph.output:
@@ -107,10 +107,10 @@ def _count_layers(graph: Any) -> Iterator[Layers]:
 
 
 def _name_precision(node: Any, elements: dict[str, int], dequantised: set[str]) -> str:
-    """Name what a layer computes in: int8 where all its floats were dequantised, else what it gives."""
+    """Name the number type of a layer: int8 if its float inputs are dequantised, else that of its output."""
     element = elements.get(node.output[0], 0)
-    taken = [name for name in node.input if elements.get(name) in _FLOATS]
-    quantised = element in _FLOATS and taken and dequantised.issuperset(taken)
+    floats = [name for name in node.input if elements.get(name) in _FLOATS]
+    quantised = element in _FLOATS and floats and dequantised.issuperset(floats)
     if quantised or node.op_type in _INTEGER:
         return "int8"
     name = str(onnx.TensorProto.DataType.Name(element)).lower()
@@ -118,21 +118,21 @@ def _name_precision(node: Any, elements: dict[str, int], dequantised: set[str]) 
 
 
 def _count_flops(node: Any, shapes: dict[str, Shape]) -> int:
-    """Count a product's multiplications and additions; zero for other layers."""
+    """Count the multiplications and additions of a product; 0 for other layers."""
     if node.op_type not in _PRODUCTS:
         return 0
-    first, given = shapes[node.input[0]], shapes[node.output[0]]
+    first, result = shapes[node.input[0]], shapes[node.output[0]]
     if node.op_type == "ConvTranspose":
         return 2 * math.prod(first) * math.prod(shapes[node.input[1]][1:])
     if "Conv" in node.op_type:
         kernel = shapes[node.input[3 if node.op_type == "QLinearConv" else 1]]
-        return 2 * math.prod(given) * math.prod(kernel[1:])
+        return 2 * math.prod(result) * math.prod(kernel[1:])
     transposed = any(one.name == "transA" and one.i for one in node.attribute)
-    return 2 * math.prod(given) * first[0 if transposed else -1]
+    return 2 * math.prod(result) * first[0 if transposed else -1]
 
 
 def _count_weights(graph: Any) -> int:
-    """Count the learned numbers: floats, and what is dequantised, but not the quantisers' scales."""
+    """Count the trained weights: floats and dequantised integers, without the scales of quantisers."""
     quantisers = [node for node in graph.node if node.op_type in _QUANTISERS]
     scales = {name for node in quantisers for name in node.input[1:]}
     stored = {node.input[0] for node in quantisers if node.op_type == "DequantizeLinear"}

@@ -1,4 +1,10 @@
-"""Grouped convolutions as dense ones side by side: TensorRT has few kernels for groups, and some fail."""
+"""Replacement of grouped convolutions by dense ones side by side.
+
+TensorRT has few kernels for groups, and some of them fail. A group is a dense convolution of a part of the
+channels, so Split, dense convolutions and Concat compute the same sums of the same products. Depthwise
+convolutions, one group per channel, stay: every engine has kernels for them, and hundreds of parts would not
+be faster.
+"""
 
 from __future__ import annotations
 
@@ -9,22 +15,19 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-_CHANNELS = 1  # axis of a map's channels
+_CHANNELS = 1  # axis of the channels
 
 Weights = Mapping[str, onnx.TensorProto]
 
 
 def split_groups(model: onnx.ModelProto) -> int:
-    """Rewrite a model's grouped convolutions as Split, dense convolutions and Concat, in place.
-
-    Every output stays the same sum of the same products. Depthwise convolutions, one group a channel, are
-    left: they have kernels of their own everywhere.
+    """Rewrite the grouped convolutions of a model, but not depthwise ones, in place.
 
     Args:
-        model: of opset 18 or later, from which Split counts its outputs; float32 or float16.
+        model: Float32 or float16 model of opset 18 or later, where Split has `num_outputs`.
 
     Returns:
-        How many were rewritten.
+        Number of convolutions rewritten.
     """
     graph, nodes, rewritten = model.graph, [], 0
     weights = {tensor.name: tensor for tensor in graph.initializer}
@@ -40,11 +43,11 @@ def split_groups(model: onnx.ModelProto) -> int:
 
 
 def count_groups(node: onnx.NodeProto, weights: Weights) -> int:
-    """Give the groups of a convolution that can be rewritten; 1 for any other node.
+    """Count the groups of a convolution that can be rewritten; 1 for any other node.
 
     Args:
-        node: of a graph.
-        weights: the graph's initializers by name.
+        node: Node of a graph.
+        weights: Initializers of the graph by name.
     """
     if node.op_type != "Conv" or any(name and name not in weights for name in node.input[1:]):
         return 1
@@ -70,7 +73,7 @@ def _split_node(node: Any, groups: int, weights: Weights, graph: Any) -> list[An
 
 
 def _split_weight(weight: onnx.TensorProto, groups: int, graph: Any) -> list[str]:
-    """Add a weight's parts, cut along its output channels, to the graph; give their names."""
+    """Split a weight along its output channels, add the parts to the graph and return their names."""
     names = [f"{weight.name}_{i}" for i in range(groups)]
     known = {tensor.name for tensor in graph.initializer}
     for name, part in zip(names, np.split(numpy_helper.to_array(weight), groups), strict=True):

@@ -1,4 +1,9 @@
-"""A float32 model as an INT8 one with the same bytes in and out, for ONNX Runtime's CPU or for TensorRT."""
+"""Quantisation of a float32 model to INT8 with the same inputs and outputs, for ONNX Runtime or TensorRT.
+
+Quantisers are placed in the file, with ranges measured on tiles, because quantisation when the model runs
+measures every tensor of every window. The two engines need different files: ONNX Runtime fuses what lies
+between unsigned quantisers, TensorRT only reads signed ones around zero.
+"""
 
 from __future__ import annotations
 
@@ -19,27 +24,26 @@ from onnxruntime import quantization
 
 import glandseg
 from glandseg.export.bias_correction import correct_biases
-from glandseg.export.errors import ExportError
+from glandseg.export.float_edges import check_share, find_edges
 from glandseg.export.onnx_file import check_graph, strip_notes
 from glandseg.model.files import INT8_SUFFIX, INT8_TENSORRT_SUFFIX
 
-LEAST_SHARE = 0.5
-# Of the values of a tensor on the calibration tiles: the few beyond are clipped, which costs less than the
-# coarser steps that reaching them would.
+# Of the values of a tensor on the calibration tiles. Clipping the few above costs less accuracy than the
+# coarser steps of a range that includes them.
 PERCENTILE = 99.99
 _ACTIVATIONS = ("Clip", "Relu")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Int8Layout:
-    """Where quantisers go, and of which kind.
+    """The places and the kind of quantisers.
 
     Attributes:
-        suffix: of the file's stem.
-        runs_on: for what it is.
-        layers: types of layers that compute in INT8.
-        activations: number type of what passes between them; weights are signed, a scale for each channel.
-        options: of ONNX Runtime's quantiser.
+        suffix: Suffix of the stem of the file.
+        runs_on: Engine that runs the file.
+        layers: Types of layers that compute in INT8.
+        activations: Number type of activations; weights are signed, with one scale per channel.
+        options: Options of ONNX Runtime's quantiser.
     """
 
     suffix: str
@@ -49,15 +53,15 @@ class Int8Layout:
     options: tuple[tuple[str, Any], ...] = ()
 
 
-# Unsigned, for what follows a ReLU has no sign and ReLU then costs nothing.
+# Unsigned: the output of a ReLU has no sign, and the ReLU itself is then free.
 FOR_CPU = Int8Layout(
     suffix=INT8_SUFFIX,
     runs_on="ONNX Runtime on the CPU",
     layers=("Conv", "Add", "Concat", "MaxPool", *_ACTIVATIONS),
     activations=quantization.QuantType.QUInt8,
 )
-# TensorRT's parser takes signed activations around zero and float biases only. Quantising the inputs of
-# layers, not their outputs, leaves it free to fuse bias, ReLU and sum into the convolution.
+# TensorRT's parser only accepts signed activations around zero and float biases. Quantising the inputs of
+# layers, not their outputs, lets it fuse bias, ReLU and sum into the convolution.
 FOR_TENSORRT = Int8Layout(
     suffix=INT8_TENSORRT_SUFFIX,
     runs_on="TensorRT",
@@ -73,20 +77,20 @@ LAYOUTS = (FOR_CPU, FOR_TENSORRT)
 
 
 def to_int8(model: onnx.ModelProto, tiles: NDArray[np.uint8], layout: Int8Layout) -> onnx.ModelProto:
-    """Turn a float32 model into INT8, all but its edges.
+    """Quantise a float32 model to INT8, all but its edges.
 
-    The pixels' normalisation, the first convolution, the last one and all that follows stay float32: they
-    take little time, and there rounding costs most.
+    The normalisation of the pixels, the first layers, the last ones and all that follows stay float32: they
+    take little time, and rounding costs the most accuracy there.
 
     Args:
-        model: in float32; is left as it is.
+        model: Model in float32; not changed.
         tiles: (N, 320, 320, 3) uint8 RGB on which the ranges of values are measured.
-        layout: where quantisers go.
+        layout: Where quantisers are placed.
 
     Raises:
-        ExportError: if the result is no valid model or not mostly INT8.
+        ExportError: The result is not a valid model, or not mostly INT8.
     """
-    prepared = copy.deepcopy(model)  # it is changed
+    prepared = copy.deepcopy(model)  # the quantiser changes it
     floats = list_float_nodes(prepared.graph)
     rounded = [
         node.name for node in prepared.graph.node if node.op_type == "Conv" and node.name not in floats
@@ -109,27 +113,22 @@ def to_int8(model: onnx.ModelProto, tiles: NDArray[np.uint8], layout: Int8Layout
         quantised = onnx.load(path)
     _tidy(quantised)
     check_graph(quantised)
-    share = int8_share(quantised)
-    if share < LEAST_SHARE:
-        raise ExportError(
-            f"int8: only {share:.0%} of the weights became INT8, at least {LEAST_SHARE:.0%} must. "
-            "Export without --int8."
-        )
+    check_share(int8_share(quantised), "INT8", "--int8")
     return quantised
 
 
 def list_float_nodes(graph: Any) -> list[str]:
-    """List the nodes at a graph's edges, by name: up to the first convolution, from the last one on."""
-    convolutions = [i for i, node in enumerate(graph.node) if node.op_type == "Conv"]
-    first, last = convolutions[0], convolutions[-1]
-    edges = [*graph.node[: first + 1], *graph.node[last:]]
-    (made,) = graph.node[first].output
-    edges += [node for node in graph.node if made in node.input and node.op_type in _ACTIVATIONS]
-    return [node.name for node in edges]
+    """List the nodes at the edges of a graph, by name, with the activations of the first layers."""
+    edges = find_edges(graph)
+    made = {name for node in edges.first for name in node.output}
+    activations = [
+        node for node in graph.node if node.op_type in _ACTIVATIONS and made.intersection(node.input)
+    ]
+    return [node.name for node in (*edges.before, *edges.first, *activations, *edges.last, *edges.after)]
 
 
 def int8_share(model: onnx.ModelProto) -> float:
-    """Give the share of INT8 among the numbers of a model's weights, 0..1; vectors do not count."""
+    """Compute the share of INT8 among the numbers of the weights of a model, 0..1; vectors do not count."""
     sizes = {onnx.TensorProto.INT8: 0, onnx.TensorProto.FLOAT: 0}
     for tensor in model.graph.initializer:
         if len(tensor.dims) > 1 and tensor.data_type in sizes:
@@ -138,7 +137,7 @@ def int8_share(model: onnx.ModelProto) -> float:
 
 
 class _Reader(quantization.CalibrationDataReader):  # type: ignore[misc]
-    """Hands the quantiser one tile after the other; it asks for them one by one, which bounds its memory."""
+    """A reader that passes tiles to the quantiser one by one, which bounds its memory."""
 
     def __init__(self, tiles: NDArray[np.uint8]) -> None:
         self._tiles = tiles
@@ -156,11 +155,11 @@ class _Reader(quantization.CalibrationDataReader):  # type: ignore[misc]
 
 
 def _tidy(model: Any) -> None:
-    """Remove what the quantiser leaves: notes, shapes of nodes that went, constants that nothing reads."""
+    """Remove what the quantiser leaves: notes, shapes of removed nodes, unused constants and opsets."""
     strip_notes(model)
     model.producer_name, model.producer_version = "glandseg", glandseg.__version__
-    read = {name for node in model.graph.node for name in node.input}
-    kept = [tensor for tensor in model.graph.initializer if tensor.name in read]
+    used = {name for node in model.graph.node for name in node.input}
+    kept = [tensor for tensor in model.graph.initializer if tensor.name in used]
     del model.graph.initializer[:], model.graph.value_info[:]
     model.graph.initializer.extend(kept)
     domains = {node.domain for node in model.graph.node}
@@ -171,7 +170,7 @@ def _tidy(model: Any) -> None:
 
 @contextlib.contextmanager
 def _silenced() -> Iterator[None]:
-    """Keep the quantiser's own lines, which no user can act on, from the terminal."""
+    """Suppress the messages of the quantiser, which users cannot act on."""
     logging.disable(logging.WARNING)
     try:
         with contextlib.redirect_stdout(io.StringIO()):

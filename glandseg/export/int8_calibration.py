@@ -1,4 +1,4 @@
-"""The tiles on which an INT8 model's ranges are measured: the training images, a slide, or drawn tissue."""
+"""Tiles to measure INT8 ranges on: training images, slides or synthetic tissue."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from glandseg.training.run import Run
 
 TILES = 32
 _KINDS: tuple[TileKind, ...] = ("glands", "glands", "mixed", "stroma", "muscle", "glass")
-_FIRST_SEED = 1000  # apart from the tiles on which exports are compared
+_FIRST_SEED = 1000  # not those of the tiles on which exports are compared
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class Calibration:
 
     Attributes:
         tiles: (N, 320, 320, 3) uint8 RGB.
-        source: what they are, for the model card; names no file.
+        source: Description for the model card, without file names.
     """
 
     tiles: NDArray[np.uint8]
@@ -34,7 +34,7 @@ class Calibration:
 
 
 def draw_calibration(um_per_px: float) -> Calibration:
-    """Draw tissue to measure ranges on, for want of images."""
+    """Draw tissue to measure ranges on, where there are no images."""
     um_per_px = min(max(um_per_px, 0.1), 4.0)
     kinds = [_KINDS[i % len(_KINDS)] for i in range(TILES)]
     tiles = [draw_tile(WINDOW_PX, um_per_px, _FIRST_SEED + i, kind)[0] for i, kind in enumerate(kinds)]
@@ -45,14 +45,14 @@ def read_calibration(path: Path, run: Run, um_per_px: float, mpp: float | None =
     """Read tiles to measure ranges on.
 
     Args:
-        path: the folder that the run was trained on, of which its training images are taken; any folder of
-            slides or images; or one slide.
-        run: whose model is exported.
-        um_per_px: at which the model works.
-        mpp: um per level-0 px, in place of what the files or the data set say.
+        path: Folder that the run was trained on, of which only training images are used; any other folder of
+            slides or images; or a slide.
+        run: Run that is exported.
+        um_per_px: um/px of the model.
+        mpp: um per level-0 px; None for that of the files or the data set.
 
     Raises:
-        BadInputError: if there is nothing to read, or its um/px is unknown.
+        BadInputError: There is nothing to read, or its um/px is unknown.
     """
     data_set = _find_data_set(path)
     if data_set is None:
@@ -72,7 +72,7 @@ def _find_data_set(path: Path) -> DataSet | None:
 
 
 def _list_images(data_set: DataSet, run: Run) -> tuple[list[Path], str]:
-    """List the images that may be measured on and say what they are; those a run is scored on stay apart."""
+    """List the images to measure on, without those that the run is scored on, and describe them."""
     parts = run.read_parts()
     images = [image for image in data_set.samples if parts.get(image.name, image.part) == "train"]
     kind = f"training images of {data_set.kind}" if images else f"images of {data_set.kind}"

@@ -1,4 +1,4 @@
-"""The model card of a run: what its record and settings tell, and what its maker adds."""
+"""The model card of a run, from its record, its settings and facts that the user adds."""
 
 from __future__ import annotations
 
@@ -12,43 +12,41 @@ from glandseg.training.networks.table import DECODERS
 from glandseg.training.run import Run
 from glandseg.training.settings import TrainSettings
 
-# What a maker may say; the other fields follow from the graph.
+# Fields that users may set; the others follow from the graph.
 FACTS = ("name", "network", "tissue", "stain", "um_per_px", "scales", "training", "scores", "licence")
 
 
 def describe_model(
     run: Run, name: str, weights_sha256: str, facts: Mapping[str, Any] | None = None
 ) -> ModelCard:
-    """Make the card of a run's model.
+    """Build the model card of a run.
 
     Args:
-        run: a finished run.
-        name: of the model.
-        weights_sha256: of the run's weights file.
-        facts: fields of the card, among `FACTS`, that replace what the run says of itself.
+        run: Finished run.
+        name: Name of the model.
+        weights_sha256: Hash of the weights file of the run.
+        facts: Fields of the card, among `FACTS`, that replace those of the run.
 
     Raises:
-        BadInputError: if a fact is unknown or unfit for a card.
+        BadInputError: A fact is unknown or cannot be stored in a card.
     """
     facts = facts or {}
     if unknown := sorted(set(facts) - set(FACTS)):
-        raise BadInputError(f"card: no field {', '.join(unknown)} to fill in. Known: {', '.join(FACTS)}.")
+        raise BadInputError(f"card: {', '.join(unknown)} cannot be set. Use only: {', '.join(FACTS)}.")
     values = {"name": name, **_describe_run(run), **facts, "weights_sha256": weights_sha256}
     um_per_px = values["um_per_px"]
     if not isinstance(um_per_px, (int, float)) or not um_per_px > 0:
         raise BadInputError(f"card: um_per_px must be a number above 0. Received: {um_per_px}")
     try:
-        return read_card(ModelCard(**values).to_metadata())  # as it will be read: lists become tuples
+        return read_card(ModelCard(**values).to_metadata())  # read back: lists become tuples
     except (CardError, TypeError, ValueError) as error:
-        raise BadInputError(
-            f"card: cannot be written ({error}). Use plain text, numbers and lists."
-        ) from None
+        raise BadInputError(f"card: cannot be written ({error}). Use text, numbers and lists.") from None
 
 
 def _describe_run(run: Run) -> dict[str, Any]:
     settings, record = run.settings, run.record
     return {
-        "network": f"{_describe_network(settings)}, {_describe_lesson(settings, record)}",
+        "network": f"{_describe_network(settings)}, {_describe_training(settings, record)}",
         "tissue": "not stated",
         "um_per_px": record.get("um_per_px"),
         "training": _list_training(settings, record),
@@ -66,7 +64,7 @@ def _describe_network(settings: TrainSettings) -> str:
     )
 
 
-def _describe_lesson(settings: TrainSettings, record: Mapping[str, Any]) -> str:
+def _describe_training(settings: TrainSettings, record: Mapping[str, Any]) -> str:
     teacher = record.get("teacher")
     if teacher is None:
         return f"learned from {settings.labels}"

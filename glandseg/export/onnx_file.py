@@ -1,4 +1,4 @@
-"""A segmenter as one ONNX file: traced, checked, cleaned of traces of where it was made, stamped."""
+"""A segmenter as one ONNX file: traced, checked, without local paths, stamped."""
 
 from __future__ import annotations
 
@@ -29,21 +29,22 @@ _EXPORTER_LOG = "torch.onnx"
 
 
 def trace_segmenter(segmenter: nn.Module) -> onnx.ModelProto:
-    """Turn a segmenter into an ONNX model.
+    """Trace a segmenter into an ONNX model.
 
     Its input is `windows`, (batch, 320, 320, 3) uint8 RGB; its output is `probabilities`,
-    (batch, 2, 320, 320) uint8, 255 for certainty. The batch is free; the window's size is not, for the
-    pyramid's bins depend on it. Grouped convolutions become dense ones, which every engine can run. The same
-    weights give the same bytes.
+    (batch, 2, 320, 320) uint8, 255 for 1.0. The batch is free; the size of a window is fixed, as bins of
+    pooling depend on it. Grouped convolutions become dense ones, which every engine can run. The same weights
+    produce the same bytes.
 
     Args:
-        segmenter: (N, 3, H, W) float32 RGB in 0..1 to (N, 2, H, W) logits; put in evaluation mode.
+        segmenter: Network from (N, 3, H, W) float32 RGB in 0..1 to (N, 2, H, W) logits; set to evaluation
+            mode.
 
     Raises:
-        ExportError: if the exporter fixed the batch.
+        ExportError: The graph is invalid, or the exporter fixed the batch.
     """
     graph = WindowGraph(segmenter).eval()
-    # Two windows: the exporter takes a batch of one for a constant.
+    # Two windows: the exporter treats a batch of one as a constant.
     windows = torch.zeros((2, WINDOW_PX, WINDOW_PX, 3), dtype=torch.uint8)
     with _quiet():
         program = torch.onnx.export(
@@ -58,7 +59,7 @@ def trace_segmenter(segmenter: nn.Module) -> onnx.ModelProto:
             verbose=False,
         )
     if program is None:
-        raise ExportError("torch.onnx.export gave no model. Check that torch is 2.9 or newer.")
+        raise ExportError("torch.onnx.export: returned no model. Install torch 2.9 or newer.")
     model = program.model_proto
     strip_notes(model)
     split_groups(model)
@@ -68,26 +69,26 @@ def trace_segmenter(segmenter: nn.Module) -> onnx.ModelProto:
 
 
 def check_graph(model: onnx.ModelProto) -> None:
-    """Check a model's graph: every node, every shape, and the free batch.
+    """Check the graph of a model: every node, every shape, and the free batch.
 
     Raises:
-        ExportError: if the graph is not valid or its batch is fixed.
+        ExportError: The graph is invalid, or its batch is fixed.
     """
     try:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise ExportError(f"the exported graph is not valid ONNX: {shorten(error, 300)}") from None
+        raise ExportError(f"graph: not valid ONNX ({shorten(error, 300)}). Report this line.") from None
     for value in (*model.graph.input, *model.graph.output):
         batch = value.type.tensor_type.shape.dim[0]
         if batch.dim_param != BATCH:
             raise ExportError(
                 f"{value.name}: the exporter fixed the batch at {batch.dim_value}; it must stay free. "
-                "Some layer's shape takes the batch for a constant."
+                "Remove the constant batch from the layers of the network."
             )
 
 
 def strip_notes(message: Any) -> None:
-    """Remove doc strings and metadata from a protobuf message and all within: they name local paths."""
+    """Remove doc strings and metadata, which name local paths, from a protobuf message and all its parts."""
     for field, value in message.ListFields():
         if field.name in _NOTES:
             message.ClearField(field.name)
@@ -97,19 +98,19 @@ def strip_notes(message: Any) -> None:
 
 
 def stamp(model: onnx.ModelProto, card: ModelCard) -> None:
-    """Write the card into the model's metadata; the last step, for converters drop metadata."""
+    """Write the card into the metadata of a model; the last step, as converters drop metadata."""
     onnx.helper.set_model_props(model, card.to_metadata())
 
 
 def write_model(path: Path, model: onnx.ModelProto) -> None:
-    """Write a model whole or not at all."""
+    """Write a model, completely or not at all."""
     with write_whole(path) as part:
         part.write_bytes(model.SerializeToString(deterministic=True))
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the exporter's own warnings, which no user can act on, from the terminal."""
+    """Suppress the warnings of the exporter, which users cannot act on."""
     log = logging.getLogger(_EXPORTER_LOG)
     level = log.level
     log.setLevel(logging.ERROR)

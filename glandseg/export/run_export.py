@@ -1,4 +1,4 @@
-"""A run's model files: each made and proven apart, then put in place with their record, all or none."""
+"""The export of a run: model files, each compared with PyTorch, and their record, all or none."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ class ExportResult:
     """What an export wrote.
 
     Attributes:
-        card: of the float32 model.
-        record: path of NAME.json.
-        artifacts: float32 first.
+        card: Card of the float32 model.
+        record: Path of NAME.json.
+        artifacts: Model files, float32 first.
     """
 
     card: ModelCard
@@ -60,25 +60,25 @@ def export_run(
     say: Say = lambda line: None,
     golden: NDArray[np.uint8] | None = None,
 ) -> ExportResult:
-    """Write a run's segmenter as NAME.onnx, as the other files asked for, and their record NAME.json.
+    """Write the segmenter of a run as NAME.onnx, the other files of the settings, and their record NAME.json.
 
-    Nothing is put in place unless every file computes what PyTorch does. An engine is built last, from the
-    file in place; where none can be built, that is said.
+    No file is put in place unless all of them compute the same as PyTorch. An engine is built last, from the
+    file in place; where that is not possible, a line reports it.
 
     Args:
-        run: a finished run.
-        folder: where; none means `models/NAME`.
-        settings: which files, and what they are made and proven with.
-        name: of the model; none takes the run folder's.
-        facts: fields of the card that replace what the run says of itself.
-        say: is told of each file, a line each.
-        golden: (N, 320, 320, 3) uint8 RGB to compare on; none draws them.
+        run: Finished run.
+        folder: Folder of the files; None for `models/NAME`.
+        settings: Files to write, and the data to calibrate and compare on.
+        name: Name of the model; None for that of the run folder.
+        facts: Fields of the card that replace those of the run.
+        say: Called with one line per file.
+        golden: (N, 320, 320, 3) uint8 RGB to compare on; None draws them.
 
     Raises:
-        BadInputError: if the run, the name, a fact or a tile cannot be used.
-        EnvironmentLacksError: if the folder cannot be written, or ONNX Runtime is missing.
-        ParityError: if a file does not compute what PyTorch does.
-        ExportError: if a file cannot be made.
+        BadInputError: The run, the name, a fact or a tile cannot be used.
+        EnvironmentLacksError: The folder cannot be written, or ONNX Runtime is missing.
+        ParityError: A file does not compute the same as PyTorch.
+        ExportError: A file cannot be made.
     """
     settings, name = settings or ExportSettings(), name or run.path.resolve().name
     _check_name(name)
@@ -91,32 +91,32 @@ def export_run(
     with stage_outputs(folder, names) as stage:
         made = [
             make_artifact(stage / f"{name}{suffix}.onnx", model, its_card, segmenter, tiles)
-            for suffix, model, its_card in convert(segmenter, card, settings.half, calibration)
+            for suffix, model, its_card in convert(segmenter, card, settings.fp16, calibration)
         ]
-        (stage / names[-1]).write_text(_write_down(made, card, len(tiles)), encoding="utf-8")
+        (stage / names[-1]).write_text(_build_record(made, card, len(tiles)), encoding="utf-8")
     _remove_older(folder, name, suffixes)
     artifacts = tuple(replace(artifact, path=folder / artifact.path.name) for artifact in made)
     for artifact in artifacts:
         say(str(artifact))
-    if settings.half and settings.engine:
+    if settings.fp16 and settings.engine:
         build_engine(artifacts[0].path, settings.targets, TorchBackend(segmenter), tiles, say)
     return ExportResult(card=card, record=folder / names[-1], artifacts=artifacts)
 
 
 def convert(
-    segmenter: nn.Module, card: ModelCard, half: bool, calibration: Calibration | None
+    segmenter: nn.Module, card: ModelCard, fp16: bool, calibration: Calibration | None
 ) -> Iterator[tuple[str, onnx.ModelProto, ModelCard]]:
-    """Give each file's suffix, model and card, float32 first.
+    """Yield suffix, model and card of each file, float32 first.
 
     Args:
-        segmenter: in float32.
-        card: of the float32 model.
-        half: give the float16 file.
-        calibration: for the INT8 files; none leaves them out.
+        segmenter: Segmenter in float32.
+        card: Card of the float32 model.
+        fp16: Whether to yield the float16 file.
+        calibration: Calibration of the INT8 files; None leaves them out.
     """
     model = trace_segmenter(segmenter)
     yield "", model, card
-    if half:
+    if fp16:
         yield FP16_SUFFIX, to_fp16(model), replace(card, precision="float16")
     if calibration:
         int8_card = replace(card, precision="int8", calibration=calibration.source)
@@ -125,7 +125,7 @@ def convert(
 
 
 def calibrate(um_per_px: float, settings: ExportSettings, run: Run) -> Calibration:
-    """Give the tiles that INT8 ranges are measured on."""
+    """Draw or read the tiles to measure INT8 ranges on."""
     if settings.calibrate is None:
         return draw_calibration(um_per_px)
     return read_calibration(settings.calibrate, run, um_per_px, settings.mpp)
@@ -133,11 +133,11 @@ def calibrate(um_per_px: float, settings: ExportSettings, run: Run) -> Calibrati
 
 def _list_suffixes(settings: ExportSettings) -> list[str]:
     int8 = [layout.suffix for layout in LAYOUTS] if settings.int8 else []
-    return ["", *([FP16_SUFFIX] if settings.half else []), *int8]
+    return ["", *([FP16_SUFFIX] if settings.fp16 else []), *int8]
 
 
 def _remove_older(folder: Path, name: str, made: Sequence[str]) -> None:
-    """Remove what an older export of that name wrote and this one did not: it holds other weights."""
+    """Remove files of an older export of that name that this one did not replace: their weights differ."""
     for suffix in {"", *SUFFIXES}:
         plan = folder / f"{name}{suffix}{ENGINE_SUFFIX}"
         for path in (plan, plan.with_name(plan.name + RECORD_SUFFIX)):
@@ -149,11 +149,11 @@ def _remove_older(folder: Path, name: str, made: Sequence[str]) -> None:
 def _check_name(name: str) -> None:
     if Path(name).name != name or name.startswith(".") or name.endswith(SUFFIXES):
         raise BadInputError(
-            f"--name: a file name without folder, {' or '.join(SUFFIXES)}. Received: {name!r}"
+            f"--name: must be a file name without folder, {' or '.join(SUFFIXES)}. Received: {name!r}"
         )
 
 
-def _write_down(artifacts: Sequence[Artifact], card: ModelCard, tiles: int) -> str:
+def _build_record(artifacts: Sequence[Artifact], card: ModelCard, tiles: int) -> str:
     facts = {key: value for key, value in asdict(card).items() if key not in ("precision", "calibration")}
     files = {artifact.path.name: artifact.describe() for artifact in artifacts}
     return json.dumps(

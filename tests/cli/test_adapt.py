@@ -63,7 +63,7 @@ def test_fractions_outside_are_refused(
     source: Run, tiles: Path, run_command: RunCommand, fractions: str
 ) -> None:
     outcome = run_command("adapt", source.path, tiles, "--fractions", fractions)
-    assert outcome.code == 2 and "--fractions: above 0 and at most 1" in outcome.err[0]
+    assert outcome.code == 2 and "--fractions: must be above 0 and at most 1" in outcome.err[0]
 
 
 def test_what_is_no_run_is_refused(tiles: Path, run_command: RunCommand) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from glandseg.cli.console import describe_error, say, tell, warn
+from glandseg.cli import console
+from glandseg.cli.console import describe_error, pluralise, print_error, say, say_lines, warn
 from glandseg.core.errors import BadInputError, EnvironmentLacksError
 
 
@@ -18,7 +19,7 @@ from glandseg.core.errors import BadInputError, EnvironmentLacksError
     [
         (BadInputError("a.svs: is empty"), "a.svs: is empty", 2),
         (EnvironmentLacksError("disk: full"), "disk: full", 3),
-        (MemoryError(), "the memory does not suffice. Free some, or give a smaller --batch.", 3),
+        (MemoryError(), "not enough memory. Free some, or give a smaller --batch.", 3),
         (
             ModuleNotFoundError("No module named 'torch'", name="torch"),
             'torch: not installed. pip install "glandseg[train]".',
@@ -26,10 +27,10 @@ from glandseg.core.errors import BadInputError, EnvironmentLacksError
         ),
         (
             ModuleNotFoundError("No module named 'tumour'", name="tumour"),
-            "ModuleNotFoundError: No module named 'tumour' (a fault of glandseg; --debug shows where)",
+            "ModuleNotFoundError: No module named 'tumour' (a bug in glandseg; --debug shows where)",
             4,
         ),
-        (ValueError("odd"), "ValueError: odd (a fault of glandseg; --debug shows where)", 4),
+        (ValueError("odd"), "ValueError: odd (a bug in glandseg; --debug shows where)", 4),
     ],
 )
 def test_message_and_exit_code(error: Exception, message: str, code: int) -> None:
@@ -51,7 +52,7 @@ def test_message_and_exit_code(error: Exception, message: str, code: int) -> Non
 def test_no_text_forges_a_line(text: str, escaped: str, capsys: pytest.CaptureFixture[str]) -> None:
     say(text)
     warn(text)
-    tell(BadInputError(text.replace("\n", "")))
+    print_error(BadInputError(text.replace("\n", "")))
     out, err = capsys.readouterr()
     assert (out, err.splitlines(keepends=True)[0]) == (escaped + "\n", escaped + "\n")
     assert "\x1b" not in out + err
@@ -66,3 +67,19 @@ def test_a_file_whose_name_looks_like_an_option_gets_a_hint(
     assert outcome.code == 2
     assert f"-x.tif is a file here: put -- before it, or write .{os.sep}-x.tif." in outcome.err[0]
     assert "is empty" in run_command("infer", "--", "-x.tif").err[0]
+
+
+def test_lines_stay_lines_and_steer_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    say_lines("| a\x1b[2J |\n| b\r |\n")
+    assert capsys.readouterr().out == "| a\\x1b[2J |\n| b\\r |\n"
+
+
+def test_all_commands_print_through_the_console() -> None:
+    folder = Path(console.__file__).parent
+    printing = {path.name for path in folder.glob("*.py") if "typer.echo" in path.read_text(encoding="utf-8")}
+    assert printing == {"console.py", "main.py"}  # main.py prints only its own help
+
+
+def test_one_is_singular() -> None:
+    assert pluralise(1, "gland") == "1 gland" and pluralise(0, "gland") == "0 glands"
+    assert pluralise(2, "patch", "patches") == "2 patches"

@@ -344,7 +344,7 @@ def test_no_onnxruntime(monkeypatch: pytest.MonkeyPatch, refuse: Callable[..., s
     [
         (BadInputError("a: rule.\nCure"), 2, "error: a: rule. Cure"),
         (EnvironmentLacksError("b"), 3, "error: b"),
-        (ValueError("inner\nfault"), 4, "error: ValueError: inner fault (a fault of glandseg"),
+        (ValueError("inner\nfault"), 4, "error: ValueError: inner fault (a bug in glandseg"),
         (MemoryError(), 3, "memory"),
     ],
 )
@@ -379,6 +379,6 @@ def test_an_interrupt_says_stopped(
 
     monkeypatch.setattr(CpuSession, "infer", stop)
     outcome = run_command("infer", slide, "--model", red_model)
-    kept = f"{slide.name}: finished windows are kept; the same command goes on from there"
+    kept = f"{slide.name}: finished windows are kept; to resume, repeat the command"
     assert (outcome.code, outcome.err) == (130, [kept, "stopped"])
     assert list(slide.parent.iterdir()) == [slide]

@@ -98,8 +98,8 @@ def test_models_of_one_name_go_by_their_paths(
     ("words", "message"),
     [
         (["--part", "testC"], "--part testC: this data set has all, test, testA, testB, train, val."),
-        (["--worst", "3"], "--worst: needs --out"),
-        (["--against", "x.onnx"], "--against: a t-test needs two models or more a group"),
+        (["--worst", "3"], "--worst: the sheet is written beside --out"),
+        (["--against", "x.onnx"], "--against: a t-test needs at least two models per group"),
         (["--scales", "0"], "--scales: within"),
     ],
 )
@@ -112,7 +112,7 @@ def test_refusals(
 
 def test_the_same_model_twice_is_refused(glas: Path, models: list[Path], run_command: RunCommand) -> None:
     outcome = run_command("evaluate", glas, models[0], models[0])
-    assert outcome.code == 2 and "each once" in outcome.err[0]
+    assert outcome.code == 2 and "may be named once" in outcome.err[0]
 
 
 def test_a_folder_that_is_no_run_is_refused(glas: Path, run_command: RunCommand) -> None:

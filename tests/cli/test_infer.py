@@ -42,7 +42,7 @@ def test_outputs_lie_beside_the_slide(slide: Path, red_model: Path, run_command:
     assert outcome.out[0].startswith("model: red is gland (--model), learned on drawings; ONNX Runtime")
     assert outcome.out[1].startswith("one.tif: tiff, 600 x 500 px at 0.5 um/px (TIFF resolution tags)")
     assert outcome.out[2].startswith("1 window; about ")
-    assert outcome.out[3].startswith("one.tif: 1 glands, 0.008 mm2 of 0.078 mm2 tissue, in ")
+    assert outcome.out[3].startswith("one.tif: 1 gland, 0.008 mm2 of 0.078 mm2 tissue, in ")
     assert outcome.out[3].endswith("% of the time")
     assert [line.strip() for line in outcome.out[4:]] == [
         str(path) for path in list_outputs(slide, slide.parent)

@@ -138,7 +138,7 @@ def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(tmp_path: Path) -> No
     _, told = process.communicate(timeout=60)
     assert process.returncode == 130
     assert told.splitlines()[-2:] == [
-        "disks.tif: finished windows are kept; the same command goes on from there",
+        "disks.tif: finished windows are kept; to resume, repeat the command",
         "stopped",
     ]
     with WindowStore(store) as kept:

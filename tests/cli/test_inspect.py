@@ -37,7 +37,7 @@ def test_the_bundled_model_by_default(run_command: Run) -> None:
     assert rows["pixels"] == "1.3 um/px, windows of 320 px every 256 px, scales 1.25"
     assert "CC BY 4.0" in rows["training"]
     assert rows["scores"].endswith("mIoU 90.06 %, F1 94.76 %")
-    assert rows["graph"] == "opset 20, 2.64 million weights, 2.51 GFLOP a window"
+    assert rows["graph"] == "opset 20, 2.64 million weights, 2.51 GFLOP per window"
     assert rows["layers"].strip() == "58 Conv float32, 2.505 GFLOP"
     assert rows["runs on"] == "cpu       runs: it"
     assert outcome.out[-1].strip() == "cuda      does not run: not here Do this."
@@ -59,7 +59,7 @@ def test_without_the_package_onnx(run_command: Run, monkeypatch: pytest.MonkeyPa
     outcome = run_command("inspect")
     rows = read_rows(outcome.out)
     assert outcome.code == 0
-    assert rows["graph"] == "pip install onnx for its layers and GFLOP"
+    assert rows["graph"] == "pip install onnx to list layers and GFLOP"
     assert rows["input"] == "windows, (batch, 320, 320, 3) uint8"
 
 
@@ -83,7 +83,7 @@ def test_a_model_of_another_maker(run_command: Run, tmp_path: Path, write_model:
 def test_a_file_that_is_not_there(run_command: Run) -> None:
     outcome = run_command("inspect", "none.onnx")
     assert outcome.code == 2
-    assert outcome.err == ["error: none.onnx: no such model file. Check the path, or leave it out."]
+    assert outcome.err == ["error: none.onnx: no such model file. Check the path, or omit it."]
 
 
 def test_an_engine(run_command: Run, tmp_path: Path) -> None:

@@ -24,11 +24,11 @@ def test_an_older_trace_is_replaced_and_nothing_else(tmp_path: Path) -> None:
     check_profile(trace)
     slide = tmp_path / "slide.tif"
     slide.write_bytes(b"II*\0")
-    with pytest.raises(BadInputError, match=r"slide\.tif is there and holds no trace"):
+    with pytest.raises(BadInputError, match=r"slide\.tif exists and is not a trace"):
         check_profile(slide)
-    with pytest.raises(BadInputError, match="no regular file"):
+    with pytest.raises(BadInputError, match="is not a regular file"):
         check_profile(tmp_path)
-    with pytest.raises(BadInputError, match="is no folder"):
+    with pytest.raises(BadInputError, match="is not a folder"):
         check_profile(tmp_path / "none" / "trace.json")
 
 

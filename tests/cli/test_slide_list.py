@@ -55,7 +55,7 @@ def test_own_outputs_are_left_out_and_named(
     slide, output = touch(tmp_path, "s.png", f"s{suffix}")
     assert list_slides([slide, output], None) == [slide]
     assert f"{output}: left out" in capsys.readouterr().err
-    with pytest.raises(BadInputError, match="name of an output that glandseg wrote"):
+    with pytest.raises(BadInputError, match="name of an output of glandseg"):
         list_slides([output], None)
 
 

@@ -29,7 +29,7 @@ def test_a_signal_stops_the_run_with_a_line(
     write_slide(tmp_path / "one.tif", draw_slide(300, 300, 0.5, 3)[0], 0.5)
     monkeypatch.setattr(CpuSession, "infer", lambda *arguments: signal.raise_signal(number))
     outcome = run_command("infer", tmp_path / "one.tif", "--model", red_model)
-    kept = "one.tif: finished windows are kept; the same command goes on from there"
+    kept = "one.tif: finished windows are kept; to resume, repeat the command"
     assert (outcome.code, outcome.err) == (128 + number, [kept, "stopped"])
     assert signal.getsignal(number) == signal.SIG_DFL
 

@@ -52,7 +52,7 @@ def test_no_text_steers_the_terminal_but_the_progress_bar_does() -> None:
     inner = io.StringIO()
     stream = SafeStream(inner)
     stream.write("a\x1b[2J\x9bc\u202e\td\r\n")
-    stream.steer().write("\x1b[K")
+    stream.pass_controls().write("\x1b[K")
     assert inner.getvalue() == "a\\x1b[2J\\x9bc\\u202e\td\\r\n\x1b[K"
 
 

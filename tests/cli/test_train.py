@@ -44,7 +44,9 @@ def test_what_was_stopped_says_how_to_go_on(
 ) -> None:
     outcome = run_command("train", tmp_path, "--threads", 1)
     assert outcome.code == 130 and asked == [TrainSettings()]
-    assert outcome.err[0].startswith("segmenter: stopped as requested after step 3 of 9. Repeat the command")
+    assert outcome.err[0].startswith(
+        "segmenter: stopped as requested after step 3 of 9. To resume, repeat the command"
+    )
 
 
 def test_an_unknown_preset_is_bad_input(tmp_path: Path, run_command: Run) -> None:

@@ -18,15 +18,15 @@ Usage = namedtuple("Usage", "total used free")
 
 
 def test_python_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    (finding,) = computer.look_at_python()
+    (finding,) = computer.check_python()
     assert finding.level == "ok"
     assert platform.python_version() in finding.text
     monkeypatch.setattr(sys, "version_info", (3, 9, 1))
-    assert computer.look_at_python()[0].level == "problem"
+    assert computer.check_python()[0].level == "problem"
 
 
 def test_the_system_is_told_without_its_host() -> None:
-    (finding,) = computer.look_at_system()
+    (finding,) = computer.check_system()
     assert platform.system() in finding.text
     assert platform.node() not in finding.text.split()
 
@@ -34,14 +34,14 @@ def test_the_system_is_told_without_its_host() -> None:
 @pytest.mark.parametrize(
     ("features", "says"),
     [
-        ({"AVX2": True, "AVX512VNNI": True}, "with AVX-512 VNNI: int8 models run fastest"),
+        ({"AVX2": True, "AVX512VNNI": True}, "with AVX-512 VNNI: INT8 models run fastest"),
         ({"AVX2": True, "AVX512VNNI": False}, "with AVX2"),
         ({}, "vector instructions not readable"),
     ],
 )
 def test_vector_instructions(features: dict[str, bool], says: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(computer, "_list_features", lambda: features)
-    (finding,) = computer.look_at_processor()
+    (finding,) = computer.check_processor()
     assert finding.level == "ok"
     assert finding.text.endswith(says)
     assert f"of {os.cpu_count()} CPUs" in finding.text
@@ -60,16 +60,16 @@ def test_memory(free: int, limit: int | None, level: str, says: str, monkeypatch
     sizes = SimpleNamespace(total=16 * GIB, available=free * GIB)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: sizes)
     monkeypatch.setattr(computer, "_read_limit", lambda: limit * GIB if limit else None)
-    (finding,) = computer.look_at_memory()
+    (finding,) = computer.check_memory()
     assert (finding.level, finding.text) == (level, says)
 
 
 def test_disks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda folder: Usage(0, 0, 20 * GIB))
-    assert [one.level for one in computer.look_at_disks()] == ["ok", "ok"]
+    assert [one.level for one in computer.check_disks()] == ["ok", "ok"]
     monkeypatch.setattr("shutil.disk_usage", lambda folder: Usage(0, 0, GIB))
-    here, temporary = computer.look_at_disks()
+    here, temporary = computer.check_disks()
     assert (here.level, here.text) == ("note", "1.0 GiB free here")
     assert temporary.cure
     monkeypatch.setattr(os, "access", lambda path, mode: False)
-    assert "not writable" in computer.look_at_disks()[0].text
+    assert "not writable" in computer.check_disks()[0].text

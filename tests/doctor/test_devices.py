@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from glandseg.doctor import devices
-from glandseg.doctor.devices import look_at_devices, measure_rate, try_device, try_devices
+from glandseg.doctor.devices import check_devices, measure_rate, try_device, try_devices
 from glandseg.doctor.finding import Finding, ok, problem
 from glandseg.model.files import BUNDLED
 
@@ -36,11 +36,11 @@ def fail_on_gpus(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Every device but the CPU fails; gives those that were tried."""
     tried: list[str] = []
 
-    def look(topic: str, probe: Any, *arguments: str, timeout_s: float) -> list[Finding]:
+    def run_check(topic: str, check: Any, *arguments: str, timeout_s: float) -> list[Finding]:
         tried.append(arguments[0])
         return [ok(topic, "runs") if topic == "cpu" else problem(topic, "no")]
 
-    monkeypatch.setattr(devices, "look_apart", look)
+    monkeypatch.setattr(devices, "run_isolated", run_check)
     return tried
 
 
@@ -56,7 +56,7 @@ def fail_on_gpus(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_only_the_asked_device_must_run(
     asked: str, gpu: bool, tried: list[str], levels: list[str], fail_on_gpus: list[str]
 ) -> None:
-    assert [one.level for one in look_at_devices(asked, gpu)] == levels
+    assert [one.level for one in check_devices(asked, gpu)] == levels
     assert fail_on_gpus == tried
 
 

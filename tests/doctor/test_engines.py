@@ -14,12 +14,12 @@ import pytest
 from glandseg.core.errors import EnvironmentLacksError
 from glandseg.doctor import engines
 from glandseg.doctor.engines import (
-    look_at_cuda_libraries,
-    look_at_onnxruntime,
-    look_at_pycuda,
-    look_at_tensorrt,
+    check_cuda_libraries,
+    check_onnxruntime,
+    check_pycuda,
+    check_tensorrt,
 )
-from glandseg.doctor.isolation import look
+from glandseg.doctor.isolation import run_check
 from glandseg.model.gpu import Gpu
 from glandseg.model.tensorrt import parse as network
 from glandseg.model.tensorrt.package import FULL, RTX, TensorRtPackage
@@ -30,21 +30,21 @@ def make_gpu(*capability: int) -> Gpu:
 
 
 def test_onnxruntime_is_told() -> None:
-    finding = look_at_onnxruntime()[0]
+    finding = check_onnxruntime()[0]
     assert finding.level == "ok"
     assert "compiled in: " in finding.text
 
 
 def test_both_wheels_are_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metadata, "version", lambda name: "1.31")
-    (finding,) = look("ONNX Runtime", look_at_onnxruntime)
+    (finding,) = run_check("ONNX Runtime", check_onnxruntime)
     assert (finding.level, finding.topic) == ("problem", "ONNX Runtime")
     assert "pip uninstall -y onnxruntime onnxruntime-gpu" in finding.text
 
 
 def test_no_wheel_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    (finding,) = look("ONNX Runtime", look_at_onnxruntime)
+    (finding,) = run_check("ONNX Runtime", check_onnxruntime)
     assert finding.level == "problem"
     assert "glandseg[cpu]" in finding.text
 
@@ -59,7 +59,7 @@ def make_runtime(*lines: str) -> Any:
 
 
 def test_cuda_libraries_that_load(capsys: pytest.CaptureFixture[str]) -> None:
-    (finding,) = look_at_cuda_libraries(make_runtime())
+    (finding,) = check_cuda_libraries(make_runtime())
     assert (finding.level, finding.text) == ("ok", "libraries of CUDA 13.0 load")
     assert capsys.readouterr().out == ""
 
@@ -70,14 +70,14 @@ def test_cuda_libraries_that_are_missing() -> None:
         "Failed to load libcudnn.so.9: no",
         "Please follow",
     ]
-    (finding,) = look_at_cuda_libraries(make_runtime(*lines))
+    (finding,) = check_cuda_libraries(make_runtime(*lines))
     assert finding.level == "note"
     assert finding.text == "2 libraries do not load: libcublas.so.13: no such file"
     assert "[cuda,cudnn]" in finding.cure
 
 
 def test_cuda_libraries_are_of_no_interest_without_the_provider() -> None:
-    assert look_at_cuda_libraries(SimpleNamespace(get_available_providers=lambda: ["CPU"])) == []
+    assert check_cuda_libraries(SimpleNamespace(get_available_providers=lambda: ["CPU"])) == []
 
 
 def make_package(package: str) -> TensorRtPackage:
@@ -99,13 +99,13 @@ def set_packages(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_tensorrt_is_optional(set_packages: Any) -> None:
     set_packages()
-    (finding,) = look_at_tensorrt()
+    (finding,) = check_tensorrt()
     assert (finding.level, finding.text) == ("ok", "not installed, and not needed")
 
 
 def test_each_package_is_told(set_packages: Any) -> None:
     set_packages(FULL, RTX, gpus=(make_gpu(8, 9),))
-    assert [one.text for one in look_at_tensorrt()] == [
+    assert [one.text for one in check_tensorrt()] == [
         "TensorRT 11.4; runs on compute capability 7.5 and newer",
         "TensorRT for RTX 11.4; runs on sm75, sm86, sm89, sm120 and newer RTX cards",
     ]
@@ -113,11 +113,11 @@ def test_each_package_is_told(set_packages: Any) -> None:
 
 def test_a_gpu_that_a_package_does_not_serve(set_packages: Any) -> None:
     set_packages(FULL, RTX, gpus=(make_gpu(9, 0),))
-    full, rtx = look_at_tensorrt()
+    full, rtx = check_tensorrt()
     assert (full.level, rtx.level) == ("ok", "note")
     assert rtx.cure == 'pip install "glandseg[trt]".'
     set_packages(FULL, gpus=(make_gpu(7, 0),))
-    assert look_at_tensorrt()[0].level == "note"
+    assert check_tensorrt()[0].level == "note"
 
 
 @pytest.mark.parametrize("package", [FULL, RTX])
@@ -126,7 +126,7 @@ def test_doctor_and_infer_agree_on_every_gpu(set_packages: Any, package: str) ->
     for capability in ((7, 0), (7, 5), (8, 0), (8, 6), (8, 9), (9, 0), (12, 0), (12, 1), (13, 0)):
         gpu = make_gpu(*capability)
         set_packages(package, gpus=(gpu,))
-        (finding,) = look_at_tensorrt()
+        (finding,) = check_tensorrt()
         try:
             trt_package.check_gpu(gpu.name, gpu.target)
         except EnvironmentLacksError:
@@ -141,7 +141,7 @@ def test_a_tensorrt_that_does_not_load(set_packages: Any, monkeypatch: pytest.Mo
 
     set_packages(FULL)
     monkeypatch.setattr(engines, "find_package", fail)
-    (finding,) = look_at_tensorrt()
+    (finding,) = check_tensorrt()
     assert finding.level == "note"
     assert "bad DLL" in finding.text
 
@@ -149,25 +149,25 @@ def test_a_tensorrt_that_does_not_load(set_packages: Any, monkeypatch: pytest.Mo
 def test_a_tensorrt_that_refuses_the_model(set_packages: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     set_packages(FULL)
     monkeypatch.setattr(network, "parse_onnx", lambda path, trt_package: ["node_1 [Conv]: odd"])
-    (finding,) = look_at_tensorrt()
+    (finding,) = check_tensorrt()
     assert (finding.level, "node_1 [Conv]: odd" in finding.text) == ("note", True)
 
 
 def test_pycuda(set_packages: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     set_packages(FULL, gpus=(make_gpu(8, 9),))
     monkeypatch.setattr(engines, "find_version", lambda name: None)
-    (finding,) = look_at_pycuda()
+    (finding,) = check_pycuda()
     assert (finding.level, finding.cure) == ("note", engines.BUILD_PYCUDA)
     set_packages(FULL)
-    assert look_at_pycuda()[0].level == "ok"
+    assert check_pycuda()[0].level == "ok"
     monkeypatch.setattr(engines, "find_version", lambda name: "2026.1")
 
     def fail(name: str) -> None:
         raise ImportError("libcuda.so.1: cannot open shared object file")
 
     monkeypatch.setattr(importlib, "import_module", fail)
-    (finding,) = look_at_pycuda()
+    (finding,) = check_pycuda()
     assert finding.level == "note"
     assert finding.text.startswith("2026.1 does not load (libcuda.so.1")
     monkeypatch.setattr(importlib, "import_module", lambda name: None)
-    assert look_at_pycuda()[0].text == "2026.1"
+    assert check_pycuda()[0].text == "2026.1"

@@ -1,4 +1,4 @@
-"""All looks together, whatever is broken."""
+"""All checks together, whatever is broken."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ print([name for name in {HEAVY!r} if name in sys.modules])
     assert done.stdout.strip() == "[]"
 
 
-def test_an_unknown_device_is_refused_before_anything_is_looked_at() -> None:
+def test_an_unknown_device_is_refused_before_anything_is_checked() -> None:
     with pytest.raises(BadInputError, match="Received: tpu"):
         next(examine("tpu"))
 
 
-def test_a_broken_look_does_not_stop_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_check_does_not_stop_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     def break_down() -> list[Finding]:
         raise OSError("bad library")
 
-    monkeypatch.setattr(examination, "LOOKS", {"first": break_down, "second": lambda: [ok("second", "")]})
-    monkeypatch.setattr(examination, "HARMLESS", ("first", "second"))
+    monkeypatch.setattr(examination, "CHECKS", {"first": break_down, "second": lambda: [ok("second", "")]})
+    monkeypatch.setattr(examination, "IN_PROCESS", ("first", "second"))
     monkeypatch.setattr(devices, "SPEED_SECONDS", 0)
     findings = list(examine())
     assert [one.topic for one in findings][:2] == ["first", "second"]
@@ -50,9 +50,9 @@ def test_the_network_is_left_only_on_request(monkeypatch: pytest.MonkeyPatch) ->
         asked.append(device)
         return []
 
-    monkeypatch.setattr(examination, "LOOKS", {})
-    monkeypatch.setattr(examination, "look_at_devices", lambda device, gpu: [])
-    monkeypatch.setattr(examination, "look_offline", note_device)
+    monkeypatch.setattr(examination, "CHECKS", {})
+    monkeypatch.setattr(examination, "check_devices", lambda device, gpu: [])
+    monkeypatch.setattr(examination, "check_offline", note_device)
     list(examine())
     assert asked == []
     list(examine(offline=True))

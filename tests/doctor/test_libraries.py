@@ -10,9 +10,9 @@ import pytest
 
 from glandseg.doctor import libraries
 from glandseg.doctor.libraries import (
-    look_at_imaging,
-    look_at_openslide,
-    look_at_training,
+    check_imaging,
+    check_openslide,
+    check_training,
     parse_version,
 )
 
@@ -31,7 +31,7 @@ def set_versions(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_what_is_installed_loads() -> None:
-    (finding,) = look_at_imaging()
+    (finding,) = check_imaging()
     assert finding.level == "ok"
     assert f"numpy {metadata.version('numpy')}" in finding.text
 
@@ -39,7 +39,7 @@ def test_what_is_installed_loads() -> None:
 def test_a_broken_library_is_told_with_its_cure(monkeypatch: pytest.MonkeyPatch) -> None:
     reasons = {"cv2": "libGL.so.1: cannot open shared object file", "shapely": "bad DLL"}
     monkeypatch.setattr(libraries, "_load", lambda name: reasons.get(name, ""))
-    findings = look_at_imaging()
+    findings = check_imaging()
     assert [one.level for one in findings] == ["problem", "problem", "ok"]
     assert "libGL.so.1" in findings[0].text
     assert "apt install libgl1" in findings[0].cure
@@ -50,31 +50,31 @@ def test_a_broken_library_is_told_with_its_cure(monkeypatch: pytest.MonkeyPatch)
 def test_two_wheels_of_opencv(set_versions: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(libraries, "_load", lambda name: "")
     set_versions(opencv_python="5.0", opencv_python_headless="5.0")
-    assert "overwrite each other" in look_at_imaging()[0].text
+    assert "overwrite each other" in check_imaging()[0].text
     set_versions(opencv_python_headless="5.0")
-    (finding,) = look_at_imaging()
+    (finding,) = check_imaging()
     assert "opencv-python 5.0 (headless)" in finding.text
 
 
 @pytest.mark.parametrize(("version", "level"), [("4.0.1", "ok"), ("4.1", "ok"), ("4.0.0", "note")])
 def test_an_old_openslide(version: str, level: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(openslide, "__library_version__", version)
-    (finding,) = look_at_openslide()
+    (finding,) = check_openslide()
     assert finding.level == level
     assert bool(finding.cure) == (level == "note")
 
 
 def test_an_openslide_that_does_not_load(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "openslide", None)
-    (finding,) = look_at_openslide()
+    (finding,) = check_openslide()
     assert (finding.level, finding.topic) == ("problem", "OpenSlide")
 
 
 def test_training_is_optional(set_versions: Any) -> None:
     set_versions(torch="2.13.0")
-    assert look_at_training()[0].text == "PyTorch 2.13.0"
+    assert check_training()[0].text == "PyTorch 2.13.0"
     set_versions()
-    (finding,) = look_at_training()
+    (finding,) = check_training()
     assert finding.level == "ok"
     assert "not needed for infer" in finding.text
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from glandseg.core.system import hash_file
-from glandseg.doctor.models import look_at_models
+from glandseg.doctor.models import check_models
 from glandseg.model.files import BUNDLED
 
 
@@ -26,7 +26,7 @@ def write_model(path: Path) -> Path:
 
 
 def test_the_bundled_model_is_whole() -> None:
-    finding = look_at_models(exports=Path("none"))[0]
+    finding = check_models(exports=Path("none"))[0]
     assert (finding.level, finding.topic) == ("ok", "models")
     assert finding.text.startswith("glandseg-colon.onnx: whole, sha256 ")
 
@@ -34,18 +34,18 @@ def test_the_bundled_model_is_whole() -> None:
 def test_exports_are_counted(bundled: Path, tmp_path: Path) -> None:
     write_model(tmp_path / "models" / "a" / "a.onnx")
     write_model(tmp_path / "models" / "b" / "b.onnx")
-    findings = look_at_models(bundled, tmp_path / "models")
+    findings = check_models(bundled, tmp_path / "models")
     assert [one.level for one in findings] == ["ok", "ok"]
     assert findings[1].text.startswith("2 below ")
 
 
 def test_damage_is_told(bundled: Path, tmp_path: Path) -> None:
     write_model(tmp_path / "models" / "a" / "a.onnx").write_bytes(b"damaged")
-    findings = look_at_models(bundled, tmp_path / "models")
+    findings = check_models(bundled, tmp_path / "models")
     assert [one.level for one in findings] == ["ok", "note"]
     assert "damaged or was replaced" in findings[1].text
     bundled.write_bytes(b"damaged")
-    assert look_at_models(bundled, tmp_path / "none")[0].level == "problem"
+    assert check_models(bundled, tmp_path / "none")[0].level == "problem"
 
 
 def test_a_model_in_several_files_is_told(bundled: Path, tmp_path: Path) -> None:
@@ -54,14 +54,14 @@ def test_a_model_in_several_files_is_told(bundled: Path, tmp_path: Path) -> None
     model = onnx.load(BUNDLED)
     onnx.save(model, path, save_as_external_data=True, location="a.data", size_threshold=100)
     path.with_suffix(".json").unlink()
-    findings = look_at_models(bundled, tmp_path / "models")
+    findings = check_models(bundled, tmp_path / "models")
     assert [one.level for one in findings] == ["ok", "note"]
     assert "a.onnx: its weights lie outside this file" in findings[1].text
 
 
 def test_a_bundled_model_without_record_is_not_whole(bundled: Path, tmp_path: Path) -> None:
     bundled.with_suffix(".json").unlink()
-    finding = look_at_models(bundled, tmp_path / "none")[0]
+    finding = check_models(bundled, tmp_path / "none")[0]
     assert (finding.level, finding.text) == ("problem", "own.onnx: its record is missing")
     bundled.unlink()
-    assert look_at_models(bundled, tmp_path / "none")[0].level == "problem"
+    assert check_models(bundled, tmp_path / "none")[0].level == "problem"

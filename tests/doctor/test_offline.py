@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from glandseg.core.telemetry import REFUSALS
-from glandseg.doctor.isolation import look_apart
+from glandseg.doctor.isolation import run_isolated
 from glandseg.doctor.offline import (
-    look_at_telemetry,
-    look_offline,
+    check_offline,
+    check_telemetry,
     replace_home,
     run_offline,
 )
@@ -35,7 +35,7 @@ except NetworkError:
 
 def test_glands_are_found_without_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://192.0.2.1:9")
-    (finding,) = look_offline("cpu")
+    (finding,) = check_offline("cpu")
     assert (finding.level, finding.topic) == ("ok", "offline"), finding
     assert "glands found, 5 files written, nothing left in the home folder" in finding.text
 
@@ -45,17 +45,17 @@ def test_what_a_library_leaves_in_the_home_folder_is_told(tmp_path: Path) -> Non
     left.parent.mkdir(parents=True)
     left.write_text("1234")
     environment = replace_home(os.environ, str(tmp_path))
-    (finding,) = look_apart("offline", run_offline, "cpu", str(tmp_path), environment=environment)
+    (finding,) = run_isolated("offline", run_offline, "cpu", str(tmp_path), environment=environment)
     assert finding.level == "problem"
     assert "files were left in the home folder (.cache/Company/deviceid)" in finding.text
 
 
 def test_telemetry_is_off_and_doctor_notices_if_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    (finding,) = look_at_telemetry()
+    (finding,) = check_telemetry()
     assert (finding.level, "ORT_DISABLE_TELEMETRY=1" in finding.text) == ("ok", True)
     for name in REFUSALS:
         monkeypatch.delenv(name)
-    (finding,) = look_at_telemetry()
+    (finding,) = check_telemetry()
     assert finding.level == "problem"
 
 

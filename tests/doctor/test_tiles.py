@@ -42,8 +42,8 @@ def test_every_slide_gives_its_share(slides: Path) -> None:
 
 
 def test_drawn_tiles_come_first(slides: Path) -> None:
-    assert gather_tiles(0.5, drawn=DRAWN) is DRAWN
-    tiles = gather_tiles(0.5, slides / "b.tif", drawn=DRAWN)
+    assert gather_tiles(0.5, synthetic=DRAWN) is DRAWN
+    tiles = gather_tiles(0.5, slides / "b.tif", synthetic=DRAWN)
     assert np.array_equal(tiles[:2], DRAWN) and len(tiles) > 2
 
 
@@ -54,7 +54,7 @@ def test_picks_evenly_from_first_to_last() -> None:
 
 
 def test_nothing_to_read(tmp_path: Path) -> None:
-    with pytest.raises(BadInputError, match="there is no such file or folder"):
+    with pytest.raises(BadInputError, match="no such file or folder"):
         list_slides(tmp_path / "none")
     with pytest.raises(BadInputError, match="no slide or image in this folder"):
         list_slides(tmp_path)
@@ -67,5 +67,5 @@ def test_unknown_resolution_says_how_to_give_it(slides: Path) -> None:
 
 def test_empty_glass_is_told(tmp_path: Path) -> None:
     write_slide(tmp_path / "glass.tif", draw_tile(2400, 0.5, 0, "glass")[0], 0.5)
-    with pytest.raises(BadInputError, match="no tissue found"):
+    with pytest.raises(BadInputError, match="no tissue in this file"):
         read_tiles([tmp_path / "glass.tif"], 0.5)

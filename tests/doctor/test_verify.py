@@ -105,7 +105,7 @@ def test_with_a_reference_every_file_is_compared_with_it(model: Path) -> None:
 def test_other_weights_than_the_reference_s(model: Path) -> None:
     verdicts = verify(model, reference=replace(REFERENCE, weights_sha256="cd"))
     assert [verdict.state for verdict in verdicts] == [FAILED, UNCHECKED]
-    assert "made from other weights than PyTorch" in verdicts[0].text
+    assert "has other weights than PyTorch" in verdicts[0].text
 
 
 def test_file_that_computes_something_else(model: Path) -> None:
@@ -246,7 +246,9 @@ def test_engine_for_other_gpus_is_not_called_stale(
     here = Machine(system="", gpu="RTX 5090", compute_capability="12.0")
     monkeypatch.setattr(engine_check, "read_machine", lambda: here)
     last = verify(model)[-1]
-    assert str(last) == "red.fp16.engine: not checked here: was built for sm86, sm89, here is sm120."
+    assert (
+        str(last) == "red.fp16.engine: not checked here: was built for sm86, sm89, but the GPU here is sm120."
+    )
 
 
 def test_any_of_a_model_s_files_leads_to_the_float32_one(model: Path) -> None:

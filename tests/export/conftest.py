@@ -19,7 +19,7 @@ from glandseg.training.settings import SegmenterSettings, TrainSettings
 from glandseg.training.settings_file import write_settings
 
 UM_PER_PX = 0.62
-HALF = ExportSettings(half=True, engine=False)
+FP16 = ExportSettings(fp16=True, engine=False)
 
 
 @pytest.fixture(scope="session")
@@ -50,7 +50,7 @@ def segmenter(run: Run) -> nn.Module:
 
 @pytest.fixture(scope="session")
 def exported(run: Run, tmp_path_factory: pytest.TempPathFactory) -> ExportResult:
-    return export_run(run, tmp_path_factory.mktemp("models") / "small", HALF)
+    return export_run(run, tmp_path_factory.mktemp("models") / "small", FP16)
 
 
 def load_bundled(segmenter: nn.Module) -> None:

@@ -96,3 +96,15 @@ def test_rounded_weights_lie_on_their_channel_s_steps_and_nothing_becomes_nan() 
     largest = np.abs(weight).max((1, 2, 3), keepdims=True)
     assert np.allclose(np.abs(rounded).max((1, 2, 3), keepdims=True), largest)
     assert (np.abs(rounded - weight) <= 0.501 * largest / 127).all() and not rounded[2].any()
+
+
+def test_a_bias_that_two_share_or_none_has_becomes_each_one_s_own(few_tiles: NDArray[np.uint8]) -> None:
+    model = build_model(draw_weight(4, 3, 3), 1)
+    for name, inputs in (("shares", ["weight", "bias"]), ("bare", ["weight"])):
+        model.graph.node.append(helper.make_node("Conv", ["planes", *inputs], [name], name=name))
+    before = numpy_helper.to_array(model.graph.initializer[1]).copy()
+    correct_biases(model, few_tiles, ["convolution", "bare"])
+    biases = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    assert [node.input[2] for node in model.graph.node[2:]] == ["convolution_bias", "bias", "bare_bias"]
+    assert np.array_equal(biases["bias"], before)
+    assert np.allclose(biases["convolution_bias"] - before, biases["bare_bias"])

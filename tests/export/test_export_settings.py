@@ -14,8 +14,8 @@ from glandseg.export.export_settings import ExportSettings
     [
         ({"calibrate": Path("data")}, "--calibrate: .* Add --int8"),
         ({"targets": ("sm86",)}, "--target: .* Add --fp16"),
-        ({"targets": ("sm86",), "half": True, "engine": False}, "--target"),
-        ({"mpp": 0.0}, "--mpp: um per px, above 0"),
+        ({"targets": ("sm86",), "fp16": True, "engine": False}, "--target"),
+        ({"mpp": 0.0}, "--mpp: must be above 0"),
         ({"mpp": float("nan")}, "--mpp"),
     ],
 )
@@ -25,5 +25,5 @@ def test_refuses_what_makes_no_sense(settings: dict[str, Any], told: str) -> Non
 
 
 def test_takes_what_makes_sense() -> None:
-    settings = ExportSettings(half=True, int8=True, calibrate=Path("data"), targets=("sm86", "sm89"), mpp=0.5)
+    settings = ExportSettings(fp16=True, int8=True, calibrate=Path("data"), targets=("sm86", "sm89"), mpp=0.5)
     assert settings.engine

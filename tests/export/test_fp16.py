@@ -18,8 +18,8 @@ from glandseg.training.torch_backend import TorchBackend
 
 @pytest.fixture(scope="module")
 def models(exported: ExportResult) -> tuple[onnx.ModelProto, onnx.ModelProto]:
-    single, half = (onnx.load(artifact.path) for artifact in exported.artifacts)
-    return single, half
+    float32, float16 = (onnx.load(artifact.path) for artifact in exported.artifacts)
+    return float32, float16
 
 
 def test_nearly_all_weights_are_float16(models: tuple[onnx.ModelProto, onnx.ModelProto]) -> None:
@@ -43,8 +43,8 @@ def test_probabilities_are_rounded_in_float32(models: tuple[onnx.ModelProto, onn
 
 
 def test_half_the_size(exported: ExportResult) -> None:
-    single, half = exported.artifacts
-    assert 0.45 < half.size / single.size < 0.55
+    float32, float16 = exported.artifacts
+    assert 0.45 < float16.size / float32.size < 0.55
 
 
 def test_converting_leaves_the_original(models: tuple[onnx.ModelProto, onnx.ModelProto]) -> None:

@@ -69,5 +69,5 @@ def test_unknown_resolution_says_how_to_give_it(tmp_path: Path) -> None:
 
 
 def test_missing_folder(tmp_path: Path) -> None:
-    with pytest.raises(BadInputError, match="there is no such file or folder"):
+    with pytest.raises(BadInputError, match="no such file or folder"):
         read_calibration(tmp_path / "none", Run(tmp_path), 1.0)

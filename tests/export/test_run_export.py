@@ -16,6 +16,7 @@ from torch import nn
 from glandseg.core.errors import BadInputError, EnvironmentLacksError
 from glandseg.export import run_export
 from glandseg.export.export_settings import ExportSettings
+from glandseg.export.float_edges import find_edges
 from glandseg.export.run_export import ExportResult, export_run
 from glandseg.model.files import check_model, find_model
 from glandseg.model.onnx.cpu import CpuSession
@@ -23,7 +24,7 @@ from glandseg.model.parity import ParityError
 from glandseg.synthetic import draw_tile, write_slide
 from glandseg.training.run import Run
 
-HALF = ExportSettings(half=True, engine=False)
+FP16 = ExportSettings(fp16=True, engine=False)
 Trace = Callable[[nn.Module], onnx.ModelProto]
 
 
@@ -34,7 +35,8 @@ def load_traced(exported: ExportResult) -> onnx.ModelProto:
 
 def perturb(model: onnx.ModelProto, factor: float = 1.1) -> onnx.ModelProto:
     """Change the last convolution's weights."""
-    weight = next(tensor for tensor in model.graph.initializer if tensor.name.endswith("head.2.weight"))
+    name = find_edges(model.graph).last[-1].input[1]
+    weight = next(tensor for tensor in model.graph.initializer if tensor.name == name)
     values = numpy_helper.to_array(weight)
     weight.CopyFrom(numpy_helper.from_array(values * values.dtype.type(factor), weight.name))
     return model
@@ -42,6 +44,13 @@ def perturb(model: onnx.ModelProto, factor: float = 1.1) -> onnx.ModelProto:
 
 def list_names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
+
+
+@pytest.fixture
+def quick(exported: ExportResult, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No trace and no quantiser: the INT8 files compute in float32."""
+    monkeypatch.setattr(run_export, "trace_segmenter", lambda segmenter: load_traced(exported))
+    monkeypatch.setattr(run_export, "to_int8", lambda model, tiles, layout: copy.deepcopy(model))
 
 
 def test_writes_models_and_record(exported: ExportResult, run: Run) -> None:
@@ -77,14 +86,12 @@ def test_newest_export_is_the_float32_file(exported: ExportResult) -> None:
     assert (found.path.name, found.origin) == ("small.onnx", "newest export")
 
 
+@pytest.mark.usefixtures("quick")
 def test_says_a_line_a_file_and_removes_what_an_older_export_wrote(
     run: Run,
-    exported: ExportResult,
     tmp_path: Path,
     tiles: NDArray[np.uint8],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(run_export, "trace_segmenter", lambda segmenter: load_traced(exported))
     for name in ("colon.fp16.onnx", "colon.int8.onnx", "colon.int8.trt.onnx", "colon.fp16.engine"):
         (tmp_path / name).write_bytes(b"older")
     (tmp_path / "colon.fp16.engine.json").write_bytes(b"older")
@@ -98,32 +105,33 @@ def test_says_a_line_a_file_and_removes_what_an_older_export_wrote(
     assert (result.card.name, result.card.tissue) == ("colon", "colon")
 
 
+@pytest.mark.usefixtures("quick")
 def test_default_folder_is_models_and_the_run_s_name(
-    run: Run, exported: ExportResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_export, "trace_segmenter", lambda segmenter: load_traced(exported))
     monkeypatch.chdir(tmp_path)
     export_run(run)
     assert list_names(tmp_path / "models" / "small") == {"small.onnx", "small.json"}
 
 
-@pytest.mark.parametrize("half", [False, True])
+@pytest.mark.parametrize("fp16", [False, True])
 def test_sabotaged_artifact_is_refused_and_nothing_remains(
     run: Run,
     exported: ExportResult,
     tmp_path: Path,
     tiles: NDArray[np.uint8],
     monkeypatch: pytest.MonkeyPatch,
-    half: bool,
+    fp16: bool,
 ) -> None:
     monkeypatch.setattr(run_export, "trace_segmenter", lambda segmenter: perturb(load_traced(exported)))
     said: list[str] = []
-    settings = ExportSettings(half=half, engine=False)
+    settings = ExportSettings(fp16=fp16, engine=False)
     with pytest.raises(ParityError, match=r"small\.onnx: .*max_dp .* outside its limit"):
         export_run(run, tmp_path / "new", settings, say=said.append, golden=tiles[:1])
     assert list_names(tmp_path) == set() and not said
 
 
+@pytest.mark.usefixtures("quick")
 def test_failed_float16_leaves_what_was_there(
     run: Run,
     exported: ExportResult,
@@ -131,21 +139,13 @@ def test_failed_float16_leaves_what_was_there(
     tiles: NDArray[np.uint8],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    half = perturb(onnx.load(exported.artifacts[1].path), 2)
-    monkeypatch.setattr(run_export, "trace_segmenter", lambda segmenter: load_traced(exported))
-    monkeypatch.setattr(run_export, "to_fp16", lambda model: half)
+    converted = perturb(onnx.load(exported.artifacts[1].path), 2)
+    monkeypatch.setattr(run_export, "to_fp16", lambda model: converted)
     (tmp_path / "small.onnx").write_bytes(b"older")
     with pytest.raises(ParityError, match=r"small\.fp16\.onnx"):
-        export_run(run, tmp_path, HALF, golden=tiles[:1])
+        export_run(run, tmp_path, FP16, golden=tiles[:1])
     assert list_names(tmp_path) == {"small.onnx"}
     assert (tmp_path / "small.onnx").read_bytes() == b"older"
-
-
-@pytest.fixture
-def quick(exported: ExportResult, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No trace and no quantiser: the INT8 files compute in float32."""
-    monkeypatch.setattr(run_export, "trace_segmenter", lambda segmenter: load_traced(exported))
-    monkeypatch.setattr(run_export, "to_int8", lambda model, tiles, layout: copy.deepcopy(model))
 
 
 @pytest.mark.usefixtures("quick")
@@ -190,9 +190,9 @@ def test_engine_is_built_of_a_float16_export(
     monkeypatch.setattr(
         run_export, "build_engine", lambda model, targets, *rest: asked.append((model, targets))
     )
-    settings = ExportSettings(half=True, targets=("sm86",))
+    settings = ExportSettings(fp16=True, targets=("sm86",))
     export_run(run, tmp_path, settings, golden=tiles[:1])
-    export_run(run, tmp_path, HALF, golden=tiles[:1])
+    export_run(run, tmp_path, FP16, golden=tiles[:1])
     export_run(run, tmp_path, golden=tiles[:1])
     assert asked == [(tmp_path / "small.onnx", ("sm86",))]
 
@@ -217,13 +217,11 @@ def test_folder_that_cannot_be_written_is_told(run: Run, tmp_path: Path) -> None
         export_run(run, tmp_path / "taken")
 
 
+@pytest.mark.usefixtures("quick")
 def test_other_tiles_can_be_given(
     run: Run,
-    exported: ExportResult,
     tmp_path: Path,
     tiles: NDArray[np.uint8],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(run_export, "trace_segmenter", lambda segmenter: load_traced(exported))
     result = export_run(run, tmp_path / "out", golden=tiles[:1])
     assert result.artifacts[0].parity.max_dp <= 1 / 255

@@ -1,0 +1,19 @@
+"""Options that several commands have, worded alike."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+Threads: TypeAlias = Annotated[int, typer.Option(help="CPU threads; 0 uses all.", min=0, max=1024)]
+AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
+Overrides: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="One setting, such as segmenter.fit.steps=500; can be repeated."),
+]
+Tiles: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(help="Slide, or folder of slides or images, to compare on in addition to synthetic tissue."),
+]
