@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from glandseg.core.workers import Workers, await_result
 
+STALL_S = 600.0  # after which a drive or a network that does not answer counts as stalled
 T = TypeVar("T")
 
 

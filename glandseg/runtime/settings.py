@@ -10,7 +10,7 @@ from glandseg.core.errors import BadInputError
 from glandseg.model.windows import SCALE_MAX, SCALE_MIN
 
 PAPER_SCALES = (0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)  # Li et al. 2022, whose cost is 27.7 times one
-CHEAP_SCALES = (1.25, 1.75)  # run everywhere, where the others run only where these are unsure
+BASE_SCALES = (1.25, 1.75)  # run everywhere; the other scales run only where these are uncertain
 ADAPTIVE = "adaptive"
 LEAST_RAM_GIB, MOST_RAM_GIB = 0.5, 65536.0
 MOST_BATCH = 4096
@@ -74,6 +74,18 @@ class InferSettings:
             raise BadInputError(f'--csv-decimal: "." or ",". Received: {self.csv_decimal}')
         if not 0 <= self.max_unread <= 1:
             raise BadInputError(f"--max-unread: a share of 0..1. Received: {self.max_unread}")
+
+    def choose_scales(self, card_scales: tuple[float, ...]) -> tuple[tuple[float, ...], int]:
+        """Return the scales to run, and how many of them, from the first on, run everywhere.
+
+        Args:
+            card_scales: Scales of the model card, taken by default.
+        """
+        if self.adaptive:
+            extra_scales = (scale for scale in PAPER_SCALES if scale not in BASE_SCALES)
+            return (*BASE_SCALES, *extra_scales), len(BASE_SCALES)
+        scales = self.scales or card_scales
+        return scales, len(scales)
 
 
 def parse_scales(text: str) -> tuple[float, ...]:

@@ -91,7 +91,7 @@ def list_late_warnings(
     return tuple(warnings)
 
 
-def list_grounds(
+def list_resume_key(
     slide_sha256: str, model: ModelFile, backend: ModelBackend, settings: InferSettings
 ) -> dict[str, Any]:
     """List what the network's answers depend on, to the last bit: unfinished work is continued by this."""

@@ -26,10 +26,10 @@ from glandseg.core.errors import BadInputError, EnvironmentLacksError
 from glandseg.model.card import ModelCard
 from glandseg.model.files import ModelFile, check_model
 from glandseg.model.onnx.session import Session
-from glandseg.runtime.infer import infer_slide
+from glandseg.runtime.infer import Result, infer_slide
 from glandseg.runtime.outputs.write import SUFFIXES
 from glandseg.runtime.settings import InferSettings
-from glandseg.runtime.slide_run import Result, UnreadError
+from glandseg.runtime.slide_run import UnreadError
 from glandseg.synthetic import write_slide
 
 Pixels = NDArray[np.uint8]

@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 
 from glandseg.model.files import ModelFile, check_model
 from glandseg.model.onnx.session import Session
-from glandseg.runtime.infer import infer_slide
+from glandseg.runtime.infer import Result, infer_slide
 from glandseg.runtime.settings import InferSettings
-from glandseg.runtime.slide_run import Result
 from glandseg.synthetic import write_slide
 
 Pixels = NDArray[np.uint8]
@@ -68,7 +67,7 @@ def test_batches_threads_blocks_and_memory_change_no_byte(
     plain = infer(scales=scales)
     assert infer(scales=scales, batch=1) == plain
     assert infer(scales=scales, batch=3, threads=2, max_ram_gib=1.8) == plain
-    monkeypatch.setattr("glandseg.runtime.tiling.window_run.choose_swath_px", lambda planes, cache: 512)
+    monkeypatch.setattr("glandseg.runtime.slide_windows.choose_swath_px", lambda planes, cache: 512)
     monkeypatch.setattr("glandseg.runtime.tiling.blend.BLOCK_PX", 512)
     assert infer(scales=scales) == plain
 
@@ -82,7 +81,7 @@ def test_adaptive_scales_do_not_depend_on_the_order_either(
     assert 98 < record["result"]["windows"] < 592  # of the cheap scales, of all
     for swath_px in (1024, 2048, 4096):
         monkeypatch.setattr(
-            "glandseg.runtime.tiling.window_run.choose_swath_px", lambda planes, cache, px=swath_px: px
+            "glandseg.runtime.slide_windows.choose_swath_px", lambda planes, cache, px=swath_px: px
         )
         assert infer(adaptive=True, batch=5) == plain
 

@@ -8,10 +8,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from glandseg.core.time_limit import STALL_S
 from glandseg.runtime.tissue.background import find_background_color, is_dark
 from glandseg.runtime.tissue.light_warnings import list_light_warnings
 from glandseg.runtime.tissue.lumen import estimate_white_point
-from glandseg.runtime.tissue.thumbnail_reader import STALL_S, Advance, lay_thumbnail, read_thumbnail
+from glandseg.runtime.tissue.thumbnail_reader import Advance, lay_thumbnail, read_thumbnail
 from glandseg.runtime.tissue.tissue_mask import MASK_UM_PER_PX, TissueMask, find_fill, mask_tissue
 from glandseg.slides.slide import Slide
 from glandseg.slides.unread import UnreadRegions

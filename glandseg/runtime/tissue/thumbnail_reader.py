@@ -8,13 +8,13 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from glandseg.core.time_limit import STALL_S
 from glandseg.core.workers import Workers, await_result
 from glandseg.runtime.tissue.tissue_mask import MASK_UM_PER_PX
 from glandseg.slides.slide import Slide
 from glandseg.slides.slide_plane import SlidePlane, choose_level
 from glandseg.slides.unread import UnreadRegions
 
-STALL_S = 600.0
 MOST_PX = 6_000_000  # of the thumbnail
 WIDE_PX = 1600  # the longer side that a small slide's thumbnail is given, if it has the detail
 BLOCK_PX = 512
