@@ -112,7 +112,7 @@ def _find_tissue(run: SlideRun, warn: Say) -> Tissue:
     """Make the slide's thumbnail, find the tissue in it, and warn of what is known before the windows run."""
     if reading := describe_reading(run.slide):
         run.say(reading)
-    with run.trace.span("survey"):
+    with run.trace.span("thumbnail"):
         advance = report_thumbnail(run.say)
         thumbnail = make_thumbnail(
             run.slide, run.unread_regions, threads=run.readers, stall_s=STALL_S, advance=advance

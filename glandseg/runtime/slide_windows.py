@@ -19,10 +19,10 @@ from glandseg.runtime.maps.tile_map import TileMap
 from glandseg.runtime.memory import measure_pace
 from glandseg.runtime.preflight import Preflight
 from glandseg.runtime.slide_run import SlideRun, Tissue
-from glandseg.runtime.tiling.adaptive import AdaptiveRoute
-from glandseg.runtime.tiling.blend import LOOK, Exclude, RowFinisher
-from glandseg.runtime.tiling.flip import Mirrored
-from glandseg.runtime.tiling.order import Step, choose_swath_px, count_windows, lay_route
+from glandseg.runtime.tiling.adaptive import AdaptiveOrder
+from glandseg.runtime.tiling.flip import FlipAverage
+from glandseg.runtime.tiling.map_writer import UNSTAINED, Exclude, MapWriter
+from glandseg.runtime.tiling.order import Step, choose_swath_px, count_windows, order_windows
 from glandseg.runtime.tiling.pipeline import Pipeline
 from glandseg.runtime.tiling.scales import ScalePlane
 from glandseg.runtime.tiling.window_store import Key, WindowStore
@@ -63,7 +63,7 @@ class SlideWindows:
 
     def count_finished(self) -> int:
         """Return the number of windows that the network has finished."""
-        return sum(key.plane != LOOK for key in self.store)
+        return sum(key.plane != UNSTAINED for key in self.store)
 
     def choose_batch(self) -> int:
         """Measure the network, report what the slide will take, and return the batch size that fits.
@@ -113,7 +113,7 @@ class SlideWindows:
             tolerance_px=TOLERANCE_PX,
             extent_px=run.extent_px,
         )
-        finisher = RowFinisher(
+        writer = MapWriter(
             planes=self.planes,
             store=self.store,
             probability=probability,
@@ -124,7 +124,7 @@ class SlideWindows:
         pipeline = Pipeline(
             read=self._read,
             infer=self.network.infer,
-            finish=finisher.finish,
+            finish=writer.write_rows,
             store=self.store,
             batch=batch,
             slots=run.backend.slots,
@@ -140,23 +140,23 @@ class SlideWindows:
             advance(done, total)
 
         count(0)
-        pipeline.run(self._lay_route(), count)
+        pipeline.run(self._order_windows(), count)
         return tracer
 
     def _list_excludes(self) -> list[Exclude]:
         sources = [self.run.unread_regions.mask, *([self.run.roi.exclude] if self.run.roi else [])]
         return [partial(source, l0_per_px=self.run.base.l0_per_px) for source in sources]
 
-    def _lay_route(self) -> Iterable[Step]:
+    def _order_windows(self) -> Iterable[Step]:
         looks = [] if any(item.scale == 1 for item in self.planes[: self.base_scales]) else [self.base]
         planes = [*self.planes, *looks]
         swath_px = choose_swath_px(planes, self.cache_bytes)
         height, width = self.base.grid.height_px, self.base.grid.width_px
         if self.base_scales == len(self.planes):
-            return lay_route(planes, height, swath_px)
-        return AdaptiveRoute(
+            return order_windows(planes, height, swath_px)
+        return AdaptiveOrder(
             planes=self.planes,
-            cheap=self.base_scales,
+            base_scales=self.base_scales,
             always=looks,
             store=self.store,
             height_px=height,
@@ -168,7 +168,7 @@ class SlideWindows:
         """Read a window; of one of the base plane, store also which px are unstained."""
         is_base = key.plane == len(self.planes) or self.planes[key.plane].scale == 1
         item = self.base if is_base else self.planes[key.plane]
-        look = Key(LOOK, key.row, key.column)
+        look = Key(UNSTAINED, key.row, key.column)
         if key.plane == len(self.planes) and look in self.store:
             return None
         window = item.read(key.row, key.column)
@@ -196,7 +196,7 @@ def lay_windows(run: SlideRun, tissue: Tissue) -> Iterator[SlideWindows]:
         yield SlideWindows(
             run=run,
             tissue=tissue,
-            network=Mirrored(run.backend) if run.settings.flips else run.backend,
+            network=FlipAverage(run.backend) if run.settings.flips else run.backend,
             planes=[lay(scale) for scale in scales],
             base_scales=base_scales,
             base=lay(1.0),

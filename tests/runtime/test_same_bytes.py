@@ -68,17 +68,17 @@ def test_batches_threads_blocks_and_memory_change_no_byte(
     assert infer(scales=scales, batch=1) == plain
     assert infer(scales=scales, batch=3, threads=2, max_ram_gib=1.8) == plain
     monkeypatch.setattr("glandseg.runtime.slide_windows.choose_swath_px", lambda planes, cache: 512)
-    monkeypatch.setattr("glandseg.runtime.tiling.blend.BLOCK_PX", 512)
+    monkeypatch.setattr("glandseg.runtime.tiling.map_writer.BLOCK_PX", 512)
     assert infer(scales=scales) == plain
 
 
 def test_adaptive_scales_do_not_depend_on_the_order_either(
     infer: Infer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("glandseg.runtime.tiling.adaptive.LEAST_SHARE", 0.002)
+    monkeypatch.setattr("glandseg.runtime.tiling.adaptive.MIN_UNCERTAIN", 0.002)
     plain = infer(adaptive=True)
     record = json.loads(plain[-1])
-    assert 98 < record["result"]["windows"] < 592  # of the cheap scales, of all
+    assert 98 < record["result"]["windows"] < 592  # of the base scales, of all
     for swath_px in (1024, 2048, 4096):
         monkeypatch.setattr(
             "glandseg.runtime.slide_windows.choose_swath_px", lambda planes, cache, px=swath_px: px

@@ -10,13 +10,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from glandseg.runtime.tissue.light_warnings import looks_inverted
-from glandseg.runtime.tissue.tinted_background import find_tinted_glass
+from glandseg.runtime.tissue.illumination import looks_inverted
+from glandseg.runtime.tissue.tinted_background import find_tinted_background
 
-GLASS_MIN_LEVEL = 180  # glass: every channel at least this bright,
-GLASS_MAX_CHROMA = 24  # the channels at most this far apart,
-GLASS_MIN_SHARE = 0.01  # on at least this share of the slide
-GLASS_WIDTH = 6  # gray levels around the glass color that belong to it
+BACKGROUND_MIN_LEVEL = 180  # glass: every channel at least this bright,
+BACKGROUND_MAX_CHROMA = 24  # the channels at most this far apart,
+BACKGROUND_MIN_SHARE = 0.01  # on at least this share of the slide
+BACKGROUND_WIDTH = 6  # gray levels around the glass color that belong to it
 
 DARK_LEVEL = 60  # an image of which half is darker was not lit from behind
 
@@ -65,20 +65,22 @@ def find_background_color(
     Returns:
         (3,) float32 RGB in 0..255; None where the image shows none.
     """
-    white = find_white_glass(thumbnail, fill)
+    white = find_white_background(thumbnail, fill)
     if white is not None or looks_inverted(thumbnail, fill):
         return white
-    return find_tinted_glass(thumbnail, fill)
+    return find_tinted_background(thumbnail, fill)
 
 
-def find_white_glass(thumbnail: NDArray[np.uint8], fill: NDArray[np.bool_]) -> NDArray[np.float32] | None:
+def find_white_background(
+    thumbnail: NDArray[np.uint8], fill: NDArray[np.bool_]
+) -> NDArray[np.float32] | None:
     """Return the color of glass under white light, (3,) float32 RGB in 0..255; None where there is none."""
     lowest, highest = find_extremes(thumbnail)
-    bright = (lowest >= GLASS_MIN_LEVEL) & (highest - lowest <= GLASS_MAX_CHROMA) & ~fill
-    if np.count_nonzero(bright) < GLASS_MIN_SHARE * max(fill.size - np.count_nonzero(fill), 1):
+    bright = (lowest >= BACKGROUND_MIN_LEVEL) & (highest - lowest <= BACKGROUND_MAX_CHROMA) & ~fill
+    if np.count_nonzero(bright) < BACKGROUND_MIN_SHARE * max(fill.size - np.count_nonzero(fill), 1):
         return None
     peak = find_brightest_peak(count_levels(lowest, bright))
-    near = bright & (lowest >= peak - GLASS_WIDTH) & (lowest <= peak + GLASS_WIDTH)
+    near = bright & (lowest >= peak - BACKGROUND_WIDTH) & (lowest <= peak + BACKGROUND_WIDTH)
     return np.array(
         [find_quantile(count_levels(channel, near), 0.5) for channel in cv2.split(thumbnail)], np.float32
     )
@@ -114,20 +116,20 @@ def find_brightest_peak(counts: NDArray[np.float64]) -> int:
     """The most frequent gray level among the brightest, so that pale tissue is not taken for glass."""
     smooth = np.convolve(counts, np.ones(5) / 5, mode="same")
     from_top = np.cumsum(counts[::-1])[::-1]
-    start = int(np.flatnonzero(from_top >= 0.05 * counts.sum())[-1]) - GLASS_WIDTH
+    start = int(np.flatnonzero(from_top >= 0.05 * counts.sum())[-1]) - BACKGROUND_WIDTH
     return max(start, 0) + int(np.argmax(smooth[max(start, 0) :]))
 
 
 def mark_thumbnail(
-    thumbnail: NDArray[np.uint8], glass: NDArray[np.float32], fill: NDArray[np.bool_]
+    thumbnail: NDArray[np.uint8], background: NDArray[np.float32], fill: NDArray[np.bool_]
 ) -> Marks:
     """Tell what each px of an (h, w, 3) uint8 RGB thumbnail shows; `fill` is (h, w) bool, and no glass.
 
     Bands of rows bound the memory; the result does not depend on them.
     """
     marks = Marks(**{name: np.zeros(fill.shape, np.bool_) for name in ("differs", "stained", "gray", "pen")})
-    table = tabulate_density(glass)
-    black = PEN_BLACK_LEVEL * min(1.0, float(glass.max()) / GLASS_MIN_LEVEL)
+    table = tabulate_density(background)
+    black = PEN_BLACK_LEVEL * min(1.0, float(background.max()) / BACKGROUND_MIN_LEVEL)
     for band, rows in list_bands(*fill.shape):
         density = cv2.LUT(thumbnail[rows], table)
         density[fill[rows]] = 0
@@ -161,10 +163,10 @@ def list_bands(height: int, width: int) -> Iterator[tuple[slice, NDArray[np.int6
         yield slice(top, top + step), np.clip(np.minimum(rows, 2 * (height - 1) - rows), 0, height - 1)
 
 
-def tabulate_density(glass: NDArray[np.float32]) -> NDArray[np.int16]:
+def tabulate_density(background: NDArray[np.float32]) -> NDArray[np.int16]:
     """(256, 1, 3) int16: of each level, the optical density over glass in units (0 is glass)."""
     levels = np.log10(np.arange(1, 257, dtype=np.float64))[:, None, None]
-    density = np.rint(UNITS * (np.log10(glass.astype(np.float64) + 1) - levels))
+    density = np.rint(UNITS * (np.log10(background.astype(np.float64) + 1) - levels))
     return np.asarray(density, np.int16)
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from glandseg.core.time_limit import STALL_S
 from glandseg.runtime.tissue.background import find_background_color, is_dark
-from glandseg.runtime.tissue.light_warnings import list_light_warnings
+from glandseg.runtime.tissue.illumination import list_illumination_warnings
 from glandseg.runtime.tissue.lumen import estimate_white_point
 from glandseg.runtime.tissue.thumbnail_reader import Advance, lay_thumbnail, read_thumbnail
 from glandseg.runtime.tissue.tissue_mask import MASK_UM_PER_PX, TissueMask, find_fill, mask_tissue
@@ -102,8 +102,8 @@ def build_thumbnail(thumbnail: NDArray[np.uint8], unread: NDArray[np.bool_], um_
     mask = np.ones_like(lost) if is_crop else mask_tissue(small, um_per_px * times) | lost
     readable = small if not lost.any() or lost.all() else small[~lost][None]
     fill, dark = find_fill(readable), is_dark(readable)
-    glass = find_background_color(readable, fill)
-    white_point = estimate_white_point(readable, glass)
+    background = find_background_color(readable, fill)
+    white_point = estimate_white_point(readable, background)
     thumbnail[unread] = np.rint(white_point)
     return Thumbnail(
         rgb=thumbnail,
@@ -113,7 +113,9 @@ def build_thumbnail(thumbnail: NDArray[np.uint8], unread: NDArray[np.bool_], um_
         white_point=white_point,
         is_dark=dark,
         warnings=(
-            *list_light_warnings(readable, fill, has_glass=dark or glass is not None, is_crop=is_crop),
+            *list_illumination_warnings(
+                readable, fill, has_background=dark or background is not None, is_crop=is_crop
+            ),
             *(warn_of_one_color(small) if mask.any() and not lost.any() else ()),
         ),
     )

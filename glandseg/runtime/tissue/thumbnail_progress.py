@@ -22,7 +22,7 @@ def report_thumbnail(
     def advance(done: int, total: int) -> None:
         nonlocal last
         if clock() - last >= LINE_S and done < total:
-            say(f"survey: {done / total:.0%} of the slide looked over")
+            say(f"thumbnail: {done / total:.0%} of the slide looked over")
             last = clock()
 
     return advance

@@ -30,7 +30,7 @@ def describe_reading(slide: Slide) -> str:
     gigapixels = level.width * level.height / 1e9
     if gigapixels < GIGAPIXELS_TOLD:
         return ""
-    return f"survey: {gigapixels:.1f} gigapixels to look over, as the file has no smaller level"
+    return f"thumbnail: {gigapixels:.1f} gigapixels to look over, as the file has no smaller level"
 
 
 def lay_thumbnail(slide: Slide, unread_regions: UnreadRegions) -> SlidePlane:
@@ -75,7 +75,7 @@ def read_thumbnail(
         block[:] = plane.read(x, y, block.shape[1], block.shape[0])
 
     rows, columns = (range(0, size, BLOCK_PX) for size in thumbnail.shape[:2])
-    with Workers("survey", threads) as workers:
+    with Workers("thumbnail", threads) as workers:
         blocks = [workers.submit(read, (y, x)) for y in rows for x in columns]
         for done, block in enumerate(blocks, 1):
             await_result(block, "reading the slide", stall_s)

@@ -17,11 +17,13 @@ GREEN_SLACK = 0.03  # share by which green may be below the weaker of red and bl
 MAX_DEVIATION = 3.0  # levels, of each channel within 3 x 3 px
 SAME_LEVELS = 6  # around glass's color that belong to it, in each channel
 MIN_SHARE = 0.02  # of the slide that must be glass
-BRIGHTER_LEVELS = 8  # above glass in every channel: reflexes, or a slide whose glass is something else
+BRIGHTER_LEVELS = 8  # above glass in every channel: reflexes, or a slide whose background is something else
 MAX_BRIGHTER = 0.01  # of the slide
 
 
-def find_tinted_glass(thumbnail: NDArray[np.uint8], fill: NDArray[np.bool_]) -> NDArray[np.float32] | None:
+def find_tinted_background(
+    thumbnail: NDArray[np.uint8], fill: NDArray[np.bool_]
+) -> NDArray[np.float32] | None:
     """Return the color of glass lit by any lamp.
 
     Args:

@@ -70,10 +70,10 @@ def mask_tissue(thumbnail: NDArray[np.uint8], um_per_px: float) -> NDArray[np.bo
 def find_stain(thumbnail: NDArray[np.uint8], um_per_px: float) -> NDArray[np.bool_]:
     """Where a thumbnail shows what is neither glass nor fill, pen, coverslip or dust, px by px."""
     fill = find_fill(thumbnail)
-    glass = find_background_color(thumbnail, fill)
-    if glass is None:
+    background = find_background_color(thumbnail, fill)
+    if background is None:
         return ~fill
-    marks = mark_thumbnail(thumbnail, glass, fill)
+    marks = mark_thumbnail(thumbnail, background, fill)
     pen = grow(drop_small(marks.pen, PEN_UM2 / um_per_px**2), PEN_EDGE_UM / um_per_px)
     found = marks.differs & ~(pen | fill)
     del fill, pen  # memory
@@ -81,7 +81,7 @@ def find_stain(thumbnail: NDArray[np.uint8], um_per_px: float) -> NDArray[np.boo
 
 
 def find_fill(thumbnail: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """(h, w) bool, where the scanner painted black or white, as no glass is."""
+    """(h, w) bool, where the scanner painted black or white, as no background is."""
     lowest, highest = find_extremes(thumbnail)
     filled: NDArray[np.bool_] = (highest <= FILL_LEVELS[0]) | (lowest >= FILL_LEVELS[1])
     return filled

@@ -19,7 +19,7 @@ from glandseg.slides.slide import Slide, build_levels
 from glandseg.slides.unread import UnreadRegions
 
 Pixels = NDArray[np.uint8]
-GLASS, EOSIN = (242, 240, 243), (214, 140, 180)
+BACKGROUND, EOSIN = (242, 240, 243), (214, 140, 180)
 
 
 class SyntheticSlide(Slide):
@@ -39,7 +39,7 @@ class SyntheticSlide(Slide):
         size = self.levels[level]
         if self.bad_from is not None and x + width > self.bad_from / size.downsample:
             raise ValueError("no JPEG")
-        pixels = np.full((height, width, 3), GLASS, np.uint8)
+        pixels = np.full((height, width, 3), BACKGROUND, np.uint8)
         left, right = size.width // 4 - x, size.width * 3 // 4 - x
         top, bottom = size.height // 4 - y, size.height * 3 // 4 - y
         pixels[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)] = EOSIN
@@ -54,9 +54,9 @@ def test_what_a_thumbnail_tells() -> None:
     thumbnail = make_thumbnail(slide)
     assert thumbnail.um_per_px == 16.0  # 12 million px would be too many
     assert thumbnail.rgb.shape == (1500, 2000, 3)
-    assert (thumbnail.rgb[0, 0] == GLASS).all()
-    assert thumbnail.white_point.tolist() == list(GLASS)
-    assert thumbnail.fill_rgb == GLASS
+    assert (thumbnail.rgb[0, 0] == BACKGROUND).all()
+    assert thumbnail.white_point.tolist() == list(BACKGROUND)
+    assert thumbnail.fill_rgb == BACKGROUND
     assert not thumbnail.is_dark
     assert not thumbnail.unread.any()
     assert thumbnail.tissue.mask[750, 1000]
@@ -90,14 +90,14 @@ def test_a_crop_is_all_tissue() -> None:
     assert make_thumbnail(SyntheticSlide([(700, 500)], 0.6)).tissue.mask.all()
 
 
-def test_unread_parts_count_as_tissue_look_like_glass_and_are_told() -> None:
+def test_unread_parts_count_as_tissue_look_like_background_and_are_told() -> None:
     unread_regions = UnreadRegions()
     thumbnail = make_thumbnail(SyntheticSlide([(1500, 1000)], 8.0, bad_from=1280), unread_regions)
     assert [entry.x_l0 for entry in unread_regions.entries] == [1280] * 4
     assert np.flatnonzero(thumbnail.unread.any(axis=0)).tolist() == list(range(1280, 1500))
     assert thumbnail.tissue.mask[:, 1280:].all()
-    assert (thumbnail.rgb[:, 1280:] == GLASS).all()
-    assert thumbnail.white_point.tolist() == list(GLASS)
+    assert (thumbnail.rgb[:, 1280:] == BACKGROUND).all()
+    assert thumbnail.white_point.tolist() == list(BACKGROUND)
     assert not thumbnail.tissue.mask[:, :200].any()
 
 

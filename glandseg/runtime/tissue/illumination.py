@@ -12,26 +12,28 @@ GREEN_LEVELS = 8  # by which green exceeds the others in inverted tissue: stains
 MIN_COLORED = 0.1  # of the slide, for a verdict on its colors
 MIN_GREEN = 0.5  # of its colored px
 
-NO_GLASS = "no glass found, so that the whole slide counts as tissue: tissue area and windows may be too many"
+NO_BACKGROUND = (
+    "no glass found, so that the whole slide counts as tissue: tissue area and windows may be too many"
+)
 INVERTED = "green is the brightest channel of the tissue: inverted colors, green light, or no H&E stain"
 
 
-def list_light_warnings(
-    thumbnail: NDArray[np.uint8], fill: NDArray[np.bool_], *, has_glass: bool, is_crop: bool
+def list_illumination_warnings(
+    thumbnail: NDArray[np.uint8], fill: NDArray[np.bool_], *, has_background: bool, is_crop: bool
 ) -> tuple[str, ...]:
     """Return what the light of a slide makes doubtful.
 
     Args:
         thumbnail: (h, w, 3) uint8 RGB.
         fill: (h, w) bool, px that the scanner painted.
-        has_glass: Whether glass was found.
+        has_background: Whether glass was found.
         is_crop: Whether the image is so small that all of it is tissue on purpose.
     """
-    if has_glass:
+    if has_background:
         return ()
     warnings = [INVERTED] if looks_inverted(thumbnail, fill) else []
     if not is_crop and np.count_nonzero(fill) < MAX_FILL * fill.size:
-        warnings.append(NO_GLASS)
+        warnings.append(NO_BACKGROUND)
     return tuple(warnings)
 
 
