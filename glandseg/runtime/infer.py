@@ -7,24 +7,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from glandseg.core.system import release_memory
-from glandseg.core.time_limit import STALL_S
 from glandseg.core.trace import Trace
 from glandseg.model.backend import ModelBackend
 from glandseg.model.files import ModelFile
 from glandseg.runtime.glands.store import Glands
 from glandseg.runtime.outputs.record import write_record
 from glandseg.runtime.outputs.write import Findings, name_outputs, write_findings
+from glandseg.runtime.preflight import choose_batch
 from glandseg.runtime.settings import InferSettings
-from glandseg.runtime.slide_facts import describe_frame, list_early_warnings, list_late_warnings
-from glandseg.runtime.slide_run import Say, SlideRun, Tissue, UnreadError, open_run
-from glandseg.runtime.slide_windows import Advance, SlideWindows, lay_windows
-from glandseg.runtime.tissue.thumbnail import make_thumbnail
-from glandseg.runtime.tissue.thumbnail_progress import report_thumbnail
-from glandseg.runtime.tissue.thumbnail_reader import describe_reading
-from glandseg.runtime.tissue.tissue_mask import TissueMask
-
-WATCHED_WINDOWS = 64  # after which the share of unread tissue is measured again
+from glandseg.runtime.slide_facts import describe_frame, list_late_warnings
+from glandseg.runtime.slide_run import Say, SlideRun, open_run
+from glandseg.runtime.slide_tissue import Advance, Tissue, find_tissue, measure_unread, watch_unread
+from glandseg.runtime.slide_windows import SlideWindows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,69 +92,19 @@ def infer_slide(
         run = opened.enter_context(
             open_run(path, outputs, backend, model, settings, trace=own, say=say, overwrite=overwrite)
         )
-        tissue = _find_tissue(run, warn)
-        windows = opened.enter_context(lay_windows(run, tissue))
-        batch = windows.choose_batch()
+        tissue = find_tissue(run, warn)
+        windows = opened.enter_context(SlideWindows(run, tissue))
+        batch = choose_batch(run, windows)
         with own.span("windows"):
-            tracer = windows.run_all(batch, _watch_unread(run, tissue, advance))
+            tracer = windows.run_all(batch, watch_unread(run, tissue, advance))
             with own.span("finish"):
                 glands = tracer.finish()
         return _write(run, tissue, glands, windows)
 
 
-def _find_tissue(run: SlideRun, warn: Say) -> Tissue:
-    """Make the slide's thumbnail, find the tissue in it, and warn of what is known before the windows run."""
-    if reading := describe_reading(run.slide):
-        run.say(reading)
-    with run.trace.span("thumbnail"):
-        advance = report_thumbnail(run.say)
-        thumbnail = make_thumbnail(
-            run.slide, run.unread_regions, threads=run.readers, stall_s=STALL_S, advance=advance
-        )
-        release_memory()
-    um = run.slide.resolution.um_per_px if run.slide.resolution else 1.0
-    everything = TissueMask.everything(run.slide.width_l0 * um, run.slide.height_l0 * um)
-    mask = thumbnail.tissue if run.settings.tissue_mask else everything
-    inside, area_mm2 = run.roi.restrict(mask) if run.roi else (mask, mask.area_mm2)
-    warnings = list_early_warnings(run.slide, run.base.um_per_px, inside, thumbnail, run.roi)
-    for warning in warnings:
-        warn(warning)
-    tissue = Tissue(thumbnail=thumbnail, mask=mask, inside=inside, area_mm2=area_mm2, warnings=warnings)
-    _measure_unread(run, tissue)
-    return tissue
-
-
-def _watch_unread(run: SlideRun, tissue: Tissue, advance: Advance) -> Advance:
-    """Return `advance`, with a check of the unread tissue every 64 windows."""
-
-    def watch(done: int, total: int) -> None:
-        advance(done, total)
-        if done % WATCHED_WINDOWS == 0:
-            _measure_unread(run, tissue)
-
-    return watch
-
-
-def _measure_unread(run: SlideRun, tissue: Tissue) -> float:
-    """Return the share of the tissue that could not be read, 0..1.
-
-    Raises:
-        UnreadError: It is more than allowed.
-    """
-    um_per_l0 = run.base.um_per_px / run.base.l0_per_px
-    unread = run.unread_regions.measure_share(tissue.inside.mask, tissue.inside.um_per_px / um_per_l0)
-    if unread > run.settings.max_unread:
-        raise UnreadError(
-            f"{run.slide.path}: {unread:.1%} of the tissue cannot be read, more than --max-unread "
-            f"{run.settings.max_unread:g} allows ({run.unread_regions.entries[0].reason}). "
-            "Copy or export the slide again, or allow more."
-        )
-    return unread
-
-
 def _write(run: SlideRun, tissue: Tissue, glands: Glands, windows: SlideWindows) -> Result:
     """Write the outputs into the work folder, the record last."""
-    unread_share = _measure_unread(run, tissue)
+    unread_share = measure_unread(run, tissue)
     findings = Findings(
         glands=glands,
         plane=run.base,
@@ -179,6 +123,7 @@ def _write(run: SlideRun, tissue: Tissue, glands: Glands, windows: SlideWindows)
             thumbnail_px_per_px=run.base.um_per_px / tissue.thumbnail.um_per_px,
             csv_decimal=run.settings.csv_decimal,
         )
+    late_warnings = list_late_warnings(findings, tissue.inside, run.unread_regions)
     times = run.trace.get_times()
     network_s = times["network"].busy_s if "network" in times else 0.0
     result = Result(
@@ -190,11 +135,7 @@ def _write(run: SlideRun, tissue: Tissue, glands: Glands, windows: SlideWindows)
         windows=windows.count_finished(),
         network_share=round(network_s / max(times["windows"].busy_s, 1e-9), 4),
         seconds={name: stage.busy_s for name, stage in times.items()},
-        warnings=(
-            *tissue.warnings,
-            *list_late_warnings(findings, tissue.inside, run.unread_regions),
-            *notes,
-        ),
+        warnings=(*tissue.warnings, *late_warnings, *notes),
     )
     write_record(run.work / run.outputs[-1].name, _describe_run(run, windows, result))
     return result
@@ -202,18 +143,11 @@ def _write(run: SlideRun, tissue: Tissue, glands: Glands, windows: SlideWindows)
 
 def _describe_run(run: SlideRun, windows: SlideWindows, result: Result) -> dict[str, Any]:
     """Return what the record holds of a run; no user, host or path."""
-    scales = [item.scale for item in windows.planes]
+    model, scales = run.model, [item.scale for item in windows.planes]
+    frame = describe_frame(run.slide, run.base)
     return {
-        "slide": {
-            "sha256": run.slide_sha256,
-            **describe_frame(run.slide, run.base),
-            "said": list(run.slide.said),
-        },
-        "model": {
-            "sha256": run.model.sha256,
-            "origin": run.model.origin,
-            "card": asdict(run.backend.card),
-        },
+        "slide": {"sha256": run.slide_sha256, **frame, "said": list(run.slide.said)},
+        "model": {"sha256": model.sha256, "origin": model.origin, "card": asdict(run.backend.card)},
         "backend": run.backend.name,
         "settings": asdict(run.settings) | {"scales": scales, "roi": bool(run.roi)},
         "result": {key: value for key, value in asdict(result).items() if key != "outputs"},

@@ -8,7 +8,10 @@ from pathlib import Path
 
 from glandseg.core.errors import EnvironmentLacksError
 from glandseg.core.units import GIB
+from glandseg.runtime.memory import measure_pace
 from glandseg.runtime.outputs.overview import OVERVIEW_PX
+from glandseg.runtime.slide_run import SlideRun
+from glandseg.runtime.slide_windows import SlideWindows
 
 _WINDOW_BYTES = 45_000  # of a kept window, packed; measured at most 35 kB on tissue full of glands
 _OUTLINE_BYTES = 40_000  # of the glands of a window full of them: spool, GeoJSON and table
@@ -69,6 +72,25 @@ class Preflight:
                 f"{folder.parent}: {self.disk / GIB:.2g} GiB are needed while the slide is worked on, "
                 f"{free / GIB:.2g} GiB are free. Free space, or give another --out."
             )
+
+
+def choose_batch(run: SlideRun, windows: SlideWindows) -> int:
+    """Measure the network, report what the slide will take, and return the batch size that fits.
+
+    Raises:
+        EnvironmentLacksError: There is not enough memory or disk.
+    """
+    run.slide.forget()
+    settings, ceiling, grid = run.settings, run.budget.ceiling, windows.base.grid
+    reserve = run.budget.reserve(len(windows.planes))
+    pace = measure_pace(windows.network.infer, settings.batch, ceiling, reserve, run.slide.held_bytes)
+    left = windows.count - windows.count_finished()
+    preflight = Preflight.weigh(windows.count, left, pace.window_s, pace.peak, grid.height_px * grid.width_px)
+    run.say(str(preflight))
+    if pace.batch < settings.batch:
+        run.say(f"batches of {pace.batch} windows, to stay within --max-ram {settings.max_ram_gib:g}")
+    preflight.check_disk(run.work, windows.store.size)
+    return pace.batch
 
 
 def describe_seconds(seconds: float) -> str:

@@ -9,7 +9,6 @@ from functools import cached_property
 from pathlib import Path
 
 from glandseg.core.atomic import explain_disk_errors, move_into_place, try_names
-from glandseg.core.errors import BadInputError
 from glandseg.core.system import count_cpus
 from glandseg.core.time_limit import STALL_S, call_in_time
 from glandseg.core.trace import Trace
@@ -23,8 +22,6 @@ from glandseg.runtime.settings import InferSettings
 from glandseg.runtime.slide_facts import describe_slide, list_resume_key
 from glandseg.runtime.tissue.roi import Roi
 from glandseg.runtime.tissue.roi_file import read_roi
-from glandseg.runtime.tissue.thumbnail import Thumbnail
-from glandseg.runtime.tissue.tissue_mask import TissueMask
 from glandseg.runtime.work_folder import open_work_folder
 from glandseg.slides.open import open_slide
 from glandseg.slides.slide import Slide
@@ -35,10 +32,6 @@ from glandseg.slides.unread import UnreadRegions
 MIN_BYTES_S = 1e6  # of a drive that still counts as answering
 MAX_READERS = 8
 Say = Callable[[str], None]
-
-
-class UnreadError(BadInputError):
-    """More of the tissue cannot be read than was allowed (exit code 2)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,25 +77,6 @@ class SlideRun:
     def extent_px(self) -> tuple[float, float]:
         """The slide's width and height in px of the base plane."""
         return self.slide.width_l0 / self.base.l0_per_px, self.slide.height_l0 / self.base.l0_per_px
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Tissue:
-    """Where a slide holds tissue, and where of it to look.
-
-    Attributes:
-        thumbnail: Thumbnail of the slide.
-        mask: Tissue, or everything without a tissue mask.
-        inside: Tissue within the regions of interest.
-        area_mm2: Area of the tissue within the regions of interest, in mm2.
-        warnings: Warnings that are known before the windows run.
-    """
-
-    thumbnail: Thumbnail
-    mask: TissueMask
-    inside: TissueMask
-    area_mm2: float
-    warnings: tuple[str, ...]
 
 
 @contextlib.contextmanager

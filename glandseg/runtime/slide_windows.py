@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from contextlib import ExitStack
-from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +14,8 @@ from glandseg.model.backend import Network
 from glandseg.model.windows import MARGIN_PX, STRIDE_PX
 from glandseg.runtime.glands.tracer import GlandTracer
 from glandseg.runtime.maps.tile_map import TileMap
-from glandseg.runtime.memory import measure_pace
-from glandseg.runtime.preflight import Preflight
-from glandseg.runtime.slide_run import SlideRun, Tissue
+from glandseg.runtime.slide_run import SlideRun
+from glandseg.runtime.slide_tissue import Advance, Tissue
 from glandseg.runtime.tiling.adaptive import AdaptiveOrder
 from glandseg.runtime.tiling.flip import FlipAverage
 from glandseg.runtime.tiling.map_writer import UNSTAINED, Exclude, MapWriter
@@ -32,58 +29,49 @@ from glandseg.slides.slide_plane import SlidePlane
 
 STORE = "finished.windows"
 TOLERANCE_PX = 0.1  # of contours: a quarter of the vertices, and no gland's area changes by 1 %
-Advance = Callable[[int, int], None]  # windows done, windows in all
 
 
-@dataclass(frozen=True, kw_only=True)
-class SlideWindows:
-    """The windows of a slide at all scales.
+class SlideWindows(ExitStack):
+    """The windows of a slide at all scales; a context manager that closes their files, which stay.
 
-    Attributes:
+    Args:
         run: Run of the slide.
         tissue: Tissue of the slide.
+
+    Attributes:
         network: Network, ready to run.
         planes: Planes of the scales to average, the base scales first.
-        base_scales: Number of scales that run everywhere; the others run where these are uncertain.
         base: The slide at the model's um/px.
-        cache_bytes: Bytes that the planes may hold.
         store: Finished windows.
-        files: Files to close when the windows are closed.
     """
 
-    run: SlideRun
-    tissue: Tissue
-    network: Network
-    planes: Sequence[ScalePlane]
-    base_scales: int
-    base: ScalePlane
-    cache_bytes: int
-    store: WindowStore
-    files: ExitStack
+    def __init__(self, run: SlideRun, tissue: Tissue) -> None:
+        super().__init__()
+        self._run, self._white_point = run, tissue.thumbnail.white_point
+        self.network: Network = FlipAverage(run.backend) if run.settings.flips else run.backend
+        scales, self._base_scales = run.settings.choose_scales(run.backend.card.scales)
+        self._cache_bytes = run.budget.share_planes(len(scales))
+        share = self._cache_bytes // len(scales)
+        um_per_px, fill_rgb = run.base.um_per_px, tissue.thumbnail.fill_rgb
+        base = SlidePlane(run.slide, um_per_px, share, run.unread_regions, fill_rgb)
+
+        def is_wanted(*rectangle_um: float) -> bool:
+            return tissue.mask.covers(*rectangle_um) and (run.roi is None or run.roi.touches(*rectangle_um))
+
+        def lay(scale: float) -> ScalePlane:
+            return ScalePlane(scale=scale, plane=lay_scale(base, scale, share), wanted=is_wanted)
+
+        self.planes, self.base = [lay(scale) for scale in scales], lay(1.0)
+        self.store = self.enter_context(WindowStore(run.work / STORE))
+
+    @cached_property
+    def count(self) -> int:
+        """The number of windows, all that may have to run."""
+        return count_windows(self.planes)
 
     def count_finished(self) -> int:
         """Return the number of windows that the network has finished."""
         return sum(key.plane != UNSTAINED for key in self.store)
-
-    def choose_batch(self) -> int:
-        """Measure the network, report what the slide will take, and return the batch size that fits.
-
-        Raises:
-            EnvironmentLacksError: Memory or disk is too small.
-        """
-        run, total = self.run, count_windows(self.planes)
-        run.slide.forget()
-        reserve = run.budget.reserve(len(self.planes))
-        pace = measure_pace(
-            self.network.infer, run.settings.batch, run.budget.ceiling, reserve, run.slide.held_bytes
-        )
-        left, pixels = total - self.count_finished(), self.base.grid.height_px * self.base.grid.width_px
-        preflight = Preflight.weigh(total, left, pace.window_s, pace.peak, pixels)
-        run.say(str(preflight))
-        if pace.batch < run.settings.batch:
-            run.say(f"batches of {pace.batch} windows, to stay within --max-ram {run.settings.max_ram_gib:g}")
-        preflight.check_disk(run.work, self.store.size)
-        return pace.batch
 
     def run_all(self, batch: int, advance: Advance) -> GlandTracer:
         """Run the windows that are not stored yet, blend them, and trace glands as rows become final.
@@ -95,31 +83,19 @@ class SlideWindows:
         Returns:
             The tracer, all rows being final.
         """
-        run, settings = self.run, self.run.settings
+        run = self._run
         probability, unstained = (
-            self.files.enter_context(
-                TileMap(run.work / name, self.base.grid.height_px, self.base.grid.width_px)
-            )
+            self.enter_context(TileMap(run.work / name, self.base.grid.height_px, self.base.grid.width_px))
             for name in ("probability.map", "unstained.map")
         )
-        tracer = GlandTracer(
-            probability,
-            unstained,
-            run.work,
-            um_per_px=run.base.um_per_px,
-            min_gland_um2=settings.min_gland_um2,
-            min_lumen_um2=settings.min_lumen_um2,
-            threshold=settings.threshold,
-            tolerance_px=TOLERANCE_PX,
-            extent_px=run.extent_px,
-        )
+        tracer = self._open_tracer(probability, unstained)
         writer = MapWriter(
             planes=self.planes,
             store=self.store,
             probability=probability,
             unstained=unstained,
             excludes=self._list_excludes(),
-            trace=self.files.enter_context(tracer).advance,
+            trace=tracer.advance,
         )
         pipeline = Pipeline(
             read=self._read,
@@ -132,32 +108,48 @@ class SlideWindows:
             trace=run.trace,
             stall_s=STALL_S,
         )
-        total, done = count_windows(self.planes), 0
+        done = 0
 
         def count(windows: int) -> None:
             nonlocal done
             done += windows
-            advance(done, total)
+            advance(done, self.count)
 
         count(0)
         pipeline.run(self._order_windows(), count)
         return tracer
 
+    def _open_tracer(self, probability: TileMap, unstained: TileMap) -> GlandTracer:
+        run, settings = self._run, self._run.settings
+        tracer = GlandTracer(
+            probability,
+            unstained,
+            run.work,
+            um_per_px=run.base.um_per_px,
+            min_gland_um2=settings.min_gland_um2,
+            min_lumen_um2=settings.min_lumen_um2,
+            threshold=settings.threshold,
+            tolerance_px=TOLERANCE_PX,
+            extent_px=run.extent_px,
+        )
+        return self.enter_context(tracer)
+
     def _list_excludes(self) -> list[Exclude]:
-        sources = [self.run.unread_regions.mask, *([self.run.roi.exclude] if self.run.roi else [])]
-        return [partial(source, l0_per_px=self.run.base.l0_per_px) for source in sources]
+        sources = [self._run.unread_regions.mask, *([self._run.roi.exclude] if self._run.roi else [])]
+        return [partial(source, l0_per_px=self._run.base.l0_per_px) for source in sources]
 
     def _order_windows(self) -> Iterable[Step]:
-        looks = [] if any(item.scale == 1 for item in self.planes[: self.base_scales]) else [self.base]
-        planes = [*self.planes, *looks]
-        swath_px = choose_swath_px(planes, self.cache_bytes)
+        has_base = any(item.scale == 1 for item in self.planes[: self._base_scales])
+        always = [] if has_base else [self.base]  # read for its unstained px, not run
+        planes = [*self.planes, *always]
+        swath_px = choose_swath_px(planes, self._cache_bytes)
         height, width = self.base.grid.height_px, self.base.grid.width_px
-        if self.base_scales == len(self.planes):
+        if self._base_scales == len(self.planes):
             return order_windows(planes, height, swath_px)
         return AdaptiveOrder(
             planes=self.planes,
-            base_scales=self.base_scales,
-            always=looks,
+            base_scales=self._base_scales,
+            always=always,
             store=self.store,
             height_px=height,
             width_px=width,
@@ -168,39 +160,11 @@ class SlideWindows:
         """Read a window; of one of the base plane, store also which px are unstained."""
         is_base = key.plane == len(self.planes) or self.planes[key.plane].scale == 1
         item = self.base if is_base else self.planes[key.plane]
-        look = Key(UNSTAINED, key.row, key.column)
-        if key.plane == len(self.planes) and look in self.store:
+        unstained = Key(UNSTAINED, key.row, key.column)
+        if key.plane == len(self.planes) and unstained in self.store:
             return None
         window = item.read(key.row, key.column)
-        if is_base and look not in self.store:
+        if is_base and unstained not in self.store:
             middle = slice(MARGIN_PX, MARGIN_PX + STRIDE_PX)
-            self.store.append(look, mark_unstained(window[middle, middle], self.tissue.thumbnail.white_point))
+            self.store.append(unstained, mark_unstained(window[middle, middle], self._white_point))
         return window if key.plane < len(self.planes) else None
-
-
-@contextlib.contextmanager
-def lay_windows(run: SlideRun, tissue: Tissue) -> Iterator[SlideWindows]:
-    """Lay planes over the slide, one for each scale, and open the store of their windows."""
-    scales, base_scales = run.settings.choose_scales(run.backend.card.scales)
-    cache_bytes = run.budget.share_planes(len(scales))
-    share = cache_bytes // len(scales)
-    base = SlidePlane(run.slide, run.base.um_per_px, share, run.unread_regions, tissue.thumbnail.fill_rgb)
-
-    def is_wanted(*rectangle_um: float) -> bool:
-        return tissue.mask.covers(*rectangle_um) and (run.roi is None or run.roi.touches(*rectangle_um))
-
-    def lay(scale: float) -> ScalePlane:
-        return ScalePlane(scale=scale, plane=lay_scale(base, scale, share), wanted=is_wanted)
-
-    with ExitStack() as files:
-        yield SlideWindows(
-            run=run,
-            tissue=tissue,
-            network=FlipAverage(run.backend) if run.settings.flips else run.backend,
-            planes=[lay(scale) for scale in scales],
-            base_scales=base_scales,
-            base=lay(1.0),
-            cache_bytes=cache_bytes,
-            store=files.enter_context(WindowStore(run.work / STORE)),
-            files=files,
-        )

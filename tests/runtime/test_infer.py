@@ -29,7 +29,7 @@ from glandseg.model.onnx.session import Session
 from glandseg.runtime.infer import Result, infer_slide
 from glandseg.runtime.outputs.write import SUFFIXES
 from glandseg.runtime.settings import InferSettings
-from glandseg.runtime.slide_run import UnreadError
+from glandseg.runtime.slide_tissue import UnreadError
 from glandseg.synthetic import write_slide
 
 Pixels = NDArray[np.uint8]
