@@ -1,4 +1,4 @@
-"""The whole slide read once, coarsely, in blocks that are waited for, but not forever."""
+"""The whole slide read once, coarsely, in blocks; a drive that stalls is an error."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from glandseg.slides.slide import Slide
 from glandseg.slides.slide_plane import SlidePlane, choose_level
 from glandseg.slides.unread import UnreadRegions
 
-MOST_PX = 6_000_000  # of the thumbnail
-WIDE_PX = 1600  # the longer side that a small slide's thumbnail is given, if it has the detail
+MAX_PX = 6_000_000  # of the thumbnail
+WIDE_PX = 1600  # longer side of a small slide's thumbnail, if it has the detail
 BLOCK_PX = 512
 CACHE_BYTES = 16 << 20
-GIGAPIXELS_TOLD = 1.0  # to read for a thumbnail, which takes a minute or more
+REPORTED_GIGAPIXELS = 1.0  # to read for a thumbnail, which takes a minute or more
 Advance = Callable[[int, int], None]  # blocks read, blocks in all
 
 
 def describe_reading(slide: Slide) -> str:
-    """Describe how much the survey reads of a slide; empty where that takes seconds."""
+    """Describe how much of a slide is read for its thumbnail; empty where that takes seconds."""
     um_per_px = slide.resolution.um_per_px if slide.resolution else 1.0
     level = slide.levels[choose_level(slide, choose_um_per_px(slide) / um_per_px)]
     gigapixels = level.width * level.height / 1e9
-    if gigapixels < GIGAPIXELS_TOLD:
+    if gigapixels < REPORTED_GIGAPIXELS:
         return ""
-    return f"thumbnail: {gigapixels:.1f} gigapixels to look over, as the file has no smaller level"
+    return f"thumbnail: {gigapixels:.1f} gigapixels to read, as the file has no smaller level"
 
 
 def lay_thumbnail(slide: Slide, unread_regions: UnreadRegions) -> SlidePlane:
-    """The plane of a slide's thumbnail: 8 um/px, by a whole number coarser or finer where it must be."""
+    """Lay the plane of a slide's thumbnail: 8 um/px, by a whole number coarser or finer where it must be."""
     plane = SlidePlane(slide, choose_um_per_px(slide), CACHE_BYTES, unread_regions)
     step = 1
-    while plane.width_px * plane.height_px / step**2 > MOST_PX:
+    while plane.width_px * plane.height_px / step**2 > MAX_PX:
         step *= 2
     if step > 1:
         return SlidePlane(slide, plane.um_per_px * step, CACHE_BYTES, unread_regions)
@@ -46,7 +46,7 @@ def lay_thumbnail(slide: Slide, unread_regions: UnreadRegions) -> SlidePlane:
 
 
 def choose_um_per_px(slide: Slide) -> float:
-    """8 um/px, or the slide's own where that is coarser."""
+    """Return 8 um/px, or the slide's own where that is coarser."""
     return max(MASK_UM_PER_PX, slide.resolution.um_per_px if slide.resolution else 0)
 
 
@@ -59,10 +59,10 @@ def read_thumbnail(
     """Read the whole plane, (h, w, 3) uint8 RGB, block by block.
 
     Args:
-        plane: To read.
-        threads: That read at the same time.
+        plane: Plane of the thumbnail.
+        threads: Number of threads that read.
         stall_s: Seconds that a block may take.
-        advance: Called with blocks read and blocks in all, after each.
+        advance: Called with (blocks read, blocks in all).
 
     Raises:
         StalledError: A block has not come in time; its thread is left behind.

@@ -171,4 +171,4 @@ def test_a_slide_of_one_color_is_told(one_color: bool, told: bool) -> None:
 
 def test_long_thumbnails_are_announced() -> None:
     assert describe_reading(SyntheticSlide([(100_000, 80_000), (12_500, 10_000)], 0.25)) == ""
-    assert "8.0 gigapixels to look over" in describe_reading(SyntheticSlide([(100_000, 80_000)], 0.25))
+    assert "8.0 gigapixels to read" in describe_reading(SyntheticSlide([(100_000, 80_000)], 0.25))

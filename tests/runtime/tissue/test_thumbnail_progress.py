@@ -1,4 +1,4 @@
-"""Lines about the survey."""
+"""Progress of the thumbnail."""
 
 from __future__ import annotations
 
@@ -12,4 +12,4 @@ def test_slow_thumbnails_are_told_every_quarter_minute() -> None:
     for done in (1, 2, 3):
         advance(done, 4)
     advance(4, 4)  # the end needs no line
-    assert said == ["thumbnail: 50% of the slide looked over"]
+    assert said == ["thumbnail: 50% of the slide read"]
