@@ -11,8 +11,7 @@ from glandseg.core.time_limit import STALL_S
 from glandseg.runtime.slide_facts import list_early_warnings
 from glandseg.runtime.slide_run import Say, SlideRun
 from glandseg.runtime.tissue.thumbnail import Thumbnail, make_thumbnail
-from glandseg.runtime.tissue.thumbnail_progress import report_thumbnail
-from glandseg.runtime.tissue.thumbnail_reader import describe_reading
+from glandseg.runtime.tissue.thumbnail_reader import describe_reading, report_thumbnail
 from glandseg.runtime.tissue.tissue_mask import TissueMask
 
 WATCHED_WINDOWS = 64  # after which the share of unread tissue is measured again

@@ -35,14 +35,5 @@ def segment_plane(plane: Plane, backend: Backend, *, batch: int = 8) -> NDArray[
 
 
 def segment_image(image: NDArray[np.uint8], backend: Backend, *, batch: int = 8) -> NDArray[np.uint8]:
-    """Compute the gland probability of each pixel of an image at the model's um/px.
-
-    Args:
-        image: (H, W, 3) uint8 RGB.
-        backend: Network, ready to run.
-        batch: Windows per call.
-
-    Returns:
-        (H, W) uint8, 255 for certainty.
-    """
+    """Compute p(gland), (H, W) uint8, of an (H, W, 3) uint8 RGB image at the model's um/px."""
     return segment_plane(ImagePlane(image), backend, batch=batch)

@@ -128,16 +128,20 @@ def find_brightest_peak(counts: NDArray[np.float64]) -> int:
 
 
 def mark_thumbnail(
-    thumbnail: NDArray[np.uint8], background: NDArray[np.float32], fill: NDArray[np.bool_]
+    thumbnail: NDArray[np.uint8],
+    background: NDArray[np.float32],
+    fill: NDArray[np.bool_],
+    band_px: int = BAND_PX,
 ) -> Marks:
     """Mark what each px of an (h, w, 3) uint8 RGB thumbnail shows; `fill` is (h, w) bool.
 
-    Bands of rows bound the memory; the result does not depend on them.
+    Bands of rows of about `band_px` px bound the memory; the result does not depend on them.
     """
     marks = Marks(**{name: np.zeros(fill.shape, np.bool_) for name in ("differs", "stained", "gray", "pen")})
     table = tabulate_density(background)
     black = PEN_BLACK_LEVEL * min(1.0, float(background.max()) / BACKGROUND_MIN_LEVEL)
-    for band, rows in list_bands(*fill.shape):
+    height, width = fill.shape
+    for band, rows in list_bands(height, width, band_px):
         density = cv2.LUT(thumbnail[rows], table)
         density[fill[rows]] = 0
         red, green, blue = cv2.split(density)
@@ -162,9 +166,9 @@ def mark_density(
     marks.pen[band] = (red > UNITS * PEN_RED_DENSITY) & (red - green > UNITS * PEN_RED_EXCESS)
 
 
-def list_bands(height: int, width: int) -> Iterator[tuple[slice, NDArray[np.int64]]]:
+def list_bands(height: int, width: int, band_px: int) -> Iterator[tuple[slice, NDArray[np.int64]]]:
     """Yield bands of rows, and their indices with a row above and below, mirrored at the ends."""
-    step = max(BAND_PX // width, 1)
+    step = max(band_px // width, 1)
     for top in range(0, height, step):
         rows = np.abs(np.arange(top - 1, min(top + step, height) + 1))
         yield slice(top, top + step), np.clip(np.minimum(rows, 2 * (height - 1) - rows), 0, height - 1)

@@ -38,5 +38,5 @@ def mark_unstained(pixels: NDArray[np.uint8], white_point: NDArray[np.float32]) 
     Returns:
         (h, w) uint8 of 0 and 1.
     """
-    least = np.ceil(np.float32(UNSTAINED_SHARE) * white_point).astype(np.float64)
-    return np.asarray(cv2.inRange(pixels, tuple(least), (255.0, 255.0, 255.0)) & 1, np.uint8)
+    lower = np.ceil(np.float32(UNSTAINED_SHARE) * white_point).astype(np.float64)
+    return np.asarray(cv2.inRange(pixels, tuple(lower), (255.0, 255.0, 255.0)) & 1, np.uint8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -18,6 +19,7 @@ from glandseg.slides.unread import UnreadRegions
 MAX_PX = 6_000_000  # of the thumbnail
 WIDE_PX = 1600  # longer side of a small slide's thumbnail, if it has the detail
 BLOCK_PX = 512
+LINE_S = 15.0  # between lines of progress
 CACHE_BYTES = 16 << 20
 REPORTED_GIGAPIXELS = 1.0  # to read for a thumbnail, which takes a minute or more
 Advance = Callable[[int, int], None]  # blocks read, blocks in all
@@ -55,6 +57,7 @@ def read_thumbnail(
     threads: int = 1,
     stall_s: float = STALL_S,
     advance: Advance = lambda done, total: None,
+    block_px: int = BLOCK_PX,
 ) -> NDArray[np.uint8]:
     """Read the whole plane, (h, w, 3) uint8 RGB, block by block.
 
@@ -63,6 +66,7 @@ def read_thumbnail(
         threads: Number of threads that read.
         stall_s: Seconds that a block may take.
         advance: Called with (blocks read, blocks in all).
+        block_px: Side of a block.
 
     Raises:
         StalledError: A block has not come in time; its thread is left behind.
@@ -71,13 +75,33 @@ def read_thumbnail(
 
     def read(corner: tuple[int, int]) -> None:
         y, x = corner
-        block = thumbnail[y : y + BLOCK_PX, x : x + BLOCK_PX]
+        block = thumbnail[y : y + block_px, x : x + block_px]
         block[:] = plane.read(x, y, block.shape[1], block.shape[0])
 
-    rows, columns = (range(0, size, BLOCK_PX) for size in thumbnail.shape[:2])
+    rows, columns = (range(0, size, block_px) for size in thumbnail.shape[:2])
     with Workers("thumbnail", threads) as workers:
         blocks = [workers.submit(read, (y, x)) for y in rows for x in columns]
         for done, block in enumerate(blocks, 1):
             await_result(block, "reading the slide", stall_s)
             advance(done, len(blocks))
     return thumbnail
+
+
+def report_thumbnail(
+    say: Callable[[str], None], clock: Callable[[], float] = time.monotonic
+) -> Callable[[int, int], None]:
+    """Return a function to call with (blocks read, blocks in all), which reports every 15 s.
+
+    Args:
+        say: Called with a line.
+        clock: Called without arguments; returns seconds.
+    """
+    last = clock()
+
+    def advance(done: int, total: int) -> None:
+        nonlocal last
+        if clock() - last >= LINE_S and done < total:
+            say(f"thumbnail: {done / total:.0%} of the slide read")
+            last = clock()
+
+    return advance

@@ -87,7 +87,7 @@ def find_stain(thumbnail: NDArray[np.uint8], um_per_px: float) -> NDArray[np.boo
 
 
 def find_fill(thumbnail: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """(h, w) bool, where the scanner painted black or white, as no background is."""
+    """Mark where the scanner filled in black or white, which no background is, (h, w) bool."""
     lowest, highest = find_extremes(thumbnail)
     filled: NDArray[np.bool_] = (highest <= FILL_LEVELS[0]) | (lowest >= FILL_LEVELS[1])
     return filled

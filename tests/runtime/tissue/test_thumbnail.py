@@ -11,9 +11,13 @@ from numpy.typing import NDArray
 
 from glandseg.core.workers import StalledError
 from glandseg.runtime.slide_facts import list_early_warnings
-from glandseg.runtime.tissue import thumbnail_reader as thumbnail_module
 from glandseg.runtime.tissue.thumbnail import build_thumbnail, make_thumbnail, shrink
-from glandseg.runtime.tissue.thumbnail_reader import describe_reading
+from glandseg.runtime.tissue.thumbnail_reader import (
+    describe_reading,
+    lay_thumbnail,
+    read_thumbnail,
+    report_thumbnail,
+)
 from glandseg.slides.mpp import Resolution
 from glandseg.slides.slide import Slide, build_levels
 from glandseg.slides.unread import UnreadRegions
@@ -118,14 +122,12 @@ def test_fluorescence_is_dark() -> None:
 
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("block_px", [100, 512])
-def test_blocks_and_threads_change_nothing(
-    threads: int, block_px: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole = make_thumbnail(SyntheticSlide([(3000, 2000)], 4.0))
-    monkeypatch.setattr(thumbnail_module, "BLOCK_PX", block_px)
-    again = make_thumbnail(SyntheticSlide([(3000, 2000)], 4.0), threads=threads)
-    assert np.array_equal(again.rgb, whole.rgb)
-    assert np.array_equal(again.tissue.mask, whole.tissue.mask)
+def test_blocks_and_threads_change_nothing(threads: int, block_px: int) -> None:
+    slide = SyntheticSlide([(3000, 2000)], 4.0)
+    plane = lay_thumbnail(slide, UnreadRegions())
+    assert max(plane.width_px, plane.height_px) > 2 * 512
+    again = read_thumbnail(plane, threads, block_px=block_px)
+    assert np.array_equal(again, make_thumbnail(slide).rgb)
 
 
 def test_shrink_repeats_the_edge() -> None:
@@ -172,3 +174,13 @@ def test_a_slide_of_one_color_is_told(one_color: bool, told: bool) -> None:
 def test_long_thumbnails_are_announced() -> None:
     assert describe_reading(SyntheticSlide([(100_000, 80_000), (12_500, 10_000)], 0.25)) == ""
     assert "8.0 gigapixels to read" in describe_reading(SyntheticSlide([(100_000, 80_000)], 0.25))
+
+
+def test_slow_thumbnails_are_told_every_quarter_minute() -> None:
+    said: list[str] = []
+    times = iter([0.0, 5.0, 16.0, 16.0, 20.0, 40.0])
+    advance = report_thumbnail(said.append, lambda: next(times))
+    for done in (1, 2, 3):
+        advance(done, 4)
+    advance(4, 4)  # the end needs no line
+    assert said == ["thumbnail: 50% of the slide read"]

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from glandseg.core.errors import BadInputError
-from glandseg.runtime.tissue import background
+from glandseg.runtime.tissue.background import count_levels, find_quantile, mark_thumbnail
 from glandseg.runtime.tissue.thumbnail import make_thumbnail
 from glandseg.runtime.tissue.tissue_mask import TissueMask, mask_tissue
 from glandseg.slides.mpp import Resolution
@@ -163,15 +163,13 @@ def test_pale_mucus_is_kept_on_coarse_thumbnails_too(um_per_px: float) -> None:
     assert mask_tissue(image, um_per_px)[60:200, 100:300].all()
 
 
-def test_the_mask_does_not_depend_on_bands(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_mask_does_not_depend_on_bands() -> None:
     image = draw_background(130, 170)
     image[40:90, 30:70] = stain(0.03)
     masks = []
     for band_px in (1, 1000, 1 << 18):
-        monkeypatch.setattr(background, "BAND_PX", band_px)
-        marks = background.mark_thumbnail(
-            image, np.array(BACKGROUND, np.float32), np.zeros((170, 130), np.bool_)
-        )
+        color, fill = np.array(BACKGROUND, np.float32), np.zeros((170, 130), np.bool_)
+        marks = mark_thumbnail(image, color, fill, band_px)
         masks.append(marks.differs)
     assert masks[0].any()
     assert not masks[0].all()
@@ -276,5 +274,5 @@ def test_annotated_glands_lose_nothing(shared_data: Path, number: int) -> None:
 def test_quantiles_of_counts_are_those_of_the_levels(share: float) -> None:
     for size in (1, 2, 7, 100):
         levels = np.random.default_rng(size).integers(0, 256, (1, size), np.uint8)
-        found = background.find_quantile(background.count_levels(levels), share)
+        found = find_quantile(count_levels(levels), share)
         assert found == pytest.approx(float(np.quantile(levels, share)))
