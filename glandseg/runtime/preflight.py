@@ -16,9 +16,7 @@ from glandseg.runtime.slide_windows import SlideWindows
 _STORED_BYTES = 45_000  # of a stored window, compressed; at most 35 kB were measured on glands alone
 _GLAND_BYTES = 40_000  # of the glands of a window full of them: store, GeoJSON and table
 _MAPS = 3  # probability, unstained px, mask: at most a byte per px each
-_L0_PER_PX = (
-    64  # maximum level-0 px per px of the base plane, as slides are scanned: the overview shows these
-)
+_L0_PER_PX = 64  # maximum level-0 px, which the overview shows, per px of the base plane
 _FIXED_BYTES = 2 << 20  # record, facts, folders, and the unfilled tiles at the maps' edges
 
 

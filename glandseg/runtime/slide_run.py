@@ -95,11 +95,8 @@ def open_run(
 
     The arguments and errors are those of `infer_slide`.
     """
-    budget, folder, names = (
-        Budget(ceiling=int(settings.max_ram_gib * GIB)),
-        outputs[0].parent,
-        [p.name for p in outputs],
-    )
+    budget = Budget(ceiling=int(settings.max_ram_gib * GIB))
+    folder, names = outputs[0].parent, [output.name for output in outputs]
     opened = call_in_time("opening the slide", STALL_S, open_slide, path, settings.mpp, budget.decoder_cache)
     with opened as slide:
         base = SlidePlane(slide, backend.card.um_per_px)

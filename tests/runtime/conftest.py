@@ -1,4 +1,4 @@
-"""Maps on disk made of arrays, and the glands traced from them."""
+"""A model, maps on disk made of arrays, and the glands traced from them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from glandseg.model.files import ModelFile, check_model
 from glandseg.runtime.glands.store import Glands
 from glandseg.runtime.glands.tracer import GlandTracer
 from glandseg.runtime.maps.tile_map import TileMap
@@ -20,9 +21,15 @@ LayMap = Callable[[NDArray[Any]], TileMap]
 Trace = Callable[..., Glands]
 
 
+@pytest.fixture(scope="module")
+def model(red_model: Path) -> ModelFile:
+    """Check the model whose answer is known: red is gland."""
+    return check_model(red_model, "--model")
+
+
 @pytest.fixture
 def lay_map(tmp_path: Path) -> Iterator[LayMap]:
-    """Give a function that lays an (H, W) array of bytes or bools on disk."""
+    """Return a function that lays an (H, W) array of bytes or bools on disk."""
     with ExitStack() as files:
 
         def lay(array: NDArray[Any]) -> TileMap:
@@ -35,7 +42,7 @@ def lay_map(tmp_path: Path) -> Iterator[LayMap]:
 
 @pytest.fixture
 def trace(tmp_path: Path, lay_map: LayMap) -> Iterator[Trace]:
-    """Give a function that traces the glands of an array; `rows` are told to the tracer on the way."""
+    """Return a function that traces the glands of an array; the tracer advances to each of `rows`."""
     with ExitStack() as files:
 
         def run(probability: NDArray[np.uint8], *, rows: Sequence[int] = (), **options: Any) -> Glands:

@@ -66,11 +66,6 @@ class Outputs:
 
 
 @pytest.fixture(scope="module")
-def model(red_model: Path) -> ModelFile:
-    return check_model(red_model, "--model")
-
-
-@pytest.fixture(scope="module")
 def session(red_model: Path) -> Iterator[Session]:
     with Session(red_model, device="cpu", threads=1) as session:
         yield session

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from glandseg.model.files import ModelFile, check_model
+from glandseg.model.files import ModelFile
 from glandseg.model.onnx.session import Session
 from glandseg.runtime.infer import Result, infer_slide
 from glandseg.runtime.settings import InferSettings
@@ -22,11 +22,6 @@ from glandseg.synthetic import write_slide
 Pixels = NDArray[np.uint8]
 Infer = Callable[..., list[bytes]]
 DISKS = [(500.0, 450.0, 300.0), (1500.0, 700.0, 420.0), (2300.0, 300.0, 60.0), (1900.0, 1750.0, 30.0)]
-
-
-@pytest.fixture(scope="module")
-def model(red_model: Path) -> ModelFile:
-    return check_model(red_model, "--model")
 
 
 @pytest.fixture
@@ -40,7 +35,7 @@ def slide(draw_disks: Callable[..., Pixels], tmp_path: Path) -> Path:
 
 @pytest.fixture
 def infer(slide: Path, model: ModelFile, tmp_path: Path) -> Infer:
-    """Give a function that runs the slide and gives the bytes of all outputs but the record's timings."""
+    """Return a function that runs the slide and returns the bytes of all outputs but the record's timings."""
 
     def run(threads: int = 1, **settings: Any) -> list[bytes]:
         out = tmp_path / f"out-{len(list(tmp_path.glob('out-*')))}"
