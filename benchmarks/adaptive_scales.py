@@ -1,4 +1,4 @@
-"""What do the papers' eight scales gain, and how much of it do extra scales keep in uncertain areas alone?
+"""What do the papers' eight scales gain, and what is left of it when most run only where two are uncertain?
 
 Every window of every scale is run once and kept; then the full list, single scales and the adaptive rule are
 scored from the same probabilities, with several settings.
@@ -24,9 +24,9 @@ from glandseg.model.files import find_model
 from glandseg.model.onnx.cpu import CpuSession
 from glandseg.runtime.settings import PAPER_SCALES
 from glandseg.runtime.tiling import adaptive
-from glandseg.runtime.tiling.adaptive import AdaptiveRoute
-from glandseg.runtime.tiling.flip import Mirrored
-from glandseg.runtime.tiling.grid import GetWindow
+from glandseg.runtime.tiling.adaptive import AdaptiveOrder
+from glandseg.runtime.tiling.blend import GetWindow
+from glandseg.runtime.tiling.flip import FlipAverage
 from glandseg.runtime.tiling.order import list_windows
 from glandseg.runtime.tiling.scales import ScalePlane, average_scales
 from glandseg.runtime.tiling.window_store import Key, WindowStore
@@ -39,7 +39,7 @@ from glandseg.training.evaluation.evaluate import choose_part
 from glandseg.training.evaluation.metrics import Confusion
 
 BATCH = 8
-CHEAP = [(1.25, 1.75), (1.0, 1.25), (1.0, 1.25, 1.5)]
+BASE = [(1.25, 1.75), (1.0, 1.25), (1.0, 1.25, 1.5)]
 SHARES = (0.1, 0.2, 0.3)
 Scores = dict[str, tuple[Confusion, int]]  # by rule: pixels counted, windows run
 
@@ -59,7 +59,7 @@ def main() -> None:
     file = find_model(args.model)
     totals: Scores = {}
     with CpuSession(file.path) as session:
-        network: Network = Mirrored(session) if args.flips else session
+        network: Network = FlipAverage(session) if args.flips else session
         for image in images:
             with tempfile.TemporaryDirectory() as folder, WindowStore(Path(folder) / "all.windows") as store:
                 planes = lay_planes(image, args.um, session.card.um_per_px)
@@ -104,12 +104,12 @@ def score_rules(planes: Sequence[ScalePlane], store: WindowStore, image: Sample)
     """Score single scales, the full list and the adaptive rule with each of its settings."""
     scores = {f"scale {planes[i].scale:g}": score(planes, store, image, [i]) for i in range(len(planes))}
     scores["all scales"] = score(planes, store, image, range(len(planes)))
-    for cheap in CHEAP:
-        indices = [PAPER_SCALES.index(scale) for scale in cheap]
-        scores[f"cheap {cheap} alone"] = score(planes, store, image, indices)
+    for base in BASE:
+        indices = [PAPER_SCALES.index(scale) for scale in base]
+        scores[f"base {base} alone"] = score(planes, store, image, indices)
         for share in SHARES:
-            adaptive.LEAST_SHARE = share
-            scores[f"cheap {cheap}, unsure {share}"] = score_adaptive(planes, store, image, indices)
+            adaptive.MIN_UNCERTAIN = share
+            scores[f"base {base}, uncertain {share}"] = score_adaptive(planes, store, image, indices)
     return scores
 
 
@@ -122,20 +122,20 @@ def score(
 
 
 def score_adaptive(
-    planes: Sequence[ScalePlane], store: WindowStore, image: Sample, cheap: Sequence[int]
+    planes: Sequence[ScalePlane], store: WindowStore, image: Sample, base_scales: Sequence[int]
 ) -> tuple[Confusion, int]:
     """Score the adaptive rule."""
-    order = [*cheap, *(index for index in range(len(planes)) if index not in cheap)]
+    order = [*base_scales, *(index for index in range(len(planes)) if index not in base_scales)]
     base = next(item for item in planes if item.scale == 1).grid
-    route = AdaptiveRoute(
+    steps = AdaptiveOrder(
         planes=[planes[index] for index in order],
-        cheap=len(cheap),
+        base_scales=len(base_scales),
         store=Renumbered(store, order),  # type: ignore[arg-type]
         height_px=base.height_px,
         width_px=base.width_px,
         swath_px=4096,
     )
-    ran = {key._replace(plane=order[key.plane]) for step in route for key in step.windows}
+    ran = {key._replace(plane=order[key.plane]) for step in steps for key in step.windows}
     return compare(planes, store, image, ran), len(ran)
 
 

@@ -15,7 +15,8 @@ from typing import Any, TypeVar
 from glandseg.core.errors import EnvironmentLacksError
 
 T = TypeVar("T")
-_STALL_S = 5.0  # time for calls in progress to end when the workers are closed
+STALL_S = 600.0  # after which a drive or a network that does not answer counts as stalled
+_CLOSE_S = 5.0  # time for calls in progress to end when the workers are closed
 _TICK_S = 0.5  # between looks at the clock, when Windows too notices Ctrl-C
 _LONGEST_TICK_S = 4 * _TICK_S
 
@@ -54,13 +55,13 @@ class Workers:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Drop calls that have not begun, and wait up to `_STALL_S` for those that have."""
+        """Drop calls that have not begun, and wait up to `_CLOSE_S` for those that have."""
         with contextlib.suppress(queue.Empty):
             while True:
                 self._calls.get_nowait()
         for _ in self._threads:
             self._calls.put(None)
-        end = time.monotonic() + _STALL_S
+        end = time.monotonic() + _CLOSE_S
         for thread in self._threads:
             thread.join(max(end - time.monotonic(), 0))
 

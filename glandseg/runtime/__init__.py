@@ -1,1 +1,1 @@
-"""From a slide to its glands: tissue, tiles, maps, glands, outputs; with numpy and never with torch."""
+"""From a slide to its glands: tissue, tiling, maps, glands, outputs; with numpy and without torch."""

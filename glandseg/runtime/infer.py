@@ -1,32 +1,52 @@
-"""One slide from file to outputs, all of them or none; cut off, it goes on where it was."""
+"""One slide from file to outputs in five steps: open, thumbnail, windows, glands, outputs."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
-from dataclasses import replace
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from glandseg.core.atomic import explain_disk_errors, move_into_place, try_names
 from glandseg.core.trace import Trace
-from glandseg.core.units import GIB
-from glandseg.core.workers import call_in_time
 from glandseg.model.backend import ModelBackend
 from glandseg.model.files import ModelFile
-from glandseg.runtime.memory import Budget
-from glandseg.runtime.outputs.older_outputs import check_older_outputs
-from glandseg.runtime.outputs.write import OutputPaths
+from glandseg.runtime.glands.store import Glands
+from glandseg.runtime.outputs.gland_writer import SlideGlands
+from glandseg.runtime.outputs.record import write_record
+from glandseg.runtime.outputs.write import OutputPaths, write_outputs
+from glandseg.runtime.preflight import choose_batch
 from glandseg.runtime.settings import InferSettings
-from glandseg.runtime.slide_facts import describe_slide, list_grounds
-from glandseg.runtime.slide_run import STALL_S, Job, Result, Say
-from glandseg.runtime.tiling.window_run import Advance
-from glandseg.runtime.tissue.roi_file import read_roi
-from glandseg.runtime.work_folder import open_work_folder
-from glandseg.slides.open import open_slide
-from glandseg.slides.slide_files import check_unchanged, hash_slide, list_slide_files, read_state
-from glandseg.slides.slide_plane import SlidePlane
+from glandseg.runtime.slide_facts import describe_frame, list_late_warnings
+from glandseg.runtime.slide_run import Say, SlideRun, open_run
+from glandseg.runtime.slide_tissue import Advance, Tissue, find_tissue, measure_unread, watch_unread
+from glandseg.runtime.slide_windows import SlideWindows
 
-SLOWEST_BYTES_S = 1e6  # of a drive that still counts as answering
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What was found on a slide.
+
+    Attributes:
+        outputs: Files written.
+        glands: Number of glands.
+        gland_mm2: Area of the glands, in mm2.
+        tissue_mm2: Area of the tissue, its margin included, within the regions of interest, in mm2.
+        unread_share: Share of that tissue that could not be read and was left out, 0..1.
+        windows: Number of windows that the network finished.
+        network_share: Share of the time between thumbnail and outputs in which the network was busy, 0..1.
+        seconds: Seconds in which each stage was busy; stages overlap.
+        warnings: Warnings for a reader of the outputs.
+    """
+
+    outputs: tuple[Path, ...] = ()
+    glands: int
+    gland_mm2: float
+    tissue_mm2: float
+    unread_share: float
+    windows: int
+    network_share: float
+    seconds: dict[str, float]
+    warnings: tuple[str, ...]
 
 
 def infer_slide(
@@ -42,71 +62,93 @@ def infer_slide(
     trace: Trace | None = None,
     overwrite: bool = False,
 ) -> Result:
-    """Find the glands of a slide and write what QuPath opens, all of it or nothing.
+    """Find the glands of a slide and write what QuPath opens: all outputs or none.
 
-    Cut off at any moment, the same call goes on where it was, and writes the same bytes.
+    After an interruption at any moment the same call resumes, and writes the same bytes.
 
     Args:
-        path: of the slide.
-        backend: the model, ready.
-        model: its file, for the record.
-        settings: of the inference.
-        out: folder of the outputs; beside the slide by default.
-        advance: is told how many windows are done, and of how many.
-        say: is told what the slide is and what it will take, before the network runs.
-        warn: called with each of the result's warnings that is known before the windows run.
-        trace: is added what the time was spent on, if the slide fails too.
-        overwrite: Replace outputs that another slide has in this folder under the same names.
+        path: Slide file.
+        backend: Model, ready to run.
+        model: Model file, for the record.
+        settings: Settings of the inference.
+        out: Folder of the outputs; None for the slide's own.
+        advance: Called with (windows done, windows in all).
+        say: Called with lines on what the slide is and will take, before the network runs.
+        warn: Called with each of the result's warnings that is known before the windows run.
+        trace: Trace to which the time spent is added, also when the slide fails.
+        overwrite: Replace outputs of another slide that have the same names.
 
     Raises:
-        BadInputError: if the slide cannot be read or changes meanwhile, its um/px is neither in the file
+        BadInputError: The slide cannot be read or changes meanwhile, its um/px is neither in the file
             nor given, or outputs of another slide are in the way.
-        EnvironmentLacksError: if the outputs cannot be written, or memory or disk do not suffice.
-        StalledError: if the disk or the network does not answer.
-        UnreadError: if too much of the tissue cannot be read.
+        EnvironmentLacksError: The outputs cannot be written, or there is not enough memory or disk.
+        StalledError: The disk or the network does not answer.
+        UnreadError: Too much of the tissue cannot be read.
     """
     own = Trace(keeps_spans=trace is not None and trace.keeps_spans)
     paths = OutputPaths.of_slide(path, out)
-    folder, names = paths.folder, paths.names
-    budget = Budget(ceiling=int(settings.max_ram_gib * GIB))
-    with _pass_on(own, trace), contextlib.ExitStack() as opened:
-        slide = opened.enter_context(
-            call_in_time("opening the slide", STALL_S, open_slide, path, settings.mpp, budget.decoder_cache)
-        )
-        base = SlidePlane(slide, backend.card.um_per_px)
-        say(describe_slide(slide, base))
-        roi = read_roi(settings.roi, slide) if settings.roi else None
-        files = list_slide_files(path)
-        state = read_state(files)
-        with own.span("hash"):
-            limit_s = STALL_S + sum(size for _, size, _ in state) / SLOWEST_BYTES_S
-            sha256 = call_in_time("reading the slide", limit_s, hash_slide, files)
-        with explain_disk_errors(folder):
-            check_older_outputs(paths, sha256, overwrite, say)
-        grounds = list_grounds(sha256, model, backend, settings)
-        with open_work_folder(folder, paths.stem, grounds, say) as work:
-            try_names(work, names)
-            job = Job(
-                slide=slide,
-                sha256=sha256,
-                backend=backend,
-                model=model,
-                settings=settings,
-                budget=budget,
-                roi=roi,
-                work=work,
-                trace=own,
-            )
-            result = job.run(replace(paths, folder=work), say, advance, warn)
-            check_unchanged(path, state, sha256)
-            move_into_place(work, folder, names)
-    return replace(result, outputs=tuple(folder / name for name in names))
-
-
-@contextlib.contextmanager
-def _pass_on(own: Trace, trace: Trace | None) -> Iterator[None]:
-    try:
-        yield
-    finally:
+    with ExitStack() as opened:
         if trace is not None:
-            trace.absorb(own)
+            opened.callback(trace.absorb, own)
+        run = opened.enter_context(
+            open_run(path, paths, backend, model, settings, trace=own, say=say, overwrite=overwrite)
+        )
+        tissue = find_tissue(run, warn)
+        windows = opened.enter_context(SlideWindows(run, tissue))
+        batch = choose_batch(run, windows)
+        with own.span("windows"):
+            tracer = windows.run_all(batch, watch_unread(run, tissue, advance))
+            with own.span("finish"):
+                glands = tracer.finish()
+        return _write(run, tissue, glands, windows)
+
+
+def _write(run: SlideRun, tissue: Tissue, glands: Glands, windows: SlideWindows) -> Result:
+    """Write the outputs into the work folder, the record last."""
+    unread_share = measure_unread(run, tissue)
+    paths = replace(run.paths, folder=run.work)
+    found = SlideGlands(
+        name=paths.stem,
+        glands=glands,
+        plane=run.base,
+        extent_px=run.extent_px,
+        slide_sha256=run.slide_sha256,
+        model_sha256=run.model.sha256,
+        thumbnail=tissue.thumbnail.rgb,
+        thumbnail_px_per_px=run.base.um_per_px / tissue.thumbnail.um_per_px,
+        metadata=describe_frame(run.slide, run.base),
+        unread=run.unread_regions.list_features(run.slide_sha256),
+        csv_decimal=run.settings.csv_decimal,
+    )
+    with run.trace.span("write"):
+        notes = write_outputs(found, paths)
+    late_warnings = list_late_warnings(found, tissue.inside, run.unread_regions)
+    times = run.trace.get_times()
+    network_s = times["network"].busy_s if "network" in times else 0.0
+    result = Result(
+        outputs=tuple(run.paths.folder / name for name in run.paths.names),
+        glands=len(glands),
+        gland_mm2=round(found.area_mm2, 6),
+        tissue_mm2=round(tissue.area_mm2, 6),
+        unread_share=round(unread_share, 6),
+        windows=windows.count_finished(),
+        network_share=round(network_s / max(times["windows"].busy_s, 1e-9), 4),
+        seconds={name: stage.busy_s for name, stage in times.items()},
+        warnings=(*tissue.warnings, *late_warnings, *notes),
+    )
+    write_record(paths.record, _describe_run(run, windows, result))
+    return result
+
+
+def _describe_run(run: SlideRun, windows: SlideWindows, result: Result) -> dict[str, Any]:
+    """Return what the record holds of a run; no user, host or path."""
+    model, scales = run.model, [item.scale for item in windows.planes]
+    frame = describe_frame(run.slide, run.base)
+    return {
+        "slide": {"sha256": run.slide_sha256, **frame, "said": list(run.slide.statements)},
+        "model": {"sha256": model.sha256, "origin": model.origin, "card": asdict(run.backend.card)},
+        "backend": run.backend.name,
+        "settings": asdict(run.settings) | {"scales": scales, "roi": bool(run.roi)},
+        "result": {key: value for key, value in asdict(result).items() if key != "outputs"},
+        "unread": [asdict(entry) for entry in run.unread_regions.entries],
+    }

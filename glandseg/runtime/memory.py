@@ -1,4 +1,8 @@
-"""How a ceiling of memory is kept: caches of a fixed share, and batches that were measured to fit."""
+"""Memory kept below a ceiling: caches of a fixed share, and batches that were measured to fit.
+
+What a network takes depends on model, library and device, so that it is measured by running it rather than
+estimated.
+"""
 
 from __future__ import annotations
 
@@ -14,19 +18,21 @@ from glandseg.core.errors import EnvironmentLacksError
 from glandseg.core.units import GIB
 from glandseg.model.windows import WINDOW_PX
 
-CACHE_SHARE = 1 / 64  # of the ceiling: for decoded parts of the file, and as much for each plane of its px
-MOST_SHARES = 8
+CACHE_SHARE = 1 / 64  # of the ceiling: for decoded parts of the file, and as much for each plane
+MAX_SHARES = 8
 _SPARE_BYTES = 160 << 20  # for windows under way, tracing and writing
-_START_BYTES = 1 << 30  # of Python, libraries and a large model; what a host program held besides is its own
+_START_BYTES = (
+    1 << 30
+)  # of Python, libraries and a large model; what a host program holds besides is not counted
 _WINDOW_BYTES = WINDOW_PX * WINDOW_PX * 3
 
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """What may be held in memory.
+    """Limits of memory.
 
     Attributes:
-        ceiling: bytes that the process may take.
+        ceiling: Bytes that the process may take.
     """
 
     ceiling: int
@@ -37,22 +43,22 @@ class Budget:
         return int(self.ceiling * CACHE_SHARE)
 
     def share_planes(self, planes: int) -> int:
-        """Bytes for resampled px, over all planes."""
-        return int(self.ceiling * CACHE_SHARE * min(planes, MOST_SHARES))
+        """Return the bytes for resampled px of all planes together."""
+        return int(self.ceiling * CACHE_SHARE * min(planes, MAX_SHARES))
 
     def reserve(self, planes: int) -> int:
-        """Bytes that all but the network may take beyond what the process holds when the slide is opened."""
+        """Return the bytes that all but the network may take on top of those held at the start."""
         return self.decoder_cache + self.share_planes(planes) + _SPARE_BYTES
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pace:
-    """How the network runs here.
+    """Speed and memory of the network on this machine.
 
     Attributes:
-        batch: windows a call.
-        window_s: seconds a window, from a first call; later ones are rather faster.
-        peak: bytes that the process will take, as far as can be told.
+        batch: Windows per call.
+        window_s: Seconds per window of a first call; later ones are somewhat faster.
+        peak: Bytes that the process is expected to take.
     """
 
     batch: int
@@ -70,14 +76,14 @@ def measure_pace(
     """Run the network on empty windows, and choose the largest batch up to `batch` that the ceiling allows.
 
     Args:
-        infer: the network.
-        batch: windows a call, at most.
-        ceiling: bytes that the process may take.
-        reserve: bytes of these that are not for the network.
-        slide_bytes: bytes besides that decoding the slide takes.
+        infer: Network, called with (N, 320, 320, 3) uint8 RGB.
+        batch: Maximum batch size, in windows.
+        ceiling: Bytes that the process may take.
+        reserve: Bytes of these that are not for the network.
+        slide_bytes: Bytes on top that decoding the slide takes.
 
     Raises:
-        EnvironmentLacksError: not even one window fits.
+        EnvironmentLacksError: Not even one window fits.
     """
     bare = measure_memory()
     foreign = max(bare - _START_BYTES, 0)
@@ -90,24 +96,24 @@ def measure_pace(
     reserve += slide_bytes
     room = ceiling - reserve - one
     if room < 0:
-        told = (
+        detail = (
             f", {slide_bytes / GIB:.2g} GiB of them for the slide's large tiles or strips"
             if slide_bytes
             else ""
         )
         raise EnvironmentLacksError(
             f"--max-ram {ceiling / GIB:.2g}: this model needs {(one + reserve) / GIB:.2g} GiB "
-            f"on this machine{told}. Give more."
+            f"on this machine{detail}. Give more."
         )
     fitting = min(batch, 1 + int(room // each))
     return Pace(batch=fitting, window_s=window_s, peak=one + reserve + (fitting - 1) * each)
 
 
 def measure_memory() -> int:
-    """Give the bytes that this process holds now."""
+    """Return the bytes that this process holds now."""
     return int(psutil.Process().memory_info().rss)
 
 
 def make_blanks(count: int) -> NDArray[np.uint8]:
-    """Make windows of glass, (count, 320, 320, 3) uint8."""
+    """Make windows of background, (count, 320, 320, 3) uint8 RGB."""
     return np.full((count, WINDOW_PX, WINDOW_PX, 3), 240, np.uint8)

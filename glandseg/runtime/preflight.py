@@ -1,4 +1,4 @@
-"""What a slide will take, told and checked before the network runs."""
+"""What a slide will take, reported and checked before the network runs."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from pathlib import Path
 
 from glandseg.core.errors import EnvironmentLacksError
 from glandseg.core.units import GIB
+from glandseg.runtime.memory import measure_pace
 from glandseg.runtime.outputs.overview import OVERVIEW_PX
+from glandseg.runtime.slide_run import SlideRun
+from glandseg.runtime.slide_windows import SlideWindows
 
-_WINDOW_BYTES = 45_000  # of a kept window, packed; measured at most 35 kB on tissue full of glands
-_OUTLINE_BYTES = 40_000  # of the glands of a window full of them: store, GeoJSON and table
-_MAPS = 3  # probability, unstained px, mask: a byte a px each where there is gland, at most
-_L0_PER_PX = (
-    64  # level-0 px of a px of the base plane, at most as slides are scanned: the overview shows these
-)
+_STORED_BYTES = 45_000  # of a stored window, compressed; at most 35 kB were measured on glands alone
+_GLAND_BYTES = 40_000  # of the glands of a window full of them: store, GeoJSON and table
+_MAPS = 3  # probability, unstained px, mask: at most a byte per px each
+_L0_PER_PX = 64  # maximum level-0 px, which the overview shows, per px of the base plane
 _FIXED_BYTES = 2 << 20  # record, facts, folders, and the unfilled tiles at the maps' edges
 
 
@@ -24,11 +25,11 @@ class Preflight:
     """What a slide will take.
 
     Attributes:
-        windows: of the network, in all; at most, if some depend on others.
-        left: that are not kept from an earlier, unfinished run.
-        seconds: of the network, for those left.
-        memory: bytes of the process, at its peak.
-        disk: bytes, while it runs, the outputs included.
+        windows: Number of windows; the maximum where some depend on others.
+        left: Number of windows that are not kept from an earlier, unfinished run.
+        seconds: Seconds of the network for those left.
+        memory: Peak bytes of the process.
+        disk: Bytes on disk during the run, the outputs included.
     """
 
     windows: int
@@ -39,13 +40,13 @@ class Preflight:
 
     @classmethod
     def weigh(cls, windows: int, left: int, window_s: float, memory: int, pixels: int) -> Preflight:
-        """Weigh what `windows` windows over a base plane of `pixels` px will take, the outputs included."""
-        overview = 3 * min(_L0_PER_PX * pixels, OVERVIEW_PX**2)  # as if nothing could be packed
-        disk = windows * (_WINDOW_BYTES + _OUTLINE_BYTES) + _MAPS * pixels + overview + _FIXED_BYTES
+        """Estimate what `windows` windows over a base plane of `pixels` px will take."""
+        overview = 3 * min(_L0_PER_PX * pixels, OVERVIEW_PX**2)  # as if nothing could be compressed
+        disk = windows * (_STORED_BYTES + _GLAND_BYTES) + _MAPS * pixels + overview + _FIXED_BYTES
         return cls(windows=windows, left=left, seconds=left * window_s, memory=memory, disk=disk)
 
     def __str__(self) -> str:
-        """Say it in a line."""
+        """Describe it in a line."""
         kept = f", {self.windows - self.left:,} of them kept from before" if self.left < self.windows else ""
         plural = "s" if self.windows != 1 else ""
         return (
@@ -54,14 +55,14 @@ class Preflight:
         )
 
     def check_disk(self, folder: Path, used: int) -> None:
-        """Refuse if the disk is too small.
+        """Check that the disk is large enough.
 
         Args:
-            folder: of the work.
-            used: bytes that it holds already.
+            folder: Work folder.
+            used: Bytes that it holds already.
 
         Raises:
-            EnvironmentLacksError: with what is needed and what is free.
+            EnvironmentLacksError: Fewer bytes are free than needed.
         """
         free = shutil.disk_usage(folder).free + used
         if free < self.disk:
@@ -71,8 +72,27 @@ class Preflight:
             )
 
 
+def choose_batch(run: SlideRun, windows: SlideWindows) -> int:
+    """Measure the network, report what the slide will take, and return the batch size that fits.
+
+    Raises:
+        EnvironmentLacksError: There is not enough memory or disk.
+    """
+    run.slide.clear_cache()
+    settings, ceiling, grid = run.settings, run.budget.ceiling, windows.base.grid
+    reserve = run.budget.reserve(len(windows.planes))
+    pace = measure_pace(windows.network.infer, settings.batch, ceiling, reserve, run.slide.held_bytes)
+    left = windows.count - windows.count_finished()
+    preflight = Preflight.weigh(windows.count, left, pace.window_s, pace.peak, grid.height_px * grid.width_px)
+    run.say(str(preflight))
+    if pace.batch < settings.batch:
+        run.say(f"batches of {pace.batch} windows, to stay within --max-ram {settings.max_ram_gib:g}")
+    preflight.check_disk(run.work, windows.store.size)
+    return pace.batch
+
+
 def describe_seconds(seconds: float) -> str:
-    """Say a duration roughly: "40 s", "12 min", "3.5 h"."""
+    """Describe a duration roughly: "40 s", "12 min", "3.5 h"."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

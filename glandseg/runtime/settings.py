@@ -1,4 +1,4 @@
-"""What can be asked of an inference."""
+"""Settings of an inference, and their bounds."""
 
 from __future__ import annotations
 
@@ -10,32 +10,31 @@ from glandseg.core.errors import BadInputError
 from glandseg.model.windows import SCALE_MAX, SCALE_MIN
 
 PAPER_SCALES = (0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)  # Li et al. 2022, whose cost is 27.7 times one
-CHEAP_SCALES = (1.25, 1.75)  # run everywhere, where the others run only where these are unsure
+BASE_SCALES = (1.25, 1.75)  # run everywhere; the other scales run only where these are uncertain
 ADAPTIVE = "adaptive"
-LEAST_RAM_GIB, MOST_RAM_GIB = 0.5, 65536.0
-MOST_BATCH = 4096
+MIN_RAM_GIB, MAX_RAM_GIB = 0.5, 65536.0
+MAX_BATCH = 4096
 DECIMAL_MARKS = (".", ",")
 
 
 @dataclass(frozen=True, kw_only=True)
 class InferSettings:
-    """What can be asked of an inference.
+    """Settings of an inference.
 
     Attributes:
-        scales: enlargements at which the network runs; their probabilities are averaged. None takes the
-            model card's.
-        adaptive: run the papers' scales, the dear ones only where the cheap ones leave the answer open.
-        flips: average each window with its mirror image.
-        mpp: um per level-0 px, in place of what the file says.
-        threshold: least probability of gland.
-        min_gland_um2: smaller glands are dropped; the default is a disc of 23 um, less than any crypt.
-        min_lumen_um2: smaller holes are filled.
-        tissue_mask: skip windows without tissue.
-        roi: GeoJSON file of the regions to look at; what lies outside is left out.
-        batch: windows a call of the network, at most.
-        max_ram_gib: memory that the process may take, GiB.
-        max_unread: share of the tissue that may be unreadable, 0..1, before the slide counts as failed.
-        csv_decimal: decimal mark of the table, "." or ",".
+        scales: Scales at which the network runs, whose probabilities are averaged; None for the model card's.
+        adaptive: Run the papers' scales, the extra ones only where the base ones are uncertain.
+        flips: Average each window with its mirror image.
+        mpp: Um per level-0 px, in place of the file's.
+        threshold: Probability threshold of gland, between 0 and 1.
+        min_gland_um2: Smaller glands are dropped; the default is a disc of 23 um, less than any crypt.
+        min_lumen_um2: Smaller holes are filled.
+        tissue_mask: Skip windows without tissue.
+        roi: GeoJSON file of the regions of interest; what lies outside is left out.
+        batch: Maximum batch size, in windows.
+        max_ram_gib: Memory that the process may take, GiB.
+        max_unread: Share of the tissue that may be unreadable, 0..1, before the slide counts as failed.
+        csv_decimal: Decimal mark of the table, "." or ",".
     """
 
     scales: tuple[float, ...] | None = None
@@ -53,7 +52,7 @@ class InferSettings:
     csv_decimal: str = "."
 
     def __post_init__(self) -> None:
-        """Refuse what makes no sense."""
+        """Check the bounds."""
         if self.scales is not None:
             _check_scales(self.scales)
         if not 0 < self.threshold < 1:
@@ -64,23 +63,35 @@ class InferSettings:
                 raise BadInputError(f"--{name.replace('_', '-')}: 0 or more um2. Received: {value}")
         if self.batch < 1:
             raise BadInputError(f"--batch: at least 1. Received: {self.batch}")
-        if self.batch > MOST_BATCH:
-            raise BadInputError(f"--batch: at most {MOST_BATCH}. Received: {self.batch}")
-        if not self.max_ram_gib >= LEAST_RAM_GIB:
-            raise BadInputError(f"--max-ram: at least {LEAST_RAM_GIB:g} GiB. Received: {self.max_ram_gib}")
-        if self.max_ram_gib > MOST_RAM_GIB:
-            raise BadInputError(f"--max-ram: at most {MOST_RAM_GIB:g} GiB. Received: {self.max_ram_gib:g}")
+        if self.batch > MAX_BATCH:
+            raise BadInputError(f"--batch: at most {MAX_BATCH}. Received: {self.batch}")
+        if not self.max_ram_gib >= MIN_RAM_GIB:
+            raise BadInputError(f"--max-ram: at least {MIN_RAM_GIB:g} GiB. Received: {self.max_ram_gib}")
+        if self.max_ram_gib > MAX_RAM_GIB:
+            raise BadInputError(f"--max-ram: at most {MAX_RAM_GIB:g} GiB. Received: {self.max_ram_gib:g}")
         if self.csv_decimal not in DECIMAL_MARKS:
             raise BadInputError(f'--csv-decimal: "." or ",". Received: {self.csv_decimal}')
         if not 0 <= self.max_unread <= 1:
             raise BadInputError(f"--max-unread: a share of 0..1. Received: {self.max_unread}")
+
+    def choose_scales(self, card_scales: tuple[float, ...]) -> tuple[tuple[float, ...], int]:
+        """Return the scales to run, and how many of them, from the first on, run everywhere.
+
+        Args:
+            card_scales: Scales of the model card, taken by default.
+        """
+        if self.adaptive:
+            extra_scales = (scale for scale in PAPER_SCALES if scale not in BASE_SCALES)
+            return (*BASE_SCALES, *extra_scales), len(BASE_SCALES)
+        scales = self.scales or card_scales
+        return scales, len(scales)
 
 
 def parse_scales(text: str) -> tuple[float, ...]:
     """Read scales written as "1" or "0.75,1,1.5".
 
     Raises:
-        BadInputError: if a part is no number; `InferSettings` checks the rest.
+        BadInputError: A part is no number; `InferSettings` checks the rest.
     """
     try:
         return tuple(float(part) for part in text.split(","))

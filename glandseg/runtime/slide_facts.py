@@ -1,4 +1,4 @@
-"""What a slide is, for the terminal, the outputs and the record; and what its result depends on."""
+"""Facts of a slide for the terminal, the outputs and the record, its warnings, and its resume key."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _AFTERWARDS = (
 
 
 def describe_slide(slide: Slide, plane: TiledPlane) -> str:
-    """Say in a line what the slide is and how it will be read."""
+    """Describe in a line what the slide is and how it will be read."""
     resolution = slide.resolution
     known = f"{resolution.um_per_px:.4g} um/px ({resolution.source})" if resolution else "unknown um/px"
     return (
@@ -42,7 +42,7 @@ def describe_slide(slide: Slide, plane: TiledPlane) -> str:
 
 
 def describe_frame(slide: Slide, plane: TiledPlane) -> dict[str, str]:
-    """Say what the outlines count in, and how the slide's um/px is known."""
+    """Describe the frame of the glands, and how the slide's um/px is known."""
     resolution = slide.resolution
     return {
         "format": slide.format,
@@ -57,14 +57,14 @@ def describe_frame(slide: Slide, plane: TiledPlane) -> dict[str, str]:
 def list_early_warnings(
     slide: Slide, model_um_per_px: float, tissue: TissueMask, thumbnail: Thumbnail, roi: Roi | None
 ) -> tuple[str, ...]:
-    """List what a reader of the outputs should know and what is known before the windows run.
+    """List the warnings that are known before the windows run.
 
     Args:
-        slide: Open.
+        slide: Slide, open.
         model_um_per_px: Size of the model's px.
-        tissue: Where the tissue is that is looked at.
-        thumbnail: What the thumbnail of the slide tells.
-        roi: Regions to look at; None for all.
+        tissue: Tissue within the regions of interest.
+        thumbnail: Thumbnail of the slide.
+        roi: Regions of interest; None for the whole slide.
     """
     warnings: list[str] = [*slide.warnings]
     if slide.resolution is not None:
@@ -81,7 +81,7 @@ def list_early_warnings(
 def list_late_warnings(
     found: SlideGlands, tissue: TissueMask, unread_regions: UnreadRegions
 ) -> tuple[str, ...]:
-    """List what a reader of the outputs should know and what the windows alone tell."""
+    """List the warnings that are known once the windows have run."""
     warnings = []
     if unread_regions.entries:
         parts = len(unread_regions.entries)
@@ -91,16 +91,16 @@ def list_late_warnings(
     return tuple(warnings)
 
 
-def list_grounds(
+def list_resume_key(
     slide_sha256: str, model: ModelFile, backend: ModelBackend, settings: InferSettings
 ) -> dict[str, Any]:
-    """List what the network's answers depend on, to the last bit: unfinished work is continued by this."""
-    asked = {key: value for key, value in asdict(settings).items() if key not in _AFTERWARDS}
+    """List all that the network's probabilities depend on, to the last bit: equal keys resume."""
+    used = {key: value for key, value in asdict(settings).items() if key not in _AFTERWARDS}
     return {
         "glandseg": glandseg.__version__,
         "slide": slide_sha256,
         "model": model.sha256,
         "backend": backend.identity,
         "roi": hash_file(settings.roi) if settings.roi else None,
-        **asked,
+        **used,
     }

@@ -1,4 +1,4 @@
-"""The folder of a slide's unfinished work: one process at a time, continued if its facts are the same."""
+"""The folder of a slide's unfinished work: one process at a time, resumed if its resume key is equal."""
 
 from __future__ import annotations
 
@@ -15,29 +15,28 @@ from glandseg.core.folder_lock import LOCK, PID_LOCK, lock_folder
 from glandseg.core.moves import move, remove
 from glandseg.core.own_files import check_own_folder, is_link
 
-FACTS = "job.json"
-_PROGRESS = (".windows", ".jsonl")  # of files that a later run continues with, besides the facts
+KEY = "job.json"
+_PROGRESS = (".windows", ".jsonl")  # of files that a later run resumes from, besides the key
 
 
 @contextlib.contextmanager
 def open_work_folder(
-    folder: Path, stem: str, facts: Mapping[str, Any], say: Callable[[str], None]
+    folder: Path, stem: str, key: Mapping[str, Any], say: Callable[[str], None]
 ) -> Iterator[Path]:
-    """Make a hidden folder in `folder` that outlives a process cut off.
+    """Make a hidden folder in `folder` that outlives a process that is stopped.
 
-    It is removed when the block ends well, and for bad input, of which nothing can be resumed.
-
-    What an earlier process left there stays if it worked on the same facts, and is removed if not.
+    It is removed when the block ends well, and for bad input, of which nothing can be resumed. What an
+    earlier process left there stays if its resume key is equal, and is removed if not.
 
     Args:
-        folder: of the outputs; it is made.
-        stem: of the slide's outputs.
-        facts: all that the kept work depends on, as JSON can tell it.
-        say: called with a line when older work is dropped.
+        folder: Folder of the outputs, made where there is none.
+        stem: Stem of the outputs' names.
+        key: Resume key: all that the unfinished work depends on, as JSON values.
+        say: Called with a line when older work is dropped.
 
     Raises:
-        EnvironmentLacksError: if another process works there, the folder cannot be written, is not this
-            user's or holds links, or vanishes.
+        EnvironmentLacksError: Another process works there, or the folder cannot be written, is not this
+            user's, holds links or vanishes.
     """
     work = folder / f".{stem}.glandseg"
     busy = (
@@ -48,7 +47,7 @@ def open_work_folder(
         try:
             check_own_folder(work)
             put_back(work, folder)
-            _settle_facts(work, facts, say)
+            _check_key(work, key, say)
             yield work
         except BadInputError:
             _remove(work)
@@ -72,10 +71,10 @@ def _explain_loss(work: Path) -> Iterator[None]:
         ) from error
 
 
-def _settle_facts(work: Path, facts: Mapping[str, Any], say: Callable[[str], None]) -> None:
-    wanted = json.dumps(facts, indent=1, sort_keys=True)
+def _check_key(work: Path, key: Mapping[str, Any], say: Callable[[str], None]) -> None:
+    wanted = json.dumps(key, indent=1, sort_keys=True)
     with contextlib.suppress(OSError, ValueError):
-        if (work / FACTS).read_text(encoding="utf-8") == wanted:
+        if (work / KEY).read_text(encoding="utf-8") == wanted:
             return
     if _is_worth_keeping(work):
         say("unfinished work with other settings, model or slide is dropped")
@@ -84,9 +83,9 @@ def _settle_facts(work: Path, facts: Mapping[str, Any], say: Callable[[str], Non
         raise EnvironmentLacksError(
             f"{left[0]}: is of other work and cannot be removed. Close what holds it open, and remove it."
         )
-    part = work / f"{FACTS}.part"
+    part = work / f"{KEY}.part"
     part.write_text(wanted, encoding="utf-8")
-    move(part, work / FACTS)
+    move(part, work / KEY)
 
 
 def _is_worth_keeping(work: Path) -> bool:
@@ -97,10 +96,10 @@ def _list_content(work: Path, *, progress: bool = True) -> list[Path]:
     """List all but the locks; nothing where the folder is gone.
 
     Args:
-        work: The folder.
-        progress: List what a later run continues with too.
+        work: Work folder.
+        progress: Also list what a later run resumes from.
     """
-    kept = (LOCK, PID_LOCK) if progress else (LOCK, PID_LOCK, FACTS)
+    kept = (LOCK, PID_LOCK) if progress else (LOCK, PID_LOCK, KEY)
     with contextlib.suppress(FileNotFoundError):
         found = sorted(path for path in work.iterdir() if path.name not in kept)
         return [path for path in found if progress or path.suffix not in _PROGRESS]

@@ -118,7 +118,7 @@ def test_a_network_that_stalls(
         return plain(self, windows) if calls[0] < 4 else stall(windows)
 
     monkeypatch.setattr(CpuSession, "infer", infer)
-    monkeypatch.setattr("glandseg.runtime.slide_run.STALL_S", 1.0)
+    monkeypatch.setattr("glandseg.runtime.slide_windows.STALL_S", 1.0)
     outcome = run_command("infer", slide, "--model", red_model, "--device", "cpu", "--batch", 2)
     assert outcome.code == 3
     assert "the network has not answered for 1 s" in outcome.err[-1]

@@ -55,4 +55,4 @@ def test_what_a_failed_slide_took_is_kept(
     trace = tmp_path / "trace.json"
     assert run_command("infer", tmp_path / "one.tif", "--model", red_model, "--profile", trace).code == 3
     events = json.loads(trace.read_text(encoding="utf-8"))["traceEvents"]
-    assert {"hash", "survey"} <= {event["name"] for event in events}
+    assert {"hash", "thumbnail"} <= {event["name"] for event in events}

@@ -80,6 +80,6 @@ def test_results_and_errors_come_back() -> None:
 
 
 def test_what_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("glandseg.core.workers._STALL_S", 0.0)
+    monkeypatch.setattr("glandseg.core.workers._CLOSE_S", 0.0)
     with pytest.raises(StalledError, match="opening the slide has not answered for 0 s"):
         call_in_time("opening the slide", 0.1, threading.Event().wait)

@@ -1,4 +1,4 @@
-"""Maps on disk made of arrays, and the glands traced from them."""
+"""A model, maps on disk made of arrays, and the glands traced from them."""
 
 from __future__ import annotations
 
@@ -12,12 +12,19 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from glandseg.model.files import ModelFile, check_model
 from glandseg.runtime.glands.store import Glands
 from glandseg.runtime.glands.tracer import GlandTracer
 from glandseg.runtime.maps.tile_map import TileMap
 
 LayMap = Callable[[NDArray[Any]], TileMap]
 Trace = Callable[..., Glands]
+
+
+@pytest.fixture(scope="module")
+def model(red_model: Path) -> ModelFile:
+    """Check the model whose answer is known: red is gland."""
+    return check_model(red_model, "--model")
 
 
 @pytest.fixture
@@ -35,7 +42,7 @@ def lay_map(tmp_path: Path) -> Iterator[LayMap]:
 
 @pytest.fixture
 def trace(tmp_path: Path, lay_map: LayMap) -> Iterator[Trace]:
-    """Return a function that traces the glands of an array, advancing to each of `rows` on the way."""
+    """Return a function that traces the glands of an array; the tracer advances to each of `rows`."""
     with ExitStack() as files:
 
         def run(probability: NDArray[np.uint8], *, rows: Sequence[int] = (), **options: Any) -> Glands:

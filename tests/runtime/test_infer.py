@@ -26,10 +26,10 @@ from glandseg.core.errors import BadInputError, EnvironmentLacksError
 from glandseg.model.card import ModelCard
 from glandseg.model.files import ModelFile, check_model
 from glandseg.model.onnx.cpu import CpuSession
-from glandseg.runtime.infer import infer_slide
+from glandseg.runtime.infer import Result, infer_slide
 from glandseg.runtime.outputs.write import SUFFIXES
 from glandseg.runtime.settings import InferSettings
-from glandseg.runtime.slide_run import Result, UnreadError
+from glandseg.runtime.slide_tissue import UnreadError
 from glandseg.synthetic import write_slide
 
 Pixels = NDArray[np.uint8]
@@ -63,11 +63,6 @@ class Outputs:
             json.loads(record.read_text(encoding="utf-8")),
             np.asarray(cv2.imread(str(overview)), np.uint8),
         )
-
-
-@pytest.fixture(scope="module")
-def model(red_model: Path) -> ModelFile:
-    return check_model(red_model, "--model")
 
 
 @pytest.fixture(scope="module")
@@ -347,7 +342,7 @@ def test_the_record_tells_what_was_run(image: Pixels, tmp_path: Path, run: Calla
     assert len(record["model"]["sha256"]) == len(record["slide"]["sha256"]) == 64
     assert record["settings"]["threshold"] == 0.6
     assert record["settings"]["scales"] == [1.0]
-    stages = {"hash", "survey", "windows", "read", "network", "keep", "finish", "write"}
+    stages = {"hash", "thumbnail", "windows", "read", "network", "keep", "finish", "write"}
     assert set(record["result"]["seconds"]) == stages
     assert 0 < record["result"]["network_share"] <= 1
     assert (record["result"]["windows"], record["unread"]) == (4, [])

@@ -13,21 +13,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from glandseg.model.files import ModelFile, check_model
+from glandseg.model.files import ModelFile
 from glandseg.model.onnx.cpu import CpuSession
-from glandseg.runtime.infer import infer_slide
+from glandseg.runtime.infer import Result, infer_slide
 from glandseg.runtime.settings import InferSettings
-from glandseg.runtime.slide_run import Result
 from glandseg.synthetic import write_slide
 
 Pixels = NDArray[np.uint8]
 Infer = Callable[..., list[bytes]]
 DISKS = [(500.0, 450.0, 300.0), (1500.0, 700.0, 420.0), (2300.0, 300.0, 60.0), (1900.0, 1750.0, 30.0)]
-
-
-@pytest.fixture(scope="module")
-def model(red_model: Path) -> ModelFile:
-    return check_model(red_model, "--model")
 
 
 @pytest.fixture
@@ -41,7 +35,7 @@ def slide(draw_disks: Callable[..., Pixels], tmp_path: Path) -> Path:
 
 @pytest.fixture
 def infer(slide: Path, model: ModelFile, tmp_path: Path) -> Infer:
-    """Give a function that runs the slide and gives the bytes of all outputs but the record's timings."""
+    """Return a function that runs the slide and returns the bytes of all outputs but the record's timings."""
 
     def run(threads: int = 1, **settings: Any) -> list[bytes]:
         out = tmp_path / f"out-{len(list(tmp_path.glob('out-*')))}"
@@ -68,21 +62,21 @@ def test_batches_threads_blocks_and_memory_change_no_byte(
     plain = infer(scales=scales)
     assert infer(scales=scales, batch=1) == plain
     assert infer(scales=scales, batch=3, threads=2, max_ram_gib=1.8) == plain
-    monkeypatch.setattr("glandseg.runtime.tiling.window_run.choose_swath_px", lambda planes, cache: 512)
-    monkeypatch.setattr("glandseg.runtime.tiling.blend.BLOCK_PX", 512)
+    monkeypatch.setattr("glandseg.runtime.slide_windows.choose_swath_px", lambda planes, cache: 512)
+    monkeypatch.setattr("glandseg.runtime.tiling.map_writer.BLOCK_PX", 512)
     assert infer(scales=scales) == plain
 
 
 def test_adaptive_scales_do_not_depend_on_the_order_either(
     infer: Infer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("glandseg.runtime.tiling.adaptive.LEAST_SHARE", 0.002)
+    monkeypatch.setattr("glandseg.runtime.tiling.adaptive.MIN_UNCERTAIN", 0.002)
     plain = infer(adaptive=True)
     record = json.loads(plain[-1])
-    assert 98 < record["result"]["windows"] < 592  # of the cheap scales, of all
+    assert 98 < record["result"]["windows"] < 592  # of the base scales, of all
     for swath_px in (1024, 2048, 4096):
         monkeypatch.setattr(
-            "glandseg.runtime.tiling.window_run.choose_swath_px", lambda planes, cache, px=swath_px: px
+            "glandseg.runtime.slide_windows.choose_swath_px", lambda planes, cache, px=swath_px: px
         )
         assert infer(adaptive=True, batch=5) == plain
 

@@ -1,1 +1,1 @@
-"""Windows of a slide through the network, and blended into one map of probabilities."""
+"""Windows of a slide: where they lie, in which order they run, and how they blend into one map."""

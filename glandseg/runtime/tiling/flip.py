@@ -1,4 +1,4 @@
-"""A network asked twice: of each window and of its mirror image."""
+"""Test-time augmentation: the mean of a window and its mirror image."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from numpy.typing import NDArray
 from glandseg.model.backend import Network
 
 
-class Mirrored:
-    """The mean of what a network says of a window and of its mirror image, left for right.
+class FlipAverage:
+    """Network that averages another network's probabilities of a window and of its mirror image.
 
     Args:
-        network: that is asked.
+        network: Network to run twice.
     """
 
     def __init__(self, network: Network) -> None:
         self._network = network
 
     def infer(self, windows: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Give (N, classes, 320, 320) uint8 of (N, 320, 320, 3) uint8 RGB windows; halves round up."""
-        straight = self._network.infer(windows)
-        turned = self._network.infer(np.ascontiguousarray(windows[:, :, ::-1]))[..., ::-1]
-        return ((straight.astype(np.uint16) + turned + 1) // 2).astype(np.uint8)
+        """Compute (N, classes, 320, 320) uint8 of (N, 320, 320, 3) uint8 RGB windows; halves round up."""
+        plain = self._network.infer(windows)
+        flipped = self._network.infer(np.ascontiguousarray(windows[:, :, ::-1]))[..., ::-1]
+        return ((plain.astype(np.uint16) + flipped + 1) // 2).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""An image or a small plane into gland probabilities, all of it in memory."""
+"""Gland probabilities of an image or a small plane, computed in memory."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from glandseg.model.backend import Backend
 from glandseg.model.card import GLAND
 from glandseg.model.windows import WINDOW_PX
+from glandseg.runtime.tiling.blend import blend_windows
 from glandseg.runtime.tiling.grid import Grid
 from glandseg.slides.plane import ImagePlane, Plane
 
@@ -16,9 +17,9 @@ def segment_plane(plane: Plane, backend: Backend, *, batch: int = 8) -> NDArray[
     """Run the network over a plane and blend its windows.
 
     Args:
-        plane: what to segment.
-        backend: the network.
-        batch: windows a call.
+        plane: Plane at the model's um/px.
+        backend: Network, ready to run.
+        batch: Windows per call.
 
     Returns:
         (H, W) uint8 of p(gland), 255 for certainty.
@@ -30,18 +31,9 @@ def segment_plane(plane: Plane, backend: Backend, *, batch: int = 8) -> NDArray[
         part = places[first : first + batch]
         windows = np.stack([plane.read(grid.columns[j], grid.rows[i], WINDOW_PX, WINDOW_PX) for i, j in part])
         done.update(zip(part, backend.infer(windows)[:, GLAND], strict=True))
-    return grid.blend(lambda i, j: done[i, j], 0, 0, plane.height_px, plane.width_px)[0]
+    return blend_windows(grid, lambda i, j: done[i, j], 0, 0, plane.height_px, plane.width_px)[0]
 
 
 def segment_image(image: NDArray[np.uint8], backend: Backend, *, batch: int = 8) -> NDArray[np.uint8]:
-    """Give the gland probability of each pixel of an image at the model's um/px.
-
-    Args:
-        image: (H, W, 3) uint8 RGB.
-        backend: the network.
-        batch: windows a call.
-
-    Returns:
-        (H, W) uint8, 255 for certainty.
-    """
+    """Compute p(gland), (H, W) uint8, of an (H, W, 3) uint8 RGB image at the model's um/px."""
     return segment_plane(ImagePlane(image), backend, batch=batch)

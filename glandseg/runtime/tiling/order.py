@@ -1,4 +1,10 @@
-"""In which order a slide's windows are run: so that what was read once serves all, and rows become final."""
+"""The order in which a slide's windows run.
+
+Windows go swath by swath from the top, in a swath from left to right, all scales together: what was decoded
+for one serves its neighbours and the other scales while it is still cached, and rows of the map become final
+early, so that their glands can be traced and their memory freed. Scale after scale would read the slide once
+for each, and nothing would be final before the end.
+"""
 
 from __future__ import annotations
 
@@ -20,22 +26,22 @@ class Step:
     """Windows to run, and what is final once they have.
 
     Attributes:
-        windows: in the order to run them.
-        final_px: rows of the base plane, from the top, that no later window changes.
-        settles: the next step depends on what this one's windows say.
+        windows: Keys in the order to run them.
+        final_px: Rows of the base plane, from the top, that no later window changes.
+        is_barrier: Whether the next step depends on this one's finished windows.
     """
 
     windows: Sequence[Key] = ()
     final_px: int
-    settles: bool = False
+    is_barrier: bool = False
 
 
 def choose_swath_px(planes: Sequence[ScalePlane], cache_bytes: int) -> int:
-    """Choose how many rows of the base plane are walked from left to right at once.
+    """Choose how many rows of the base plane are walked together from left to right.
 
-    One row of windows, where the cache holds it over the whole width, for then nothing is read twice and
-    rows become final soonest; else a swath, high enough that little is read twice at its borders, and low
-    enough that the cache holds the columns in use.
+    One row of windows where the cache holds it over the whole width: nothing is read twice and rows become
+    final soonest. Otherwise a swath, high enough that little is read twice at its borders, and low enough
+    that the cache holds the columns in use.
     """
     rows = sum(3 * _READ_PX * item.plane.width_px for item in planes)
     if rows <= cache_bytes:
@@ -46,13 +52,13 @@ def choose_swath_px(planes: Sequence[ScalePlane], cache_bytes: int) -> int:
     return next((swath for swath in SWATHS_PX if columns[swath] <= cache_bytes), SWATHS_PX[-1])
 
 
-def lay_route(planes: Sequence[ScalePlane], height_px: int, swath_px: int) -> Iterator[Step]:
-    """Lay the order of all wanted windows, swath by swath from the top, in a swath from left to right.
+def order_windows(planes: Sequence[ScalePlane], height_px: int, swath_px: int) -> Iterator[Step]:
+    """Order all wanted windows, swath by swath from the top, in a swath from left to right.
 
     Args:
-        planes: the slide at each scale.
-        height_px: of the base plane.
-        swath_px: rows of the base plane to a swath.
+        planes: The slide at each scale.
+        height_px: Height of the base plane.
+        swath_px: Rows of the base plane to a swath.
     """
     for top in range(0, height_px, swath_px):
         bottom = top + swath_px
@@ -73,12 +79,12 @@ def list_windows(planes: Sequence[ScalePlane], top: int, bottom: int) -> list[Ke
 
 
 def find_rows(item: ScalePlane, top: int, bottom: int) -> list[int]:
-    """Give the rows of windows that start at rows top..bottom of the base plane; the first begins above 0."""
+    """Find the rows of windows that start at rows top..bottom of the base plane; the first begins above 0."""
     return [row for row, y in enumerate(item.grid.rows) if top <= max(y / item.scale, 0) < bottom]
 
 
 def find_final(planes: Sequence[ScalePlane], start: int) -> int:
-    """Give the rows, a whole number of map tiles, that windows starting at row `start` do not change."""
+    """Find the rows, a whole number of map tiles, that windows starting at row `start` do not change."""
     reach = math.ceil(1 / min(item.scale for item in planes)) + 1  # of interpolation
     return max(start - reach, 0) // TILE_PX * TILE_PX
 

@@ -1,4 +1,10 @@
-"""Reading, computing, keeping and finishing at the same time, so that the network alone is waited for."""
+"""Windows read, run, stored and finished at the same time, so that only the network is waited for.
+
+One after the other, decoding would leave a GPU idle, and the GPU the decoders. Readers run some batches
+ahead, `slots` calls of the network overlap, and one thread finishes rows in order. Queues are bounded, so
+that memory does not depend on the slide. A window is stored before the rows that need it are finished: a
+killed process loses at most the batches under way.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +25,7 @@ from glandseg.runtime.tiling.window_store import Key, WindowStore
 Read = Callable[[Key], "NDArray[np.uint8] | None"]
 Infer = Callable[["NDArray[np.uint8]"], "NDArray[np.uint8]"]
 _BATCHES_AHEAD = 3  # read before the network asks for them
-_FINISHES_AHEAD = 2  # stretches of rows that may wait to be finished
+_FINISHES_AHEAD = 2  # steps whose rows may wait to be finished
 
 
 @dataclass(frozen=True)
@@ -36,15 +42,15 @@ class Pipeline:
     """Runs windows through the network, in threads that are bounded in what they hold.
 
     Attributes:
-        read: gives a window, (320, 320, 3) uint8 RGB, or None where there is nothing to run.
-        infer: the network; `slots` threads call it.
-        finish: is told the rows that are final, from one thread, in order.
-        store: where finished windows are kept; those it has are not run again.
-        batch: windows a call of the network.
-        slots: calls of the network that may overlap.
-        readers: threads that read.
-        trace: of the time spent.
-        stall_s: seconds that a read or a call of the network may take.
+        read: Called with (key); returns a window, (320, 320, 3) uint8 RGB, or None with nothing to run.
+        infer: Network; called from `slots` threads.
+        finish: Called with (rows that are final), from one thread, in order.
+        store: Finished windows, which are not run again.
+        batch: Windows per call of the network.
+        slots: Number of calls of the network that may overlap.
+        readers: Number of threads that read.
+        trace: Time spent by stage.
+        stall_s: Seconds that a read or a call of the network may take.
     """
 
     read: Read
@@ -61,11 +67,11 @@ class Pipeline:
         """Run all windows of all steps.
 
         Args:
-            steps: in order; one that settles is stored before the next is asked for.
-            count: is told how many windows were done, those found in the store included.
+            steps: Steps in order; a barrier's windows are stored before the next step is taken.
+            count: Called with (windows done), those found in the store included.
 
         Raises:
-            StalledError: a read or the network does not answer.
+            StalledError: A read or the network does not answer.
         """
         # Entered last, left first: the readers end before the network, the network before the finishing.
         with (
@@ -77,8 +83,8 @@ class Pipeline:
             finishing: deque[Future[None]] = deque()
             for batch in self._gather(self._read_ahead(steps, readers, count)):
                 running.append((batch, networks.submit(self._compute, batch)))
-                settles = any(step.settles for step in batch.ended)
-                while running and (settles or len(running) > self.slots):
+                is_barrier = any(step.is_barrier for step in batch.ended)
+                while running and (is_barrier or len(running) > self.slots):
                     self._keep(*running.popleft(), finishers, finishing, count)
             while running:
                 self._keep(*running.popleft(), finishers, finishing, count)
@@ -99,7 +105,7 @@ class Pipeline:
                 if len(reading) > _BATCHES_AHEAD * self.batch:
                     yield from self._take(reading)
             reading.append(step)
-            while step.settles and reading:
+            while step.is_barrier and reading:
                 yield from self._take(reading)
         while reading:
             yield from self._take(reading)
@@ -116,7 +122,7 @@ class Pipeline:
                 yield item[0], window
 
     def _gather(self, items: Iterable[tuple[Key, NDArray[np.uint8]] | Step]) -> Iterator[_Batch]:
-        """Gather windows into batches; one that ends a settling step is not filled up with the next's."""
+        """Gather windows into batches; a barrier's last batch is not filled up with the next step's."""
         batch = _Batch([], [], [])
         for item in items:
             if isinstance(item, Step):
@@ -124,7 +130,7 @@ class Pipeline:
             else:
                 batch.keys.append(item[0])
                 batch.windows.append(item[1])
-            if len(batch.keys) == self.batch or (batch.ended and batch.ended[-1].settles):
+            if len(batch.keys) == self.batch or (batch.ended and batch.ended[-1].is_barrier):
                 yield batch
                 batch = _Batch([], [], [])
         if batch.ended or batch.keys:
@@ -138,7 +144,7 @@ class Pipeline:
         finishing: deque[Future[None]],
         count: Callable[[int], None],
     ) -> None:
-        """Store a batch once it is computed, and have the rows finished that are final with it."""
+        """Store a batch once it is computed, and submit the rows that it makes final."""
         probabilities = await_result(computed, "the network", self.stall_s)
         with self.trace.span("keep"):
             for key, probability in zip(batch.keys, probabilities, strict=True):

@@ -1,4 +1,11 @@
-"""One slide seen at several enlargements, and the mean of what the network says at each."""
+"""One slide at several scales, and the mean of the network's probabilities at each.
+
+Glands differ in size, and the network knows one size best; enlarged px show it small glands as large ones.
+Each scale's map is interpolated linearly at the px of the base plane, where all are averaged. A scale counts
+by the weight of its windows that were run: an adaptive run leaves windows out, and weights that change
+abruptly would draw their edges into the map. Every px is computed from its own neighbours alone, so that the
+mean does not depend on how the plane is cut into blocks.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glandseg.model.windows import WINDOW_PX
-from glandseg.runtime.tiling.grid import WHOLE, GetWindow, Grid
+from glandseg.runtime.tiling.blend import WHOLE, GetWindow, blend_windows
+from glandseg.runtime.tiling.grid import Grid
 from glandseg.slides.plane import TiledPlane
 
-ROUNDING = 1e-6  # of a share of 1, by interpolation
+ROUNDING = 1e-6  # of interpolation, of a share of 1
 Wanted = Callable[[float, float, float, float], bool]  # x_um, y_um, width_um, height_um
 
 
@@ -22,9 +30,9 @@ class ScalePlane:
     """The slide enlarged by `scale`, and which of its windows are worth running.
 
     Attributes:
-        scale: px of this plane per px of the base plane.
-        plane: the slide's px at the base's um/px, rescaled.
-        wanted: whether a rectangle in um holds anything to look at.
+        scale: Px of this plane per px of the base plane.
+        plane: The base plane, rescaled.
+        wanted: Called with (x, y, width, height) in um; returns whether the rectangle is worth running.
     """
 
     scale: float
@@ -33,11 +41,11 @@ class ScalePlane:
 
     @cached_property
     def grid(self) -> Grid:
-        """Its windows."""
+        """The windows of the plane."""
         return Grid(self.plane.width_px, self.plane.height_px)
 
     def wants(self, row: int, column: int) -> bool:
-        """Whether a window is worth running."""
+        """Return whether a window is worth running."""
         um = self.plane.um_per_px
         x_px, y_px = self.grid.columns[column], self.grid.rows[row]
         return self.wanted(x_px * um, y_px * um, WINDOW_PX * um, WINDOW_PX * um)
@@ -60,18 +68,18 @@ def average_scales(
     The result does not depend on how the plane is cut into rectangles.
 
     Args:
-        planes: one for each scale.
-        gets: of each, gives a window's probabilities.
-        top: first row of the base plane.
-        left: first column.
-        bottom: end of the rows, excluded.
-        right: end of the columns, excluded.
+        planes: Planes, one for each scale.
+        gets: Functions, one for each plane, called with (row, column); return a window's probabilities.
+        top: First row of the base plane.
+        left: First column.
+        bottom: End of the rows, excluded.
+        right: End of the columns, excluded.
 
     Returns:
         (rows, columns) uint8 of p(gland), 255 for certainty; 0 where no window was run.
     """
     if len(planes) == 1 and planes[0].scale == 1:
-        return planes[0].grid.blend(gets[0], top, left, bottom, right)[0]
+        return blend_windows(planes[0].grid, gets[0], top, left, bottom, right)[0]
     total = np.zeros((bottom - top, right - left), np.float32)
     weight: NDArray[np.float32] | float = 0.0
     for item, get in zip(planes, gets, strict=True):
@@ -85,15 +93,15 @@ def average_scales(
 def sample_scale(
     item: ScalePlane, get: GetWindow, top: int, left: int, bottom: int, right: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32] | float]:
-    """Give a scale's answer at px of the base plane, by linear interpolation.
+    """Compute a scale's probabilities at px of the base plane, by linear interpolation.
 
     Returns:
-        (rows, columns) float32 in 0..255, and the share of its windows that were run, 0..1; where that is the
-        same everywhere, as a number.
+        (rows, columns) float32 in 0..255, and the share of its windows that were run, (rows, columns) float32
+        in 0..1, or 1.0 where all were.
     """
     down = Neighbours.find(np.arange(top, bottom), item.scale, item.grid.height_px)
     across = Neighbours.find(np.arange(left, right), item.scale, item.grid.width_px)
-    mean, weight = item.grid.blend(get, down.first, across.first, down.last, across.last)
+    mean, weight = blend_windows(item.grid, get, down.first, across.first, down.last, across.last)
     values = interpolate(mean.astype(np.float32), down, across)
     if (weight == WHOLE).all():
         return values, 1.0
@@ -103,7 +111,7 @@ def sample_scale(
 
 
 def rescale(values: NDArray[np.uint8], scale: float, shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Give a whole map that is enlarged by `scale` at scale 1, (H, W) float32 of `shape`, linearly."""
+    """Shrink a map that is enlarged by `scale` to scale 1, (H, W) float32 of `shape`, linearly."""
     down = Neighbours.find(np.arange(shape[0]), scale, values.shape[0])
     across = Neighbours.find(np.arange(shape[1]), scale, values.shape[1])
     needed = values[down.first : down.last, across.first : across.last]
@@ -115,9 +123,9 @@ class Neighbours:
     """For px along an axis, the two px of an enlarged axis that they lie between.
 
     Attributes:
-        lower: (N,) int64 index of the nearer one to the origin.
-        upper: (N,) int64 index of the other.
-        share: (N,) float32 of the upper one, 0..1.
+        lower: (N,) int64, indices of those nearer to the origin.
+        upper: (N,) int64, indices of the others.
+        share: (N,) float32, weights of the upper ones, 0..1.
     """
 
     lower: NDArray[np.int64]
@@ -133,12 +141,12 @@ class Neighbours:
 
     @property
     def first(self) -> int:
-        """The first px that is needed."""
+        """The first px needed."""
         return int(self.lower[0])
 
     @property
     def last(self) -> int:
-        """The end of what is needed, excluded."""
+        """The end of the px needed, excluded."""
         return int(self.upper[-1]) + 1
 
 
@@ -147,11 +155,11 @@ def interpolate(values: NDArray[np.float32], down: Neighbours, across: Neighbour
 
     Args:
         values: (down.last - down.first, across.last - across.first) float32.
-        down: of the rows.
-        across: of the columns.
+        down: Neighbours of the rows.
+        across: Neighbours of the columns.
 
     Returns:
-        (len of down, len of across) float32.
+        (rows, columns) float32.
     """
     y_share, x_share = down.share[:, None], across.share
     above, below = values[down.lower - down.first], values[down.upper - down.first]

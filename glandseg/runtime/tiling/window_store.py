@@ -1,8 +1,9 @@
-"""What the network said of each window, in one file that only grows: whatever is cut off can be continued.
+"""The network's probabilities of each window, in one file that only grows, so that a killed run resumes.
 
-A record is a header, its data and nothing else; it is written in one go, so a process that is killed
-leaves whole records and at most one torn one, which its checksum tells. Nothing is ever changed, so no order
-of windows, threads or restarts shows in what is read back.
+A record is a header and its data, written together: a process that is killed leaves whole records and at most
+one torn one, which its checksum detects and which is cut off. Nothing is ever changed, so no order of
+windows, threads or restarts shows in what is read back. A database would need twice the time and two more
+files, and its write-ahead log does not work on network drives, where slides often lie.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ import struct
 import threading
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import NamedTuple
 
 import imagecodecs
@@ -24,11 +25,11 @@ from glandseg.core.own_files import open_own
 
 _HEADER = struct.Struct("<4sBIIIHHI")  # mark, plane, row, column, length, rows, columns, checksum
 _MARK = b"glW1"
-_LEVEL = 1  # of zstd: ten times faster than the network is even on a GPU, and a tenth of the space
+_LEVEL = 1  # of zstd: ten times as fast as the network on a GPU, and a tenth of the space
 
 
 class Key(NamedTuple):
-    """Which window: the index of its plane, and its row and column on the plane's grid."""
+    """A window: the index of its plane, and its row and column on the plane's grid."""
 
     plane: int
     row: int
@@ -43,30 +44,29 @@ class _Place:
     checksum: int
 
 
-class WindowStore:
-    """Windows in a file, by key; opened again, it holds what was whole.
-
-    Several threads may use it at once.
+class WindowStore(ExitStack):
+    """Windows in a file, by key; reopened, it holds the whole records. Several threads may share it.
 
     Args:
-        path: of the file; made where there is none.
+        path: File, made where there is none.
 
     Raises:
-        OSError: the file cannot be opened, or is a link.
+        OSError: The file cannot be opened, or is a link.
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = open_own(path, "r+b" if path.exists() else "x+b", buffering=0)
+        super().__init__()
+        self._file = self.enter_context(open_own(path, "r+b" if path.exists() else "x+b", buffering=0))
         self._lock = threading.Lock()
         self._places: dict[Key, _Place] = dict(self._scan(path.stat().st_size))
         self._end = max((place.offset + place.length for place in self._places.values()), default=0)
         self._file.truncate(self._end)
 
     def append(self, key: Key, values: NDArray[np.uint8]) -> None:
-        """Add a window, (rows, columns) uint8; it is on disk for any later process when this returns.
+        """Add a window, (rows, columns) uint8; any later process finds it when this returns.
 
         Raises:
-            OSError: the disk is full or fails; the store is as before.
+            OSError: The disk is full or fails; the store is as before.
         """
         data = bytes(imagecodecs.zstd_encode(values.tobytes(), _LEVEL))
         checksum = _check(data, *key, *values.shape)
@@ -79,7 +79,7 @@ class WindowStore:
             self._end = start + len(data)
 
     def get(self, key: Key) -> NDArray[np.uint8] | None:
-        """Give a window, (rows, columns) uint8, or None where there is none."""
+        """Return a window, (rows, columns) uint8; None where there is none."""
         with self._lock:
             place = self._places.get(key)
             if place is None:
@@ -89,7 +89,7 @@ class WindowStore:
         return _unpack(key, data, place)
 
     def get_from(self, plane: int) -> Callable[[int, int], NDArray[np.uint8] | None]:
-        """Give the function that gives a plane's windows by row and column."""
+        """Return a function that returns a plane's windows by row and column."""
         return lambda row, column: self.get(Key(plane, row, column))
 
     def __contains__(self, key: Key) -> bool:
@@ -99,28 +99,14 @@ class WindowStore:
         return len(self._places)
 
     def __iter__(self) -> Iterator[Key]:
-        """Give the keys that are there now."""
+        """Return the keys stored now."""
         with self._lock:
             return iter(list(self._places))
 
     @property
     def size(self) -> int:
-        """Bytes of the file."""
+        """The file's bytes."""
         return self._end
-
-    def close(self) -> None:
-        """Let go of the file, which stays; harmless when repeated."""
-        self._file.close()
-
-    def __enter__(self) -> WindowStore:
-        """Give itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Let go of the file."""
-        self.close()
 
     def _put(self, data: bytes) -> None:
         rest = memoryview(data)

@@ -1,1 +1,1 @@
-"""Where a slide holds tissue: background, artifacts, lumina, regions of interest."""
+"""Tissue of a slide: background, artifacts, lumina, regions of interest."""

@@ -1,4 +1,4 @@
-"""Drops what lies on the glass and is no tissue: edges of coverslips, and dust."""
+"""Artifacts on the background, dropped from the tissue mask: edges of coverslips, and dust."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from numpy.typing import NDArray
 
 from glandseg.runtime.tissue.background import Marks
 
-LINE_UM = 3000.0  # an edge is at least so long; tissue so thin is never so straight
-LINE_WIDTH_UM = 120.0  # and at most so wide
-LINE_STAINED = 0.2  # at most this share of it has a stain's color
-LINE_RUN = 1.5  # times its width: how far an edge goes on along a row or column
-LINE_GAP_UM = 80.0  # gaps that do not end it
+LINE_UM = 3000.0  # minimum length of an edge; tissue as thin is never as straight
+LINE_WIDTH_UM = 120.0  # maximum width
+LINE_STAINED = 0.2  # maximum share of its px that have a stain's color
+LINE_RUN = 1.5  # minimum length along a row or column, in widths
+LINE_GAP_UM = 80.0  # maximum gap within an edge
 
 DUST_UM2 = 250.0**2
-DUST_GRAY = 0.5  # at least this share of it is dark without color
-DUST_STAINED = 0.1  # and at most this share has a stain's color
+DUST_GRAY = 0.5  # minimum share of its px that are dark without color
+DUST_STAINED = 0.1  # maximum share that have a stain's color
 
 
 def drop_lines(mask: NDArray[np.bool_], marks: Marks, um_per_px: float) -> NDArray[np.bool_]:
-    """The mask without long, thin, straight and unstained parts; tissue that they cross is kept.
+    """Drop long, thin, straight and unstained parts of a mask; tissue that they cross is kept.
 
     Args:
         mask: (h, w) bool.
-        marks: what its px show.
-        um_per_px: the size of a px.
+        marks: Marks of its px.
+        um_per_px: Size of a px.
     """
     thin = mask & ~open_mask(mask, (round(LINE_WIDTH_UM / um_per_px),) * 2)
     lines = np.zeros_like(mask)
@@ -38,7 +38,7 @@ def drop_lines(mask: NDArray[np.bool_], marks: Marks, um_per_px: float) -> NDArr
 
 
 def list_directions(thin: NDArray[np.bool_], um_per_px: float) -> Iterator[NDArray[np.bool_]]:
-    """The whole, and what goes on along rows and along columns: a frame's sides come apart at its corners."""
+    """Yield the whole, and its parts along rows and along columns, so that a frame's sides come apart."""
     run = max(round(LINE_RUN * LINE_WIDTH_UM / um_per_px), 3)
     yield thin
     yield open_mask(thin, (run, 1))
@@ -62,7 +62,7 @@ def mark_lines(
 
 
 def is_line(member: NDArray[np.bool_], stained: NDArray[np.bool_], um_per_px: float) -> bool:
-    """Whether the px of a part lie in a long, thin rectangle at any angle, and few have a stain's color."""
+    """Return whether a part fits a long, thin rectangle at any angle, and few px have a stain's color."""
     if np.count_nonzero(member & stained) > LINE_STAINED * np.count_nonzero(member):
         return False
     points = cv2.findNonZero(member.view(np.uint8))
@@ -71,12 +71,12 @@ def is_line(member: NDArray[np.bool_], stained: NDArray[np.bool_], um_per_px: fl
 
 
 def drop_dust(mask: NDArray[np.bool_], marks: Marks, um_per_px: float) -> NDArray[np.bool_]:
-    """The mask without small connected parts that are dark and colorless.
+    """Drop small connected parts of a mask that are dark and colorless.
 
     Args:
         mask: (h, w) bool.
-        marks: what its px show.
-        um_per_px: the size of a px.
+        marks: Marks of its px.
+        um_per_px: Size of a px.
     """
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
     area = stats[:, cv2.CC_STAT_AREA]
@@ -88,7 +88,7 @@ def drop_dust(mask: NDArray[np.bool_], marks: Marks, um_per_px: float) -> NDArra
 
 
 def pick_parts(labels: NDArray[np.int32], chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Where an (h, w) map of labels shows one that is chosen, (N,) bool; row by row to save memory."""
+    """Mark where an (h, w) map shows a chosen label, `chosen` being (N,) bool; row by row to save memory."""
     picked = np.empty(labels.shape, np.bool_)
     for row, out in zip(labels, picked, strict=True):
         out[:] = chosen[row]
@@ -96,6 +96,6 @@ def pick_parts(labels: NDArray[np.int32], chosen: NDArray[np.bool_]) -> NDArray[
 
 
 def open_mask(mask: NDArray[np.bool_], wh_px: tuple[int, int]) -> NDArray[np.bool_]:
-    """The mask where a rectangle of at least 1 px a side fits in."""
+    """Keep the parts of a mask that hold a rectangle of `wh_px` px, at least 1 px a side."""
     shape = np.ones((max(wh_px[1], 1), max(wh_px[0], 1)), np.uint8)
     return np.asarray(cv2.morphologyEx(mask.view(np.uint8), cv2.MORPH_OPEN, shape), np.bool_)

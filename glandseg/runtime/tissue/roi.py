@@ -1,4 +1,4 @@
-"""Regions of interest, drawn in QuPath and read from GeoJSON: what lies outside is left out."""
+"""Regions of interest, annotated in QuPath: what lies outside is left out."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from glandseg.runtime.tissue.tissue_mask import TissueMask
 
 FEW = 64  # polygons that are compared with a rectangle first
 BAND_PX = 1 << 22  # px drawn together to measure tissue
-MOST_FINER = 8  # maximum refinement of tissue mask px for that
-MEASURED_PX = 1 << 25  # maximum px drawn to measure a region, before MOST_FINER
+MAX_FINER = 8  # maximum refinement of tissue mask px for that
+MEASURED_PX = 1 << 25  # maximum px drawn to measure a region, before MAX_FINER
 
 
 class Roi:
-    """Polygons in level-0 px of the frame that our outlines count in too.
+    """Regions of interest, in level-0 px of the same frame as the glands.
 
     Args:
         polygons_l0: Valid polygons, any number; holes are outside.
         um_per_l0: Size of the slide's px.
         ignored_l0: Valid polygons that are outside too, wherever they lie.
-        notes: What the reader of the outputs should know about the file; no names from it.
+        notes: Warnings about the file; no names from it.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Roi:
         self.notes = notes
 
     def touches(self, x_um: float, y_um: float, width_um: float, height_um: float) -> bool:
-        """Whether a rectangle, counted from the slide's corner, meets any polygon."""
+        """Return whether a rectangle, counted from the slide's corner, meets any polygon."""
         left, top, right, bottom = (
             side / self._um_per_l0 for side in (x_um, y_um, x_um + width_um, y_um + height_um)
         )
@@ -53,14 +53,14 @@ class Roi:
     def mask(
         self, x_px: int, y_px: int, width_px: int, height_px: int, l0_per_px: float
     ) -> NDArray[np.bool_]:
-        """Which px of a plane's rectangle have their centre in a polygon, and in none that is ignored.
+        """Mark px of a plane's rectangle whose centre is in a polygon, and in none that is ignored.
 
         Args:
-            x_px: left edge; likewise the others.
-            y_px: top edge.
-            width_px: width.
-            height_px: height.
-            l0_per_px: level-0 px per px of the plane.
+            x_px: Left edge, in px of the plane like the others.
+            y_px: Top edge.
+            width_px: Width.
+            height_px: Height.
+            l0_per_px: Level-0 px per px of the plane.
 
         Returns:
             (height_px, width_px) bool.
@@ -76,7 +76,7 @@ class Roi:
     def exclude(
         self, x_px: int, y_px: int, width_px: int, height_px: int, l0_per_px: float
     ) -> NDArray[np.bool_] | None:
-        """As `mask`, but which px lie outside; None if none does."""
+        """Mark the px that lie outside, as `mask` marks those inside; None if none does."""
         outside = ~self.mask(x_px, y_px, width_px, height_px, l0_per_px)
         return outside if outside.any() else None
 
@@ -95,9 +95,9 @@ class Roi:
     def _measure_shares(
         self, left: int, top: int, right: int, bottom: int, l0_per_px: float
     ) -> NDArray[np.float32]:
-        """Return which share of each px of a window lies in the regions, (height, width) float32 in 0..1."""
+        """Compute the share of each px of a window in the regions, (height, width) float32 in 0..1."""
         width, height = right - left, bottom - top
-        finer = int(np.clip(math.isqrt(MEASURED_PX // max(width * height, 1)), 1, MOST_FINER))
+        finer = int(np.clip(math.isqrt(MEASURED_PX // max(width * height, 1)), 1, MAX_FINER))
         shares = np.empty((height, width), np.float32)
         rows = max(BAND_PX // max(width * finer**2, 1), 1)
         for row in range(0, height, rows):

@@ -1,4 +1,4 @@
-"""Regions of interest from a GeoJSON file: Ignore* left out of the others, faults told with a cure."""
+"""Regions of interest from a GeoJSON file, without those of class Ignore*; each error names a cure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from glandseg.runtime.annotations.geometry import GeometryError, mend_polygons
 from glandseg.runtime.tissue.roi import Roi
 from glandseg.slides.slide import Slide
 
-MOST_COVERS = 50  # times that polygons may cover a slide before they are united: drawing them takes longer
+MAX_COVERS = 50  # times that polygons may cover a slide before they are united, as drawing them takes longer
 
 
 def read_roi(path: Path, slide: Slide) -> Roi:
@@ -87,14 +87,14 @@ def _clip(polygons: Sequence[shapely.Polygon], frame: shapely.Polygon) -> list[s
     array = np.array(polygons, object)
     beyond = ~np.asarray(shapely.covers(frame, array), np.bool_)
     array[beyond] = shapely.intersection(array[beyond], frame)
-    if float(shapely.area(shapely.envelope(array)).sum()) > MOST_COVERS * frame.area:
+    if float(shapely.area(shapely.envelope(array)).sum()) > MAX_COVERS * frame.area:
         array = np.array([shapely.union_all(array)], object)
     parts = shapely.get_parts(array)
     return [part for part in parts if isinstance(part, shapely.Polygon) and part.area > 0]
 
 
 def _list_notes(annotations: Sequence[Annotation]) -> list[str]:
-    """Return what was done with objects that are not plain regions."""
+    """List what was done with objects that are not plain regions."""
     drawn = [annotation for annotation in annotations if annotation.geometry is not None]
     areas = [annotation for annotation in drawn if annotation.geometry and annotation.geometry.polygons]
     ignored = sum(annotation.is_ignored for annotation in areas)

@@ -1,4 +1,4 @@
-"""One look at a whole slide: its thumbnail, tissue, light and what cannot be read."""
+"""The thumbnail of a whole slide: its tissue, white point and what cannot be read."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from glandseg.core.workers import STALL_S
 from glandseg.runtime.tissue.background import find_background_color, is_dark
-from glandseg.runtime.tissue.light_warnings import list_light_warnings
+from glandseg.runtime.tissue.illumination import list_illumination_warnings
 from glandseg.runtime.tissue.lumen import estimate_white_point
-from glandseg.runtime.tissue.thumbnail_reader import STALL_S, Advance, lay_thumbnail, read_thumbnail
+from glandseg.runtime.tissue.thumbnail_reader import Advance, lay_thumbnail, read_thumbnail
 from glandseg.runtime.tissue.tissue_mask import MASK_UM_PER_PX, TissueMask, find_fill, mask_tissue
 from glandseg.slides.slide import Slide
 from glandseg.slides.unread import UnreadRegions
@@ -21,16 +22,16 @@ CROP_MM2 = 0.5  # an image up to this large is a crop: all of it is tissue
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Thumbnail:
-    """What one look at a slide tells.
+    """A slide's thumbnail, and what it shows.
 
     Attributes:
-        rgb: (h, w, 3) uint8 RGB, the whole slide; what is unread has the color of glass.
-        unread: (h, w) bool, px of the thumbnail that touch what cannot be read.
-        um_per_px: the size of the thumbnail's px; those of the tissue mask may be larger.
-        tissue: where it is; what cannot be read counts as tissue.
-        white_point: (3,) float32 RGB in 0..255 that passes where nothing is stained.
-        is_dark: mostly black, as fluorescence is.
-        warnings: what the thumbnail makes doubtful.
+        rgb: (h, w, 3) uint8 RGB, the whole slide; unread px have the background's color.
+        unread: (h, w) bool, px that touch unread regions.
+        um_per_px: Size of the thumbnail's px; those of the tissue mask may be larger.
+        tissue: Tissue; unread regions count as tissue.
+        white_point: (3,) float32 RGB in 0..255 of light that passes where nothing is stained.
+        is_dark: Whether it is mostly black, as fluorescence is.
+        warnings: Warnings on the illumination and color.
     """
 
     rgb: NDArray[np.uint8]
@@ -43,7 +44,7 @@ class Thumbnail:
 
     @property
     def fill_rgb(self) -> tuple[int, int, int]:
-        """The light as whole numbers: the color to give to px that cannot be read."""
+        """The white point in whole numbers: the color of unread px."""
         red, green, blue = (int(level) for level in np.rint(self.white_point))
         return red, green, blue
 
@@ -56,21 +57,21 @@ def make_thumbnail(
     stall_s: float = STALL_S,
     advance: Advance = lambda done, total: None,
 ) -> Thumbnail:
-    """Read a slide once, coarsely, from the coarsest level that will do.
+    """Make a slide's thumbnail from the coarsest level that is fine enough.
 
-    Beside the thumbnail of 18 MB at most and what the slide's own cache holds, memory stays below 100 MB a
-    thread, whatever the slide's size. The result depends on the slide alone.
+    Besides the thumbnail of at most 18 MB and the slide's own cache, memory stays below 100 MB per thread,
+    whatever the slide's size. The result depends on the slide alone.
 
     Args:
-        slide: to read.
-        unread_regions: is told what cannot be read.
-        threads: that read at once.
-        stall_s: seconds that a block of the thumbnail may take.
-        advance: called with blocks read and blocks in all, after each.
+        slide: Slide, open.
+        unread_regions: Unread regions, to which new ones are added.
+        threads: Number of threads that read.
+        stall_s: Seconds that a block may take.
+        advance: Called with (blocks read, blocks in all).
 
     Raises:
-        BadInputError: the slide's um/px is unknown.
-        StalledError: the drive does not answer.
+        BadInputError: The slide's um/px is unknown.
+        StalledError: The drive does not answer.
     """
     found = UnreadRegions()
     plane = lay_thumbnail(slide, found)
@@ -86,23 +87,23 @@ def make_thumbnail(
 
 
 def build_thumbnail(thumbnail: NDArray[np.uint8], unread: NDArray[np.bool_], um_per_px: float) -> Thumbnail:
-    """Judge a thumbnail.
+    """Find the tissue, white point and warnings of a thumbnail.
 
     Args:
-        thumbnail: (h, w, 3) uint8 RGB; px that are unread take the light's color.
+        thumbnail: (h, w, 3) uint8 RGB; its unread px are set to the white point.
         unread: (h, w) bool.
-        um_per_px: the size of its px.
+        um_per_px: Size of its px.
     """
     times = max(round(MASK_UM_PER_PX / um_per_px), 1)
     small, lost = shrink(thumbnail, times), shrink(unread.view(np.uint8) * 255, times) > 0
-    small[lost] = 255  # which counts as the scanner's fill
+    small[lost] = 255  # like the scanner's fill
     area_mm2 = small.shape[0] * small.shape[1] * (um_per_px * times) ** 2 / 1e6
     is_crop = area_mm2 <= CROP_MM2
     mask = np.ones_like(lost) if is_crop else mask_tissue(small, um_per_px * times) | lost
     readable = small if not lost.any() or lost.all() else small[~lost][None]
     fill, dark = find_fill(readable), is_dark(readable)
-    glass = find_background_color(readable, fill)
-    white_point = estimate_white_point(readable, glass)
+    background = find_background_color(readable, fill)
+    white_point = estimate_white_point(readable, background)
     thumbnail[unread] = np.rint(white_point)
     return Thumbnail(
         rgb=thumbnail,
@@ -112,7 +113,9 @@ def build_thumbnail(thumbnail: NDArray[np.uint8], unread: NDArray[np.bool_], um_
         white_point=white_point,
         is_dark=dark,
         warnings=(
-            *list_light_warnings(readable, fill, has_glass=dark or glass is not None, is_crop=is_crop),
+            *list_illumination_warnings(
+                readable, fill, has_background=dark or background is not None, is_crop=is_crop
+            ),
             *(warn_of_one_color(small) if mask.any() and not lost.any() else ()),
         ),
     )
@@ -128,7 +131,7 @@ def warn_of_one_color(thumbnail: NDArray[np.uint8]) -> tuple[str, ...]:
 
 
 def shrink(image: NDArray[np.uint8], times: int) -> NDArray[np.uint8]:
-    """The mean of blocks of `times` x `times` px, the last ones made whole by repeating the edge."""
+    """Average blocks of `times` x `times` px, the last ones made whole by repeating the edge."""
     if times == 1:
         return image
     height, width = image.shape[:2]

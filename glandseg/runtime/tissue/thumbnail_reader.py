@@ -1,43 +1,44 @@
-"""The whole slide read once, coarsely, in blocks that are waited for, but not forever."""
+"""The whole slide read once, coarsely, in blocks; a drive that stalls is an error."""
 
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from glandseg.core.workers import Workers, await_result
+from glandseg.core.workers import STALL_S, Workers, await_result
 from glandseg.runtime.tissue.tissue_mask import MASK_UM_PER_PX
 from glandseg.slides.slide import Slide
 from glandseg.slides.slide_plane import SlidePlane, choose_level
 from glandseg.slides.unread import UnreadRegions
 
-STALL_S = 600.0
-MOST_PX = 6_000_000  # of the thumbnail
-WIDE_PX = 1600  # the longer side that a small slide's thumbnail is given, if it has the detail
+MAX_PX = 6_000_000  # of the thumbnail
+WIDE_PX = 1600  # longer side of a small slide's thumbnail, if it has the detail
 BLOCK_PX = 512
+LINE_S = 15.0  # between lines of progress
 CACHE_BYTES = 16 << 20
-GIGAPIXELS_TOLD = 1.0  # to read for a thumbnail, which takes a minute or more
+REPORTED_GIGAPIXELS = 1.0  # to read for a thumbnail, which takes a minute or more
 Advance = Callable[[int, int], None]  # blocks read, blocks in all
 
 
 def describe_reading(slide: Slide) -> str:
-    """Describe how much the survey reads of a slide; empty where that takes seconds."""
+    """Describe how much of a slide is read for its thumbnail; empty where that takes seconds."""
     um_per_px = slide.resolution.um_per_px if slide.resolution else 1.0
     level = slide.levels[choose_level(slide, choose_um_per_px(slide) / um_per_px)]
     gigapixels = level.width * level.height / 1e9
-    if gigapixels < GIGAPIXELS_TOLD:
+    if gigapixels < REPORTED_GIGAPIXELS:
         return ""
-    return f"survey: {gigapixels:.1f} gigapixels to look over, as the file has no smaller level"
+    return f"thumbnail: {gigapixels:.1f} gigapixels to read, as the file has no smaller level"
 
 
 def lay_thumbnail(slide: Slide, unread_regions: UnreadRegions) -> SlidePlane:
-    """The plane of a slide's thumbnail: 8 um/px, by a whole number coarser or finer where it must be."""
+    """Lay the plane of a slide's thumbnail: 8 um/px, by a whole number coarser or finer where it must be."""
     plane = SlidePlane(slide, choose_um_per_px(slide), CACHE_BYTES, unread_regions)
     step = 1
-    while plane.width_px * plane.height_px / step**2 > MOST_PX:
+    while plane.width_px * plane.height_px / step**2 > MAX_PX:
         step *= 2
     if step > 1:
         return SlidePlane(slide, plane.um_per_px * step, CACHE_BYTES, unread_regions)
@@ -46,7 +47,7 @@ def lay_thumbnail(slide: Slide, unread_regions: UnreadRegions) -> SlidePlane:
 
 
 def choose_um_per_px(slide: Slide) -> float:
-    """8 um/px, or the slide's own where that is coarser."""
+    """Return 8 um/px, or the slide's own where that is coarser."""
     return max(MASK_UM_PER_PX, slide.resolution.um_per_px if slide.resolution else 0)
 
 
@@ -55,14 +56,16 @@ def read_thumbnail(
     threads: int = 1,
     stall_s: float = STALL_S,
     advance: Advance = lambda done, total: None,
+    block_px: int = BLOCK_PX,
 ) -> NDArray[np.uint8]:
     """Read the whole plane, (h, w, 3) uint8 RGB, block by block.
 
     Args:
-        plane: To read.
-        threads: That read at the same time.
+        plane: Plane of the thumbnail.
+        threads: Number of threads that read.
         stall_s: Seconds that a block may take.
-        advance: Called with blocks read and blocks in all, after each.
+        advance: Called with (blocks read, blocks in all).
+        block_px: Side of a block.
 
     Raises:
         StalledError: A block has not come in time; its thread is left behind.
@@ -71,13 +74,33 @@ def read_thumbnail(
 
     def read(corner: tuple[int, int]) -> None:
         y, x = corner
-        block = thumbnail[y : y + BLOCK_PX, x : x + BLOCK_PX]
+        block = thumbnail[y : y + block_px, x : x + block_px]
         block[:] = plane.read(x, y, block.shape[1], block.shape[0])
 
-    rows, columns = (range(0, size, BLOCK_PX) for size in thumbnail.shape[:2])
-    with Workers("survey", threads) as workers:
+    rows, columns = (range(0, size, block_px) for size in thumbnail.shape[:2])
+    with Workers("thumbnail", threads) as workers:
         blocks = [workers.submit(read, (y, x)) for y in rows for x in columns]
         for done, block in enumerate(blocks, 1):
             await_result(block, "reading the slide", stall_s)
             advance(done, len(blocks))
     return thumbnail
+
+
+def report_thumbnail(
+    say: Callable[[str], None], clock: Callable[[], float] = time.monotonic
+) -> Callable[[int, int], None]:
+    """Return a function to call with (blocks read, blocks in all), which reports every 15 s.
+
+    Args:
+        say: Called with a line.
+        clock: Called without arguments; returns seconds.
+    """
+    last = clock()
+
+    def advance(done: int, total: int) -> None:
+        nonlocal last
+        if clock() - last >= LINE_S and done < total:
+            say(f"thumbnail: {done / total:.0%} of the slide read")
+            last = clock()
+
+    return advance

@@ -1,4 +1,10 @@
-"""Where a slide holds tissue, coarsely: glass, pen, dirt and black fill left out; in doubt, kept."""
+"""A coarse mask of a slide's tissue, without background, pen, artifacts and fill.
+
+Background holds no gland and fills most of many slides, so that windows without tissue are skipped. 8 um/px
+is fine enough for that, and a whole slide fits in memory. Holes up to 0.5 mm2 are filled, as lumina and
+clefts look like background, and a margin is added, as the network needs a gland's surroundings. Whatever is
+doubtful stays in, unread regions included.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +20,7 @@ from glandseg.runtime.tissue.background import find_background_color, find_extre
 
 MASK_UM_PER_PX = 8.0
 
-FILL_LEVELS = (12, 254)  # at or below, at or above in all channels: painted by the scanner
+FILL_LEVELS = (12, 254)  # at or below, at or above in all channels: filled in by the scanner
 PEN_EDGE_UM = 24.0  # a stroke's translucent rim
 PEN_UM2 = 5e4  # smaller spots are ink on the edge of tissue
 CLOSING_UM = 40.0
@@ -25,11 +31,11 @@ HOLE_UM2 = 5e5  # enclosed gaps up to 0.5 mm2 are lumina and clefts, kept with t
 
 @dataclass(frozen=True, eq=False)
 class TissueMask:
-    """Which parts of a slide hold tissue; its corner is the slide's corner.
+    """A slide's tissue; the mask's corner is the slide's corner.
 
     Attributes:
         mask: (h, w) bool, True for tissue.
-        um_per_px: the size of its px.
+        um_per_px: Size of its px.
     """
 
     mask: NDArray[np.bool_]
@@ -37,12 +43,12 @@ class TissueMask:
 
     @classmethod
     def everything(cls, width_um: float, height_um: float, um_per_px: float = MASK_UM_PER_PX) -> TissueMask:
-        """A mask that leaves nothing out."""
+        """Build a mask that leaves nothing out."""
         shape = (max(math.ceil(height_um / um_per_px), 1), max(math.ceil(width_um / um_per_px), 1))
         return cls(np.ones(shape, np.bool_), um_per_px)
 
     def covers(self, x_um: float, y_um: float, width_um: float, height_um: float) -> bool:
-        """Whether a rectangle, counted from the slide's corner, holds any tissue."""
+        """Return whether a rectangle, counted from the slide's corner, holds any tissue."""
         x0, y0 = (max(math.floor(v / self.um_per_px), 0) for v in (x_um, y_um))
         x1 = max(math.ceil((x_um + width_um) / self.um_per_px), 0)
         y1 = max(math.ceil((y_um + height_um) / self.um_per_px), 0)
@@ -55,11 +61,11 @@ class TissueMask:
 
 
 def mask_tissue(thumbnail: NDArray[np.uint8], um_per_px: float) -> NDArray[np.bool_]:
-    """Where a thumbnail shows tissue.
+    """Mark the tissue of a thumbnail.
 
     Args:
         thumbnail: (h, w, 3) uint8 RGB.
-        um_per_px: the size of its px.
+        um_per_px: Size of its px.
 
     Returns:
         (h, w) bool, True for tissue.
@@ -68,12 +74,12 @@ def mask_tissue(thumbnail: NDArray[np.uint8], um_per_px: float) -> NDArray[np.bo
 
 
 def find_stain(thumbnail: NDArray[np.uint8], um_per_px: float) -> NDArray[np.bool_]:
-    """Where a thumbnail shows what is neither glass nor fill, pen, coverslip or dust, px by px."""
+    """Mark what is neither background nor fill, pen, coverslip or dust, px by px, (h, w) bool."""
     fill = find_fill(thumbnail)
-    glass = find_background_color(thumbnail, fill)
-    if glass is None:
+    background = find_background_color(thumbnail, fill)
+    if background is None:
         return ~fill
-    marks = mark_thumbnail(thumbnail, glass, fill)
+    marks = mark_thumbnail(thumbnail, background, fill)
     pen = grow(drop_small(marks.pen, PEN_UM2 / um_per_px**2), PEN_EDGE_UM / um_per_px)
     found = marks.differs & ~(pen | fill)
     del fill, pen  # memory
@@ -81,43 +87,43 @@ def find_stain(thumbnail: NDArray[np.uint8], um_per_px: float) -> NDArray[np.boo
 
 
 def find_fill(thumbnail: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """(h, w) bool, where the scanner painted black or white, as no glass is."""
+    """Mark where the scanner filled in black or white, which no background is, (h, w) bool."""
     lowest, highest = find_extremes(thumbnail)
     filled: NDArray[np.bool_] = (highest <= FILL_LEVELS[0]) | (lowest >= FILL_LEVELS[1])
     return filled
 
 
 def tidy(mask: NDArray[np.bool_], um_per_px: float) -> NDArray[np.bool_]:
-    """Gaps closed, specks dropped, enclosed holes filled, a margin added."""
+    """Close gaps, drop specks, fill enclosed holes and add a margin."""
     shape = make_disc(CLOSING_UM / um_per_px)
     closed = cv2.morphologyEx(mask.view(np.uint8), cv2.MORPH_CLOSE, shape)
     whole = drop_small(np.asarray(closed, np.bool_), SPECK_UM2 / um_per_px**2)
     return grow(fill_holes(whole, HOLE_UM2 / um_per_px**2), MARGIN_UM / um_per_px)
 
 
-def drop_small(mask: NDArray[np.bool_], least_px: float) -> NDArray[np.bool_]:
-    """The mask without connected parts smaller than `least_px` px."""
+def drop_small(mask: NDArray[np.bool_], min_px: float) -> NDArray[np.bool_]:
+    """Drop connected parts of a mask smaller than `min_px` px."""
     _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
-    keep = stats[:, cv2.CC_STAT_AREA] >= least_px
+    keep = stats[:, cv2.CC_STAT_AREA] >= min_px
     keep[0] = False
     return pick_parts(labels, keep)
 
 
-def fill_holes(mask: NDArray[np.bool_], below_px: float) -> NDArray[np.bool_]:
-    """The mask with its gaps smaller than `below_px` px filled, unless they reach the slide's edge."""
+def fill_holes(mask: NDArray[np.bool_], max_px: float) -> NDArray[np.bool_]:
+    """Fill gaps of a mask smaller than `max_px` px, unless they reach the slide's edge."""
     gaps = np.pad(~mask, 1, constant_values=True)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(gaps.view(np.uint8), connectivity=4)
-    fill = stats[:, cv2.CC_STAT_AREA] < below_px
+    fill = stats[:, cv2.CC_STAT_AREA] < max_px
     fill[[0, labels[0, 0]]] = False
     return mask | pick_parts(labels[1:-1, 1:-1], fill)
 
 
 def grow(mask: NDArray[np.bool_], radius_px: float) -> NDArray[np.bool_]:
-    """The mask with a margin all around."""
+    """Add a margin around a mask."""
     return np.asarray(cv2.dilate(mask.view(np.uint8), make_disc(radius_px)), np.bool_)
 
 
 def make_disc(radius_px: float) -> NDArray[np.uint8]:
-    """A disc for morphology, at least 3 px across."""
+    """Build a disc for morphology, at least 3 px across."""
     side = 2 * max(round(radius_px), 1) + 1
     return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)), np.uint8)

@@ -22,11 +22,10 @@ from glandseg.core.errors import BadInputError, EnvironmentLacksError
 from glandseg.model.files import check_model
 from glandseg.model.onnx.cpu import CpuSession
 from glandseg.runtime.glands.store import Glands, GlandStore
-from glandseg.runtime.infer import infer_slide
+from glandseg.runtime.infer import Result, infer_slide
 from glandseg.runtime.outputs.gland_writer import AddGland, GlandWriter, SlideGlands, Warn
 from glandseg.runtime.outputs.write import RECORD_SUFFIX, SUFFIXES, WRITERS, OutputPaths, write_outputs
 from glandseg.runtime.settings import InferSettings
-from glandseg.runtime.slide_run import Result
 from glandseg.slides.open import open_slide
 from glandseg.slides.slide_plane import SlidePlane
 

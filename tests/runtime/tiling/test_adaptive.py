@@ -1,4 +1,4 @@
-"""Dear scales only where the cheap ones leave the answer open."""
+"""Extra scales only where the base scales are uncertain."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from glandseg.runtime.tiling.adaptive import AdaptiveRoute, count_unsure
+from glandseg.runtime.tiling.adaptive import AdaptiveOrder, count_uncertain
 from glandseg.runtime.tiling.order import count_windows
 from glandseg.runtime.tiling.scales import ScalePlane
 from glandseg.runtime.tiling.window_store import Key, WindowStore
@@ -43,12 +43,12 @@ def planes(tmp_path: Path) -> list[ScalePlane]:
 
 
 def walk(planes: list[ScalePlane], store: WindowStore, swath_px: int) -> list[list[Key]]:
-    """Answer every window of every step with its red, as it is asked for."""
-    route = AdaptiveRoute(
-        planes=planes, cheap=1, store=store, height_px=SIDE, width_px=SIDE, swath_px=swath_px
+    """Store the red of every window of every step, in order."""
+    order = AdaptiveOrder(
+        planes=planes, base_scales=1, store=store, height_px=SIDE, width_px=SIDE, swath_px=swath_px
     )
     steps, final = [], 0
-    for step in route:
+    for step in order:
         for key in step.windows:
             store.append(key, planes[key.plane].read(key.row, key.column)[..., 0])
             assert planes[key.plane].grid.rows[key.row] / planes[key.plane].scale >= final or final == 0
@@ -59,18 +59,18 @@ def walk(planes: list[ScalePlane], store: WindowStore, swath_px: int) -> list[li
     return steps
 
 
-def test_dear_windows_run_where_it_is_grey_and_nowhere_else(
+def test_extra_windows_run_where_it_is_grey_and_nowhere_else(
     planes: list[ScalePlane], store: WindowStore
 ) -> None:
     keys = {key for step in walk(planes, store, 1024) for key in step}
-    cheap = {key for key in keys if key.plane == 0}
-    assert len(cheap) == count_windows(planes[:1])
-    dear = keys - cheap
-    assert {key.plane for key in dear} == {1, 2}
-    for key in dear:
+    base = {key for key in keys if key.plane == 0}
+    assert len(base) == count_windows(planes[:1])
+    extra = keys - base
+    assert {key.plane for key in extra} == {1, 2}
+    for key in extra:
         window = planes[key.plane].read(key.row, key.column)[..., 0]
         assert ((window > 60) & (window < 200)).mean() > 0.03
-    assert len(dear) < count_windows(planes[1:]) / 3
+    assert len(extra) < count_windows(planes[1:]) / 3
 
 
 @pytest.mark.parametrize("swath_px", [512, 768, 4096])
@@ -85,9 +85,9 @@ def test_which_windows_run_does_not_depend_on_the_swath(
     assert set(keys) == expected
 
 
-def test_unsure_px_are_counted_by_cell() -> None:
+def test_uncertain_px_are_counted_by_cell() -> None:
     probability: NDArray[np.uint8] = np.zeros((70, 40), np.uint8)
     probability[:32, :32] = 128
     probability[69, 39] = 64
     probability[69, 38] = 63
-    assert count_unsure(probability).tolist() == [[1024, 0], [0, 0], [0, 1]]
+    assert count_uncertain(probability).tolist() == [[1024, 0], [0, 0], [0, 1]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from glandseg.runtime.tiling.flip import Mirrored
+from glandseg.runtime.tiling.flip import FlipAverage
 
 Pixels = NDArray[np.uint8]
 
@@ -22,7 +22,7 @@ class SeesLeftHalf:
 def test_each_half_is_seen_once() -> None:
     windows = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), np.uint8)
     red = windows[..., 0].astype(int)
-    assert np.array_equal(Mirrored(SeesLeftHalf()).infer(windows)[:, 1], (red + 1) // 2)
+    assert np.array_equal(FlipAverage(SeesLeftHalf()).infer(windows)[:, 1], (red + 1) // 2)
 
 
 def test_a_symmetric_network_is_left_as_it_is() -> None:
@@ -31,4 +31,4 @@ def test_a_symmetric_network_is_left_as_it_is() -> None:
             return np.stack([255 - windows[..., 0], windows[..., 0]], axis=1)
 
     windows = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), np.uint8)
-    assert np.array_equal(Mirrored(Red()).infer(windows), Red().infer(windows))
+    assert np.array_equal(FlipAverage(Red()).infer(windows), Red().infer(windows))

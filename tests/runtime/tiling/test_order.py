@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 
 from glandseg.model.windows import WINDOW_PX
-from glandseg.runtime.tiling.order import choose_swath_px, count_windows, lay_route
+from glandseg.runtime.tiling.order import choose_swath_px, count_windows, order_windows
 from glandseg.runtime.tiling.scales import ScalePlane, Wanted
 from glandseg.runtime.tiling.window_store import Key
 from glandseg.slides.slide_plane import SlidePlane
@@ -48,7 +48,7 @@ def lay(scales: tuple[float, ...], wanted: Wanted = want_all) -> list[ScalePlane
 @pytest.mark.parametrize("wanted", [want_all, want_left])
 def test_every_wanted_window_comes_once(swath_px: int, wanted: Wanted) -> None:
     planes = lay((0.75, 1.0, 2.5), wanted)
-    keys = [key for step in lay_route(planes, HEIGHT, swath_px) for key in step.windows]
+    keys = [key for step in order_windows(planes, HEIGHT, swath_px) for key in step.windows]
     places = {
         Key(index, row, column)
         for index, item in enumerate(planes)
@@ -65,7 +65,7 @@ def test_every_wanted_window_comes_once(swath_px: int, wanted: Wanted) -> None:
 def test_no_later_window_reaches_final_rows(scales: tuple[float, ...], swath_px: int) -> None:
     planes = lay(scales)
     final = 0
-    for step in lay_route(planes, HEIGHT, swath_px):
+    for step in order_windows(planes, HEIGHT, swath_px):
         for key in step.windows:
             item = planes[key.plane]
             assert item.grid.rows[key.row] / item.scale >= final or final == 0
@@ -76,13 +76,13 @@ def test_no_later_window_reaches_final_rows(scales: tuple[float, ...], swath_px:
 
 
 def test_rows_lag_behind_windows_by_little() -> None:
-    for index, step in enumerate(lay_route(lay((1.0,)), HEIGHT, 256)):
+    for index, step in enumerate(order_windows(lay((1.0,)), HEIGHT, 256)):
         assert step.final_px >= index * 256
 
 
 def test_within_a_swath_the_walk_goes_from_left_to_right() -> None:
     planes = lay((1.0, 2.0))
-    for step in lay_route(planes, HEIGHT, 1024):
+    for step in order_windows(planes, HEIGHT, 1024):
         centres = [
             (planes[key.plane].grid.columns[key.column] + WINDOW_PX / 2) / planes[key.plane].scale
             for key in step.windows

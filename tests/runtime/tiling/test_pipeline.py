@@ -106,7 +106,7 @@ def test_a_step_that_settles_is_stored_before_the_next_is_asked_for(plant: Plant
 
     def steps() -> Iterator[Step]:
         for step in make_steps(5, 6, 3):
-            yield Step(windows=step.windows, final_px=step.final_px, settles=True)
+            yield Step(windows=step.windows, final_px=step.final_px, is_barrier=True)
             seen.append(len(plant.store))
 
     plant.run(steps())

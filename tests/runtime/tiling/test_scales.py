@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from glandseg.runtime.tiling.grid import GetWindow
+from glandseg.runtime.tiling.blend import GetWindow
 from glandseg.runtime.tiling.scales import ScalePlane, average_scales, rescale
 from glandseg.slides.open import open_slide
 from glandseg.slides.scaled_plane import RescaledPlane

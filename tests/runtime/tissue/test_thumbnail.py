@@ -11,15 +11,19 @@ from numpy.typing import NDArray
 
 from glandseg.core.workers import StalledError
 from glandseg.runtime.slide_facts import list_early_warnings
-from glandseg.runtime.tissue import thumbnail_reader as thumbnail_module
 from glandseg.runtime.tissue.thumbnail import build_thumbnail, make_thumbnail, shrink
-from glandseg.runtime.tissue.thumbnail_reader import describe_reading
+from glandseg.runtime.tissue.thumbnail_reader import (
+    describe_reading,
+    lay_thumbnail,
+    read_thumbnail,
+    report_thumbnail,
+)
 from glandseg.slides.mpp import Resolution
 from glandseg.slides.slide import Slide, build_levels
 from glandseg.slides.unread import UnreadRegions
 
 Pixels = NDArray[np.uint8]
-GLASS, EOSIN = (242, 240, 243), (214, 140, 180)
+BACKGROUND, EOSIN = (242, 240, 243), (214, 140, 180)
 
 
 class SyntheticSlide(Slide):
@@ -39,7 +43,7 @@ class SyntheticSlide(Slide):
         size = self.levels[level]
         if self.bad_from is not None and x + width > self.bad_from / size.downsample:
             raise ValueError("no JPEG")
-        pixels = np.full((height, width, 3), GLASS, np.uint8)
+        pixels = np.full((height, width, 3), BACKGROUND, np.uint8)
         left, right = size.width // 4 - x, size.width * 3 // 4 - x
         top, bottom = size.height // 4 - y, size.height * 3 // 4 - y
         pixels[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)] = EOSIN
@@ -54,9 +58,9 @@ def test_what_a_thumbnail_tells() -> None:
     thumbnail = make_thumbnail(slide)
     assert thumbnail.um_per_px == 16.0  # 12 million px would be too many
     assert thumbnail.rgb.shape == (1500, 2000, 3)
-    assert (thumbnail.rgb[0, 0] == GLASS).all()
-    assert thumbnail.white_point.tolist() == list(GLASS)
-    assert thumbnail.fill_rgb == GLASS
+    assert (thumbnail.rgb[0, 0] == BACKGROUND).all()
+    assert thumbnail.white_point.tolist() == list(BACKGROUND)
+    assert thumbnail.fill_rgb == BACKGROUND
     assert not thumbnail.is_dark
     assert not thumbnail.unread.any()
     assert thumbnail.tissue.mask[750, 1000]
@@ -90,14 +94,14 @@ def test_a_crop_is_all_tissue() -> None:
     assert make_thumbnail(SyntheticSlide([(700, 500)], 0.6)).tissue.mask.all()
 
 
-def test_unread_parts_count_as_tissue_look_like_glass_and_are_told() -> None:
+def test_unread_parts_count_as_tissue_look_like_background_and_are_told() -> None:
     unread_regions = UnreadRegions()
     thumbnail = make_thumbnail(SyntheticSlide([(1500, 1000)], 8.0, bad_from=1280), unread_regions)
     assert [entry.x_l0 for entry in unread_regions.entries] == [1280] * 4
     assert np.flatnonzero(thumbnail.unread.any(axis=0)).tolist() == list(range(1280, 1500))
     assert thumbnail.tissue.mask[:, 1280:].all()
-    assert (thumbnail.rgb[:, 1280:] == GLASS).all()
-    assert thumbnail.white_point.tolist() == list(GLASS)
+    assert (thumbnail.rgb[:, 1280:] == BACKGROUND).all()
+    assert thumbnail.white_point.tolist() == list(BACKGROUND)
     assert not thumbnail.tissue.mask[:, :200].any()
 
 
@@ -118,14 +122,12 @@ def test_fluorescence_is_dark() -> None:
 
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("block_px", [100, 512])
-def test_blocks_and_threads_change_nothing(
-    threads: int, block_px: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole = make_thumbnail(SyntheticSlide([(3000, 2000)], 4.0))
-    monkeypatch.setattr(thumbnail_module, "BLOCK_PX", block_px)
-    again = make_thumbnail(SyntheticSlide([(3000, 2000)], 4.0), threads=threads)
-    assert np.array_equal(again.rgb, whole.rgb)
-    assert np.array_equal(again.tissue.mask, whole.tissue.mask)
+def test_blocks_and_threads_change_nothing(threads: int, block_px: int) -> None:
+    slide = SyntheticSlide([(3000, 2000)], 4.0)
+    plane = lay_thumbnail(slide, UnreadRegions())
+    assert max(plane.width_px, plane.height_px) > 2 * 512
+    again = read_thumbnail(plane, threads, block_px=block_px)
+    assert np.array_equal(again, make_thumbnail(slide).rgb)
 
 
 def test_shrink_repeats_the_edge() -> None:
@@ -146,7 +148,7 @@ class HungSlide(SyntheticSlide):
 
 
 def test_a_drive_that_hangs_ends_the_thumbnail(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("glandseg.core.workers._STALL_S", 0.0)
+    monkeypatch.setattr("glandseg.core.workers._CLOSE_S", 0.0)
     with pytest.raises(StalledError, match="reading the slide has not answered"):
         make_thumbnail(HungSlide([(1500, 1000)], 8.0), threads=2, stall_s=0.1)
 
@@ -171,4 +173,14 @@ def test_a_slide_of_one_color_is_told(one_color: bool, told: bool) -> None:
 
 def test_long_thumbnails_are_announced() -> None:
     assert describe_reading(SyntheticSlide([(100_000, 80_000), (12_500, 10_000)], 0.25)) == ""
-    assert "8.0 gigapixels to look over" in describe_reading(SyntheticSlide([(100_000, 80_000)], 0.25))
+    assert "8.0 gigapixels to read" in describe_reading(SyntheticSlide([(100_000, 80_000)], 0.25))
+
+
+def test_slow_thumbnails_are_told_every_quarter_minute() -> None:
+    said: list[str] = []
+    times = iter([0.0, 5.0, 16.0, 16.0, 20.0, 40.0])
+    advance = report_thumbnail(said.append, lambda: next(times))
+    for done in (1, 2, 3):
+        advance(done, 4)
+    advance(4, 4)  # the end needs no line
+    assert said == ["thumbnail: 50% of the slide read"]

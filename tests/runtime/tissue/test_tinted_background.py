@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from glandseg.runtime.tissue.background import find_background_color
-from glandseg.runtime.tissue.light_warnings import INVERTED, NO_GLASS
+from glandseg.runtime.tissue.illumination import INVERTED, NO_BACKGROUND
 from glandseg.runtime.tissue.thumbnail import Thumbnail, build_thumbnail
 from glandseg.runtime.tissue.tissue_mask import find_fill, mask_tissue
 from glandseg.synthetic import draw_slide
@@ -19,11 +19,11 @@ HALOGEN = (245.0, 233.0, 191.0)
 UM = 8.0
 
 
-def white_point(share: float | tuple[float, ...], seed: int = 0, glass_share: float = 0.6) -> Pixels:
-    """Draw a slide of eosin and haematoxylin seen by a lamp; the left is tissue, the right glass."""
+def white_point(share: float | tuple[float, ...], seed: int = 0, background_share: float = 0.6) -> Pixels:
+    """Draw a slide of eosin and haematoxylin seen by a lamp; the left is tissue, the right background."""
     rng = np.random.default_rng(seed)
     passed = np.ones((200, 300, 3))
-    left = round(300 * (1 - glass_share))
+    left = round(300 * (1 - background_share))
     stains = np.array([[0.12, 0.45, 0.25], [0.5, 0.6, 0.25]])  # density of eosin and of haematoxylin
     amount = cv2.resize(rng.uniform(0.1, 1, (50, 75, 2)), (300, 200), interpolation=cv2.INTER_CUBIC)
     passed[:, :left] = 10 ** -(np.clip(amount, 0.05, 1) @ stains)[:, :left]
@@ -47,13 +47,15 @@ def find(image: Pixels) -> NDArray[np.float32] | None:
 
 @pytest.mark.parametrize("dim", [1.0, 0.7, 0.5])
 @pytest.mark.parametrize("lamp", [WHITE, HALOGEN, (200.0, 220.0, 244.0), (252.0, 220.0, 168.0)])
-@pytest.mark.parametrize("glass_share", [0.08, 0.6])
-def test_glass_is_found_under_any_lamp(lamp: tuple[float, ...], dim: float, glass_share: float) -> None:
+@pytest.mark.parametrize("background_share", [0.08, 0.6])
+def test_background_is_found_under_any_lamp(
+    lamp: tuple[float, ...], dim: float, background_share: float
+) -> None:
     shown = tuple(level * dim for level in lamp)
-    image = white_point(shown, glass_share=glass_share)
+    image = white_point(shown, background_share=background_share)
     check_color(image, shown)
     tissue = mask_tissue(image, UM)
-    left = round(300 * (1 - glass_share))
+    left = round(300 * (1 - background_share))
     assert tissue[:, :left].all()
     assert not tissue[:, left + 12 :].any()
     assert thumbnail(image).warnings == ()
@@ -61,7 +63,7 @@ def test_glass_is_found_under_any_lamp(lamp: tuple[float, ...], dim: float, glas
 
 @pytest.mark.parametrize("density", [0.05, 0.03])
 def test_pale_tissue_is_kept_under_halogen(density: float) -> None:
-    image = white_point(HALOGEN, glass_share=1.0)
+    image = white_point(HALOGEN, background_share=1.0)
     image[60:140, 100:200] = np.rint(np.array(HALOGEN) * 10**-density)
     tissue = mask_tissue(image, UM)
     assert tissue[60:140, 100:200].all()
@@ -69,39 +71,39 @@ def test_pale_tissue_is_kept_under_halogen(density: float) -> None:
 
 
 @pytest.mark.parametrize("lamp", [WHITE, HALOGEN])
-def test_a_slide_full_of_tissue_has_no_glass_and_says_so(lamp: tuple[float, ...]) -> None:
-    image = white_point(lamp, glass_share=0.0)
+def test_a_slide_full_of_tissue_has_no_background_and_says_so(lamp: tuple[float, ...]) -> None:
+    image = white_point(lamp, background_share=0.0)
     assert find(image) is None
     found = thumbnail(image)
     assert found.tissue.mask.all()
-    assert found.warnings == (NO_GLASS,)
+    assert found.warnings == (NO_BACKGROUND,)
 
 
-def test_smooth_pale_eosin_is_no_glass() -> None:
-    image = white_point(HALOGEN, glass_share=0.0)
+def test_smooth_pale_eosin_is_no_background() -> None:
+    image = white_point(HALOGEN, background_share=0.0)
     image[:, 200:] = (235, 205, 222)
     assert find(image) is None
 
 
-def test_the_scanners_fill_is_not_brighter_glass() -> None:
-    image = white_point(HALOGEN, glass_share=0.3)
+def test_the_scanners_fill_is_not_brighter_background() -> None:
+    image = white_point(HALOGEN, background_share=0.3)
     image[:30, :] = 255
     check_color(image, HALOGEN)
 
 
 def test_a_crop_of_tissue_is_not_warned_about() -> None:
-    assert thumbnail(white_point(WHITE, glass_share=0.0)[:80, :80]).warnings == ()
+    assert thumbnail(white_point(WHITE, background_share=0.0)[:80, :80]).warnings == ()
 
 
-def test_white_fill_stands_for_glass() -> None:
-    image = white_point(WHITE, glass_share=0.4)
+def test_white_fill_stands_for_background() -> None:
+    image = white_point(WHITE, background_share=0.4)
     image[:, 180:] = 255
     assert thumbnail(image).warnings == ()
 
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_inverted_tissue_is_warned_about(seed: int) -> None:
-    assert thumbnail(255 - white_point(WHITE, seed, glass_share=0.1)).warnings[0] == INVERTED
+    assert thumbnail(255 - white_point(WHITE, seed, background_share=0.1)).warnings[0] == INVERTED
     drawn = cv2.resize(draw_slide(400, 400, 4.0, seed)[0], (200, 200), interpolation=cv2.INTER_AREA)
     assert INVERTED not in thumbnail(np.asarray(drawn, np.uint8)).warnings
 

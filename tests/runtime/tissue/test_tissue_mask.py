@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from glandseg.core.errors import BadInputError
-from glandseg.runtime.tissue import background as glass
+from glandseg.runtime.tissue.background import count_levels, find_quantile, mark_thumbnail
 from glandseg.runtime.tissue.thumbnail import make_thumbnail
 from glandseg.runtime.tissue.tissue_mask import TissueMask, mask_tissue
 from glandseg.slides.mpp import Resolution
@@ -18,17 +18,17 @@ from glandseg.slides.slide import Slide, build_levels
 
 Pixels = NDArray[np.uint8]
 UM = 8.0
-GLASS = (242, 240, 243)
+BACKGROUND = (242, 240, 243)
 EOSIN = (214, 140, 180)
 
 
-def draw_glass(width: int = 300, height: int = 200) -> Pixels:
+def draw_background(width: int = 300, height: int = 200) -> Pixels:
     noise = np.random.default_rng(0).normal(0, 1.5, (height, width, 3))
-    return np.clip(np.rint(np.array(GLASS) + noise), 0, 255).astype(np.uint8)
+    return np.clip(np.rint(np.array(BACKGROUND) + noise), 0, 255).astype(np.uint8)
 
 
 def stain(density: float) -> tuple[int, ...]:
-    return tuple(round(channel * 10**-density) for channel in GLASS)
+    return tuple(round(channel * 10**-density) for channel in BACKGROUND)
 
 
 class ThumbnailSlide(Slide):
@@ -52,8 +52,8 @@ class ThumbnailSlide(Slide):
         pass
 
 
-def test_tissue_is_kept_with_a_margin_and_glass_dropped() -> None:
-    image = draw_glass()
+def test_tissue_is_kept_with_a_margin_and_background_dropped() -> None:
+    image = draw_background()
     image[60:140, 100:200] = EOSIN
     mask = mask_tissue(image, UM)
     assert mask[56:144, 96:204].all()
@@ -63,13 +63,13 @@ def test_tissue_is_kept_with_a_margin_and_glass_dropped() -> None:
 
 @pytest.mark.parametrize("density", [0.05, 0.03])
 def test_pale_tissue_is_kept(density: float) -> None:
-    image = draw_glass()
+    image = draw_background()
     image[60:140, 100:200] = stain(density)
     assert mask_tissue(image, UM)[60:140, 100:200].all()
 
 
-def test_pale_tissue_on_most_of_the_slide_is_not_taken_for_glass() -> None:
-    image = draw_glass()
+def test_pale_tissue_on_most_of_the_slide_is_not_taken_for_background() -> None:
+    image = draw_background()
     image[20:] = stain(0.05)
     mask = mask_tissue(image, UM)
     assert mask[20:].all()
@@ -77,14 +77,14 @@ def test_pale_tissue_on_most_of_the_slide_is_not_taken_for_glass() -> None:
 
 
 def test_strands_in_clear_mucus_are_kept() -> None:
-    image = draw_glass()
+    image = draw_background()
     image[60:140, 100:200:4] = stain(0.06)
     assert mask_tissue(image, UM)[60:140, 100:200].all()
 
 
 @pytest.mark.parametrize("color", [(20, 120, 60), (30, 60, 170), (15, 15, 20)])
 def test_pen_is_dropped(color: tuple[int, int, int]) -> None:
-    image = draw_glass()
+    image = draw_background()
     image[60:140, 40:120] = EOSIN
     cv2.line(image, (220, 20), (260, 180), color, 8, cv2.LINE_AA)
     mask = mask_tissue(image, UM)
@@ -93,7 +93,7 @@ def test_pen_is_dropped(color: tuple[int, int, int]) -> None:
 
 
 def test_ink_on_the_edge_of_tissue_takes_none_of_it() -> None:
-    image = draw_glass()
+    image = draw_background()
     image[60:140, 40:120] = EOSIN
     for y in range(66, 134, 10):
         image[y : y + 4, 112:118] = (20, 120, 110)
@@ -101,14 +101,14 @@ def test_ink_on_the_edge_of_tissue_takes_none_of_it() -> None:
 
 
 def test_red_pen_is_kept_as_it_looks_like_eosin() -> None:
-    image = draw_glass()
+    image = draw_background()
     cv2.line(image, (220, 20), (260, 180), (200, 40, 60), 8)
     assert mask_tissue(image, UM)[100, 238:243].all()
 
 
 @pytest.mark.parametrize("angle", [0, 3, 30, 90])
 def test_edges_of_coverslips_are_dropped(angle: int) -> None:
-    image = draw_glass(600, 600)
+    image = draw_background(600, 600)
     image[250:350, 250:350] = EOSIN
     turn = np.array([np.cos(np.radians(angle)), np.sin(np.radians(angle))])
     across = np.array([-turn[1], turn[0]])
@@ -123,7 +123,7 @@ def test_edges_of_coverslips_are_dropped(angle: int) -> None:
 
 
 def test_a_coverslips_frame_is_dropped_and_tissue_that_it_crosses_kept() -> None:
-    image = draw_glass(900, 1050)
+    image = draw_background(900, 1050)
     image[500:600, 60:160] = EOSIN
     cv2.rectangle(image, (100, 60), (800, 1000), (140, 141, 139), 3)
     mask = mask_tissue(image, UM)
@@ -134,17 +134,17 @@ def test_a_coverslips_frame_is_dropped_and_tissue_that_it_crosses_kept() -> None
 
 
 def test_thin_tissue_is_no_line() -> None:
-    image = draw_glass(700, 300)
+    image = draw_background(700, 300)
     cv2.line(image, (20, 150), (680, 150), EOSIN, 6)
     assert mask_tissue(image, UM)[150, 20:680].all()
     x = np.arange(20, 680)
-    image = draw_glass(700, 300)
+    image = draw_background(700, 300)
     image[(150 + 40 * np.sin(x / 60)).astype(int), x] = (150, 150, 150)  # bent, as fibres and mucus are
     assert mask_tissue(image, UM)[(150 + 40 * np.sin(x / 60)).astype(int), x].all()
 
 
 def test_dust_is_dropped_and_stained_crumbs_kept() -> None:
-    image = draw_glass()
+    image = draw_background()
     cv2.circle(image, (60, 60), 10, (60, 60, 62), -1)
     cv2.circle(image, (160, 60), 10, EOSIN, -1)
     cv2.circle(image, (60, 140), 10, (90, 70, 140), -1)  # haematoxylin
@@ -158,18 +158,18 @@ def test_dust_is_dropped_and_stained_crumbs_kept() -> None:
 
 @pytest.mark.parametrize("um_per_px", [8.0, 16.0, 32.0])
 def test_pale_mucus_is_kept_on_coarse_thumbnails_too(um_per_px: float) -> None:
-    image = draw_glass(400, 300)
+    image = draw_background(400, 300)
     image[60:200, 100:300] = stain(0.04)
     assert mask_tissue(image, um_per_px)[60:200, 100:300].all()
 
 
-def test_the_mask_does_not_depend_on_bands(monkeypatch: pytest.MonkeyPatch) -> None:
-    image = draw_glass(130, 170)
+def test_the_mask_does_not_depend_on_bands() -> None:
+    image = draw_background(130, 170)
     image[40:90, 30:70] = stain(0.03)
     masks = []
     for band_px in (1, 1000, 1 << 18):
-        monkeypatch.setattr(glass, "BAND_PX", band_px)
-        marks = glass.mark_thumbnail(image, np.array(GLASS, np.float32), np.zeros((170, 130), np.bool_))
+        color, fill = np.array(BACKGROUND, np.float32), np.zeros((170, 130), np.bool_)
+        marks = mark_thumbnail(image, color, fill, band_px)
         masks.append(marks.differs)
     assert masks[0].any()
     assert not masks[0].all()
@@ -177,19 +177,19 @@ def test_the_mask_does_not_depend_on_bands(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_specks_are_dropped_and_lumina_kept() -> None:
-    image = draw_glass()
+    image = draw_background()
     image[30:33, 30:33] = EOSIN
     cv2.circle(image, (150, 100), 60, EOSIN, -1)
-    cv2.circle(image, (150, 100), 30, GLASS, -1)
+    cv2.circle(image, (150, 100), 30, BACKGROUND, -1)
     mask = mask_tissue(image, UM)
     assert not mask[:60, :60].any()
     assert mask[100, 150]
 
 
 @pytest.mark.parametrize("fill", [0, 255])
-def test_scanner_fill_is_dropped_and_does_not_hide_glass(fill: int) -> None:
+def test_scanner_fill_is_dropped_and_does_not_hide_background(fill: int) -> None:
     image = np.full((200, 600, 3), fill, np.uint8)
-    image[:, :200] = draw_glass(200)
+    image[:, :200] = draw_background(200)
     image[60:140, 60:140] = EOSIN
     mask = mask_tissue(image, UM)
     assert mask[60:140, 60:140].all()
@@ -204,18 +204,18 @@ def test_empty_slide_is_empty(level: int) -> None:
     assert mask.area_mm2 == 0
 
 
-def test_slide_without_glass_is_kept_whole() -> None:
+def test_slide_without_background_is_kept_whole() -> None:
     noise = np.random.default_rng(0).integers(-30, 30, (200, 300, 3))
     image = np.clip(np.array(EOSIN) + noise, 0, 255).astype(np.uint8)
     assert make_thumbnail(ThumbnailSlide(image)).tissue.mask.all()
 
 
 def test_small_image_is_kept_whole() -> None:
-    assert make_thumbnail(ThumbnailSlide(draw_glass(60, 60))).tissue.mask.all()
+    assert make_thumbnail(ThumbnailSlide(draw_background(60, 60))).tissue.mask.all()
 
 
 def test_unreadable_parts_are_kept() -> None:
-    found = make_thumbnail(ThumbnailSlide(draw_glass(1100, 100), broken_from=1050)).tissue
+    found = make_thumbnail(ThumbnailSlide(draw_background(1100, 100), broken_from=1050)).tissue
     assert found.mask[:, 1024:].all()
     assert not found.mask[:, :512].any()
 
@@ -241,7 +241,7 @@ def test_everything_covers_everything() -> None:
 
 
 def test_unknown_resolution_is_refused() -> None:
-    slide = ThumbnailSlide(draw_glass())
+    slide = ThumbnailSlide(draw_background())
     slide.resolution = None
     with pytest.raises(BadInputError, match="--mpp"):
         make_thumbnail(slide)
@@ -253,7 +253,7 @@ def test_real_slide(shared_data: Path) -> None:
         mask = make_thumbnail(slide).tissue.mask
     assert 0.4 < mask.mean() < 0.7
     assert mask[60:180, 55:90].all()  # the tissue's body
-    assert not mask[100:, :15].any()  # glass
+    assert not mask[100:, :15].any()  # background
 
 
 @pytest.mark.shared
@@ -274,5 +274,5 @@ def test_annotated_glands_lose_nothing(shared_data: Path, number: int) -> None:
 def test_quantiles_of_counts_are_those_of_the_levels(share: float) -> None:
     for size in (1, 2, 7, 100):
         levels = np.random.default_rng(size).integers(0, 256, (1, size), np.uint8)
-        found = glass.find_quantile(glass.count_levels(levels), share)
+        found = find_quantile(count_levels(levels), share)
         assert found == pytest.approx(float(np.quantile(levels, share)))

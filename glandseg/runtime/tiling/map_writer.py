@@ -1,0 +1,70 @@
+"""Maps of a slide written from stored windows, as their rows become final."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glandseg.core.system import release_memory
+from glandseg.runtime.maps.tile_map import TILE_PX, TileMap
+from glandseg.runtime.tiling.scales import ScalePlane, average_scales
+from glandseg.runtime.tiling.window_store import Key, WindowStore
+
+BLOCK_PX = 2048  # columns blended together
+UNSTAINED = 255  # index in the keys of unstained px, in place of a plane's
+
+# x, y, width, height in px of the base plane -> (height, width) bool of px to leave out, None for none.
+Exclude = Callable[[int, int, int, int], "NDArray[np.bool_] | None"]
+
+
+@dataclass(kw_only=True)
+class MapWriter:
+    """Writes maps from stored windows, rows from the top, each once.
+
+    Attributes:
+        planes: Planes of the scales, in the order of the keys' planes.
+        store: Finished windows.
+        probability: p(gland) of the base plane, written here.
+        unstained: 0 and 1 of the base plane, written here.
+        excludes: Called with a rectangle of the base plane; return px on which no gland may lie.
+        trace: Called with (rows that are final).
+    """
+
+    planes: Sequence[ScalePlane]
+    store: WindowStore
+    probability: TileMap
+    unstained: TileMap
+    excludes: Sequence[Exclude]
+    trace: Callable[[int], None]
+    _done: int = field(default=0)
+
+    def write_rows(self, rows: int) -> None:
+        """Write the maps down to a row, excluded; all windows that reach above it are stored."""
+        width = self.probability.shape[1]
+        for top in range(self._done, rows, TILE_PX):
+            bottom = min(top + TILE_PX, rows)
+            for left in range(0, width, BLOCK_PX):
+                self._write_block(top, left, bottom, min(left + BLOCK_PX, width))
+        if rows > self._done:
+            self._done = rows
+            self.trace(rows)
+            release_memory()
+
+    def _write_block(self, top: int, left: int, bottom: int, right: int) -> None:
+        gets = [self.store.get_from(index) for index in range(len(self.planes))]
+        mean = average_scales(self.planes, gets, top, left, bottom, right)
+        if not mean.any():
+            return
+        for exclude in self.excludes:
+            excluded = exclude(left, top, right - left, bottom - top)
+            if excluded is not None:
+                mean[excluded] = 0
+        self.probability.write(top, left, mean)
+        for column in range(left // TILE_PX, -(-right // TILE_PX)):
+            unstained = self.store.get(Key(UNSTAINED, top // TILE_PX, column))
+            if unstained is not None:
+                within = unstained[: bottom - top, : right - column * TILE_PX]
+                self.unstained.write(top, column * TILE_PX, within)
