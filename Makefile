@@ -17,10 +17,12 @@ demo: $(DEMO)/installed  ## find the glands of a drawn slide, and compare them w
 test: check  ## style, types, tests
 	OMP_NUM_THREADS=1 $(TEST)/$(BIN)/pytest -n 2
 
-check: $(TEST)/installed  ## style and types
+check: $(TEST)/installed  ## style, types and words
 	$(TEST)/$(BIN)/ruff check .
 	$(TEST)/$(BIN)/ruff format --check .
 	$(TEST)/$(BIN)/mypy
+	$(TEST)/$(BIN)/codespell -D - -D tools/words.txt README.md CHANGELOG.md docs glandseg tests benchmarks tools
+	$(TEST)/$(BIN)/python tools/check_phrases.py
 
 fuzz: $(TEST)/installed  ## many more damaged files than `make test` tries: about an hour
 	OMP_NUM_THREADS=1 $(TEST)/$(BIN)/pytest -n 2 tests/fuzz --fuzz-cases 900

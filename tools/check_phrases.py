@@ -15,7 +15,6 @@ PHRASES = {
     r"\bby chance\b": "at random",
     r"\bsorts? of\b": "kind of",
     r"\bso many\b": "N",
-    r"\bdoes not suffice\b": "is not enough",
     r"\bis told (the|how|what|when|a line|which)\b": "called with",
 }
 

@@ -63,7 +63,7 @@ def make_request(
     Args:
         onnx: ONNX file of the model.
         batch: Windows in one call; None takes `BATCH`.
-        targets: GPUs to build for, "sm89"; none takes the package's default.
+        targets: GPUs to build for, "sm89"; None takes the package's default.
         trt_package: TensorRT that builds and loads the engine.
         cache: Folder for the timings of kernels.
 

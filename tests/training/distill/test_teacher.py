@@ -1,4 +1,4 @@
-"""Who may teach, and what is said of whoever may not."""
+"""Who may teach, and what is said of those who may not."""
 
 from __future__ import annotations
 
