@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import pkgutil
+
 from glandseg.training.loop.checkpoint import load_network
 from glandseg.training.networks.build import build_decoder, build_encoder
 from glandseg.training.networks.decoder import Segmenter
 from glandseg.training.run import Run
 from glandseg.training.settings import TrainSettings
 from glandseg.training.weak.method import WeakMethod
-from glandseg.training.weak.method_table import load_method
+from glandseg.training.weak.method_table import METHODS
 
 
 def build_classifier(settings: TrainSettings) -> WeakMethod:
@@ -16,6 +18,12 @@ def build_classifier(settings: TrainSettings) -> WeakMethod:
     stage = settings.classifier
     encoder = build_encoder(settings.choose_encoder(stage), stage.output_stride)
     return load_method(stage.method)(encoder, stage)
+
+
+def load_method(name: str) -> type[WeakMethod]:
+    """Return the class of a weakly supervised method, a key of `METHODS`."""
+    method: type[WeakMethod] = pkgutil.resolve_name(METHODS[name])
+    return method
 
 
 def build_segmenter(settings: TrainSettings) -> Segmenter:

@@ -15,6 +15,7 @@ from torch.nn.functional import avg_pool2d
 from glandseg.core.errors import BadInputError
 from glandseg.training.data.image_file import encode_png
 from glandseg.training.data.patches import Patch
+from glandseg.training.factory import load_method
 from glandseg.training.loop.sampling import Batch
 from glandseg.training.networks.encoder import Encoder
 from glandseg.training.networks.mobilenetv2 import MobileNetV2
@@ -22,7 +23,7 @@ from glandseg.training.settings import ClassifierSettings, FitSettings, Segmente
 from glandseg.training.settings_file import override_settings, read_settings, write_settings
 from glandseg.training.train import train
 from glandseg.training.weak.method import WeakMethod
-from glandseg.training.weak.method_table import METHODS, load_method
+from glandseg.training.weak.method_table import METHODS
 from glandseg.training.weak.patch_stream import PatchStream
 
 SETTINGS = ClassifierSettings(input=32, fit=FitSettings(batch=4, precision="float32"))
