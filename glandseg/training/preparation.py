@@ -113,11 +113,11 @@ def choose_um(data: Path, data_set: DataSet, settings: TrainSettings) -> tuple[f
         )
     model_um = settings.segmenter.um_per_px or um_per_px
     lowest, highest = (
-        SYNTHETIC_UM_PER_PX if settings.segmenter.drawn else (LOWEST_UM_PER_PX, HIGHEST_UM_PER_PX)
+        SYNTHETIC_UM_PER_PX if settings.segmenter.synthetic else (LOWEST_UM_PER_PX, HIGHEST_UM_PER_PX)
     )
     if not lowest <= model_um <= highest:
         otherwise = (
-            ", or train without synthetic tissue: segmenter.drawn=0" if is_believable(model_um) else ""
+            ", or train without synthetic tissue: segmenter.synthetic=0" if is_believable(model_um) else ""
         )
         raise BadInputError(
             f"{data}: the segmenter would work at {model_um:g} um/px; it is trained between {lowest:g} and "

@@ -139,7 +139,7 @@ class SegmenterSettings:
             "lc_mix" (OEEM) or "ohem".
         warmup_plain: Steps of plain loss before these weights apply.
         crop: Side of a training image, in px.
-        drawn: Share of synthetic tissue without glands among the training images.
+        synthetic: Share of synthetic tissue without glands among the training images.
         fit: Settings of its training loop.
         augment: Settings of its augmentation.
     """
@@ -157,7 +157,7 @@ class SegmenterSettings:
     loss: str = "plain"
     warmup_plain: int = 0
     crop: int = 256
-    drawn: float = 0.15
+    synthetic: float = 0.15
     fit: FitSettings = field(default_factory=lambda: FitSettings(steps=3000))
     augment: AugmentSettings = field(default_factory=AugmentSettings)
 
@@ -178,8 +178,8 @@ class SegmenterSettings:
         if 1 in self.bins and self.fit.batch < 2 * self.fit.accumulate:  # batch norm needs two values
             minimum = 2 * self.fit.accumulate
             raise BadInputError(f"fit.batch: at least {minimum}. Received: {self.fit.batch}")
-        if not 0 <= self.drawn < 1:
-            raise BadInputError(f"drawn: at least 0 and below 1. Received: {self.drawn}")
+        if not 0 <= self.synthetic < 1:
+            raise BadInputError(f"synthetic: at least 0 and below 1. Received: {self.synthetic}")
 
 
 @dataclass(frozen=True, kw_only=True)

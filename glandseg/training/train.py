@@ -143,7 +143,7 @@ def _read_examples(
 
 def _draw_synthetic(count: int, prepared: Prepared, settings: TrainSettings) -> list[Example]:
     """Draw synthetic tissue without glands to go with `count` examples."""
-    share = settings.segmenter.drawn
+    share = settings.segmenter.synthetic
     synthetic = draw_examples(round(count * share / (1 - share)), prepared.model_um, settings.split_seed)
     return teach_truth(synthetic) if settings.teacher else synthetic
 

@@ -31,7 +31,7 @@ def tiles(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def source(tiles: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    segmenter = SegmenterSettings(crop=64, width=8, output_stride=16, drawn=0.0, fit=FIT)
+    segmenter = SegmenterSettings(crop=64, width=8, output_stride=16, synthetic=0.0, fit=FIT)
     settings = TrainSettings(labels="outlines", segmenter=segmenter)
     folder = tmp_path_factory.mktemp("runs") / "source"
     return train(tiles, folder, settings, report=lambda stage, progress: None, say=lambda line: None)

@@ -20,7 +20,7 @@ SHORT = [
     "segmenter.fit.steps=1",
     "classifier.input=32",
     "segmenter.crop=32",
-    "segmenter.drawn=0",
+    "segmenter.synthetic=0",
 ]
 SMALL = [word for name in (*SHORT, "segmenter.width=4", "curves=false") for word in ("--set", name)]
 

@@ -24,7 +24,7 @@ from glandseg.training.train import train
 
 FIT = FitSettings(steps=2, batch=2, lr=1e-3, warmup=0, precision="float32", validate_every=2)
 SMALL = TrainSettings(
-    labels="outlines", segmenter=SegmenterSettings(crop=64, width=8, output_stride=16, drawn=0.0, fit=FIT)
+    labels="outlines", segmenter=SegmenterSettings(crop=64, width=8, output_stride=16, synthetic=0.0, fit=FIT)
 )
 TILE = 96
 

@@ -46,7 +46,7 @@ def test_a_scale_that_cannot_be_trained_at_is_refused(tmp_path: Path, um: str, l
     data = write_patches(tmp_path)
     with pytest.raises(BadInputError, match=f"would work at {um} um/px; it is trained between {least} and 4"):
         run(data, f"um_per_px={um}")
-    for cure in ("segmenter.um_per_px=1", "segmenter.drawn=0"):
+    for cure in ("segmenter.um_per_px=1", "segmenter.synthetic=0"):
         assert run(data, f"um_per_px={um}", cure)[0].um_per_px == float(um)
 
 

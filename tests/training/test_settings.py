@@ -133,7 +133,7 @@ def test_wrong_assignments_are_refused(assignment: str, parts: tuple[str, ...]) 
         ("segmenter.fit.batch=1", "segmenter.fit.batch: at least 2. Received: 1"),
         ("segmenter.fit.optimizer=adam", "optimizer: one of adamw, sgd. Received: adam"),
         ("segmenter.bins=[]", "bins: one or more of at least 1"),
-        ("segmenter.drawn=1", "drawn: at least 0 and below 1. Received: 1.0"),
+        ("segmenter.synthetic=1", "synthetic: at least 0 and below 1. Received: 1.0"),
         ("classifier.pooling=max", "pooling: one of gap, mpfp. Received: max"),
         ("classifier.combine=sum", "combine: one of relu, raw. Received: sum"),
         ("classifier.attention=[none, none, self]", "attention: one of none, criss-cross"),

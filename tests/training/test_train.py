@@ -118,7 +118,7 @@ def load_tensors(run: Run) -> dict[str, torch.Tensor]:
 
 
 def test_from_outlines(tiles: Path, tmp_path: Path) -> None:
-    settings = override_settings(SMALL, ["labels=outlines", "segmenter.drawn=0.3"])
+    settings = override_settings(SMALL, ["labels=outlines", "segmenter.synthetic=0.3"])
     run = run_quietly(tiles, tmp_path / "run", settings)
     assert set(run.record["scores"]["val"]) == {"miou", "f1"}
     assert not run.pseudo_masks_path.exists() and not (run.path / "classifier.csv").exists()
