@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,8 @@ import pytest
 from glandseg.doctor import devices
 from glandseg.doctor.finding import ok, problem
 from glandseg.model.card import ModelCard
-from glandseg.model.tensorrt.fingerprint import Fingerprint, write_fingerprint_file
+from glandseg.model.tensorrt.fingerprint import write_fingerprint_file
+from tests.model.tensorrt.fingerprints import FINGERPRINT
 
 Run = Callable[..., Any]
 
@@ -90,22 +91,12 @@ def test_an_engine(run_command: Run, tmp_path: Path) -> None:
     card = ModelCard(name="red", network="", tissue="drawings", um_per_px=1.4, weights_sha256="")
     plan = tmp_path / "red.engine"
     plan.write_bytes(b"a plan")
-    fingerprint = Fingerprint(
-        onnx_sha256="1" * 64,
-        weights_sha256="",
-        package="tensorrt",
-        version="11.4",
-        system="Linux x86_64",
-        gpu="T4",
-        compute_capability="7.5",
-        driver="535.1",
-        cuda="12.2",
-        profile=(8, 320, 320, 3),
-        precision="float16",
-        share=0.91,
-        measured_on="engine",
-        layers={"CONVOLUTION": {"float16": 58, "float32": 1}},
-        card=asdict(card),
+    layers = {"CONVOLUTION": {"float16": 58, "float32": 1}}
+    fingerprint = replace(
+        FINGERPRINT, version="11.4", gpu="T4", driver="535.1", cuda="12.2", share=0.91, layers=layers
+    )
+    fingerprint = replace(
+        fingerprint, onnx_sha256="1" * 64, weights_sha256="", compute_capability="7.5", card=asdict(card)
     )
     write_fingerprint_file(plan, fingerprint)
     outcome = run_command("inspect", plan)
