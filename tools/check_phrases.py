@@ -11,7 +11,7 @@ PLACES = ("README.md", "CHANGELOG.md", "docs/*.md", "glandseg/**/*.py", "benchma
 PHRASES = {
     r'"""Gives? ': "begin with an imperative verb of the field: Return, Compute, Read",
     r"\blet go of\b": "close, release",
-    r"\bnone takes\b": "None: default",
+    r"\b[Nn]one takes\b": "None means",
     r"\bby chance\b": "at random",
     r"\bsorts? of\b": "kind of",
     r"\bso many\b": "N",

@@ -56,8 +56,8 @@ def pass_first_use(
         backend: Model on the GPU.
         path: File of the model.
         facts: What the comparison depends on besides the backend: the model's hash, GPU and driver.
-        precision: Precision whose limits apply; None takes the card's.
-        memory: File that remembers what passed; None takes the user's.
+        precision: Precision whose limits apply; None means the card's.
+        memory: File that remembers what passed; None means the user's.
         say: Called with a line before the comparison, which takes seconds.
 
     Raises:

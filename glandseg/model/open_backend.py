@@ -33,7 +33,7 @@ def open_backend(
         path: ONNX file, or an .engine file, which runs with TensorRT alone.
         device: "auto", "cpu", "cuda", "cuda:N", "trt" or "trt:N".
         threads: Threads on the CPU; 0 takes all CPUs that this process may use.
-        batch: Windows in one call on a GPU; halved while it has not enough memory. None takes those of the
+        batch: Windows in one call on a GPU; halved while it has not enough memory. None means those of the
             engine that is kept, else `BATCH`.
         require_gpu: Refuse the CPU.
         say: Called with a line for each device that "auto" leaves out, and before what takes long.
@@ -64,7 +64,7 @@ def open_on_tensorrt(
     Args:
         path: ONNX or .engine file.
         ordinal: Number of the GPU.
-        batch: Windows in one call; None takes those of the engine that is kept.
+        batch: Windows in one call; None means those of the engine that is kept.
         say: Called with a line before what takes long.
         rebuild: Build an engine where none fits; else that is an error.
     """

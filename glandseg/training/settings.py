@@ -46,10 +46,10 @@ class ClassifierSettings:
     Attributes:
         side: Side of a patch, in px at `um_per_px`.
         stride: Distance between patches, in px at `um_per_px`.
-        um_per_px: Microns per pixel of side and stride; None takes that of the images. The default is that of
+        um_per_px: Microns per pixel of side and stride; None means that of the images. The default is that of
             GlaS, for which the papers chose 112 and 56.
         input: Side to which a patch is enlarged for the network, in px.
-        encoder: Name of the encoder; None takes that of `TrainSettings`.
+        encoder: Name of the encoder; None means that of `TrainSettings`.
         weights: Its pretrained weights, as in `TrainSettings`.
         freeze: Whether batch norms and first convolution of resnet38 stay fixed; None fixes them with
             pretrained weights.
@@ -123,7 +123,7 @@ class SegmenterSettings:
     """Stage 2: the segmenter.
 
     Attributes:
-        encoder: Name of the encoder; None takes that of `TrainSettings`.
+        encoder: Name of the encoder; None means that of `TrainSettings`.
         weights: Its pretrained weights, as in `TrainSettings`.
         freeze: Whether batch norms and first convolution of resnet38 stay fixed; None fixes them with
             pretrained weights.
@@ -194,7 +194,7 @@ class TrainSettings:
         weights: Pretrained weights of this encoder: a file, "hub", or a repository on the hub such as
             "timm/resnest200e.in1k"; None initialises randomly. Only stages with this encoder use them.
         start_from: Run folder whose segmenter is the initial one.
-        um_per_px: Microns per pixel of the training images; None takes that known of the data set.
+        um_per_px: Microns per pixel of the training images; None means that known of the data set.
         split: "auto" (the published test images if there are any, else by patient), "feng" or "oeem".
         shares: Shares of training, validation and test without published parts.
         split_seed: Random seed of the split by patient.

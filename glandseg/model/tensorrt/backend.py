@@ -26,7 +26,7 @@ class EngineBackend:
         driver: PyCUDA's module, from `load_driver`.
         find: Called with the batch, or None for any; returns a checked engine.
         ordinal: Number of the GPU.
-        batch: Windows in one batch; None takes the engine's. Halved while the GPU has not enough memory.
+        batch: Windows in one batch; None means the engine's. Halved while the GPU has not enough memory.
         slots: Batches that may be under way simultaneously.
         say: Called with a line for each smaller batch.
 

@@ -34,7 +34,7 @@ class BuildSettings:
     Attributes:
         batch: Windows in one call, no more and no fewer.
         precision: Precision of the ONNX file, which the engine must keep: "float32", "float16" or "int8".
-        targets: GPUs to build for, "sm89"; None takes the package's default.
+        targets: GPUs to build for, "sm89"; None means the package's default.
         workspace_bytes: Maximum memory of a layer beside its inputs and outputs.
         timings: File of kernels' timings, which makes the next build faster; None keeps none.
     """

@@ -50,14 +50,14 @@ def find_engine(
 
     Args:
         model: NAME.onnx, NAME.fp16.onnx or a plan NAME.engine.
-        batch: Windows in one call; None takes those of the plan that is kept, or 8.
+        batch: Windows in one call; None means those of the plan that is kept, or 8.
         precision: "float32", "float16", "int8", or "auto" for float16 where its file lies beside NAME.onnx.
         targets: GPUs to build for, "sm89"; TensorRT for RTX alone can.
-        package: TensorRT to use, "tensorrt" or "tensorrt_rtx"; None takes that of the plan that is kept,
+        package: TensorRT to use, "tensorrt" or "tensorrt_rtx"; None means that of the plan that is kept,
             else the one installed.
         halved: The batch was halved: keep the plan in the cache under its batch, and look for it there alone.
         rebuild: Build an engine where none fits; else that is an error.
-        cache: Folder for what cannot be kept beside the model; None takes the user's.
+        cache: Folder for what cannot be kept beside the model; None means the user's.
         say: Called with a line for why an engine is built, and for what came of it.
         advance: Called with (percent done, 100, phase) while an engine is built.
 

@@ -47,7 +47,7 @@ def open_kept(
     Args:
         plan: Path of the plan.
         request: Engine that is needed.
-        batch: Windows in one call; None takes the plan's.
+        batch: Windows in one call; None means the plan's.
         refuse: Called with the reason why the plan does not fit.
 
     Raises:

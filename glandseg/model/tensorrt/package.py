@@ -119,7 +119,7 @@ def find_package(package: str | None = None) -> TensorRtPackage:
     """Find the installed TensorRT; of two, the one that suits every GPU.
 
     Args:
-        package: `FULL` or `RTX`; None takes either.
+        package: `FULL` or `RTX`; None means either.
 
     Raises:
         EnvironmentLacksError: if none is installed, or it cannot be used.

@@ -62,8 +62,8 @@ def make_request(
 
     Args:
         onnx: ONNX file of the model.
-        batch: Windows in one call; None takes `BATCH`.
-        targets: GPUs to build for, "sm89"; None takes the package's default.
+        batch: Windows in one call; None means `BATCH`.
+        targets: GPUs to build for, "sm89"; None means the package's default.
         trt_package: TensorRT that builds and loads the engine.
         cache: Folder for the timings of kernels.
 

@@ -125,7 +125,7 @@ def choose_parts(data_set: DataSet, parts: str | None) -> dict[str, tuple[Sample
 
     Args:
         data_set: Data set to choose from.
-        parts: Names as in `choose_part`, separated by commas; None takes the published test parts, such as
+        parts: Names as in `choose_part`, separated by commas; None means the published test parts, such as
             testA and testB of GlaS, else test.
     """
     published = sorted({each.part for each in data_set.samples if each.part and each.part.startswith("test")})

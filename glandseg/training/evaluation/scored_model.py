@@ -45,7 +45,7 @@ def open_model(given: Path | None, *, device: str = "auto", threads: int = 0) ->
     """Open a model until the block ends.
 
     Args:
-        given: Model file or run folder; None takes the default of `find_model`.
+        given: Model file or run folder; None means the default of `find_model`.
         device: "cpu", "cuda", "trt", "cuda:1", or "auto" for the best that works; not "trt" for a run.
         threads: CPU threads; 0 takes all, or PyTorch's own setting for a run.
 
