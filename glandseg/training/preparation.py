@@ -20,8 +20,10 @@ from glandseg.training.data.leakage import refuse_leakage
 from glandseg.training.data.published_splits import split_data_set
 from glandseg.training.data.splits import Split
 from glandseg.training.networks.hub import refuse_missing
+from glandseg.training.networks.table import ENCODERS
 from glandseg.training.run import PARTS, open_run
 from glandseg.training.settings import TrainSettings
+from glandseg.training.validation import refuse_unknown
 
 SYNTHETIC_UM_PER_PX = (0.1, 4.0)  # range at which tissue can be synthesised
 MAX_NAME = 240  # bytes of a file name; the temporary names of its masks are longer
@@ -78,6 +80,7 @@ def prepare(data: Path, settings: TrainSettings, say: Callable[[str], None]) -> 
     Raises:
         BadInputError: If nothing can be learned from the data, or not with these settings.
     """
+    refuse_strides(settings)
     data_set = find_samples(data, labelled=settings.labels != "none")
     um_per_px, model_um = choose_um(data, data_set, settings)
     refuse_long_names(data_set.samples)
@@ -124,6 +127,20 @@ def choose_um(data: Path, data_set: DataSet, settings: TrainSettings) -> tuple[f
             f"{highest:g}. Give the images' true --mpp, or --set segmenter.um_per_px=1{otherwise}."
         )
     return um_per_px, model_um
+
+
+def refuse_strides(settings: TrainSettings) -> None:
+    """Refuse an output stride that the encoder of a stage cannot have.
+
+    Raises:
+        BadInputError: If there is one.
+    """
+    used = ("classifier", "segmenter") if settings.labels == "patches" else ("segmenter",)
+    for name in used:
+        stage = settings.classifier if name == "classifier" else settings.segmenter
+        encoder = settings.choose_encoder(stage)
+        strides = ENCODERS[encoder].output_strides
+        refuse_unknown(f"{name}.output_stride of {encoder}", stage.output_stride, strides)
 
 
 def refuse_long_names(samples: Sequence[Sample]) -> None:

@@ -50,6 +50,13 @@ def test_a_scale_that_cannot_be_trained_at_is_refused(tmp_path: Path, um: str, l
         assert run(data, f"um_per_px={um}", cure)[0].um_per_px == float(um)
 
 
+@pytest.mark.parametrize("stage", ["classifier", "segmenter"])
+def test_an_output_stride_that_the_encoder_cannot_have_is_refused(tmp_path: Path, stage: str) -> None:
+    told = rf"{stage}\.output_stride of resnet38: one of 8, 16\. Received: 32"
+    with pytest.raises(BadInputError, match=told):
+        run(write_patches(tmp_path), "encoder=resnet38", f"{stage}.output_stride=32")
+
+
 @pytest.mark.parametrize("um", ["0.001", "21", "1000"])
 def test_an_absurd_scale_is_refused(tmp_path: Path, um: str) -> None:
     with pytest.raises(BadInputError, match="images lie between 0.05 and 20. Give --mpp"):
