@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from glandseg.core.callbacks import Say
 from glandseg.core.errors import EnvironmentLacksError
 from glandseg.doctor.engine_check import open_engine
 from glandseg.model.backend import Network
@@ -15,8 +16,6 @@ from glandseg.model.parity import ParityError, check_parity, measure_parity
 from glandseg.model.tensorrt.engine_cache import find_engine
 from glandseg.model.tensorrt.engine_file import EngineFile
 from glandseg.model.tensorrt.fingerprint import find_fingerprint_file
-
-Say = Callable[[str], None]
 
 
 def build_engine(

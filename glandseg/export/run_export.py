@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from torch import nn
 
 import glandseg
 from glandseg.core.atomic import stage_outputs
+from glandseg.core.callbacks import Say
 from glandseg.core.errors import BadInputError
 from glandseg.core.system import hash_file
 from glandseg.doctor.tiles import gather_tiles
@@ -31,8 +32,6 @@ from glandseg.model.files import ENGINE_SUFFIX, FP16_SUFFIX, RECORD_SUFFIX, SUFF
 from glandseg.training.factory import load_segmenter
 from glandseg.training.run import Run
 from glandseg.training.torch_backend import TorchBackend
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from glandseg.core.callbacks import Say
 from glandseg.core.errors import EnvironmentLacksError
 from glandseg.model.card import ModelCard
 
-Say = Callable[[str], None]  # called with a line for the user
 BATCH = 8  # windows in one call, unless the user or an engine says otherwise
 
 

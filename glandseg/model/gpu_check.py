@@ -18,8 +18,9 @@ from typing import Any
 import platformdirs
 
 from glandseg.core.atomic import write_whole
+from glandseg.core.callbacks import Say
 from glandseg.core.json_text import parse_json
-from glandseg.model.backend import ModelBackend, Say
+from glandseg.model.backend import ModelBackend
 from glandseg.model.files import ENGINE_SUFFIX, find_name
 from glandseg.model.onnx.cpu import CpuSession
 from glandseg.model.parity import check_parity, draw_golden_tiles, measure_parity

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from glandseg.core.callbacks import Say
 from glandseg.core.errors import BadInputError, EnvironmentLacksError, GlandsegError, explain
 from glandseg.core.system import hash_file
-from glandseg.model.backend import BATCH, ModelBackend, Say
+from glandseg.model.backend import BATCH, ModelBackend
 from glandseg.model.device import DeviceChoice, parse_device
 from glandseg.model.files import ENGINE_SUFFIX
 from glandseg.model.gpu import NONE, read_machine

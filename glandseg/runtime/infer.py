@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from glandseg.core.callbacks import Advance, Say
 from glandseg.core.trace import Trace
 from glandseg.model.backend import ModelBackend
 from glandseg.model.files import ModelFile
@@ -17,8 +18,8 @@ from glandseg.runtime.outputs.write import OutputPaths, write_outputs
 from glandseg.runtime.preflight import choose_batch
 from glandseg.runtime.settings import InferSettings
 from glandseg.runtime.slide_facts import describe_frame, list_late_warnings
-from glandseg.runtime.slide_run import Say, SlideRun, open_run
-from glandseg.runtime.slide_tissue import Advance, Tissue, find_tissue, measure_unread, watch_unread
+from glandseg.runtime.slide_run import SlideRun, open_run
+from glandseg.runtime.slide_tissue import Tissue, find_tissue, measure_unread, watch_unread
 from glandseg.runtime.slide_windows import SlideWindows
 
 

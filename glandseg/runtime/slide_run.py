@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from glandseg.core.atomic import explain_disk_errors, move_into_place, try_names
+from glandseg.core.callbacks import Say
 from glandseg.core.system import count_cpus
 from glandseg.core.trace import Trace
 from glandseg.core.units import GIB
@@ -31,7 +32,6 @@ from glandseg.slides.unread import UnreadRegions
 
 MIN_BYTES_S = 1e6  # of a drive that still counts as answering
 MAX_READERS = 8
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
+from glandseg.core.callbacks import Advance, Say
 from glandseg.core.errors import BadInputError
 from glandseg.core.system import release_memory
 from glandseg.core.workers import STALL_S
 from glandseg.runtime.slide_facts import list_early_warnings
-from glandseg.runtime.slide_run import Say, SlideRun
+from glandseg.runtime.slide_run import SlideRun
 from glandseg.runtime.tissue.thumbnail import Thumbnail, make_thumbnail
 from glandseg.runtime.tissue.thumbnail_reader import describe_reading, report_thumbnail
 from glandseg.runtime.tissue.tissue_mask import TissueMask
 
 WATCHED_WINDOWS = 64  # after which the share of unread tissue is measured again
-Advance = Callable[[int, int], None]  # windows done, windows in all
 
 
 class UnreadError(BadInputError):

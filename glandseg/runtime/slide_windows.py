@@ -9,13 +9,14 @@ from functools import cached_property, partial
 import numpy as np
 from numpy.typing import NDArray
 
+from glandseg.core.callbacks import Advance
 from glandseg.core.workers import STALL_S
 from glandseg.model.backend import Network
 from glandseg.model.windows import MARGIN_PX, STRIDE_PX
 from glandseg.runtime.glands.tracer import GlandTracer
 from glandseg.runtime.maps.tile_map import TileMap
 from glandseg.runtime.slide_run import SlideRun
-from glandseg.runtime.slide_tissue import Advance, Tissue
+from glandseg.runtime.slide_tissue import Tissue
 from glandseg.runtime.tiling.adaptive import AdaptiveOrder
 from glandseg.runtime.tiling.flip import FlipAverage
 from glandseg.runtime.tiling.map_writer import UNSTAINED, Exclude, MapWriter

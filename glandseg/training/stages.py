@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from glandseg.core.callbacks import Say
 from glandseg.training.data.patches import Patch, count_presence
 from glandseg.training.distill.distillation import distillation_loss
 from glandseg.training.factory import build_classifier, build_segmenter
@@ -27,7 +28,6 @@ from glandseg.training.weak.method import WeakMethod
 from glandseg.training.weak.patch_stream import PatchStream
 
 Report = Callable[[str, Progress], None]
-Say = Callable[[str], None]
 Network = TypeVar("Network", WeakMethod, Segmenter)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from glandseg.core.callbacks import Say
 from glandseg.core.errors import BadInputError
 from glandseg.training.data.datasets import Sample
 from glandseg.training.data.examples import choose_validation, note_one_class, read_examples
@@ -22,7 +23,7 @@ from glandseg.training.preparation import Prepared, prepare, refuse_unusable_wei
 from glandseg.training.run import PARTS, Run, hold_run, name_run, start_run
 from glandseg.training.segmenter import Example
 from glandseg.training.settings import TrainSettings
-from glandseg.training.stages import Report, Say, Training, fit_classifier, fit_segmenter
+from glandseg.training.stages import Report, Training, fit_classifier, fit_segmenter
 from glandseg.training.weak.method import WeakMethod
 from glandseg.training.weak.pseudo_mask_record import has_record, record_pseudo_masks
 from glandseg.training.weak.pseudo_masks import make_pseudo_masks

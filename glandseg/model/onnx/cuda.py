@@ -16,7 +16,8 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
-from glandseg.model.backend import BATCH, Say, describe_small_memory, halve_batch
+from glandseg.core.callbacks import Say
+from glandseg.model.backend import BATCH, describe_small_memory, halve_batch
 from glandseg.model.gpu import read_cudnn_version, read_machine
 from glandseg.model.onnx.cuda_binding import BoundBuffers, import_with_cuda, open_cuda_session
 from glandseg.model.onnx.onnx_file import read_onnx_card

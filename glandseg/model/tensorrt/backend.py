@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glandseg.model.backend import Say, halve_batch
+from glandseg.core.callbacks import Say
+from glandseg.model.backend import halve_batch
 from glandseg.model.tensorrt.driver import held_context
 from glandseg.model.tensorrt.engine_file import EngineFile
 from glandseg.model.tensorrt.runner import EngineRunner

@@ -15,8 +15,8 @@ from pathlib import Path
 import platformdirs
 
 from glandseg.core.atomic import stage_outputs
+from glandseg.core.callbacks import Say
 from glandseg.core.errors import BadInputError, EnvironmentLacksError
-from glandseg.model.backend import Say
 from glandseg.model.files import BUNDLED, ENGINE_SUFFIX
 from glandseg.model.tensorrt.build import build_engine
 from glandseg.model.tensorrt.engine_file import EngineFile, open_alone, open_kept

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from glandseg.core.callbacks import Say
 from glandseg.core.errors import BadInputError
-from glandseg.model.backend import BATCH, Say
+from glandseg.model.backend import BATCH
 from glandseg.model.card import ModelCard
 from glandseg.model.files import FP16_SUFFIX, INT8_TENSORRT_SUFFIX, check_model, find_name
 from glandseg.model.gpu import Machine, read_machine

@@ -8,11 +8,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from glandseg.core.callbacks import Advance
 from glandseg.core.workers import STALL_S
 from glandseg.runtime.tissue.background import find_background_color, is_dark
 from glandseg.runtime.tissue.illumination import list_illumination_warnings
 from glandseg.runtime.tissue.lumen import estimate_white_point
-from glandseg.runtime.tissue.thumbnail_reader import Advance, lay_thumbnail, read_thumbnail
+from glandseg.runtime.tissue.thumbnail_reader import lay_thumbnail, read_thumbnail
 from glandseg.runtime.tissue.tissue_mask import MASK_UM_PER_PX, TissueMask, find_fill, mask_tissue
 from glandseg.slides.slide import Slide
 from glandseg.slides.unread import UnreadRegions

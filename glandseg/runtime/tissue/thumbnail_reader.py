@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from glandseg.core.callbacks import Advance
 from glandseg.core.workers import STALL_S, Workers, await_result
 from glandseg.runtime.tissue.tissue_mask import MASK_UM_PER_PX
 from glandseg.slides.slide import Slide
@@ -21,7 +22,6 @@ BLOCK_PX = 512
 LINE_S = 15.0  # between lines of progress
 CACHE_BYTES = 16 << 20
 REPORTED_GIGAPIXELS = 1.0  # to read for a thumbnail, which takes a minute or more
-Advance = Callable[[int, int], None]  # blocks read, blocks in all
 
 
 def describe_reading(slide: Slide) -> str:

@@ -18,6 +18,7 @@ from typing import Any
 from glandseg import __version__
 from glandseg.core.atomic import explain_disk_errors, write_whole
 from glandseg.core.errors import BadInputError
+from glandseg.core.json_text import parse_json
 from glandseg.core.system import hash_file
 from glandseg.slides.slide_files import hash_slide, list_slide_files
 from glandseg.training.data.annotated_slides import AnnotatedSlide
@@ -116,7 +117,7 @@ def write_table(out: Path) -> int:
 
 def _read_record(folder: Path) -> dict[str, Any] | None:
     try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        record = parse_json((folder / RECORD).read_bytes())
     except (OSError, ValueError):
         return None
     return record if isinstance(record, dict) and not folder.name.startswith(".") else None

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
+from glandseg.core.callbacks import Say
 from glandseg.training.data.datasets import Sample
 from glandseg.training.run import Run
 from glandseg.training.segmenter import Example
-
-Say = Callable[[str], None]
 
 
 def choose_validation(samples: Sequence[Sample], say: Say) -> tuple[tuple[Sample, ...], bool]:

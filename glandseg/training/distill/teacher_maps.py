@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from glandseg.core.atomic import write_whole
 from glandseg.core.errors import BadInputError
+from glandseg.core.json_text import parse_json
 from glandseg.core.system import hash_file
 from glandseg.training.data.datasets import Sample
 from glandseg.training.data.decoding import read_grey
@@ -119,6 +120,6 @@ def hash_images(samples: Sequence[Sample]) -> str:
 
 def _read_json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return parse_json(path.read_bytes())
     except ValueError:
         return None

@@ -91,9 +91,12 @@ def expect_refusal(run_path: Path, teacher: Teacher, samples: list[Sample]) -> N
         make(run_path, teacher, samples)
 
 
-def test_a_damaged_claim_is_refused(teacher: Teacher, samples: list[Sample], tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["{", "[" * 100_000])
+def test_a_damaged_claim_is_refused(
+    text: str, teacher: Teacher, samples: list[Sample], tmp_path: Path
+) -> None:
     (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "teacher.json").write_text("{", encoding="utf-8")
+    (tmp_path / "run" / "teacher.json").write_text(text, encoding="utf-8")
     expect_refusal(tmp_path / "run", teacher, samples)
 
 
