@@ -15,6 +15,7 @@ IMAGING = {
     "cv2": "opencv-python",
     "tifffile": "tifffile",
     "imagecodecs": "imagecodecs",
+    "simplejpeg": "simplejpeg",
     "contourpy": "contourpy",
     "shapely": "shapely",
 }

@@ -20,6 +20,7 @@ LIBRARIES = (
     "openslide-bin",
     "tifffile",
     "imagecodecs",
+    "simplejpeg",
     "contourpy",
     "shapely",
     "tensorrt",

@@ -7,12 +7,11 @@ leaves all codes valid cannot be detected.
 
 from __future__ import annotations
 
-import importlib
 import re
 import threading
 from collections.abc import Sequence
-from functools import cache
-from types import ModuleType
+
+import simplejpeg
 
 from glandseg.slides.positional_file import PositionalFile
 
@@ -35,34 +34,22 @@ Place = tuple[int, int]  # offset and size in bytes; size 0 where the file store
 
 
 def find_jpeg_fault(data: bytes, tables: bytes = b"") -> str:
-    """Return the fault in a JPEG's data; empty if none is detected, or no check is possible.
+    """Return the fault in a JPEG's data; empty if none is detected.
 
     Args:
         data: JPEG stream of a file or of a TIFF's tile.
         tables: The TIFF's JPEGTables, which its tiles then lack.
     """
-    checker = import_checker()
-    if checker is None:
-        return ""
     whole = tables[:-2] + data[2:] if tables else data
     try:
-        colorspace = checker.decode_jpeg_header(whole, strict=False)[2]
-        checker.decode_jpeg(whole, "CMYK" if colorspace in {"CMYK", "YCCK"} else "GRAY", strict=True)
+        colorspace = simplejpeg.decode_jpeg_header(whole, strict=False)[2]
+        simplejpeg.decode_jpeg(whole, "CMYK" if colorspace in {"CMYK", "YCCK"} else "GRAY", strict=True)
     except KeyError:  # a colorspace that simplejpeg does not know
         return ""
     except ValueError as error:
         fault = str(error)
         return fault if is_damage(fault) and not is_padding(fault, whole) else ""
     return ""
-
-
-@cache
-def import_checker() -> ModuleType | None:
-    """Import simplejpeg; None if it is not installed: damage then shows only where decoding fails."""
-    try:
-        return importlib.import_module("simplejpeg")
-    except ImportError:
-        return None
 
 
 def is_damage(complaint: str) -> bool:

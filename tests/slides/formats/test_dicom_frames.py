@@ -59,7 +59,6 @@ def test_frames_are_found_in_order(tmp_path: Path) -> None:
 
 
 def test_a_damaged_frame_is_noticed_where_it_lies(tmp_path: Path) -> None:
-    pytest.importorskip("simplejpeg")
     stored = [encode(seed) for seed in range(4)]
     stored[3] = stored[3][:900] + b"\xff\xd9" + stored[3][902:]  # an end mark, long before the end
     path = write_level(tmp_path / "a.dcm", stored)
@@ -91,7 +90,6 @@ def test_levels_that_cannot_be_looked_at(tmp_path: Path) -> None:
 
 @pytest.mark.shared
 def test_real_slide_with_a_damaged_frame(shared_data: Path, tmp_path: Path) -> None:
-    pytest.importorskip("simplejpeg")
     path = tmp_path / "level-0-frames-0-30.dcm"
     shutil.copyfile(shared_data / "slides/dicom-cmu-1-small-region" / path.name, path)
     frames = read_frames(path)

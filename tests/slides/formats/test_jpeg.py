@@ -12,7 +12,6 @@ from glandseg.core.errors import BadInputError
 from glandseg.slides.formats.jpeg import find_jpeg_fault
 from glandseg.slides.open import open_slide
 
-pytest.importorskip("simplejpeg")
 END = b"\xff\xd9"
 
 
