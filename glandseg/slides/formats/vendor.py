@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from glandseg.core.errors import BadInputError, GlandsegError
 from glandseg.slides.described_size import warn_of_size
 from glandseg.slides.formats.dicom_frames import list_frame_tiles
+from glandseg.slides.formats.dicom_handle import DicomHandle
 from glandseg.slides.formats.jpeg import JpegTiles
 from glandseg.slides.formats.vendor_checks import (
     TIFF_VENDORS,
@@ -70,7 +71,7 @@ class OpenSlideSlide(Slide):
             raise
 
     def _open(self) -> openslide.OpenSlide:
-        handle = openslide.OpenSlide(self.path)
+        handle = (DicomHandle if self.format == "dicom" else openslide.OpenSlide)(self.path)
         handle.set_cache(self._cache)
         return handle
 
