@@ -86,7 +86,7 @@ def load_weights(network: nn.Module, path: Path, scores: Collection[str] = ()) -
         )
     partial = tuple(
         name
-        for name, tensor in shared.items()
+        for name, tensor in sorted(shared.items())
         if tensor.shape != own[name].shape and name.rpartition(".")[0] in scores
     )
     for name in partial:
