@@ -183,7 +183,7 @@ class SegmenterSettings:
         if self.skip and self.skip >= self.output_stride:
             raise BadInputError(f"skip: below output_stride={self.output_stride}. Received: {self.skip}")
         if self.core_um is not None:
-            refuse_outside(self, 0.5, 50, "core_um")
+            refuse_outside(self, 0.5, 25, "core_um")
         refuse_outside(self, 0, 100, "auxiliary", "core_weight", "border_weight")
         refuse_outside(self, 0, MAX_STEPS, "warmup_plain")
         refuse_outside(self, 1, 10_000, "crop")

@@ -78,7 +78,7 @@ def fit_segmenter(
     network = _build(training, "segmenter", build_segmenter, stage)
     if settings.start_from:
         earlier = open_run(Path(settings.start_from)).segmenter_path
-        training.say(f"{settings.start_from}: {load_weights(network, earlier)}")
+        training.say(f"{settings.start_from}: {load_weights(network, earlier, network.scores)}")
     _fit(
         training,
         "segmenter",
