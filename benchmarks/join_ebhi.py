@@ -42,7 +42,9 @@ def main() -> None:
         writer = csv.DictWriter(file, ["name", "class", "patient", "part"], extrasaction="ignore")
         writer.writeheader()
         writer.writerows(row | {"part": "test" if row["patient"] in test else "train"} for row in rows)
-    print(f"{options.out}: {len(rows)} images, {sum(row['patient'] in test for row in rows)} of them to test on")
+    print(
+        f"{options.out}: {len(rows)} images, {sum(row['patient'] in test for row in rows)} of them to test on"
+    )
 
 
 if __name__ == "__main__":

@@ -60,7 +60,9 @@ def _read_parts(table: Path, stems: set[str]) -> dict[str, str]:
     """
     if not has_column(table, "part"):
         return {}
-    parts = {match_stem(name, stems) or name: part for name, part in read_column(table, "name", "part").items()}
+    parts = {
+        match_stem(name, stems) or name: part for name, part in read_column(table, "name", "part").items()
+    }
     for name, part in parts.items():
         if part not in ("train", "test"):
             raise BadInputError(f"{table}: the part of {name} is {part!r}. Write train or test.")

@@ -73,7 +73,9 @@ def read_convolutions(path: Path) -> dict[str, tuple[Tensor, Tensor]]:
     for node in graph.node:
         if node.op_type != "Conv" or not node.input[1].startswith(_ROOT):
             continue
-        weight, *bias = (torch.from_numpy(numpy_helper.to_array(tensors[name]).copy()) for name in node.input[1:])
+        weight, *bias = (
+            torch.from_numpy(numpy_helper.to_array(tensors[name]).copy()) for name in node.input[1:]
+        )
         name = node.input[1].removeprefix(_ROOT).removesuffix(".weight")
         for older, newer in _OLDER.items():
             name = newer + name.removeprefix(older) if name.startswith(older) else name
