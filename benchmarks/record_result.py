@@ -11,7 +11,6 @@ names the commit that it was measured with.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import shlex
 import sys
 import time
@@ -24,14 +23,14 @@ from typing import Any
 import torch
 
 import glandseg
-from benchmarks.measured_on import ask_git, describe_circumstances
+from benchmarks.measured_on import describe_circumstances
 from benchmarks.results_ledger.definitions import read_definitions
 from benchmarks.results_ledger.grades import group_by_grade
-from benchmarks.results_ledger.result import FOLDER, ROOT, Result
+from benchmarks.results_ledger.provenance import find_commit, hash_samples
+from benchmarks.results_ledger.result import FOLDER, Result
 from benchmarks.results_ledger.training_facts import describe_training, name_path
 from glandseg.cli.evaluate import score_model
-from glandseg.core.errors import BadInputError, EnvironmentLacksError, GlandsegError
-from glandseg.core.system import hash_file
+from glandseg.core.errors import BadInputError, GlandsegError
 from glandseg.runtime.outputs.record import list_versions
 from glandseg.runtime.settings import ADAPTIVE, InferSettings, parse_scales
 from glandseg.training.data.datasets import find_samples
@@ -134,27 +133,6 @@ def record(path: Path, options: argparse.Namespace) -> Path:
     return result.write(options.out)
 
 
-def find_commit() -> str:
-    """Return the hash of the commit whose code is running.
-
-    Raises:
-        BadInputError: If the code differs from it.
-        EnvironmentLacksError: If the code that runs is not that of a git checkout.
-    """
-    commit = ask_git("rev-parse", "HEAD")
-    if not commit or Path(glandseg.__file__).resolve().parents[1] != ROOT.resolve():
-        raise EnvironmentLacksError(
-            "glandseg: does not run from this git checkout, whose commit a result names. Install it with "
-            "`pip install --editable .` there."
-        )
-    if changes := ask_git("status", "--porcelain", "--", str(ROOT / "glandseg")):
-        raise BadInputError(
-            f"glandseg/: {len(changes.splitlines())} files are not committed, and a result names its commit. "
-            "Commit them first."
-        )
-    return commit
-
-
 def refuse_seen(scored: Scored, samples: Sequence[Sample], kind: str) -> None:
     """Raise if a run was trained or validated on samples that it is scored on."""
     names = {sample.name for sample in samples}
@@ -185,15 +163,6 @@ def describe_command(path: Path, options: argparse.Namespace, kind: str) -> str:
     words += ["--scales", options.scales] if options.scales else []
     words += ["--flips"] if options.flips else []
     return shlex.join(words)
-
-
-def hash_samples(samples: Sequence[Sample]) -> str:
-    """Compute the sha256 over the name of each sample and the sha256 of its image and mask, by name."""
-    digest = hashlib.sha256()
-    for sample in sorted(samples, key=lambda each: each.name):
-        files = map(hash_file, filter(None, (sample.path, sample.mask_path)))
-        digest.update(f"{sample.name} {' '.join(files)}\n".encode())
-    return digest.hexdigest()
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from benchmarks.results_ledger.definitions import read_definitions
 from benchmarks.results_ledger.page import build_page
-from benchmarks.results_ledger.result import FOLDER, ROOT, read_results
+from benchmarks.results_ledger.reading import read_results
+from benchmarks.results_ledger.result import FOLDER, ROOT
 from glandseg.core.errors import GlandsegError
 
 PAGE = ROOT / "docs" / "results.md"

@@ -23,9 +23,9 @@ what is missing says why. "Needs a GPU": the papers' networks at full size take 
 
 mIoU and F1 are means over gland and non-gland; gland IoU and Dice are of gland alone. All are of the pixels
 of all images pooled. What the papers print as F1 (Feng) and Dice (OEEM) is, but for a few rows,
-2 mIoU / (1 + mIoU): compare it with our F1. Object scores are those of the GlaS contest, gland by gland. The
-t-test is that of independent samples, on mIoU: \\*\\*\\* p < 0.001, \\*\\* p < 0.005, \\* p < 0.05; it needs two
-seeds of both rows.
+2 mIoU / (1 + mIoU): compare it with our F1. Object scores are those of the GlaS contest, gland by gland.
+The t-test is that of independent samples, on mIoU; it needs two seeds of both rows: \\*\\*\\* p < 0.001,
+\\*\\* p < 0.005, \\* p < 0.05.
 """
 
 

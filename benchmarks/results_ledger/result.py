@@ -10,13 +10,12 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from glandseg.core.atomic import write_whole
-from glandseg.core.errors import BadInputError, shorten
-from glandseg.core.json_text import parse_json
+from glandseg.core.errors import BadInputError
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "results"
@@ -129,67 +128,6 @@ class Result:
         return BadInputError(
             f"result of {self.row}: {reason}. Record it again with benchmarks/record_result.py."
         )
-
-
-def read_results(folder: Path) -> tuple[Result, ...]:
-    """Read the results of a folder, by row and seed.
-
-    Raises:
-        BadInputError: If a file is damaged or misnamed, or results of one row differ in more than their seed.
-    """
-    results = tuple(sorted(map(_read, folder.glob("*.json")), key=lambda each: (each.row, each.seed or 0)))
-    for row in {each.row for each in results}:
-        _check_row([each for each in results if each.row == row])
-    return results
-
-
-def _read(path: Path) -> Result:
-    cure = "Record it again with benchmarks/record_result.py."
-    try:
-        values = parse_json(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise BadInputError(f"{path}: not a result ({shorten(error)}). {cure}") from None
-    names = {field.name for field in fields(Result)}
-    if not isinstance(values, dict) or set(values) != names:
-        raise BadInputError(f"{path}: a result has the entries {', '.join(sorted(names))}. {cure}")
-    result = Result(**values)
-    if path.name != result.file_name:
-        raise BadInputError(f"{path}: its row and seed make it {result.file_name}. {cure}")
-    return result
-
-
-def _check_row(results: list[Result]) -> None:
-    """Refuse results of one row that are not the same measurement with other seeds."""
-    first = results[0]
-    for other in results[1:]:
-        same = {
-            "data": first.data == other.data,
-            "inference": first.inference == other.inference,
-            "training": _drop_seeds(first.training) == _drop_seeds(other.training),
-        }
-        for name, is_same in same.items():
-            if not is_same:
-                raise BadInputError(
-                    f"{other.file_name}: {name} differs from {first.file_name}, and results of one row may "
-                    "differ in their seeds alone. Give one of them a row of its own."
-                )
-        if first.model["sha256"] == other.model["sha256"]:
-            raise BadInputError(
-                f"{other.file_name}: has the weights of {first.file_name}. Remove one of the files."
-            )
-
-
-def _drop_seeds(training: Mapping[str, Any] | None) -> Any:
-    if training is None:
-        return None
-    settings = {
-        key: {name: value for name, value in stage.items() if name != "fit"}
-        | {"fit": {name: value for name, value in stage["fit"].items() if name != "seed"}}
-        if isinstance(stage, dict) and "fit" in stage
-        else stage
-        for key, stage in training["settings"].items()
-    }
-    return settings, training["data"], training["images"]
 
 
 def _list_texts(value: Any) -> Iterator[str]:

@@ -14,6 +14,7 @@ from glandseg.training.run import SPLIT, Run
 from glandseg.training.settings import TrainSettings
 from glandseg.training.settings_file import PRESETS, read_preset
 
+LENGTHS = (".steps", ".epochs")  # giving one unsets the other
 FILES = ("weights", "teacher", "start_from")  # settings that may name a file
 
 
@@ -46,7 +47,11 @@ def build_command(settings: TrainSettings, data: str) -> str:
     differences: dict[str, dict[str, Any]] = {}
     for path in sorted(PRESETS.glob("*.yaml")):
         base = _flatten(asdict(read_preset(path.stem)))
-        differences[path.stem] = {key: value for key, value in wanted.items() if base[key] != value}
+        differences[path.stem] = {
+            key: value
+            for key, value in wanted.items()
+            if base[key] != value and not (value is None and key.endswith(LENGTHS))
+        }
     preset = min(differences, key=lambda name: len(differences[name]))
     options = [f"--set {shlex.quote(f'{key}={_show(value)}')}" for key, value in differences[preset].items()]
     return " ".join([f"glandseg train {data} --preset {preset}", *options])
