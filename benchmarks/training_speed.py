@@ -156,7 +156,7 @@ def compare(
             with autocast(enabled=precision == "bfloat16"):
                 loss = compute_loss(network, batch)
             optimizer.zero_grad()
-            loss.backward()
+            clock(loss.backward)
             optimizer.step()
             seconds.setdefault(f"{precision}_{form}_s", []).append(time.process_time() - before)
     facts = {name: statistics.median(values[1:]) for name, values in seconds.items()}
