@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from glandseg.training.data.examples import choose_validation
+from glandseg.training.data.borders import number_glands
+from glandseg.training.data.examples import choose_validation, fit_example
+from glandseg.training.data.mask_rule import Glands
 from glandseg.training.data.patches import LabelledPatches
 from glandseg.training.data.synthetic_examples import count_examples
 from glandseg.training.loop.checkpoint import count_left
@@ -94,7 +96,7 @@ def _plan_stage_2(training: Training, prepared: Prepared) -> Iterator[Row]:
     left = count_left(training.run.path / "segmenter.progress.safetensors", fit.count_steps())
     if not left:
         return
-    examples = _stand_in(prepared, taught=settings.teacher is not None)
+    examples = _stand_in(prepared, settings)
     val = [replace(examples[0], soft=None)]
     pace = measure_pace(training, lambda trial: fit_segmenter(trial, examples, val))
     count = len(choose_validation(split.choose_on(), lambda line: None)[0])
@@ -118,15 +120,16 @@ def _plan_fit(
     )
 
 
-def _stand_in(prepared: Prepared, *, taught: bool) -> list[Example]:
+def _stand_in(prepared: Prepared, settings: TrainSettings) -> list[Example]:
     """Read some training images, with masks in place of those not made yet: half gland."""
     examples = []
     for sample in prepared.split.train[:IMAGES]:
         image = sample.read()
         mask = np.zeros(image.shape[:2], np.uint8)
         mask[:, image.shape[1] // 2 :] = 1
-        example = Example(image=image, mask=mask, soft=255 * mask if taught else None)
-        examples.append(example.enlarge(prepared.um_per_px / prepared.model_um))
+        example = Example(image=image, mask=mask, soft=255 * mask if settings.teacher else None)
+        labels = number_glands(Glands(gland=mask == 1))
+        examples.append(fit_example(example, labels, prepared.um_per_px, settings.segmenter))
     return examples
 
 
