@@ -19,7 +19,7 @@ def group_by_grade(
 ) -> dict[str, tuple[Sample, ...]]:
     """Return samples by grade or class; empty for data without grades.
 
-    EBHI-Seg's six classes are also pooled into benign and malignant, to which high grade counts.
+    EBHI-Seg's classes are also pooled into benign and malignant, where there are both; high grade is malignant.
 
     Args:
         folder: Folder of the data set.
@@ -28,12 +28,13 @@ def group_by_grade(
     """
     grades = find_grades(folder, data_set)
     groups: dict[str, tuple[Sample, ...]] = defaultdict(tuple)
+    pooled: dict[str, tuple[Sample, ...]] = defaultdict(tuple)
     for sample in samples:
         if grade := grades.get(sample.name):
             groups[grade] += (sample,)
-            if data_set.kind == "ebhi":
-                pooled = "malignant" if grade.lower().startswith(MALIGNANT) else "benign"
-                groups[pooled] += (sample,)
+            pooled["malignant" if grade.lower().startswith(MALIGNANT) else "benign"] += (sample,)
+    if data_set.kind == "ebhi" and len(pooled) > 1:
+        groups |= pooled
     return dict(sorted(groups.items()))
 
 

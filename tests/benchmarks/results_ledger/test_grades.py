@@ -51,6 +51,11 @@ def test_classes_of_ebhi_as_published(tmp_path: Path) -> None:
     }
 
 
+def test_one_kind_of_classes_is_not_pooled(tmp_path: Path) -> None:
+    data = make_data("ebhi", "Normal/a", "Polyp/b")
+    assert list_groups(tmp_path, data) == {"Normal": ["Normal/a"], "Polyp": ["Polyp/b"]}
+
+
 def test_other_data_have_no_grades(tmp_path: Path) -> None:
     assert not list_groups(tmp_path, make_data("outlines", "a/b"))
     assert not list_groups(tmp_path, make_data("glas", "testA_1"))
