@@ -19,7 +19,8 @@ def group_by_grade(
 ) -> dict[str, tuple[Sample, ...]]:
     """Return samples by grade or class; empty for data without grades.
 
-    EBHI-Seg's classes are also pooled into benign and malignant, where there are both; high grade is malignant.
+    EBHI-Seg's classes are also pooled into benign and malignant (which includes high grade), where there are
+    both.
 
     Args:
         folder: Folder of the data set.

@@ -97,6 +97,9 @@ class Result:
         seed = self.training["seeds"].get("segmenter") if self.training else None
         if seed != self.seed:
             raise self._error(f"seed is {self.seed}, that of the training {seed}")
+        for name, value in self.seconds.items():
+            if value is not None and not _is_number(value):
+                raise self._error(f"seconds: {name} is {value!r}")
         for name, scores in {"scores": self.scores, **self.groups}.items():
             self._check_scores(name, scores)
         for text in _list_texts(asdict(self)):
@@ -121,13 +124,17 @@ class Result:
             raise self._error(f"{name} lacks {', '.join(sorted(lacking))}")
         for key, value in scores.items():
             bound = math.inf if key in NOT_PERCENT else 100
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= bound:
+            if not _is_number(value) or value > bound:
                 raise self._error(f"{name}: {key} is {value!r}")
 
     def _error(self, reason: str) -> BadInputError:
         return BadInputError(
             f"result of {self.row}: {reason}. Record it again with benchmarks/record_result.py."
         )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
 
 
 def _list_texts(value: Any) -> Iterator[str]:

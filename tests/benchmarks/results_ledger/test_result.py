@@ -60,6 +60,7 @@ def test_every_entry_is_needed(entry: str, make_result: MakeResult) -> None:
         ({"scores": SCORES | {"dice": float("nan")}}, "scores: dice is nan"),
         ({"scores": {"miou": 80.0}}, "scores lacks"),
         ({"groups": {"benign": SCORES | {"f1": "89"}}}, "benign: f1 is '89'"),
+        ({"seconds": {"training": "an hour", "evaluation": 1.0}}, "seconds: training is 'an hour'"),
         ({"command": "python x /home/me/run"}, "a path of one machine"),
         ({"command": "python x --data=/data"}, "a path of one machine"),
         ({"command": "python x D:\\runs\\1"}, "a path of one machine"),
