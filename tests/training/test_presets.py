@@ -238,18 +238,19 @@ def test_pretrained_weights_freeze_stage_1_alone(
     assert encoder.frozen is frozen is not encoder.train().bn7.training
 
 
-@pytest.mark.parametrize("soft", [False, True])
-def test_tiles_cover_an_image_and_small_images_stay_whole(soft: bool) -> None:
+@pytest.mark.parametrize("names", [(), ("soft",), ("core", "border")])
+def test_tiles_cover_an_image_and_small_images_stay_whole(names: tuple[str, ...]) -> None:
     mask = np.arange(50 * 41).reshape(50, 41).astype(np.uint8)
     image = np.dstack([mask] * 3)
-    example = Example(image=image, mask=mask, soft=mask if soft else None)
+    example = Example(image=image, mask=mask, **dict.fromkeys(names, mask))
     tiles = cut_tiles([example], 20, 16)
     corners = [(y, x) for y in (0, 16, 30) for x in (0, 16, 21)]
     assert len(tiles) == len(corners)
     for tile, (y, x) in zip(tiles, corners, strict=True):
         assert np.array_equal(tile.mask, mask[y : y + 20, x : x + 20])
         assert np.array_equal(tile.image[..., 0], tile.mask)
-        assert tile.soft is None if not soft else np.array_equal(tile.soft, tile.mask)  # type: ignore[arg-type]
+        assert tuple(tile.maps) == names
+        assert all(np.array_equal(values, tile.mask) for values in tile.maps.values())
     (whole,) = cut_tiles([example], 64, 48)
     assert whole.mask.shape == mask.shape
     assert cut_tiles([example], 20, None) == [example]

@@ -71,7 +71,7 @@ def test_the_split_without_validation_images(glas: Path, tmp_path: Path, labels:
     assert done.record["images"] == {"train": 4, "val": 0, "test": 3}
     assert any("without validation images" in line for line in said)
     train = [sample for sample in find_samples(glas).samples if sample.part == "train"]
-    truth = read_examples(train, done if labels == "patches" else None)
+    truth = read_examples(train, done if labels == "patches" else None, 0.62, SMALL.segmenter)
     truth_name = "train, the pseudo masks for truth" if labels == "patches" else "val"
     assert done.record["scores"] == {truth_name: score_segmenter(load_segmenter(done), truth, "float32")}
     assert any("chosen by the pseudo masks" in line for line in said) is (labels == "patches")
