@@ -90,8 +90,10 @@ def test_no_two_rows_are_the_same() -> None:
     assert same == []
 
 
-def test_edge_is_the_default() -> None:
-    assert read_preset("edge") == TrainSettings()
+def test_edge_is_the_default_with_cores() -> None:
+    assert read_preset("edge") == override_settings(TrainSettings(), ["segmenter.core_um=5"])
+    for paper in ("feng", "oeem"):
+        assert read_preset(paper).segmenter.core_um is None
 
 
 def test_a_file_goes_over_a_preset_and_an_assignment_over_both(tmp_path: Path) -> None:
