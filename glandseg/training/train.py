@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from glandseg.core.callbacks import Say
-from glandseg.core.errors import BadInputError
-from glandseg.training.data.datasets import Sample
 from glandseg.training.data.examples import choose_validation, note_one_class, read_examples
-from glandseg.training.data.patches import Patch, count_presence, list_patches
 from glandseg.training.data.splits import Split
 from glandseg.training.data.synthetic_examples import draw_examples
 from glandseg.training.distill.examples import VAL, learn_from_teacher, teach_truth
 from glandseg.training.distill.teacher import Teacher, find_teacher, refuse_idle_labels
+from glandseg.training.evidence_sources import describe_evidence, find_models
 from glandseg.training.loop.processes import ask_first, is_first, start_fabric
 from glandseg.training.preparation import Prepared, prepare, refuse_unusable_weights
+from glandseg.training.pseudo_labelling import make_missing_masks
 from glandseg.training.run import PARTS, Run, hold_run, name_run, start_run
 from glandseg.training.segmenter import Example
 from glandseg.training.settings import TrainSettings
-from glandseg.training.stages import Report, Training, fit_classifier, fit_segmenter
-from glandseg.training.weak.method import WeakMethod
-from glandseg.training.weak.pseudo_mask_record import has_record, record_pseudo_masks
-from glandseg.training.weak.pseudo_masks import make_pseudo_masks
+from glandseg.training.stages import Report, Training, fit_segmenter
 
 
 def train(data: Path, folder: Path | None, settings: TrainSettings, *, report: Report, say: Say) -> Run:
@@ -53,18 +45,24 @@ def train(data: Path, folder: Path | None, settings: TrainSettings, *, report: R
         report, say = (lambda stage, progress: None), (lambda line: None)
     prepared = prepare(data, settings, say)
     teacher = ask_first(lambda: find_teacher(settings, folder))
+    models = ask_first(lambda: find_models(settings))
     path = ask_first(lambda: name_run(folder))
     with hold_run(path) if is_first() else contextlib.nullcontext():
         run = ask_first(lambda: _start(path, settings, prepared.split))
         training = Training(run=run, settings=settings, report=report, say=say)
         _announce(training, prepared, teacher)
         if settings.labels == "patches":
-            _make_pseudo_masks(training, prepared)
+            make_missing_masks(training, prepared)
         examples, val, judged_by = _read_examples(training, prepared, teacher)
         note_one_class(examples, val, say)
         examples += _draw_synthetic(len(examples), prepared, settings)
         scores = fit_segmenter(training, examples, val)
         facts = _describe(prepared, teacher) | {"scores": {judged_by: scores}}
+        if settings.labels == "patches":
+            known = {
+                name: model.describe(prepared.data_set, prepared.split) for name, model in models.items()
+            }
+            facts["evidence"] = describe_evidence(settings, known)
         ask_first(lambda: run.write_record(**facts))
     return run
 
@@ -84,49 +82,6 @@ def _announce(training: Training, prepared: Prepared, teacher: Teacher | None) -
     seen = teacher.note_seen(data_set, split) if teacher else ""
     for note in filter(None, (*data_set.notes, split.note, seen)):
         training.say(f"note: {note}")
-
-
-def _make_pseudo_masks(training: Training, prepared: Prepared) -> None:
-    """Run stage 1: fit the classifier to patch labels and write a pseudo mask for every image.
-
-    Validation images get one too, to choose the segmenter on where they have no outlines.
-    """
-    split, settings = prepared.split, training.settings.classifier
-    samples = split.train + split.val
-    images = [sample.read() for sample in samples]
-    patches = list_patches(samples, images, prepared.um_per_px, settings)
-    train = [patch for patch in patches if patch.sample < len(split.train)]
-    val = patches[len(train) :] if split.val else train
-    if not train or not val:
-        raise BadInputError(
-            f"{samples[0].path.parent}: {len(train)} patches to learn from and {len(val)} to choose on are "
-            "not white. Give images of tissue, or raise classifier.background."
-        )
-    for purpose, some in (("learn from", train), ("choose on", val)):
-        if len({patch.present for patch in some}) == 1:
-            training.say(
-                f"note: all patches to {purpose} are labelled alike: {count_presence(some)}. Check the labels"
-            )
-    classifier = fit_classifier(training, train, val, images)
-    ask_first(lambda: _write_missing_masks(training, classifier, patches, samples, images))
-
-
-def _write_missing_masks(
-    training: Training,
-    classifier: WeakMethod,
-    patches: Sequence[Patch],
-    samples: Sequence[Sample],
-    images: Sequence[NDArray[np.uint8]],
-) -> None:
-    """Write and record the pseudo masks that the run lacks."""
-    run, settings = training.run, training.settings.classifier
-    missing = [index for index, sample in enumerate(samples) if not run.has_pseudo_mask(sample.name)]
-    training.say(f"pseudo masks: {len(missing)} to make -> {run.pseudo_masks_path}")
-    masks = make_pseudo_masks(classifier, patches, images, missing, settings)
-    for index, mask in zip(missing, masks, strict=True):
-        run.write_pseudo_mask(samples[index].name, mask)
-    if missing or not has_record(run):
-        record_pseudo_masks(run, samples)
 
 
 def _read_examples(

@@ -1,0 +1,81 @@
+"""Stage 1, read from top to bottom: patches of all images, evidence, pseudo masks, their record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glandseg.core.errors import BadInputError
+from glandseg.training.data.datasets import Sample
+from glandseg.training.data.patches import Patch, count_presence, list_patches
+from glandseg.training.evidence_sources import judge_evidence, open_evidence
+from glandseg.training.loop.processes import ask_first
+from glandseg.training.preparation import Prepared
+from glandseg.training.settings import CLASSIFIER
+from glandseg.training.stages import Training, fit_classifier
+from glandseg.training.weak.method import WeakMethod
+from glandseg.training.weak.pseudo_mask_record import has_record, record_pseudo_masks
+from glandseg.training.weak.pseudo_masks import make_pseudo_masks
+
+
+def make_missing_masks(training: Training, prepared: Prepared) -> None:
+    """Run stage 1: gather evidence, and write a pseudo mask for every image that lacks one.
+
+    Validation images get one too, to choose the segmenter on where they have no outlines.
+
+    Args:
+        training: Training under way.
+        prepared: Its data.
+
+    Raises:
+        BadInputError: If too few patches show tissue, or a source of evidence cannot use them.
+    """
+    split, settings = prepared.split, training.settings.classifier
+    samples = split.train + split.val
+    images = [sample.read() for sample in samples]
+    patches = list_patches(samples, images, prepared.um_per_px, settings)
+    train = [patch for patch in patches if patch.sample < len(split.train)]
+    val = patches[len(train) :] if split.val else train
+    if not train or not val:
+        raise BadInputError(
+            f"{samples[0].path.parent}: {len(train)} patches to learn from and {len(val)} to choose on are "
+            "not white. Give images of tissue, or raise classifier.background."
+        )
+    for purpose, some in (("learn from", train), ("choose on", val)):
+        if len({patch.present for patch in some}) == 1:
+            training.say(
+                f"note: all patches to {purpose} are labelled alike: {count_presence(some)}. Check the labels"
+            )
+    needed = CLASSIFIER in settings.weigh_sources()
+    classifier = fit_classifier(training, train, val, images) if needed else None
+    ask_first(lambda: _write_missing_masks(training, prepared, classifier, patches, samples, images))
+
+
+def _write_missing_masks(
+    training: Training,
+    prepared: Prepared,
+    classifier: WeakMethod | None,
+    patches: Sequence[Patch],
+    samples: Sequence[Sample],
+    images: Sequence[NDArray[np.uint8]],
+) -> None:
+    """Write and record the pseudo masks that the run lacks; a probe is fitted to training images alone."""
+    run, settings, learned = training.run, training.settings, len(prepared.split.train)
+    missing = [index for index, sample in enumerate(samples) if not run.has_pseudo_mask(sample.name)]
+    training.say(f"pseudo masks: {len(missing)} to make -> {run.pseudo_masks_path}")
+    if missing:
+        known = [patch for patch in patches if patch.sample < learned]
+        with open_evidence(
+            settings, classifier, images[:learned], known, prepared.um_per_px, training.say
+        ) as sources:
+            made = make_pseudo_masks(sources, patches, samples, images, missing, settings.classifier)
+            agreement = []
+            for index, each in zip(missing, made, strict=True):
+                run.write_pseudo_mask(samples[index].name, each.mask)
+                agreement.append(each.agreement)
+        for line in judge_evidence(settings.classifier, agreement):
+            training.say(line)
+    if missing or not has_record(run):
+        record_pseudo_masks(run, samples)
