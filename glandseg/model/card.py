@@ -15,12 +15,14 @@ from glandseg import RESEARCH_USE
 from glandseg.core.errors import shorten, show
 from glandseg.core.json_text import parse_json
 from glandseg.core.units import is_believable
+from glandseg.model.separation import Separation
 from glandseg.model.windows import SCALE_MAX, SCALE_MIN, STRIDE_PX, WINDOW_PX
 
 METADATA_KEY = "glandseg.card"
-GLAND = 1  # index in `CLASSES`
 KIND = "gland segmenter"
 CLASSES = ("non-gland", "gland")
+CLASSES_WITH_CORE = (*CLASSES, "core")  # the inside of a gland, away from its border: not a class beside them
+GLAND, CORE = 1, 2  # indices in both
 PRECISIONS = ("float32", "float16", "int8")
 _MAX_SCALES = 16  # twice what the papers average
 _TEXTS = ("name", "network", "tissue", "stain", "weights_sha256", "normalisation", "licence", "use")
@@ -46,7 +48,8 @@ class ModelCard:
         weights_sha256: Hash of the trained weights that the graph holds.
         precision: Precision of the graph, "float32", "float16" or "int8".
         calibration: Images on which the ranges of an int8 graph were measured.
-        classes: Names of the classes, by index.
+        classes: Names of the output's channels: `CLASSES`, or `CLASSES_WITH_CORE`.
+        separation: How touching glands are told apart; None leaves them together.
         window_px: Side of a window, in px.
         stride_px: Distance between windows, in px.
         normalisation: Normalisation of the pixels, which the graph does itself.
@@ -67,6 +70,7 @@ class ModelCard:
     precision: str = "float32"
     calibration: str | None = None
     classes: tuple[str, ...] = CLASSES
+    separation: Separation | None = None
     window_px: int = WINDOW_PX
     stride_px: int = STRIDE_PX
     normalisation: str = "inside the graph: RGB / 255, ImageNet mean and standard deviation"
@@ -92,6 +96,8 @@ def read_card(metadata: Mapping[str, str]) -> ModelCard:
         values = parse_json(metadata[METADATA_KEY])
         known = {field.name for field in fields(ModelCard)}
         values = {key: _freeze(value) for key, value in values.items() if key in known}
+        if (rule := values.get("separation")) is not None:
+            values["separation"] = Separation(**rule)
         card = ModelCard(**values)
     except (TypeError, ValueError, AttributeError) as error:
         raise CardError(f"its card cannot be read ({shorten(error)})") from None
@@ -109,8 +115,10 @@ def _check_card(card: ModelCard) -> None:
         raise CardError(f"it is a {show(card.kind)}")
     if (card.window_px, card.stride_px) != (WINDOW_PX, STRIDE_PX):
         raise CardError(f"it wants windows of {show(card.window_px)} px every {show(card.stride_px)} px")
-    if card.classes != CLASSES:
+    if card.classes not in (CLASSES, CLASSES_WITH_CORE):
         raise CardError(f"its classes are {_list(card.classes)}")
+    if card.separation and card.separation.channel not in card.classes:
+        raise CardError(f"its glands are separated by a channel that it lacks, {card.separation.channel}")
     if not (_is_number(card.um_per_px) and is_believable(card.um_per_px)):
         raise CardError(f"its card asks for {show(card.um_per_px)} um/px")
     if card.precision not in PRECISIONS:

@@ -7,23 +7,24 @@ from pathlib import Path
 from typing import Any
 
 from glandseg.core.errors import BadInputError, shorten, show
-from glandseg.model.card import CLASSES
 from glandseg.model.windows import WINDOW_PX
 
 INPUT, OUTPUT = "windows", "probabilities"
 _KIND = "tensor(uint8)"
 _WINDOW = (WINDOW_PX, WINDOW_PX, 3)
-_ANSWER = (len(CLASSES), WINDOW_PX, WINDOW_PX)
 _CURE = "Give a model that `glandseg export` made."
 
 
-def check_ports(path: Path, inputs: Sequence[Any], outputs: Sequence[Any], batch: int | None = None) -> None:
+def check_ports(
+    path: Path, inputs: Sequence[Any], outputs: Sequence[Any], classes: int, batch: int | None = None
+) -> None:
     """Refuse a graph that does not turn windows into probabilities.
 
     Args:
         path: Model file, for the message.
         inputs: Inputs of the graph, each with its `name`, `shape` and `type`, as ONNX Runtime spells them.
         outputs: Outputs of the graph, likewise.
+        classes: Number of channels that its card names.
         batch: Batch that the session was fixed to; None where the batch must be free.
 
     Raises:
@@ -31,27 +32,29 @@ def check_ports(path: Path, inputs: Sequence[Any], outputs: Sequence[Any], batch
     """
     sides = (
         ("takes", inputs, INPUT, _WINDOW),
-        ("answers with", outputs, OUTPUT, _ANSWER),
+        ("answers with", outputs, OUTPUT, (classes, WINDOW_PX, WINDOW_PX)),
     )
     for verb, ports, name, shape in sides:
         if fault := _find_fault(ports, name, shape, batch):
             raise BadInputError(f"{path}: not a model of glandseg, it {verb} {fault}. {_CURE}")
 
 
-def check_answers(answers: Any, windows: int, where: str) -> None:
+def check_answers(answers: Any, windows: int, classes: int, where: str) -> None:
     """Refuse answers whose shape or type is not that of probabilities, whatever the graph declares.
 
     Args:
         answers: What the network returned.
         windows: Number of windows that went in.
+        classes: Number of channels that its card names.
         where: Model file, for the message.
 
     Raises:
         BadInputError: if they are not (windows, classes, 320, 320) uint8.
     """
+    expected = (windows, classes, WINDOW_PX, WINDOW_PX)
     shape, kind = getattr(answers, "shape", ()), getattr(answers, "dtype", type(answers).__name__)
-    if shape != (windows, *_ANSWER) or kind != "uint8":
-        wanted = _list(("windows", *_ANSWER))
+    if shape != expected or kind != "uint8":
+        wanted = _list(("windows", *expected[1:]))
         raise BadInputError(
             f"{where}: not a model of glandseg, it answers {windows} windows with {_list(shape)} {kind}, "
             f"not {wanted} uint8. {_CURE}"

@@ -87,7 +87,7 @@ def fit_segmenter(
         lambda network, batch: (
             distillation_loss(network, batch, settings)
             if settings.teacher
-            else segmentation_loss(network, batch, stage.auxiliary, stage.loss, stage.warmup_plain)
+            else segmentation_loss(network, batch, stage)
         ),
         lambda network: score_segmenter(network, val, stage.fit.precision),
     )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from glandseg.model.card import METADATA_KEY, CardError, ModelCard, read_card
+from glandseg.model.card import CLASSES_WITH_CORE, METADATA_KEY, CardError, ModelCard, read_card
+from glandseg.model.separation import Separation
 
 CARD = ModelCard(
     name="µ",
@@ -21,12 +23,21 @@ CARD = ModelCard(
 )
 
 
+RULE = {"channel": "gland", "threshold": 0.75, "reach_um": 10.0}
+
+
 def change(**values: Any) -> dict[str, str]:
     return {METADATA_KEY: json.dumps(json.loads(CARD.to_metadata()[METADATA_KEY]) | values)}
 
 
 def test_a_card_comes_back() -> None:
     assert read_card(CARD.to_metadata()) == CARD
+
+
+def test_a_rule_of_separation_comes_back() -> None:
+    rule = Separation(channel="core", threshold=0.5, reach_um=10.0)
+    card = replace(CARD, classes=CLASSES_WITH_CORE, separation=rule)
+    assert read_card(card.to_metadata()) == card
 
 
 def test_what_a_later_version_adds_is_ignored() -> None:
@@ -47,6 +58,14 @@ def test_the_same_card_gives_the_same_text() -> None:
         (change(kind="classifier"), "it is a classifier"),
         (change(window_px=256), "windows of 256 px every 256 px"),
         (change(classes=["gland"]), "its classes are gland"),
+        (change(classes=["non-gland", "gland", "border"]), "its classes are non-gland, gland, border"),
+        (change(separation=3), "cannot be read"),
+        (change(separation={}), "cannot be read"),
+        (change(separation=RULE | {"threshold": 0}), "threshold: above 0 and up to 1, not 0"),
+        (change(separation=RULE | {"threshold": True}), "threshold: above 0"),
+        (change(separation=RULE | {"reach_um": 1e9}), "reach_um: above 0 and up to 50"),
+        (change(separation=RULE | {"channel": ["gland"]}), "channel: gland or core"),
+        (change(separation=RULE | {"channel": "core"}), "a channel that it lacks, core"),
         (change(um_per_px=-1.4), "asks for -1.4 um/px"),
         (change(um_per_px=None), "asks for None um/px"),
         (change(scales=[]), "scales are"),

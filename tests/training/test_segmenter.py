@@ -18,6 +18,7 @@ from glandseg.training.segmenter import Example, ExampleStream, score_segmenter,
 from glandseg.training.settings import FitSettings, SegmenterSettings
 
 SETTINGS = SegmenterSettings(crop=64, width=8, fit=FitSettings(batch=4, precision="float32"))
+MAIN = replace(SETTINGS, auxiliary=0.0)
 PLAIN = AugmentSettings(stain=0.0, mixing=0.0, color=0.0, blur=0.0, mosaic=1.0, glass=0.0)
 
 
@@ -67,7 +68,7 @@ def test_loss_is_the_weighted_sum_of_both_heads() -> None:
         both = [
             nn.functional.cross_entropy(logits, batch.labels) for logits in network.forward_both(batch.images)
         ]
-        loss = segmentation_loss(network, batch, 0.4)
+        loss = segmentation_loss(network, batch, SETTINGS)
     torch.testing.assert_close(loss, both[0] + 0.4 * both[1])
 
 
@@ -80,7 +81,8 @@ def test_a_scheme_weighs_both_heads_after_the_warm_up(scheme: str) -> None:
             for logits in network.forward_both(batch.images)
         )
         plain, warm, weighed = (
-            segmentation_loss(network, batch, 0.4, *how) for how in ((), (scheme, 6), (scheme, 5))
+            segmentation_loss(network, batch, replace(SETTINGS, loss=loss, warmup_plain=steps))
+            for loss, steps in (("plain", 0), (scheme, 6), (scheme, 5))
         )
     torch.testing.assert_close(weighed, main + 0.4 * other)
     assert warm == plain != weighed
@@ -98,7 +100,7 @@ def test_ignored_pixels_teach_nothing() -> None:
     labels = batch.labels.clone()
     labels[:, :32] = 255
     with torch.no_grad():
-        half = segmentation_loss(network, Batch(images=batch.images, labels=labels), 0.0)
+        half = segmentation_loss(network, Batch(images=batch.images, labels=labels), MAIN)
         logits = network(batch.images)[:, :, 32:]
     torch.testing.assert_close(half, nn.functional.cross_entropy(logits, labels[:, 32:]))
 
@@ -106,7 +108,7 @@ def test_ignored_pixels_teach_nothing() -> None:
 def test_a_batch_of_ignored_pixels_is_no_number_to_fear() -> None:
     network, batch = build_network(), ExampleStream([make_example()], SETTINGS).draw(0)
     ignored = Batch(images=batch.images, labels=torch.full_like(batch.labels, 255))
-    loss = segmentation_loss(network, ignored, 0.4)
+    loss = segmentation_loss(network, ignored, SETTINGS)
     loss.backward()  # type: ignore[no-untyped-call]
     assert loss.item() == 0
     assert all(weight.grad is None or weight.grad.isfinite().all() for weight in network.parameters())
@@ -115,7 +117,7 @@ def test_a_batch_of_ignored_pixels_is_no_number_to_fear() -> None:
 def test_only_a_segmenter_has_both_heads() -> None:
     batch = ExampleStream([make_example()], SETTINGS).draw(0)
     with pytest.raises(TypeError, match=r"a Segmenter expected. Received: RedIsGland"):
-        segmentation_loss(RedIsGland(), batch, 0.4)
+        segmentation_loss(RedIsGland(), batch, SETTINGS)
 
 
 def test_scores() -> None:

@@ -106,7 +106,7 @@ def test_images_are_brought_to_the_segmenters_scale(tiles: Path, tmp_path: Path)
     settings = override_settings(SMALL, ["labels=outlines", "segmenter.um_per_px=1.24", "segmenter.crop=48"])
     record = run_quietly(tiles, tmp_path / "run", settings).record
     assert (record["images_um_per_px"], record["um_per_px"]) == (0.62, 1.24)
-    (example, *_) = read_examples(find_samples(tiles).samples, None, 0.5)
+    (example, *_) = read_examples(find_samples(tiles).samples, None, 0.62, settings.segmenter)
     assert example.mask.shape == (TILE // 2, TILE // 2)
 
 

@@ -56,8 +56,8 @@ class CpuSession:
         self._path = path
         self._session = open_on_cpu(runtime, path, threads or count_cpus())
         self.card = read_onnx_card(path)
-        check_ports(path, self._session.get_inputs(), self._session.get_outputs())
         self.classes = len(self.card.classes)
+        check_ports(path, self._session.get_inputs(), self._session.get_outputs(), self.classes)
         self.name = f"ONNX Runtime {runtime.__version__}, CPU"
         self.identity = f"onnxruntime {runtime.__version__} cpu {self.card.precision}"
         self._try_out(runtime, min(batch, _TRIAL))
@@ -95,7 +95,7 @@ class CpuSession:
                 f"{self._path}: ONNX Runtime cannot run it on {len(windows)} windows ({shorten(error)}). "
                 "Give a model that `glandseg export` made."
             ) from error
-        check_answers(probabilities, len(windows), str(self._path))
+        check_answers(probabilities, len(windows), self.classes, str(self._path))
         return probabilities
 
     def __enter__(self) -> CpuSession:

@@ -141,7 +141,7 @@ class CudaSession:
 
     def _bind(self) -> None:
         session = open_cuda_session(self._runtime, self._path, self._ordinal, self._batch)
-        check_ports(self._path, session.get_inputs(), session.get_outputs(), self._batch)
+        check_ports(self._path, session.get_inputs(), session.get_outputs(), self.classes, self._batch)
         buffers = [
             BoundBuffers(self._runtime, session, self._batch, self.classes, self._ordinal)
             for _ in range(self.slots)

@@ -12,6 +12,7 @@ from typing import Any
 from glandseg.core.atomic import write_whole
 from glandseg.core.errors import BadInputError, GlandsegError
 from glandseg.model.backend import BATCH
+from glandseg.model.onnx.onnx_file import read_onnx_card
 from glandseg.model.ports import check_ports
 from glandseg.model.tensorrt.layer_types import (
     LayerCount,
@@ -92,7 +93,7 @@ def build_engine(
     parsed = parse_network(onnx, trt_package)
     _check_parsed(parsed, onnx)
     inputs, outputs = _list_ports(parsed.network)
-    check_ports(onnx, inputs, outputs)
+    check_ports(onnx, inputs, outputs, len(read_onnx_card(onnx).classes))
     count = count_network(parsed.network)
     check_share(count, settings.precision, onnx.name)
     config = _configure(parsed, settings)

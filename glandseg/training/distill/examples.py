@@ -8,7 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from glandseg.training.data.augment import IGNORED
+from glandseg.training.data.borders import number_glands
 from glandseg.training.data.datasets import Sample
+from glandseg.training.data.examples import fit_example
+from glandseg.training.data.mask_rule import Glands
 from glandseg.training.data.splits import Split
 from glandseg.training.distill.teacher import Teacher
 from glandseg.training.distill.teacher_maps import TeacherMaps, make_teacher_maps
@@ -16,7 +19,7 @@ from glandseg.training.evaluation.evaluate import GLAND_BYTE
 from glandseg.training.loop.processes import ask_first
 from glandseg.training.run import Run
 from glandseg.training.segmenter import Example
-from glandseg.training.settings import TrainSettings
+from glandseg.training.settings import SegmenterSettings, TrainSettings
 
 VAL, VAL_BY_TEACHER = "val", "val, the teacher's masks for truth"  # what a run's scores refer to
 
@@ -35,31 +38,45 @@ def learn_from_teacher(
     """
     samples, chosen_on = split.train + split.val, split.choose_on()
     maps = ask_first(lambda: make_teacher_maps(run.path, teacher, samples, um_per_px, say))
-    factor, outlines = um_per_px / (settings.segmenter.um_per_px or um_per_px), settings.labels == "outlines"
-    examples = read_taught_examples(split.train, maps, outlines=outlines, factor=factor)
-    val = read_taught_examples(chosen_on, maps, outlines=outlines, factor=factor)
+    outlines = settings.labels == "outlines"
+    examples, val = (
+        read_taught_examples(part, maps, um_per_px, settings.segmenter, outlines=outlines)
+        for part in (split.train, chosen_on)
+    )
     if outlines and any(sample.mask_path for sample in chosen_on):
         return examples, judge_by_outlines(val), VAL
     return examples, judge_by_teacher(val), VAL_BY_TEACHER
 
 
 def read_taught_examples(
-    samples: Sequence[Sample], maps: TeacherMaps, *, outlines: bool, factor: float
+    samples: Sequence[Sample],
+    maps: TeacherMaps,
+    um_per_px: float,
+    settings: SegmenterSettings,
+    *,
+    outlines: bool,
 ) -> list[Example]:
     """Read images into memory with the teacher's maps and, where wanted and present, with outlines.
+
+    Cores are those of the outlines; without outlines those of the teacher's mask.
 
     Args:
         samples: Samples to read.
         maps: Maps of the teacher.
+        um_per_px: Microns per pixel of the images.
+        settings: Settings of stage 2.
         outlines: Whether to read outlines; pixels without are labelled as ignored.
-        factor: Factor by which all are resized.
     """
     examples = []
     for sample in samples:
         image, soft = sample.read(), maps.read(sample.name)
-        outlined = outlines and sample.mask_path is not None
-        mask = sample.read_mask(image.shape) if outlined else np.full_like(soft, IGNORED)
-        examples.append(Example(image=image, mask=mask, soft=soft).enlarge(factor))
+        if outlines and sample.mask_path is not None:
+            glands = sample.read_glands(image.shape)
+            mask = glands.gland.astype(np.uint8)
+        else:
+            glands, mask = Glands(gland=soft >= GLAND_BYTE), np.full_like(soft, IGNORED)
+        example = Example(image=image, mask=mask, soft=soft)
+        examples.append(fit_example(example, number_glands(glands), um_per_px, settings))
     return examples
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,9 @@ from glandseg.training.distill.examples import (
 )
 from glandseg.training.distill.teacher_maps import TeacherMaps
 from glandseg.training.segmenter import Example
+from glandseg.training.settings import SegmenterSettings
+
+SETTINGS = SegmenterSettings()
 
 
 def draw_example(seed: int) -> Example:
@@ -44,7 +48,7 @@ def samples(tmp_path: Path) -> list[Sample]:
 def test_images_become_examples(samples: list[Sample], tmp_path: Path) -> None:
     maps = TeacherMaps(tmp_path)
     for outlines in (True, False):
-        first, second = read_taught_examples(samples, maps, outlines=outlines, factor=1.0)
+        first, second = read_taught_examples(samples, maps, 0.62, SETTINGS, outlines=outlines)
         expected = draw_example(ord("a"))
         np.testing.assert_array_equal(first.image, expected.image)
         np.testing.assert_array_equal(first.soft, expected.soft)
@@ -53,7 +57,9 @@ def test_images_become_examples(samples: list[Sample], tmp_path: Path) -> None:
 
 
 def test_examples_are_enlarged_whole(samples: list[Sample], tmp_path: Path) -> None:
-    (small, _) = read_taught_examples(samples, TeacherMaps(tmp_path), outlines=True, factor=0.5)
+    (small, _) = read_taught_examples(
+        samples, TeacherMaps(tmp_path), 0.62, replace(SETTINGS, um_per_px=1.24), outlines=True
+    )
     assert small.soft is not None and small.soft.shape == small.mask.shape == small.image.shape[:2] == (
         48,
         48,

@@ -54,7 +54,7 @@ def test_the_pyramid_stands_beside_the_map() -> None:
 @pytest.mark.parametrize("size", [(96, 64), (50, 71)])
 def test_scores_have_the_images_size(size: tuple[int, int]) -> None:
     torch.manual_seed(0)
-    network = PSPNet(Thumbnails(), classes=4, width=6).eval()
+    network = PSPNet(Thumbnails(), outputs=4, width=6).eval()
     images = torch.rand(2, 3, *size)
     with torch.inference_mode():
         logits, auxiliary = network.forward_both(images)
