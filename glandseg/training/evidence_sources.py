@@ -13,13 +13,15 @@ from numpy.typing import NDArray
 from glandseg.core.callbacks import Say
 from glandseg.core.errors import BadInputError
 from glandseg.model.files import BUNDLED as BUNDLED_FILE
+from glandseg.training.data.datasets import DataSet
 from glandseg.training.data.patches import Patch, count_presence
+from glandseg.training.data.splits import Split
 from glandseg.training.distill.teacher import Teacher, identify_model, open_teacher
 from glandseg.training.evaluation.metrics import Confusion
 from glandseg.training.networks.build import build_encoder
 from glandseg.training.networks.pretrained import prepare_encoder
 from glandseg.training.paths import is_file, is_folder
-from glandseg.training.settings import BUNDLED, CLASSIFIER, PROBE, ClassifierSettings, TrainSettings
+from glandseg.training.settings import BUNDLED, CLASSIFIER, PROBE, TrainSettings
 from glandseg.training.weak.activation_maps import ActivationMaps
 from glandseg.training.weak.evidence import Evidence
 from glandseg.training.weak.method import WeakMethod
@@ -44,11 +46,14 @@ def find_models(settings: TrainSettings) -> dict[str, Teacher]:
 
 
 def describe_evidence(
-    settings: TrainSettings, models: Mapping[str, Mapping[str, Any]]
+    settings: TrainSettings, models: Mapping[str, Teacher], data_set: DataSet, split: Split
 ) -> list[dict[str, Any]]:
-    """Return what a run's record keeps of its sources: name, weight, and facts of models."""
-    weights = settings.classifier.weigh_sources()
-    return [{"source": name, "weight": weight, **models.get(name, {})} for name, weight in weights.items()]
+    """Return what a run's record keeps of its sources: name, weight, and what is known of a model."""
+    return [
+        {"source": name, "weight": weight}
+        | (models[name].describe(data_set, split) if name in models else {})
+        for name, weight in settings.classifier.weigh_sources().items()
+    ]
 
 
 def choose_probe_weights(settings: TrainSettings) -> str:
@@ -68,15 +73,14 @@ def choose_probe_weights(settings: TrainSettings) -> str:
     return weights or str(BUNDLED_FILE)
 
 
-def judge_evidence(settings: ClassifierSettings, agreement: Sequence[Sequence[Confusion]]) -> Iterator[str]:
+def judge_evidence(agreement: Sequence[Mapping[str, Confusion]]) -> Iterator[str]:
     """Yield a line on how far each source agrees with the labels, and a note where it hardly does.
 
     Args:
-        settings: Settings of stage 1.
-        agreement: For each image, the counts of each source at the pixels that labels alone decide.
+        agreement: For each image, by source, the counts at the pixels that labels alone decide.
     """
-    for name, counts in zip(settings.weigh_sources(), zip(*agreement, strict=True), strict=True):
-        share = 100 * sum(counts, Confusion.empty()).balanced
+    for name in agreement[0]:
+        share = 100 * sum((counts[name] for counts in agreement), Confusion.empty()).balanced
         yield f"{name}: without labels right at {share:.0f} % of the pixels that labels alone decide"
         if share < LEAST_AGREEMENT:
             yield f"note: {name} knows little of this tissue. Leave it out: --set classifier.evidence=[...]"
@@ -90,8 +94,10 @@ def open_evidence(
     patches: Sequence[Patch],
     um_per_px: float,
     say: Say,
-) -> Iterator[list[Evidence]]:
-    """Open the sources of evidence for a block, in the order of the settings.
+) -> Iterator[dict[str, Evidence]]:
+    """Open the sources of evidence for a block, by name.
+
+    A probe that has nothing to be fitted to is left out, with a note, if there is another source.
 
     Args:
         settings: Settings of the run.
@@ -102,18 +108,24 @@ def open_evidence(
         say: Called with each line of the console log.
 
     Raises:
-        BadInputError: If a probe has nothing to be fitted to.
+        BadInputError: If no source is left.
     """
     with contextlib.ExitStack() as held:
-        sources: list[Evidence] = []
+        sources: dict[str, Evidence] = {}
         for name in settings.classifier.weigh_sources():
             if name == PROBE:
-                sources.append(_fit_probe(settings, images, patches, say))
+                if probe := _fit_probe(settings, images, patches, say):
+                    sources[name] = probe
             elif name != CLASSIFIER:
                 model = held.enter_context(open_teacher(_find_path(name)))
-                sources.append(ModelEvidence(model=model, um_per_px=um_per_px))
+                sources[name] = ModelEvidence(model=model, um_per_px=um_per_px)
             elif classifier is not None:
-                sources.append(ActivationMaps(classifier, settings.classifier))
+                sources[name] = ActivationMaps(classifier, settings.classifier)
+        if not sources:
+            raise BadInputError(
+                f"classifier.evidence {PROBE}: needs patches of only gland and of only non-gland. "
+                f"Received: {count_presence(patches)}. Add some, or add {BUNDLED} to classifier.evidence."
+            )
         yield sources
 
 
@@ -129,15 +141,12 @@ def _find_path(source: str) -> Path:
 
 def _fit_probe(
     settings: TrainSettings, images: Sequence[NDArray[np.uint8]], patches: Sequence[Patch], say: Say
-) -> Probe:
+) -> Probe | None:
     stage = settings.classifier
+    if not {(False, True), (True, False)} <= {patch.present for patch in patches}:
+        say(f"note: no {PROBE}, it needs patches of only gland and of only non-gland")
+        return None
     name = settings.choose_encoder(stage)
     encoder = build_encoder(name, PROBE_STRIDE)
     say(f"{PROBE}: {prepare_encoder(encoder, name, choose_probe_weights(settings), stage.freeze)}")
-    try:
-        return fit_probe(encoder, images, patches, stage.fit.seed)
-    except ValueError:
-        raise BadInputError(
-            f"classifier.evidence {PROBE}: needs patches of only gland and of only non-gland. "
-            f"Received: {count_presence(patches)}. Add some, or give --set classifier.evidence=[{BUNDLED}]."
-        ) from None
+    return fit_probe(encoder, images, patches, stage.fit.seed)

@@ -75,7 +75,7 @@ def _write_missing_masks(
             for index, each in zip(missing, made, strict=True):
                 run.write_pseudo_mask(samples[index].name, each.mask)
                 agreement.append(each.agreement)
-        for line in judge_evidence(settings.classifier, agreement):
+        for line in judge_evidence(agreement):
             training.say(line)
     if missing or not has_record(run):
         record_pseudo_masks(run, samples)

@@ -59,10 +59,7 @@ def train(data: Path, folder: Path | None, settings: TrainSettings, *, report: R
         scores = fit_segmenter(training, examples, val)
         facts = _describe(prepared, teacher) | {"scores": {judged_by: scores}}
         if settings.labels == "patches":
-            known = {
-                name: model.describe(prepared.data_set, prepared.split) for name, model in models.items()
-            }
-            facts["evidence"] = describe_evidence(settings, known)
+            facts["evidence"] = describe_evidence(settings, models, prepared.data_set, prepared.split)
         ask_first(lambda: run.write_record(**facts))
     return run
 

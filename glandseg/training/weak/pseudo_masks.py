@@ -8,7 +8,7 @@ differ; stage 2's loss ignores them.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,16 +29,16 @@ class PseudoMask:
 
     Attributes:
         mask: (H, W) uint8: 0 non-gland, 1 gland, 255 where no patch lies or the decision is left out.
-        agreement: For each source, its decisions without labels at the pixels that labels alone decide,
+        agreement: By source, its decisions without labels at the pixels that labels alone decide,
             counted against these.
     """
 
     mask: NDArray[np.uint8]
-    agreement: tuple[Confusion, ...]
+    agreement: dict[str, Confusion]
 
 
 def make_pseudo_masks(
-    sources: Sequence[Evidence],
+    sources: Mapping[str, Evidence],
     patches: Sequence[Patch],
     samples: Sequence[Sample],
     images: Sequence[NDArray[np.uint8]],
@@ -48,53 +48,51 @@ def make_pseudo_masks(
     """Yield the pseudo masks of the wanted images, in that order.
 
     Args:
-        sources: Sources of evidence, one for each of `settings.evidence`.
+        sources: Sources of evidence by name, some or all of those in the settings.
         patches: Patches of all images.
         samples: Samples of all images.
         images: All images.
         wanted: Indices of images.
         settings: Settings of stage 1.
-
-    Raises:
-        ValueError: If the sources are not as many as the settings'.
     """
     by_sample: dict[int, list[Patch]] = defaultdict(list)
     for patch in patches:
         by_sample[patch.sample].append(patch)
     for index in wanted:
         image, own = images[index], by_sample[index]
-        maps = [source.map_patches(samples[index], image, own) for source in sources]
+        maps = {name: source.map_patches(samples[index], image, own) for name, source in sources.items()}
         yield decide(image.shape, own, maps, settings)
 
 
 def decide(
-    shape: tuple[int, ...], patches: Sequence[Patch], maps: Sequence[Maps], settings: ClassifierSettings
+    shape: tuple[int, ...], patches: Sequence[Patch], maps: Mapping[str, Maps], settings: ClassifierSettings
 ) -> PseudoMask:
     """Decide the label of each pixel of an image.
 
     Args:
         shape: Image size, (H, W).
         patches: Patches of the image.
-        maps: For each source, the log odds of gland of each patch.
+        maps: By source, the log odds of gland of each patch.
         settings: Settings of stage 1: weights of the sources, label rule and decision.
     """
-    weights = settings.weigh_sources().values()
-    total = [
-        sum((w * values for w, values in zip(weights, of_patch, strict=True)), np.float32(0))
-        for of_patch in zip(*maps, strict=True)
-    ]
-    joint = label_image(shape, patches, total, settings.rule)
-    alone = [label_image(shape, patches, own, settings.rule) for own in maps]
+    joint = label_image(shape, patches, sum_maps(maps, settings), settings.rule)
+    alone = {name: label_image(shape, patches, own, settings.rule) for name, own in maps.items()}
     mask = joint.mask.copy()
     if settings.agree:
-        for each in alone:
+        for each in alone.values():
             mask[each.mask != joint.mask] = IGNORED
     mask[find_unsure(joint, settings.ignore)] = IGNORED
     known = joint.decided != IGNORED
     truth = joint.decided[known] == 1
-    return PseudoMask(
-        mask=mask, agreement=tuple(Confusion.of(each.log_odds[known] > 0, truth) for each in alone)
-    )
+    agreement = {name: Confusion.of(each.log_odds[known] > 0, truth) for name, each in alone.items()}
+    return PseudoMask(mask=mask, agreement=agreement)
+
+
+def sum_maps(maps: Mapping[str, Maps], settings: ClassifierSettings) -> list[NDArray[np.float32]]:
+    """Return each patch's sum of the sources' log odds, weighted as the settings say."""
+    weights = settings.weigh_sources()
+    factors = np.array([weights[name] for name in maps], np.float32)
+    return [np.tensordot(factors, np.stack(of_patch), 1) for of_patch in zip(*maps.values(), strict=True)]
 
 
 def find_unsure(labelling: Labelling, share: float) -> NDArray[np.bool_]:
