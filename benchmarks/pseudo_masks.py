@@ -5,7 +5,7 @@ that `glandseg train --labels patches` makes of the outlines, and a probe is fit
 a training, no outline takes part. Choosing a recipe by these scores does use outlines, so the best of several
 is also scored by cross-validation: each patient by the recipe that is best on all others.
 
-    python benchmarks/pseudo_masks.py GLAS --part train --setting "evidence=[probe]" \
+    python -m benchmarks.pseudo_masks GLAS --part train --setting "evidence=[probe]" \
         --setting "evidence=[bundled, 0.3*probe]; ignore=0.4" --json benchmarks/results/pseudo-masks-glas.json
 """
 
@@ -15,15 +15,15 @@ import argparse
 import json
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from measured_on import describe_circumstances
 from numpy.typing import NDArray
 
+from benchmarks.measured_on import describe_circumstances
 from glandseg.training.data.augment import IGNORED
 from glandseg.training.data.datasets import find_samples
 from glandseg.training.data.patches import Patch, list_patches
@@ -69,7 +69,8 @@ class Score:
         """Return mIoU of each in percent, and the share of the pixels that keep a label."""
         names = ("labels", "without_labels", "undecided", "kept")
         scores = {name: round(100 * each.miou, 2) for name, each in zip(names, self.parts, strict=True)}
-        return scores | {"kept_share": round(100 * self.kept.counts.sum() / self.labels.counts.sum(), 2)}
+        kept = self.kept.counts.sum() / self.labels.counts.sum()
+        return scores | {"kept_share": round(100 * float(kept), 2)}
 
 
 def main() -> None:
@@ -181,7 +182,7 @@ def choose_by_patient(
     return {"pooled": add_up(held_out).describe(), "patients_by_recipe": counts}
 
 
-def add_up(scores: Iterator[Score] | Sequence[Score]) -> Score:
+def add_up(scores: Iterable[Score]) -> Score:
     """Return the counts of all."""
     total = Score(*[Confusion.empty()] * 4)
     for score in scores:

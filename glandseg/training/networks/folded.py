@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from glandseg.core.errors import BadInputError, shorten
 from glandseg.core.regular_file import check_regular_file
+from glandseg.training.torch_backend import evaluating
 
 ROOT, FORMER_ENCODER, ENCODER = "segmenter.", "trunk.", "encoder."
 BIAS = "_bias"  # suffix of a folded bias after the name of its convolution's weight
@@ -75,3 +76,33 @@ def _list_pairs(network: nn.Module) -> Iterator[tuple[str, str, float]]:
     for (convolution, first), (norm, second) in pairwise(layers):
         if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
             yield convolution, norm, second.eps
+
+
+def restore_statistics(network: nn.Module, images: Tensor) -> None:
+    """Give the batch norms of a network the statistics of images, and compute the same as before.
+
+    Folding leaves statistics of the identity, by which evaluation is exact. In training each batch norm
+    normalises by the batch instead, so that without true statistics its output would change scale.
+
+    Args:
+        network: Network; batch norms that `forward` leaves out stay as they are.
+        images: (N, 3, H, W) float32 RGB in 0..1, such as a batch to train on.
+    """
+    found: dict[nn.BatchNorm2d, tuple[Tensor, Tensor]] = {}
+
+    def measure(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        if isinstance(norm, nn.BatchNorm2d):
+            found[norm] = (inputs[0].mean((0, 2, 3)), inputs[0].var((0, 2, 3), correction=0))
+
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    hooks = [norm.register_forward_pre_hook(measure) for norm in norms]
+    with evaluating(network):
+        network(images)
+    for hook in hooks:
+        hook.remove()
+    for norm, (mean, var) in found.items():
+        state = norm.state_dict()
+        scale = state["weight"] / (state["running_var"] + norm.eps).sqrt()
+        state["bias"] = state["bias"] + (mean - state["running_mean"]) * scale
+        state["weight"] = scale * (var + norm.eps).sqrt()
+        norm.load_state_dict(state | {"running_mean": mean, "running_var": var})
