@@ -72,13 +72,6 @@ def _describe_training(settings: TrainSettings, record: Mapping[str, Any]) -> st
     return f"distilled from {_name_teacher(teacher)}{also}"
 
 
-def _list_models(record: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    """List the models that took part in a training beside a teacher, each with its role."""
-    origin = [("started from", record["start_from"])] if "start_from" in record else []
-    evidence = [each for each in record.get("evidence", ()) if "sha256" in each]
-    return origin + [("pseudo masks with", each) for each in evidence]
-
-
 def _name_teacher(teacher: Mapping[str, Any]) -> str:
     return f"{teacher['name']} (sha256 {teacher['sha256']})"
 
@@ -88,8 +81,8 @@ def _list_training(settings: TrainSettings, record: Mapping[str, Any]) -> list[d
     if teacher := record.get("teacher"):
         sources.append({"name": f"distilled from {_name_teacher(teacher)}"})
         sources += [source for source in teacher["training"] if source not in sources]
-    for role, model in _list_models(record):
-        sources.append({"name": f"{role} {_name_teacher(model)}"})
+    for model in (each for each in record.get("evidence", ()) if "sha256" in each):
+        sources.append({"name": f"pseudo masks with {_name_teacher(model)}"})
         sources += [source for source in model["training"] if source not in sources]
     if weights := settings.choose_weights(settings.segmenter):
         sources.append({"name": f"pretrained encoder {Path(weights).name}"})

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from glandseg.core.callbacks import Say
@@ -18,10 +19,13 @@ from glandseg.training.data.patches import Patch, count_presence
 from glandseg.training.data.splits import Split
 from glandseg.training.distill.teacher import Teacher, identify_model, open_teacher
 from glandseg.training.evaluation.metrics import Confusion
+from glandseg.training.factory import build_segmenter
 from glandseg.training.networks.build import build_encoder
+from glandseg.training.networks.exported_weights import load_exported
 from glandseg.training.networks.pretrained import prepare_encoder
 from glandseg.training.paths import is_file, is_folder
-from glandseg.training.settings import BUNDLED, CLASSIFIER, PROBE, TrainSettings
+from glandseg.training.settings import BUNDLED, CLASSIFIER, PROBE, SegmenterSettings, TrainSettings
+from glandseg.training.torch_backend import to_images
 from glandseg.training.weak.activation_maps import ActivationMaps
 from glandseg.training.weak.evidence import Evidence
 from glandseg.training.weak.method import WeakMethod
@@ -41,7 +45,7 @@ def find_models(settings: TrainSettings) -> dict[str, Teacher]:
     """
     sources = settings.classifier.weigh_sources() if settings.labels == "patches" else {}
     if PROBE in sources:
-        choose_probe_weights(settings)
+        _refuse_random_encoder(settings)
     return {name: identify_model(_find_path(name)) for name in sources if name not in (CLASSIFIER, PROBE)}
 
 
@@ -54,23 +58,6 @@ def describe_evidence(
         | (models[name].describe(data_set, split) if name in models else {})
         for name, weight in settings.classifier.weigh_sources().items()
     ]
-
-
-def choose_probe_weights(settings: TrainSettings) -> str:
-    """Return the pretrained weights of a probe's encoder: those of the settings, else of the bundled model.
-
-    Raises:
-        BadInputError: If there are none for this encoder.
-    """
-    encoder, weights = (
-        choose(settings.classifier) for choose in (settings.choose_encoder, settings.choose_weights)
-    )
-    if weights is None and encoder != BUNDLED_ENCODER:
-        raise BadInputError(
-            f"classifier.evidence {PROBE}: needs pretrained weights of {encoder}, which has none bundled. "
-            f"Give --set classifier.weights=FILE, or --set classifier.encoder={BUNDLED_ENCODER}."
-        )
-    return weights or str(BUNDLED_FILE)
 
 
 def judge_evidence(agreement: Sequence[Mapping[str, Confusion]]) -> Iterator[str]:
@@ -129,6 +116,15 @@ def open_evidence(
         yield sources
 
 
+def _refuse_random_encoder(settings: TrainSettings) -> None:
+    encoder = settings.choose_encoder(settings.classifier)
+    if settings.choose_weights(settings.classifier) is None and encoder != BUNDLED_ENCODER:
+        raise BadInputError(
+            f"classifier.evidence {PROBE}: needs pretrained weights of {encoder}, which has none bundled. "
+            f"Give --set classifier.weights=FILE, or --set classifier.encoder={BUNDLED_ENCODER}."
+        )
+
+
 def _find_path(source: str) -> Path:
     path = BUNDLED_FILE if source == BUNDLED else Path(source)
     if not (is_file(path) or is_folder(path)):
@@ -146,7 +142,14 @@ def _fit_probe(
     if not {(False, True), (True, False)} <= {patch.present for patch in patches}:
         say(f"note: no {PROBE}, it needs patches of only gland and of only non-gland")
         return None
-    name = settings.choose_encoder(stage)
-    encoder = build_encoder(name, PROBE_STRIDE)
-    say(f"{PROBE}: {prepare_encoder(encoder, name, choose_probe_weights(settings), stage.freeze)}")
+    name, weights = settings.choose_encoder(stage), settings.choose_weights(stage)
+    if weights:
+        encoder = build_encoder(name, PROBE_STRIDE)
+        log = prepare_encoder(encoder, name, weights, stage.freeze)
+    else:
+        whole = build_segmenter(TrainSettings(segmenter=SegmenterSettings(output_stride=PROBE_STRIDE)))
+        shown = torch.from_numpy(images[0][None])
+        log = f"{BUNDLED_FILE.name}: {load_exported(whole, BUNDLED_FILE, to_images(shown))}"
+        encoder = whole.encoder
+    say(f"{PROBE}: {log}")
     return fit_probe(encoder, images, patches, stage.fit.seed)

@@ -81,7 +81,7 @@ class ClassifierSettings:
         augment: Settings of its augmentation.
     """
 
-    evidence: tuple[str, ...] = (BUNDLED, f"0.3*{PROBE}")
+    evidence: tuple[str, ...] = (BUNDLED, f"0.15*{PROBE}")
     rule: str = "veto"
     agree: bool = False
     ignore: float = 0.4
@@ -242,8 +242,7 @@ class TrainSettings:
         encoder: Name of the encoder of stages without their own, a key of `ENCODERS`.
         weights: Pretrained weights of this encoder: a file, "hub", or a repository on the hub such as
             "timm/resnest200e.in1k"; None initialises randomly. Only stages with this encoder use them.
-        start_from: Run folder or model file whose segmenter is the initial one, or "bundled"; None means that
-            of `weights`.
+        start_from: Run folder whose segmenter is the initial one.
         um_per_px: Microns per pixel of the training images; None means that known of the data set.
         split: "auto" (the published test images if there are any, else by patient), "feng" or "oeem".
         shares: Shares of training, validation and test without published parts.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -14,13 +15,13 @@ from glandseg.core.callbacks import Say
 from glandseg.training.data.patches import Patch, count_presence
 from glandseg.training.distill.distillation import distillation_loss
 from glandseg.training.factory import build_classifier, build_segmenter
-from glandseg.training.initial_weights import find_initial_weights, load_initial_weights
 from glandseg.training.loop.curves import draw_curves
 from glandseg.training.loop.fit import ComputeLoss, Progress, Validate, fit
 from glandseg.training.loop.processes import ask_first
 from glandseg.training.networks.decoder import Segmenter
 from glandseg.training.networks.pretrained import prepare_encoder
-from glandseg.training.run import Run
+from glandseg.training.networks.weights import load_weights
+from glandseg.training.run import Run, open_run
 from glandseg.training.segmenter import Example, ExampleStream, score_segmenter, segmentation_loss
 from glandseg.training.settings import ClassifierSettings, SegmenterSettings, TrainSettings
 from glandseg.training.weak.method import WeakMethod
@@ -75,15 +76,14 @@ def fit_segmenter(
     """
     settings, stage = training.settings, training.settings.segmenter
     network = _build(training, "segmenter", build_segmenter, stage)
-    stream = ExampleStream(examples, stage)
     if settings.start_from:
-        initial = find_initial_weights(settings.start_from)
-        training.say(load_initial_weights(network, initial, stream.draw(0).images))
+        earlier = open_run(Path(settings.start_from)).segmenter_path
+        training.say(f"{settings.start_from}: {load_weights(network, earlier)}")
     _fit(
         training,
         "segmenter",
         network,
-        stream,
+        ExampleStream(examples, stage),
         lambda network, batch: (
             distillation_loss(network, batch, settings)
             if settings.teacher

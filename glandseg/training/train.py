@@ -12,7 +12,6 @@ from glandseg.training.data.synthetic_examples import draw_examples
 from glandseg.training.distill.examples import VAL, learn_from_teacher, teach_truth
 from glandseg.training.distill.teacher import Teacher, find_teacher, refuse_idle_labels
 from glandseg.training.evidence_sources import describe_evidence, find_models
-from glandseg.training.initial_weights import identify_origin, note_other_um
 from glandseg.training.loop.processes import ask_first, is_first, start_fabric
 from glandseg.training.preparation import Prepared, prepare, refuse_unusable_weights
 from glandseg.training.pseudo_labelling import make_missing_masks
@@ -47,12 +46,11 @@ def train(data: Path, folder: Path | None, settings: TrainSettings, *, report: R
     prepared = prepare(data, settings, say)
     teacher = ask_first(lambda: find_teacher(settings, folder))
     models = ask_first(lambda: find_models(settings))
-    origin = ask_first(lambda: identify_origin(settings.start_from) if settings.start_from else None)
     path = ask_first(lambda: name_run(folder))
     with hold_run(path) if is_first() else contextlib.nullcontext():
         run = ask_first(lambda: _start(path, settings, prepared.split))
         training = Training(run=run, settings=settings, report=report, say=say)
-        _announce(training, prepared, teacher, origin)
+        _announce(training, prepared, teacher)
         if settings.labels == "patches":
             make_missing_masks(training, prepared)
         examples, val, judged_by = _read_examples(training, prepared, teacher)
@@ -60,8 +58,6 @@ def train(data: Path, folder: Path | None, settings: TrainSettings, *, report: R
         examples += _draw_synthetic(len(examples), prepared, settings)
         scores = fit_segmenter(training, examples, val)
         facts = _describe(prepared, teacher) | {"scores": {judged_by: scores}}
-        if origin:
-            facts["start_from"] = origin.describe(prepared.data_set, prepared.split)
         if settings.labels == "patches":
             facts["evidence"] = describe_evidence(settings, models, prepared.data_set, prepared.split)
         ask_first(lambda: run.write_record(**facts))
@@ -74,17 +70,14 @@ def _start(folder: Path, settings: TrainSettings, split: Split) -> Run:
     return run
 
 
-def _announce(
-    training: Training, prepared: Prepared, teacher: Teacher | None, origin: Teacher | None
-) -> None:
+def _announce(training: Training, prepared: Prepared, teacher: Teacher | None) -> None:
     data_set, split = prepared.data_set, prepared.split
     training.say(
         f"{data_set.kind}: {len(data_set.samples)} images ({prepared.describe_parts()}) at "
         f"{prepared.um_per_px:g} um/px -> {training.run.path}"
     )
     seen = teacher.note_seen(data_set, split) if teacher else ""
-    other_um = note_other_um(origin, prepared.model_um) if origin else ""
-    for note in filter(None, (*data_set.notes, split.note, seen, other_um)):
+    for note in filter(None, (*data_set.notes, split.note, seen)):
         training.say(f"note: {note}")
 
 

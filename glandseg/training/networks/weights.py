@@ -1,4 +1,4 @@
-"""Loading of pretrained weights and exported models, with a report on what was and was not found."""
+"""Loading of pretrained weights, with a report on what was and was not found."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from glandseg.core.errors import BadInputError
 from glandseg.core.regular_file import check_regular_file
-from glandseg.training.networks.folded import read_folded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,14 +63,10 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 def load_weights(network: nn.Module, path: Path) -> LoadReport:
     """Copy the tensors of a file into a network, from any floating type.
 
-    Args:
-        network: Network; of a segmenter's file an encoder takes its part.
-        path: .safetensors or .pth file, or an ONNX file of `glandseg export`.
-
     Raises:
         BadInputError: If the file is unreadable, shares no name with the network, or a shape differs.
     """
-    stored = read_folded(path, network) if path.suffix.lower() == ".onnx" else read_weights(path)
+    stored = read_weights(path)
     own = network.state_dict()
     shared = {name: tensor for name, tensor in stored.items() if name in own}
     if not shared:
