@@ -215,7 +215,7 @@ class SegmenterSettings:
         if self.skip and self.skip >= self.output_stride:
             raise BadInputError(f"skip: below output_stride={self.output_stride}. Received: {self.skip}")
         if self.core_um is not None:
-            refuse_outside(self, 0.5, 50, "core_um")
+            refuse_outside(self, 0.5, 25, "core_um")
         refuse_outside(self, 0, 100, "auxiliary", "core_weight", "border_weight")
         refuse_outside(self, 0, MAX_STEPS, "warmup_plain")
         refuse_outside(self, 1, 10_000, "crop")
@@ -242,7 +242,8 @@ class TrainSettings:
         encoder: Name of the encoder of stages without their own, a key of `ENCODERS`.
         weights: Pretrained weights of this encoder: a file, "hub", or a repository on the hub such as
             "timm/resnest200e.in1k"; None initialises randomly. Only stages with this encoder use them.
-        start_from: Run folder whose segmenter is the initial one.
+        start_from: Run folder or float32 model file whose segmenter is the initial one; "bundled" means the
+            model file that comes with the package.
         um_per_px: Microns per pixel of the training images; None means that known of the data set.
         split: "auto" (the published test images if there are any, else by patient), "feng" or "oeem".
         shares: Shares of training, validation and test without published parts.

@@ -74,7 +74,7 @@ def place_randomly(
     Args:
         image: (H, W, 3) uint8 RGB.
         mask: (H, W) uint8 labels; or (H, W, C), labels and maps of probabilities or weights, which alone are
-            interpolated; C is at most 5.
+            interpolated.
         size: Side of the square, in px.
         settings: Strength of the augmentation.
         rng: Random generator.
@@ -94,9 +94,9 @@ def place_randomly(
     if mask.ndim == 2:
         labels = _warp(mask, matrix, size, cv2.INTER_NEAREST)
     else:
-        first, maps = (np.ascontiguousarray(part) for part in (mask[..., 0], mask[..., 1:]))
-        warped = _warp(first, matrix, size, cv2.INTER_NEAREST), _warp(maps, matrix, size, cv2.INTER_LINEAR)
-        labels = np.dstack(warped)
+        first, *maps = (np.asarray(plane, np.uint8) for plane in cv2.split(mask))
+        smooth = (_warp(plane, matrix, size, cv2.INTER_LINEAR) for plane in maps)
+        labels = np.dstack([_warp(first, matrix, size, cv2.INTER_NEAREST), *smooth])
     return _warp(image, matrix, size, cv2.INTER_LINEAR), labels
 
 

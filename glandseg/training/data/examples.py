@@ -72,14 +72,13 @@ def fit_example(
     um/px, and the distance of a core from its border is in um.
 
     Args:
-        example: Example at the images' um/px, without these maps.
+        example: Example at the images' um/px; a core that it has stays.
         labels: (H, W) number of each px's gland, 0 outside glands.
         um_per_px: Microns per pixel of both.
         settings: Settings of stage 2.
     """
-    example = replace(
-        example,
-        core=None if settings.core_um is None else find_cores(labels, settings.core_um / um_per_px),
-        border=weigh_stroma(labels, SIGMA_UM / um_per_px) if settings.border_weight else None,
-    )
+    if settings.core_um is not None and example.core is None:
+        example = replace(example, core=find_cores(labels, settings.core_um / um_per_px))
+    if settings.border_weight:
+        example = replace(example, border=weigh_stroma(labels, SIGMA_UM / um_per_px))
     return example.enlarge(um_per_px / (settings.um_per_px or um_per_px))

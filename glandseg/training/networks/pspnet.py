@@ -108,6 +108,8 @@ class PSPNet(Segmenter):
         skip: Stride of the encoder's stage that joins those channels; None leaves them alone.
     """
 
+    scores = ("head.2", "auxiliary_head.2")
+
     def __init__(self, encoder: Encoder, *, outputs: int = 2, bins: tuple[int, ...] = (1, 2, 3, 6),
                  width: int = 512, dropout: float = 0.1, skip: int | None = None) -> None:  # fmt: skip
         super().__init__()

@@ -86,3 +86,18 @@ def test_images_are_normalised_inside() -> None:
     with torch.inference_mode():
         logits = network(mean)
     assert torch.allclose(logits, logits[..., :1, :1].expand_as(logits), atol=1e-6)  # the mean color is 0
+
+
+@pytest.mark.parametrize("skip", [4, 8])
+@pytest.mark.parametrize("size", [(96, 64), (50, 71)])
+def test_an_earlier_stage_joins_the_head(skip: int, size: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    network = PSPNet(MobileNetV2(output_stride=16), outputs=3, width=8, skip=skip).eval()
+    images = torch.rand(2, 3, *size)
+    seen: list[tuple[int, ...]] = []
+    network.skip.mix.register_forward_hook(lambda module, inputs, out: seen.append(tuple(out.shape)))
+    with torch.inference_mode():
+        logits, auxiliary = network.forward_both(images)
+        assert torch.equal(network(images), logits)
+    assert logits.shape == auxiliary.shape == (2, 3, *size)
+    assert seen[0] == (2, 4, *(-(-side // skip) for side in size))
