@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from glandseg.training.data.patches import Patch
 from glandseg.training.data.sample import Sample
-from glandseg.training.evaluation.evaluate import segment_file
 from glandseg.training.evaluation.scored_model import ScoredModel
+from glandseg.training.evaluation.segment import segment_file
 from glandseg.training.weak.evidence import cut_patches
 
 LOWEST_BYTE = 0.5  # bytes of probability know nothing between 0 and 1
