@@ -67,7 +67,10 @@ def judge_evidence(agreement: Sequence[Mapping[str, Confusion]]) -> Iterator[str
         agreement: For each image, by source, the counts at the pixels that labels alone decide.
     """
     for name in agreement[0]:
-        share = 100 * sum((counts[name] for counts in agreement), Confusion.empty()).balanced
+        total = sum((counts[name] for counts in agreement), Confusion.empty())
+        if not total.counts.any():
+            continue
+        share = 100 * total.balanced
         yield f"{name}: without labels right at {share:.0f} % of the pixels that labels alone decide"
         if share < LEAST_AGREEMENT:
             yield f"note: {name} knows little of this tissue. Leave it out: --set classifier.evidence=[...]"
@@ -139,9 +142,6 @@ def _fit_probe(
     settings: TrainSettings, images: Sequence[NDArray[np.uint8]], patches: Sequence[Patch], say: Say
 ) -> Probe | None:
     stage = settings.classifier
-    if not {(False, True), (True, False)} <= {patch.present for patch in patches}:
-        say(f"note: no {PROBE}, it needs patches of only gland and of only non-gland")
-        return None
     name, weights = settings.choose_encoder(stage), settings.choose_weights(stage)
     if weights:
         encoder = build_encoder(name, PROBE_STRIDE)
@@ -152,4 +152,8 @@ def _fit_probe(
         log = f"{BUNDLED_FILE.name}: {load_exported(whole, BUNDLED_FILE, to_images(shown))}"
         encoder = whole.encoder
     say(f"{PROBE}: {log}")
-    return fit_probe(encoder, images, patches, stage.fit.seed)
+    try:
+        return fit_probe(encoder, images, patches, stage.fit.seed)
+    except ValueError:
+        say(f"note: no {PROBE}, it needs patches of only gland and of only non-gland")
+        return None

@@ -291,12 +291,10 @@ class TrainSettings:
 
     def list_stages(self) -> dict[str, ClassifierSettings | SegmenterSettings]:
         """Return the stages that build an encoder, by name."""
-        first = (
-            {CLASSIFIER, PROBE} & self.classifier.weigh_sources().keys()
-            if self.labels == "patches"
-            else set()
-        )
-        return {**({"classifier": self.classifier} if first else {}), "segmenter": self.segmenter}
+        has_encoder = {CLASSIFIER, PROBE} & self.classifier.weigh_sources().keys()
+        if self.labels == "patches" and has_encoder:
+            return {"classifier": self.classifier, "segmenter": self.segmenter}
+        return {"segmenter": self.segmenter}
 
     def choose_encoder(self, stage: ClassifierSettings | SegmenterSettings) -> str:
         """Return the name of a stage's encoder."""

@@ -176,9 +176,11 @@ def test_what_cannot_be_trained_is_refused(assignment: str, message: str) -> Non
 def test_the_kinds_named_are_those_that_can_be_built() -> None:
     from glandseg.training import losses, settings
     from glandseg.training.weak import attention as cca
+    from glandseg.training.weak import label_rules
 
     assert set(settings.ATTENTIONS) == set(cca.ATTENTIONS)
     assert set(settings.LOSSES) == set(losses.SCHEMES)
+    assert set(settings.RULES) == set(label_rules.RULES)
 
 
 def test_epochs_become_steps() -> None:
