@@ -103,7 +103,8 @@ def test_from_patch_labels(tiles: Path, tmp_path: Path) -> None:
 
 
 def test_from_evidence_that_needs_no_classifier(tiles: Path, tmp_path: Path) -> None:
-    settings = override_settings(SMALL, ["classifier.evidence=[bundled, 0.3*probe]", "classifier.ignore=0.4"])
+    chosen = ["evidence=[bundled, 0.3*probe]", "ignore=0.4", "side=32", "stride=16"]
+    settings = override_settings(SMALL, [f"classifier.{each}" for each in chosen])
     lines: list[str] = []
     run = train(tiles, tmp_path / "run", settings, report=lambda stage, progress: None, say=lines.append)
     assert not (run.path / "classifier.csv").exists()
@@ -111,12 +112,13 @@ def test_from_evidence_that_needs_no_classifier(tiles: Path, tmp_path: Path) -> 
     assert any(line.startswith("probe: without labels right at") for line in lines)
     manifest = (run.pseudo_masks_path / "manifest.csv").read_text("utf-8").splitlines()[1:]
     assert any(0.05 < float(row.split(",")[4]) < 0.41 for row in manifest)
-    again = run_quietly(
-        tiles,
-        tmp_path / "again",
-        override_settings(settings, [f"classifier.evidence=[{run.path.as_posix()}]"]),
-    )
-    assert again.record["evidence"][0]["name"] == "run"
+
+
+def test_another_round_takes_an_earlier_run_for_evidence(tiles: Path, tmp_path: Path) -> None:
+    earlier = run_quietly(tiles, tmp_path / "earlier", SMALL)
+    again = override_settings(SMALL, [f"classifier.evidence=[{earlier.path.as_posix()}]"])
+    (source,) = run_quietly(tiles, tmp_path / "again", again).record["evidence"]
+    assert (source["name"], source["weight"]) == ("earlier", 1.0)
 
 
 def test_images_are_brought_to_the_segmenters_scale(tiles: Path, tmp_path: Path) -> None:
