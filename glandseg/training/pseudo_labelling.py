@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
-from numpy.typing import NDArray
-
 from glandseg.core.errors import BadInputError
-from glandseg.training.data.datasets import Sample
-from glandseg.training.data.patches import Patch, count_presence, list_patches
+from glandseg.training.data.patches import LabelledPatches, count_presence, list_patches
 from glandseg.training.evidence_sources import judge_evidence, open_evidence
 from glandseg.training.loop.processes import ask_first
 from glandseg.training.preparation import Prepared
@@ -20,17 +14,17 @@ from glandseg.training.weak.pseudo_mask_record import has_record, record_pseudo_
 from glandseg.training.weak.pseudo_masks import make_pseudo_masks
 
 
-def make_missing_masks(training: Training, prepared: Prepared) -> None:
-    """Run stage 1: gather evidence, and write a pseudo mask for every image that lacks one.
+def label_patches(training: Training, prepared: Prepared) -> LabelledPatches:
+    """Read the images of stage 1 and cut them into patches.
 
-    Validation images get one too, to choose the segmenter on where they have no outlines.
+    Validation images belong to them, to choose the segmenter on where they have no outlines.
 
     Args:
         training: Training under way.
         prepared: Its data.
 
     Raises:
-        BadInputError: If too few patches show tissue, or a source of evidence cannot use them.
+        BadInputError: If too few patches show tissue.
     """
     split, settings = prepared.split, training.settings.classifier
     samples = split.train + split.val
@@ -48,29 +42,39 @@ def make_missing_masks(training: Training, prepared: Prepared) -> None:
             training.say(
                 f"note: all patches to {purpose} are labelled alike: {count_presence(some)}. Check the labels"
             )
-    needed = CLASSIFIER in settings.weigh_sources()
-    classifier = fit_classifier(training, train, val, images) if needed else None
-    ask_first(lambda: _write_missing_masks(training, prepared, classifier, patches, samples, images))
+    return LabelledPatches(samples=samples, images=images, patches=patches, train=train, val=val)
+
+
+def make_missing_masks(training: Training, prepared: Prepared, labelled: LabelledPatches) -> None:
+    """Gather evidence, and write a pseudo mask for every image that lacks one.
+
+    Args:
+        training: Training under way.
+        prepared: Its data.
+        labelled: Its patches.
+
+    Raises:
+        BadInputError: If no source of evidence can use them.
+    """
+    needed = CLASSIFIER in training.settings.classifier.weigh_sources()
+    classifier = fit_classifier(training, labelled.train, labelled.val, labelled.images) if needed else None
+    ask_first(lambda: _write_missing_masks(training, prepared, classifier, labelled))
 
 
 def _write_missing_masks(
-    training: Training,
-    prepared: Prepared,
-    classifier: WeakMethod | None,
-    patches: Sequence[Patch],
-    samples: Sequence[Sample],
-    images: Sequence[NDArray[np.uint8]],
+    training: Training, prepared: Prepared, classifier: WeakMethod | None, labelled: LabelledPatches
 ) -> None:
     """Write and record the pseudo masks that the run lacks; a probe is fitted to training images alone."""
-    run, settings, learned = training.run, training.settings, len(prepared.split.train)
+    run, settings, samples = training.run, training.settings, labelled.samples
     missing = [index for index, sample in enumerate(samples) if not run.has_pseudo_mask(sample.name)]
     training.say(f"pseudo masks: {len(missing)} to make -> {run.pseudo_masks_path}")
     if missing:
-        known = [patch for patch in patches if patch.sample < learned]
-        with open_evidence(
-            settings, classifier, images[:learned], known, prepared.um_per_px, training.say
-        ) as sources:
-            made = make_pseudo_masks(sources, patches, samples, images, missing, settings.classifier)
+        learned = labelled.images[: len(prepared.split.train)]
+        um_per_px = prepared.um_per_px
+        with open_evidence(settings, classifier, learned, labelled.train, um_per_px, training.say) as sources:
+            made = make_pseudo_masks(
+                sources, labelled.patches, samples, labelled.images, missing, settings.classifier
+            )
             agreement = []
             for index, each in zip(missing, made, strict=True):
                 run.write_pseudo_mask(samples[index].name, each.mask)

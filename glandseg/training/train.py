@@ -8,13 +8,14 @@ from pathlib import Path
 from glandseg.core.callbacks import Say
 from glandseg.training.data.examples import choose_validation, note_one_class, read_examples
 from glandseg.training.data.splits import Split
-from glandseg.training.data.synthetic_examples import draw_examples
+from glandseg.training.data.synthetic_examples import count_examples, draw_examples
 from glandseg.training.distill.examples import VAL, learn_from_teacher, teach_truth
 from glandseg.training.distill.teacher import Teacher, find_teacher, refuse_idle_labels
 from glandseg.training.evidence_sources import describe_evidence, find_models
 from glandseg.training.loop.processes import ask_first, is_first, start_fabric
+from glandseg.training.plan import announce_plan
 from glandseg.training.preparation import Prepared, prepare, refuse_unusable_weights
-from glandseg.training.pseudo_labelling import make_missing_masks
+from glandseg.training.pseudo_labelling import label_patches, make_missing_masks
 from glandseg.training.run import PARTS, Run, hold_run, name_run, start_run
 from glandseg.training.segmenter import Example
 from glandseg.training.settings import TrainSettings
@@ -49,10 +50,13 @@ def train(data: Path, folder: Path | None, settings: TrainSettings, *, report: R
     path = ask_first(lambda: name_run(folder))
     with hold_run(path) if is_first() else contextlib.nullcontext():
         run = ask_first(lambda: _start(path, settings, prepared.split))
+        settings = run.settings  # with the precisions that the run was started in
         training = Training(run=run, settings=settings, report=report, say=say)
         _announce(training, prepared, teacher)
-        if settings.labels == "patches":
-            make_missing_masks(training, prepared)
+        labelled = label_patches(training, prepared) if settings.labels == "patches" else None
+        announce_plan(training, prepared, labelled)
+        if labelled:
+            make_missing_masks(training, prepared, labelled)
         examples, val, judged_by = _read_examples(training, prepared, teacher)
         note_one_class(examples, val, say)
         examples += _draw_synthetic(len(examples), prepared, settings)
@@ -96,8 +100,8 @@ def _read_examples(
 
 def _draw_synthetic(count: int, prepared: Prepared, settings: TrainSettings) -> list[Example]:
     """Draw synthetic tissue to go with `count` examples."""
-    stage, share = settings.segmenter, settings.segmenter.synthetic
-    wanted = round(count * share / (1 - share))
+    stage = settings.segmenter
+    wanted = count_examples(count, stage.synthetic)
     synthetic = draw_examples(wanted, prepared.model_um, settings.split_seed, stage)
     return teach_truth(synthetic) if settings.teacher else synthetic
 
