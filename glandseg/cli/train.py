@@ -46,6 +46,12 @@ def train(
             help="Pretrained encoder weights: a .safetensors or .pth file, or hub to download them."
         ),
     ] = None,
+    start_from: Annotated[
+        str | None,
+        typer.Option(
+            help="Segmenter to start from: bundled (the bundled model), a model file or a run folder."
+        ),
+    ] = None,
     mpp: Annotated[float | None, typer.Option(help="Microns per pixel of the training images.")] = None,
     preset: Annotated[
         str,
@@ -92,6 +98,7 @@ def train(
         "--labels": ("labels", chosen),
         "--teacher": ("teacher", teacher.as_posix() if teacher else None),
         "--weights": ("weights", weights or None),
+        "--start-from": ("start_from", start_from or None),
         "--mpp": ("um_per_px", mpp),
     }
     base = apply_options(base, options)

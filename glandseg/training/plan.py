@@ -21,7 +21,7 @@ from glandseg.training.loop.precision import explain_precision
 from glandseg.training.pace import Pace, measure_pace
 from glandseg.training.preparation import Prepared
 from glandseg.training.segmenter import Example
-from glandseg.training.settings import SegmenterSettings, TrainSettings
+from glandseg.training.settings import CLASSIFIER, SegmenterSettings, TrainSettings
 from glandseg.training.stages import Training, fit_classifier, fit_segmenter
 from glandseg.training.weak.patch_stream import PatchStream
 
@@ -56,10 +56,12 @@ def announce_plan(training: Training, prepared: Prepared, labelled: LabelledPatc
         prepared: Its data.
         labelled: Its patches; None without stage 1.
     """
+    settings = training.settings
+    if CLASSIFIER not in settings.classifier.weigh_sources():
+        labelled = None  # without a classifier, stage 1 takes minutes
     rows = [*(_plan_stage_1(training, labelled) if labelled else ()), *_plan_stage_2(training, prepared)]
     if not rows:
         return
-    settings = training.settings
     fits = (*((settings.classifier.fit,) if labelled else ()), settings.segmenter.fit)
     for precision in dict.fromkeys(fit.precision for fit in fits):
         training.say(f"precision {explain_precision(precision)}")

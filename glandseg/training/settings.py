@@ -28,6 +28,9 @@ ATTENTIONS = ("none", "criss-cross", "criss-cross-twice", "cca")
 POOLINGS = ("gap", "mpfp")
 FUSIONS = ("sign-preserving", "average", "none")
 LOSSES = ("plain", "c_max", "c_diff", "l_norm", "lc_mix", "plf", "ohem")
+RULES = ("veto", "inside")
+# Sources of evidence beside the paths of model files and runs.
+CLASSIFIER, PROBE, BUNDLED = "classifier", "probe", "bundled"
 
 
 def _check_encoder(stage: ClassifierSettings | SegmenterSettings) -> None:
@@ -47,19 +50,28 @@ def _refuse_scales(scales: tuple[float, ...]) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class ClassifierSettings:
-    """Stage 1: the classifier of patches, and its activation maps.
+    """Stage 1: from patch labels to pseudo masks, by a classifier of patches or other sources of evidence.
 
     Attributes:
+        evidence: Sources whose log odds of gland are summed, each with its weight in front unless that is 1,
+            as in "0.3*probe": "classifier" (activation maps of a classifier that is trained), "probe" (linear
+            map of the frozen encoder's features), "bundled" (the bundled model), or the path of a model file
+            or, for another round, of an earlier run.
+        rule: How labels correct the log odds: "veto" averages overlapping patches, then takes absent classes
+            away (Feng); "inside" takes them away and decides inside each patch, then counts votes (OEEM).
+        agree: Whether pixels at which sources differ are left out.
+        ignore: Share of the pixels undecided by labels, 0 to 1, that is left out, the least sure first.
         side: Side of a patch, in px at `um_per_px`.
         stride: Distance between patches, in px at `um_per_px`.
         um_per_px: Microns per pixel of side and stride; None means that of the images. The default is that of
             GlaS, for which the papers chose 112 and 56.
-        input: Side to which a patch is enlarged for the network, in px.
+        input: Side to which a patch is enlarged for the classifier, in px.
         encoder: Name of the encoder; None means that of `TrainSettings`.
-        weights: Its pretrained weights, as in `TrainSettings`.
+        weights: Its pretrained weights, as in `TrainSettings`; where None, a probe's mobilenetv2 takes those
+            of the bundled model.
         freeze: Whether batch norms and first convolution of resnet38 stay fixed; None fixes them with
             pretrained weights.
-        output_stride: Stride of the encoder: 8, 16 or 32.
+        output_stride: Stride of the classifier's encoder: 8, 16 or 32.
         last_dilation: Dilation of resnet38's last block at stride 8: 4, or 2 as in OEEM; others have none.
         normalize: By which mean and standard deviation RGB in 0..1 is normalized: "imagenet", "glas" (of its
             training images), or "none".
@@ -79,6 +91,10 @@ class ClassifierSettings:
         augment: Settings of its augmentation.
     """
 
+    evidence: tuple[str, ...] = (BUNDLED, f"0.15*{PROBE}")
+    rule: str = "veto"
+    agree: bool = False
+    ignore: float = 0.4
     side: int = 112
     stride: int = 56
     um_per_px: float | None = 0.62
@@ -109,6 +125,10 @@ class ClassifierSettings:
 
     def __post_init__(self) -> None:
         """Raise if a value is unknown or out of range."""
+        if not self.evidence or len(self.weigh_sources()) != len(self.evidence):
+            raise BadInputError(f"evidence: one or more sources, each once. Received: {list(self.evidence)}")
+        refuse_outside_each("evidence", list(self.weigh_sources().values()), 0.001, 1000)
+        refuse_unknown("rule", self.rule, RULES)
         refuse_um(self.um_per_px)
         _check_encoder(self)
         refuse_unknown("last_dilation", self.last_dilation, (2, 4))
@@ -129,6 +149,18 @@ class ClassifierSettings:
         refuse_outside_each("sizes", self.sizes, 1, 256)
         refuse_outside(self, 1, 10_000, "side", "stride", "input")
         refuse_outside(self, 0, 1, "present", "background")
+        refuse_outside(self, 0, 0.99, "ignore")
+
+    def weigh_sources(self) -> dict[str, float]:
+        """Return the sources of evidence with their weights."""
+        weights: dict[str, float] = {}
+        for text in self.evidence:
+            weight, _, source = text.partition("*")
+            try:
+                weights[source.strip()] = float(weight)
+            except ValueError:
+                weights[text.strip()] = 1.0
+        return weights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -277,6 +309,13 @@ class TrainSettings:
         if not abs(sum(self.shares) - 1) <= SUM_TOLERANCE:
             raise BadInputError(f"shares: three that sum to 1. Received: {list(self.shares)}")
         refuse_outside(self, 0, MAX_SEED, "split_seed")
+
+    def list_stages(self) -> dict[str, ClassifierSettings | SegmenterSettings]:
+        """Return the stages that build an encoder, by name."""
+        has_encoder = {CLASSIFIER, PROBE} & self.classifier.weigh_sources().keys()
+        if self.labels == "patches" and has_encoder:
+            return {"classifier": self.classifier, "segmenter": self.segmenter}
+        return {"segmenter": self.segmenter}
 
     def choose_encoder(self, stage: ClassifierSettings | SegmenterSettings) -> str:
         """Return the name of a stage's encoder."""
