@@ -8,6 +8,7 @@ from pathlib import Path
 
 from glandseg.core.errors import BadInputError
 from glandseg.model.windows import SCALE_MAX, SCALE_MIN
+from glandseg.runtime.glands.cut import THRESHOLD
 
 PAPER_SCALES = (0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)  # Li et al. 2022, whose cost is 27.7 times one
 BASE_SCALES = (1.25, 1.75)  # run everywhere; the other scales run only where these are uncertain
@@ -27,6 +28,7 @@ class InferSettings:
         flips: Average each window with its mirror image.
         mpp: Um per level-0 px, in place of the file's.
         threshold: Probability threshold of gland, between 0 and 1.
+        separate: Tell touching glands apart, if the model card says how.
         min_gland_um2: Smaller glands are dropped; the default is a disc of 23 um, less than any crypt.
         min_lumen_um2: Smaller holes are filled.
         tissue_mask: Skip windows without tissue.
@@ -41,7 +43,8 @@ class InferSettings:
     adaptive: bool = False
     flips: bool = False
     mpp: float | None = None
-    threshold: float = 0.5
+    threshold: float = THRESHOLD
+    separate: bool = True
     min_gland_um2: float = 400.0
     min_lumen_um2: float = 100.0
     tissue_mask: bool = True

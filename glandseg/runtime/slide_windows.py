@@ -13,23 +13,21 @@ from glandseg.core.callbacks import Advance
 from glandseg.core.workers import STALL_S
 from glandseg.model.backend import Network
 from glandseg.model.windows import MARGIN_PX, STRIDE_PX
-from glandseg.runtime.glands.tracer import GlandTracer
-from glandseg.runtime.maps.tile_map import TileMap
 from glandseg.runtime.slide_run import SlideRun
 from glandseg.runtime.slide_tissue import Tissue
+from glandseg.runtime.slide_tracer import SlideTracer
 from glandseg.runtime.tiling.adaptive import AdaptiveOrder
 from glandseg.runtime.tiling.flip import FlipAverage
 from glandseg.runtime.tiling.map_writer import UNSTAINED, Exclude, MapWriter
 from glandseg.runtime.tiling.order import Step, choose_swath_px, count_windows, order_windows
 from glandseg.runtime.tiling.pipeline import Pipeline
 from glandseg.runtime.tiling.scales import ScalePlane
-from glandseg.runtime.tiling.window_store import Key, WindowStore
+from glandseg.runtime.tiling.window_store import CORE_PLANES, Key, WindowStore
 from glandseg.runtime.tissue.lumen import mark_unstained
 from glandseg.slides.scaled_plane import lay_scale
 from glandseg.slides.slide_plane import SlidePlane
 
 STORE = "finished.windows"
-TOLERANCE_PX = 0.1  # of contours: a quarter of the vertices, and no gland's area changes by 1 %
 
 
 class SlideWindows(ExitStack):
@@ -72,9 +70,9 @@ class SlideWindows(ExitStack):
 
     def count_finished(self) -> int:
         """Return the number of windows that the network has finished."""
-        return sum(key.plane != UNSTAINED for key in self.store)
+        return sum(key.plane < CORE_PLANES for key in self.store)
 
-    def run_all(self, batch: int, advance: Advance) -> GlandTracer:
+    def run_all(self, batch: int, advance: Advance) -> SlideTracer:
         """Run the windows that are not stored yet, blend them, and trace glands as rows become final.
 
         Args:
@@ -85,16 +83,14 @@ class SlideWindows(ExitStack):
             The tracer, all rows being final.
         """
         run = self._run
-        probability, unstained = (
-            self.enter_context(TileMap(run.work / name, self.base.grid.height_px, self.base.grid.width_px))
-            for name in ("probability.map", "unstained.map")
-        )
-        tracer = self._open_tracer(probability, unstained)
+        grid = self.base.grid
+        tracer = self.enter_context(SlideTracer(run, (grid.height_px, grid.width_px)))
         writer = MapWriter(
             planes=self.planes,
             store=self.store,
-            probability=probability,
-            unstained=unstained,
+            probability=tracer.probability,
+            unstained=tracer.unstained,
+            core=tracer.core,
             excludes=self._list_excludes(),
             trace=tracer.advance,
         )
@@ -103,6 +99,7 @@ class SlideWindows(ExitStack):
             infer=self.network.infer,
             finish=writer.write_rows,
             store=self.store,
+            keeps_core=run.keeps_core,
             batch=batch,
             slots=run.backend.slots,
             readers=run.readers,
@@ -119,21 +116,6 @@ class SlideWindows(ExitStack):
         count(0)
         pipeline.run(self._order_windows(), count)
         return tracer
-
-    def _open_tracer(self, probability: TileMap, unstained: TileMap) -> GlandTracer:
-        run, settings = self._run, self._run.settings
-        tracer = GlandTracer(
-            probability,
-            unstained,
-            run.work,
-            um_per_px=run.base.um_per_px,
-            min_gland_um2=settings.min_gland_um2,
-            min_lumen_um2=settings.min_lumen_um2,
-            threshold=settings.threshold,
-            tolerance_px=TOLERANCE_PX,
-            extent_px=run.extent_px,
-        )
-        return self.enter_context(tracer)
 
     def _list_excludes(self) -> list[Exclude]:
         sources = [self._run.unread_regions.mask, *([self._run.roi.exclude] if self._run.roi else [])]

@@ -13,13 +13,12 @@ not lost, unless it is below the minimum area of a gland.
 
 from __future__ import annotations
 
-import math
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from glandseg.model.separation import Separation
+from glandseg.runtime.glands.cut import find_cut
 
 _CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)
 
@@ -45,15 +44,10 @@ def separate(
         of px of at least `cut` are the glands.
     """
     mask = gland >= cut
-    seeds = mask & (seed_map >= find_seed_cut(rule))
+    seeds = mask & (seed_map >= find_cut(rule.threshold))
     _, numbers = cv2.connectedComponents(seeds.view(np.uint8), connectivity=4, ltype=cv2.CV_32S)
     gaps = find_gaps(mask, np.asarray(numbers, np.int32), find_reach_px(rule, um_per_px))
     return np.where(gaps, np.uint8(0), gland)
-
-
-def find_seed_cut(rule: Separation) -> int:
-    """Return the minimum grey value of a seed's px, 1..255."""
-    return max(1, math.ceil(rule.threshold * 255 - 1e-9))
 
 
 def find_reach_px(rule: Separation, um_per_px: float) -> int:

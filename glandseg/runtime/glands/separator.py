@@ -112,7 +112,9 @@ class Separator:
         mask = grey >= self._cut
         body = grey[top - first : end - first]
         if mask.any():
-            body[find_gaps(mask, self._numbers[: last - first], self._reach_px)[top - first : end - first]] = 0
+            body[
+                find_gaps(mask, self._numbers[: last - first], self._reach_px)[top - first : end - first]
+            ] = 0
         if body.any():
             self._outline.write(top, 0, body)
 
