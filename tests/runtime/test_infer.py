@@ -125,7 +125,9 @@ def check_agreement(result: Result, out: Path) -> Outputs:
     )
     assert len(outputs.features) == len(outputs.rows) == outputs.record["result"]["glands"] == result.glands
     assert [feature["id"] for feature in outputs.features] == [row["id"] for row in outputs.rows]
-    assert np.unique(outputs.labels[outputs.labels > 0]).tolist() == [int(row["number"]) for row in outputs.rows]
+    assert np.unique(outputs.labels[outputs.labels > 0]).tolist() == [
+        int(row["number"]) for row in outputs.rows
+    ]
     assert cv2.connectedComponents((outputs.labels > 0).astype(np.uint8))[0] - 1 == len(outputs.rows)
     width_l0, height_l0 = map(int, outputs.record["slide"]["size_l0"].split(" x "))
     frame = shapely.box(-0.01, -0.01, width_l0 + 0.01, height_l0 + 0.01)

@@ -24,7 +24,7 @@ from glandseg.runtime.outputs.mask_tiff import BIG_BYTES
 
 STRIP_ROWS = 64
 _LEVEL = 1  # of zlib: labels are constant over many px
-_NUMBER = np.dtype(np.uint32)
+_NUMBER: np.dtype[np.uint32] = np.dtype(np.uint32)
 # A px is left 0 where one of these neighbours, the later ones in reading order, has another number.
 _NEIGHBOURS = ((0, 1), (1, -1), (1, 0), (1, 1))
 
@@ -58,8 +58,7 @@ def _draw(labels: TileMap, strips: Iterator[tuple[int, int, NDArray[np.bool_]]],
 
 
 def _read(labels: TileMap, top: int, left: int, bottom: int, right: int) -> NDArray[np.uint32]:
-    px = labels.read(top, left * _NUMBER.itemsize, bottom, right * _NUMBER.itemsize)
-    return np.asarray(px.view(np.uint32), np.uint32)
+    return labels.read(top, left * _NUMBER.itemsize, bottom, right * _NUMBER.itemsize).view(_NUMBER)
 
 
 def _list_strips(labels: TileMap) -> Iterator[bytes]:
@@ -74,7 +73,7 @@ def _list_strips(labels: TileMap) -> Iterator[bytes]:
 def _part(numbers: NDArray[np.uint32]) -> NDArray[np.uint32]:
     """Return a copy of labels with 0 between those that touch; the last row looks at no row below it."""
     padded = np.pad(numbers, ((0, 1), (1, 1)))
-    parted = numbers.copy()
+    parted = np.array(numbers)
     height, width = numbers.shape
     for down, across in _NEIGHBOURS:
         other = padded[down : down + height, 1 + across : 1 + across + width]

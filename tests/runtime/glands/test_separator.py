@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -111,3 +114,40 @@ def test_rows_that_are_not_final_are_not_read(lay_map: LayMap) -> None:
 
 def test_an_empty_map_stays_empty(run: Run) -> None:
     assert not run(np.zeros((30, 20), np.uint8), band_px=100).any()
+
+
+MEASURE = """
+import resource, sys
+import numpy as np
+from pathlib import Path
+from glandseg.runtime.glands.separator import Separator
+from glandseg.runtime.maps.tile_map import TileMap
+
+folder, side = Path(sys.argv[1]), int(sys.argv[2])
+with TileMap(folder / "g", side, side) as gland, TileMap(folder / "o", side, side) as outline:
+    pair = np.full((80, 120), 150, np.uint8)
+    pair[10:70, 10:50] = pair[10:70, 70:110] = 255
+    for top in range(0, side - 80, 100):
+        for left in range(500, side - 120, 150):
+            gland.write(top, left, pair)
+    gland.write(0, 100, np.full((side, 300), 255, np.uint8))  # a seed as high as the map
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    separator = Separator(gland, gland, outline, cut=128, seed_cut=204, reach_px=38)
+    finals = {separator.advance(min(rows, side)) for rows in range(0, side + 256, 256)}
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    gaps = sum(
+        ((gland.read(y, 0, y + 100, side) > 0) & (outline.read(y, 0, y + 100, side) == 0)).sum()
+        for y in range(0, side, 100)
+    )
+print(sorted(finals), gaps, (after - before) // (1024 if sys.platform == "darwin" else 1))
+"""
+
+
+def test_memory_follows_neither_the_map_nor_the_longest_seed(tmp_path: Path) -> None:
+    pytest.importorskip("resource", reason="needs getrusage")
+    command = [sys.executable, "-c", MEASURE, str(tmp_path), "8000"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    finals, gaps, kibibytes = done.stdout.rsplit(" ", 2)
+    assert finals == "[0, 8000]"
+    assert int(gaps) == 80 * 80 * 50  # of 50 pairs in each of 80 rows
+    assert int(kibibytes) * 1024 < 8000**2
