@@ -48,7 +48,7 @@ class SlideTracer(ExitStack):
                 seed_cut=find_cut(rule.threshold),
                 reach_px=find_reach_px(rule, run.base.um_per_px),
             )
-            self._whole = self._open_tracer(self.probability, run.work / "whole")
+            self._whole = self._open_tracer(self.probability, run.work / "whole", measures=False)
         self._tracer = self._open_tracer(outline, run.work)
 
     def advance(self, rows: int) -> None:
@@ -71,7 +71,7 @@ class SlideTracer(ExitStack):
     def _lay(self, name: str) -> TileMap:
         return self.enter_context(TileMap(self._run.work / f"{name}.map", *self._shape))
 
-    def _open_tracer(self, probability: TileMap, scratch: Path) -> GlandTracer:
+    def _open_tracer(self, probability: TileMap, scratch: Path, measures: bool = True) -> GlandTracer:
         scratch.mkdir(exist_ok=True)
         run = self._run
         tracer = open_tracer(
@@ -81,5 +81,6 @@ class SlideTracer(ExitStack):
             run.settings,
             um_per_px=run.base.um_per_px,
             extent_px=run.extent_px,
+            measures=measures,
         )
         return self.enter_context(tracer)

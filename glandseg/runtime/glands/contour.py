@@ -18,7 +18,7 @@ from typing import Any, cast
 import cv2
 import numpy as np
 import shapely
-from contourpy import LineType, contour_generator
+from contourpy import FillType, LineType, SerialContourGenerator, ZInterp
 from numpy.typing import NDArray
 from shapely import Polygon
 
@@ -136,9 +136,26 @@ def _trace_lines(
     rows = max(1, strip_px // relief.shape[1])
     for start in range(0, len(relief) - 1, rows):
         corner_xy = np.array([left + 0.5, top + start + 0.5])
-        contours = contour_generator(z=relief[start : start + rows + 1], line_type=LineType.Separate)
-        for points in cast(Any, contours.lines(0)):
+        for points in _find_zero_lines(relief[start : start + rows + 1]):
             yield np.round((points + corner_xy) * _SNAP) / _SNAP
+
+
+def _find_zero_lines(relief: NDArray[np.int16]) -> list[NDArray[np.float64]]:
+    """Return what `contourpy.contour_generator` does, without its checks: they take longer than the lines."""
+    height, width = relief.shape
+    x, y = np.meshgrid(np.arange(width, dtype=np.float64), np.arange(height, dtype=np.float64))
+    contours = SerialContourGenerator(
+        x,
+        y,
+        relief.astype(np.float64),
+        cast(Any, None),  # no px is masked
+        corner_mask=False,
+        line_type=LineType.Separate,
+        fill_type=FillType.OuterCode,
+        quad_as_tri=False,
+        z_interp=ZInterp.Linear,
+    )
+    return cast("list[NDArray[np.float64]]", contours.lines(0))
 
 
 def _join_lines(lines: list[NDArray[np.float64]]) -> list[NDArray[np.float64]]:

@@ -71,8 +71,9 @@ class Separator:
         band_px: int = BAND_PX,
     ) -> None:
         self._gland, self._outline, self._cut, self._reach_px = gland, outline, cut, reach_px
-        self._seeds, self._seed_cut = InsideMask(channel, gland, cut), seed_cut
-        self._finder = ComponentFinder(self._seeds, seed_cut, 0, band_px)
+        self._seeds: ReadableMap = gland if channel is gland else InsideMask(channel, gland, cut)
+        self._seed_cut = max(seed_cut, cut) if channel is gland else seed_cut
+        self._finder = ComponentFinder(self._seeds, self._seed_cut, 0, band_px)
         self._found = 0  # seeds
         self._pieces: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)  # by band: first px, seed
         self._rows = 0  # of the outline map, written so far
