@@ -24,7 +24,7 @@ WRITERS: dict[str, GlandWriter] = {
     MASK_SUFFIX: write_gland_mask,
     ".glands.csv": write_csv,
     ".overview.png": write_overview,
-    ".labels.tif": write_labels,
+    ".glands.labels.tif": write_labels,
 }
 SUFFIXES = (*WRITERS, RECORD_SUFFIX)
 

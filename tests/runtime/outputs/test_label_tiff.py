@@ -31,8 +31,8 @@ def write_px(
 
     def run(probability: NDArray[np.uint8], **options: Any) -> Labels:
         found = make_found(trace(probability), extent_px=probability.shape[::-1], **options)
-        assert write(write_labels, tmp_path / "a.labels.tif", found) == []
-        return np.asarray(tifffile.imread(tmp_path / "a.labels.tif"), np.uint32)
+        assert write(write_labels, tmp_path / "a.glands.labels.tif", found) == []
+        return np.asarray(tifffile.imread(tmp_path / "a.glands.labels.tif"), np.uint32)
 
     return run
 
@@ -77,7 +77,7 @@ def test_no_gland_gives_zeros(write_px: WriteLabels) -> None:
 
 def test_the_file_is_of_strips_with_its_pixel_size(write_px: WriteLabels, tmp_path: Path) -> None:
     write_px(paint((130, 90), (5, 5, 20, 20)), um_per_px=0.5)
-    with tifffile.TiffFile(tmp_path / "a.labels.tif") as tiff:
+    with tifffile.TiffFile(tmp_path / "a.glands.labels.tif") as tiff:
         (page,) = tiff.pages
         assert isinstance(page, tifffile.TiffPage)
         assert (page.is_tiled, page.rowsperstrip, len(page.dataoffsets)) == (False, STRIP_ROWS, 3)
