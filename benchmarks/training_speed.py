@@ -31,6 +31,7 @@ from torch import nn
 
 from glandseg.core.system import count_cpus
 from glandseg.training.data.datasets import GLAS_UM_PER_PX, find_samples
+from glandseg.training.data.examples import read_examples
 from glandseg.training.data.patches import list_patches
 from glandseg.training.data.sample import Sample
 from glandseg.training.demo import write_synthetic_data
@@ -38,7 +39,7 @@ from glandseg.training.factory import build_classifier, build_segmenter
 from glandseg.training.loop.fit import ComputeLoss
 from glandseg.training.loop.optimizer import build_optimizer
 from glandseg.training.loop.sampling import DrawBatch
-from glandseg.training.segmenter import Example, ExampleStream, segmentation_loss
+from glandseg.training.segmenter import ExampleStream, segmentation_loss
 from glandseg.training.settings import FitSettings, TrainSettings
 from glandseg.training.settings_file import override_settings, read_preset
 from glandseg.training.torch_backend import autocast
@@ -84,11 +85,9 @@ def measure_segmenter(
 ) -> dict[str, float]:
     """Measure stage 2 on synthetic tissue."""
     stage = settings.segmenter
-    examples = [Example(image=sample.read(), mask=sample.read_mask()) for sample in samples]
+    examples = read_examples(samples, None, GLAS_UM_PER_PX, stage)
     network, stream = build_segmenter(settings), ExampleStream(examples, stage)
-    compute_loss: ComputeLoss = lambda network, batch: segmentation_loss(  # noqa: E731
-        network, batch, stage.auxiliary, stage.loss
-    )
+    compute_loss: ComputeLoss = lambda network, batch: segmentation_loss(network, batch, stage)  # noqa: E731
     return measure(network, stream.draw, compute_loss, stage.fit, steps, profile)
 
 

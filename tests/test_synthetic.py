@@ -11,7 +11,7 @@ import openslide
 import pytest
 import tifffile
 
-from glandseg.synthetic import Stain, TileKind, draw_slide, draw_tile, write_slide
+from glandseg.synthetic import Stain, TileKind, draw_crowded_tile, draw_slide, draw_tile, write_slide
 from glandseg.synthetic.canvas import fill_mask
 from glandseg.synthetic.crypt import place_crypts
 
@@ -141,3 +141,30 @@ def test_bad_slide_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="uint8"):
         write_slide(tmp_path / "a.tif", image[..., 0], 0.5)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("um_per_px", [0.62, 1.24])
+def test_crowded_glands_touch_and_keep_their_numbers(um_per_px: float) -> None:
+    touching = narrow = 0
+    for seed in range(3):
+        side = round(260 / um_per_px)
+        image, labels = draw_crowded_tile(side, um_per_px, seed)
+        assert image.shape == (side, side, 3) and labels.shape == (side, side) and labels.dtype == np.int32
+        numbers = np.unique(labels[labels > 0])
+        components = cv2.connectedComponents((labels > 0).astype(np.uint8))[0] - 1
+        touching += len(numbers) - components
+        for number in numbers:
+            away = cv2.distanceTransform((labels != number).astype(np.uint8), cv2.DIST_L2, 5)
+            others = away[(labels > 0) & (labels != number)]
+            narrow += others.size > 0 and 1.5 < others.min() * um_per_px < 10
+        assert 0.5 < (labels > 0).mean() < 0.85
+        assert image[labels > 0].mean() < image[labels == 0].mean()
+    assert touching > 2 and narrow > 2
+
+
+def test_crowded_tiles_follow_from_their_seed_and_refuse_what_tiles_refuse() -> None:
+    first, again, other = (draw_crowded_tile(128, 1.24, seed) for seed in (3, 3, 4))
+    assert np.array_equal(first[0], again[0]) and np.array_equal(first[1], again[1])
+    assert not np.array_equal(first[1], other[1])
+    with pytest.raises(ValueError, match="um_per_px"):
+        draw_crowded_tile(128, 9.0, 0)

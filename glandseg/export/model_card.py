@@ -7,13 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from glandseg.core.errors import BadInputError
-from glandseg.model.card import CardError, ModelCard, read_card
+from glandseg.model.card import CLASSES_WITH_CORE, CardError, ModelCard, read_card
+from glandseg.model.separation import Separation
 from glandseg.training.networks.table import DECODERS
 from glandseg.training.run import Run
 from glandseg.training.settings import TrainSettings
 
 # Fields that users may set; the others follow from the graph.
-FACTS = ("name", "network", "tissue", "stain", "um_per_px", "scales", "training", "scores", "licence")
+FACTS = (
+    *("name", "network", "tissue", "stain", "um_per_px", "scales", "separation"),
+    *("training", "scores", "licence"),
+)
+CORE_THRESHOLD, CORE_REACH = 0.5, 2.0  # default rule of separation: even odds, and a reach in core_um
 
 
 def describe_model(
@@ -49,18 +54,32 @@ def _describe_run(run: Run) -> dict[str, Any]:
         "network": f"{_describe_network(settings)}, {_describe_training(settings, record)}",
         "tissue": "not stated",
         "um_per_px": record.get("um_per_px"),
+        **_describe_core(settings.segmenter.core_um),
         "training": _list_training(settings, record),
         "scores": record.get("scores"),
         "licence": "not stated",
     }
 
 
+def _describe_core(core_um: float | None) -> dict[str, Any]:
+    """Return the channels, and the rule of separation that follows from a core channel.
+
+    A core begins `core_um` from the border, so glands grown from cores by twice that reach their corners too.
+    """
+    if core_um is None:
+        return {}
+    rule = Separation(channel="core", threshold=CORE_THRESHOLD, reach_um=CORE_REACH * core_um)
+    return {"classes": CLASSES_WITH_CORE, "separation": rule}
+
+
 def _describe_network(settings: TrainSettings) -> str:
     head = settings.segmenter
     bins = ", ".join(map(str, head.bins))
+    skip = f", skip at stride {head.skip}" if head.skip else ""
+    core = f", cores {head.core_um:g} um inside borders" if head.core_um else ""
     return (
         f"{DECODERS[head.decoder].title} on {settings.choose_encoder(head)} "
-        f"at output stride {head.output_stride}, bins {bins}, head {head.width} wide"
+        f"at output stride {head.output_stride}, bins {bins}, head {head.width} wide{skip}{core}"
     )
 
 

@@ -32,13 +32,13 @@ def trace_segmenter(segmenter: nn.Module) -> onnx.ModelProto:
     """Trace a segmenter into an ONNX model.
 
     Its input is `windows`, (batch, 320, 320, 3) uint8 RGB; its output is `probabilities`,
-    (batch, 2, 320, 320) uint8, 255 for 1.0. The batch is free; the size of a window is fixed, as bins of
-    pooling depend on it. Grouped convolutions become dense ones, which every engine can run. The same weights
-    produce the same bytes.
+    (batch, classes, 320, 320) uint8, 255 for 1.0. The batch is free; the size of a window is fixed, as bins
+    of pooling depend on it. Grouped convolutions become dense ones, which every engine can run. The same
+    weights produce the same bytes.
 
     Args:
-        segmenter: Network from (N, 3, H, W) float32 RGB in 0..1 to (N, 2, H, W) logits; set to evaluation
-            mode.
+        segmenter: Network from (N, 3, H, W) float32 RGB in 0..1 to logits, (N, 2, H, W), or (N, 3, H, W) with
+            a core; set to evaluation mode.
 
     Raises:
         ExportError: The graph is invalid, or the exporter fixed the batch.

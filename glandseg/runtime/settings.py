@@ -90,12 +90,17 @@ class InferSettings:
         return scales, len(scales)
 
 
-def parse_scales(text: str) -> tuple[float, ...]:
-    """Read scales written as "1" or "0.75,1,1.5".
+DEFAULTS = InferSettings()
+
+
+def parse_scales(text: str | None) -> tuple[float, ...] | None:
+    """Read scales written as "1" or "0.75,1,1.5"; None, the model card's, for None and "adaptive".
 
     Raises:
         BadInputError: A part is no number; `InferSettings` checks the rest.
     """
+    if text is None or text == ADAPTIVE:
+        return None
     try:
         return tuple(float(part) for part in text.split(","))
     except ValueError:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 U8: TypeAlias = NDArray[np.uint8]
+I32: TypeAlias = NDArray[np.int32]
 F32: TypeAlias = NDArray[np.float32]
 F64: TypeAlias = NDArray[np.float64]
 Ink: TypeAlias = tuple[float, float]
@@ -28,9 +29,9 @@ def to_fixed_px(points_um: F64, um_per_px: float) -> NDArray[np.int32]:
     return fixed
 
 
-def fill_mask(mask: U8, outline_um: F64, um_per_px: float) -> None:
-    """Set every px of `mask` inside the outline (N, 2) xy to 1."""
-    cv2.fillPoly(mask, [to_fixed_px(outline_um, um_per_px)], 1, cv2.LINE_8, _FIXED_POINT_BITS)
+def fill_mask(mask: U8 | I32, outline_um: F64, um_per_px: float, value: int = 1) -> None:
+    """Set every px of `mask` inside the outline (N, 2) xy to `value`."""
+    cv2.fillPoly(mask, [to_fixed_px(outline_um, um_per_px)], value, cv2.LINE_8, _FIXED_POINT_BITS)
 
 
 def smooth_noise(rng: np.random.Generator, shape: tuple[int, int], grain_px: float) -> F32:

@@ -13,8 +13,25 @@ from glandseg.synthetic.canvas import F32, F64, U8, fill_mask
 GRID_UM = 4.0
 """Side of a cell of the grid that crypts are packed on."""
 _REACH_UM = 160.0
-_CANDIDATES = 32
-_GAP_UM = (8.0, 15.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Packing:
+    """How close crypts lie.
+
+    Attributes:
+        candidates: Random places of which a crypt takes the tightest.
+        gap_um: Range of the gap to the nearest other crypt; below 0 they overlap.
+        growth: Maximum factor by which a crypt grows to leave no more than its gap.
+    """
+
+    candidates: int
+    gap_um: tuple[float, float]
+    growth: float
+
+
+LOOSE = Packing(candidates=32, gap_um=(8.0, 15.0), growth=1.0)
+CROWDED = Packing(candidates=128, gap_um=(-4.0, 6.0), growth=1.4)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,23 +90,26 @@ class Crypt:
         return feet + directions * (share * lengths)[:, None]
 
 
-def place_crypts(ground: NDArray[np.bool_], origin_um: float, rng: np.random.Generator) -> list[Crypt]:
+def place_crypts(
+    ground: NDArray[np.bool_], origin_um: float, rng: np.random.Generator, packing: Packing = LOOSE
+) -> list[Crypt]:
     """Pack crypts, large before small, each at the tightest of some random places.
 
     Args:
         ground: Cells of `GRID_UM` where crypts may lie, (h, w) bool.
         origin_um: x and y of the grid's corner.
         rng: The only source of randomness.
+        packing: How close they lie.
 
     Returns:
-        Crypts that lie within the ground and do not touch.
+        Crypts that lie within the ground and, unless crowded, do not touch.
     """
     padded: U8 = np.pad(ground.astype(np.uint8), 1)
     clearance: F32 = cv2.distanceTransform(padded, cv2.DIST_L2, 5)[1:-1, 1:-1] * np.float32(GRID_UM)
     attempts = int(ground.sum() * GRID_UM**2 / 1800.0)
     crypts = []
     for size in np.linspace(1.0, 0.0, attempts):
-        crypt = _place_one(_grow_crypt(rng, float(size)), clearance, rng)
+        crypt = _place_one(_grow_crypt(rng, float(size)), clearance, rng, packing)
         if crypt is not None:
             _claim(clearance, crypt)
             crypts.append(_move(crypt, np.full(2, origin_um)))
@@ -115,18 +135,21 @@ def _grow_crypt(rng: np.random.Generator, size: float) -> Crypt:
     )
 
 
-def _place_one(crypt: Crypt, clearance: F32, rng: np.random.Generator) -> Crypt | None:
-    """Move the crypt to the tightest of some random places that have room for it."""
+def _place_one(crypt: Crypt, clearance: F32, rng: np.random.Generator, packing: Packing) -> Crypt | None:
+    """Move the crypt to the tightest of some random places that have room for it, and let it grow there."""
     height, width = clearance.shape
     farthest_um = float(crypt.trace_spokes(4.0)[2].max())
-    places_um = rng.random((_CANDIDATES, 2)) * [width * GRID_UM, height * GRID_UM]
+    places_um = rng.random((packing.candidates, 2)) * [width * GRID_UM, height * GRID_UM]
     cells = ((crypt.spine_um + places_um[:, None]) / GRID_UM).astype(np.int64)  # (candidate, point, xy)
     inside = ((cells >= 0) & (cells < [width, height])).all(axis=(1, 2))
     cells = np.clip(cells, 0, [width - 1, height - 1])
-    room = clearance[cells[..., 1], cells[..., 0]].min(axis=1) - farthest_um - rng.uniform(*_GAP_UM)
+    room = clearance[cells[..., 1], cells[..., 0]].min(axis=1) - farthest_um - rng.uniform(*packing.gap_um)
     room[~inside | (room < 0)] = np.inf
     best = int(room.argmin())
-    return _move(crypt, places_um[best]) if np.isfinite(room[best]) else None
+    if not np.isfinite(room[best]):
+        return None
+    growth = min(1.0 + float(room[best]) / farthest_um, packing.growth)
+    return _move(replace(crypt, radius_um=growth * crypt.radius_um), places_um[best])
 
 
 def _claim(clearance: F32, crypt: Crypt) -> None:

@@ -6,14 +6,14 @@ about one px in 10,000 changes by a few gray levels: compare images with a toler
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from glandseg.synthetic.canvas import F64, U8, Canvas, fill_mask, smooth_noise
-from glandseg.synthetic.crypt import GRID_UM, place_crypts
+from glandseg.synthetic.canvas import F64, I32, U8, Canvas, fill_mask, smooth_noise
+from glandseg.synthetic.crypt import CROWDED, GRID_UM, Crypt, place_crypts
 from glandseg.synthetic.crypt_painting import paint_crypt
 from glandseg.synthetic.muscle_painting import paint_muscle
 from glandseg.synthetic.stain import Stain, develop
@@ -50,8 +50,8 @@ def draw_slide(
     size_um = np.array([width_px, height_px]) * um_per_px
     islands = _draw_islands(size_um, rng)
     tissue = _rasterise(islands, (height_px, width_px), um_per_px)
-    ground = _rasterise(islands, _count_cells(size_um), GRID_UM)
-    return _draw(tissue, ground, 0.0, um_per_px, rng, stain or Stain())
+    crypts = place_crypts(_rasterise(islands, _count_cells(size_um), GRID_UM), 0.0, rng)
+    return _draw(tissue, crypts, um_per_px, rng, stain or Stain())
 
 
 def draw_tile(
@@ -79,12 +79,44 @@ def draw_tile(
     if kind not in get_args(TileKind):
         raise ValueError(f"tile: kind: one of {get_args(TileKind)}. Received: {kind!r}.")
     tissue = np.full((size_px, size_px), kind != "glass")
-    ground_um = np.full(2, size_px * um_per_px + 2.0 * _MARGIN_UM)
-    ground = np.full(_count_cells(ground_um), kind in ("glands", "mixed"))
+    ground = _lay_ground(size_px * um_per_px, kind in ("glands", "mixed"))
     if kind == "mixed":
         ground &= _halve(ground.shape, rng)
+    crypts = place_crypts(ground, -_MARGIN_UM, rng)
     paint_ground = _paint_muscle if kind == "muscle" else paint_stroma
-    return _draw(tissue, ground, -_MARGIN_UM, um_per_px, rng, stain or Stain(), paint_ground)
+    return _draw(tissue, crypts, um_per_px, rng, stain or Stain(), paint_ground)
+
+
+def draw_crowded_tile(
+    size_px: int, um_per_px: float, seed: int, stain: Stain | None = None
+) -> tuple[U8, I32]:
+    """Draw a square tile of mucosa whose glands lie back to back: a few um of stroma between them, or none.
+
+    Where two overlap, the later one covers the other, in the image as in the labels.
+
+    Args:
+        size_px: Side, 64 to 16384.
+        um_per_px: um per px, 0.1 to 4.
+        seed: Random seed, 0 or more.
+        stain: Strengths and colors; None draws the default ones.
+
+    Returns:
+        Image, (S, S, 3) uint8 RGB, and the number of each px's gland, (S, S) int32, 0 outside glands.
+
+    Raises:
+        ValueError: An argument is outside its range.
+    """
+    rng = _check(size_px, size_px, um_per_px, seed)
+    crypts = place_crypts(_lay_ground(size_px * um_per_px, True), -_MARGIN_UM, rng, CROWDED)
+    labels: I32 = np.zeros((size_px, size_px), np.int32)
+    for number, crypt in enumerate(crypts, start=1):
+        fill_mask(labels, crypt.outline_um(), um_per_px, number)
+    return _draw(labels >= 0, crypts, um_per_px, rng, stain or Stain())[0], labels
+
+
+def _lay_ground(side_um: float, there: bool) -> Bool:
+    """Return the cells of a tile and its margin, where crypts may lie everywhere or nowhere."""
+    return np.full(_count_cells(np.full(2, side_um + 2.0 * _MARGIN_UM)), there)
 
 
 def _paint_muscle(canvas: Canvas, glands: Bool, rng: np.random.Generator) -> None:
@@ -93,14 +125,12 @@ def _paint_muscle(canvas: Canvas, glands: Bool, rng: np.random.Generator) -> Non
 
 def _draw(
     tissue: Bool,
-    ground: Bool,
-    origin_um: float,
+    crypts: Sequence[Crypt],
     um_per_px: float,
     rng: np.random.Generator,
     stain: Stain,
     paint_ground: Callable[[Canvas, Bool, np.random.Generator], None] = paint_stroma,
 ) -> tuple[U8, Bool]:
-    crypts = place_crypts(ground, origin_um, rng)
     truth = _rasterise([crypt.outline_um() for crypt in crypts], tissue.shape, um_per_px)
     canvas = Canvas((tissue.shape[0], tissue.shape[1]), um_per_px)
     if tissue.any():

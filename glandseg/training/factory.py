@@ -9,6 +9,7 @@ from glandseg.training.networks.build import build_decoder, build_encoder
 from glandseg.training.networks.decoder import Segmenter
 from glandseg.training.run import Run
 from glandseg.training.settings import TrainSettings
+from glandseg.training.torch_backend import CLASSES
 from glandseg.training.weak.method import WeakMethod
 from glandseg.training.weak.method_table import METHODS
 
@@ -32,9 +33,11 @@ def build_segmenter(settings: TrainSettings) -> Segmenter:
     return build_decoder(
         stage.decoder,
         build_encoder(settings.choose_encoder(stage), stage.output_stride),
+        outputs=CLASSES + (stage.core_um is not None),
         bins=stage.bins,
         width=stage.width,
         dropout=stage.dropout,
+        skip=stage.skip,
     )
 
 

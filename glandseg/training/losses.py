@@ -30,7 +30,9 @@ def compute_presence_loss(logits: Tensor, presence: Tensor) -> Tensor:
     return binary_cross_entropy_with_logits(logits, presence.to(logits.dtype))
 
 
-def weighted_cross_entropy(logits: Tensor, labels: Tensor, scheme: str, ignore_index: int = 255) -> Tensor:
+def weighted_cross_entropy(
+    logits: Tensor, labels: Tensor, scheme: str, ignore_index: int = 255, factor: Tensor | None = None
+) -> Tensor:
     """Compute the mean over the batch's valid pixels of weight times cross entropy (normalised as in Eq. 10).
 
     Args:
@@ -38,6 +40,7 @@ def weighted_cross_entropy(logits: Tensor, labels: Tensor, scheme: str, ignore_i
         labels: (N, H, W) int64 class indices, or `ignore_index`.
         scheme: Key of `SCHEMES`.
         ignore_index: Label of ignored pixels.
+        factor: (N, H, W), multiplies the weight of each pixel; None multiplies by 1.
 
     Returns:
         A scalar, float32 at least; 0 with zero gradients when no pixel is valid.
@@ -48,7 +51,24 @@ def weighted_cross_entropy(logits: Tensor, labels: Tensor, scheme: str, ignore_i
     logits, valid = widen(logits), labels != ignore_index
     loss = cross_entropy(logits, labels, ignore_index=ignore_index, reduction="none")
     weights = _weigh(scheme, logits.detach(), loss.detach(), labels, valid)
+    weights = weights if factor is None else weights * factor
     return (weights * loss).sum() / valid.sum().clamp(min=1)
+
+
+def compute_core_loss(logits: Tensor, core: Tensor, valid: Tensor) -> Tensor:
+    """Compute the mean binary cross entropy of the core over the batch's valid pixels.
+
+    Args:
+        logits: (N, H, W) log odds; half precision is computed in float32.
+        core: (N, H, W) integer, true probability of core, 0..255.
+        valid: (N, H, W) bool.
+
+    Returns:
+        A scalar, float32 at least; 0 with zero gradients when no pixel is valid.
+    """
+    logits = widen(logits)
+    loss = binary_cross_entropy_with_logits(logits, core.to(logits.dtype) / 255, reduction="none")
+    return torch.where(valid, loss, 0).sum() / valid.sum().clamp(min=1)
 
 
 @torch.no_grad()

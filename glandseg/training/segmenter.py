@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from glandseg.runtime.glands.cut import mark_gland
 from glandseg.runtime.tiling.in_memory import segment_image
 from glandseg.training.data.augment import (
     IGNORED,
@@ -22,10 +23,12 @@ from glandseg.training.data.augment import (
 )
 from glandseg.training.evaluation.metrics import Confusion
 from glandseg.training.loop.sampling import WHOLE, Batch, shuffled_indices
-from glandseg.training.losses import weighted_cross_entropy
+from glandseg.training.losses import compute_core_loss, weighted_cross_entropy
 from glandseg.training.networks.decoder import Segmenter
 from glandseg.training.settings import SegmenterSettings
-from glandseg.training.torch_backend import TorchBackend, to_images
+from glandseg.training.torch_backend import CLASSES, TorchBackend, to_images
+
+MAPS = ("soft", "core", "border")  # beside the mask of an example, in the order of a batch's labels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,18 +38,29 @@ class Example:
     Attributes:
         image: (H, W, 3) uint8 RGB.
         mask: (H, W) uint8: 0 non-gland, 1 gland, 255 ignored.
-        soft: (H, W) uint8: a teacher's probability of gland, 255 for certainty. In a stream, all examples
-            have one or none has.
+        soft: (H, W) uint8: a teacher's probability of gland, 255 for certainty.
+        core: (H, W) uint8: probability of a gland's core, 255 for certainty.
+        border: (H, W) uint8: share of `border_weight` that is added to the pixel's weight, 255 for all.
+
+    In a stream, all examples have the same maps.
     """
 
     image: NDArray[np.uint8]
     mask: NDArray[np.uint8]
     soft: NDArray[np.uint8] | None = None
+    core: NDArray[np.uint8] | None = None
+    border: NDArray[np.uint8] | None = None
+
+    @property
+    def maps(self) -> dict[str, NDArray[np.uint8]]:
+        """Return the maps that there are, by the names in `MAPS` and in their order."""
+        return {name: values for name in MAPS if (values := getattr(self, name)) is not None}
 
     @property
     def target(self) -> NDArray[np.uint8]:
-        """Return the training target: mask, (H, W) uint8, or mask and teacher's probability, (H, W, 2)."""
-        return self.mask if self.soft is None else np.dstack([self.mask, self.soft])
+        """Return the training target: mask, (H, W) uint8, or mask and maps, (H, W, C)."""
+        maps = self.maps
+        return np.dstack([self.mask, *maps.values()]) if maps else self.mask
 
     def enlarge(self, factor: float) -> Example:
         """Return the example resized to sides `factor` times as long."""
@@ -54,13 +68,14 @@ class Example:
             return self
         size_wh = [max(round(side * factor), 1) for side in self.mask.shape[::-1]]
         smooth = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
-        image = cv2.resize(self.image, size_wh, interpolation=smooth)
-        mask = cv2.resize(self.mask, size_wh, interpolation=cv2.INTER_NEAREST_EXACT)
-        soft = None if self.soft is None else cv2.resize(self.soft, size_wh, interpolation=smooth)
+
+        def resize(values: NDArray[np.uint8], interpolation: int) -> NDArray[np.uint8]:
+            return np.asarray(cv2.resize(values, size_wh, interpolation=interpolation), np.uint8)
+
         return Example(
-            image=np.asarray(image, np.uint8),
-            mask=np.asarray(mask, np.uint8),
-            soft=None if soft is None else np.asarray(soft, np.uint8),
+            image=resize(self.image, smooth),
+            mask=resize(self.mask, cv2.INTER_NEAREST_EXACT),
+            **{name: resize(values, smooth) for name, values in self.maps.items()},
         )
 
 
@@ -108,25 +123,56 @@ class ExampleStream:
         return place_randomly(example.image, example.target, self._settings.crop, augment, rng)
 
 
-def segmentation_loss(
-    network: nn.Module, batch: Batch, auxiliary: float, scheme: str = "plain", warmup_plain: int = 0
-) -> Tensor:
-    """Compute the weighted cross entropy of both heads.
+def segmentation_loss(network: nn.Module, batch: Batch, settings: SegmenterSettings) -> Tensor:
+    """Compute the weighted cross entropy of both heads, and their cores' where there are some.
 
     Args:
         network: Network, a `Segmenter`.
-        batch: Batch with labels (N, S, S).
-        auxiliary: Weight of the auxiliary head's loss.
-        scheme: Pixel weights, a key of `SCHEMES`.
-        warmup_plain: Steps before the scheme starts; they use "plain".
+        batch: Batch with labels (N, S, S), or (N, S, S, C) with maps of core and border.
+        settings: Settings of stage 2.
     """
-    scheme = "plain" if batch.step < warmup_plain else scheme
-    return sum_heads(
-        network,
-        batch.images,
-        auxiliary,
-        lambda logits: weighted_cross_entropy(logits, batch.labels, scheme, IGNORED),
-    )
+    target = split_target(batch.labels, settings)
+
+    def compute_head(logits: Tensor) -> Tensor:
+        loss = compute_class_loss(logits, target, settings, batch.step)
+        if "core" not in target:
+            return loss
+        valid = target["mask"] != IGNORED
+        return loss + settings.core_weight * compute_core_loss(logits[:, CLASSES], target["core"], valid)
+
+    return sum_heads(network, batch.images, settings.auxiliary, compute_head)
+
+
+def split_target(
+    labels: Tensor, settings: SegmenterSettings, *, is_taught: bool = False
+) -> dict[str, Tensor]:
+    """Split a batch's labels into the mask and its maps, each (N, S, S) int64, by name.
+
+    Args:
+        labels: (N, S, S), the mask alone, or (N, S, S, C).
+        settings: Settings of stage 2, from which the maps follow.
+        is_taught: Whether there is a teacher's map.
+    """
+    expected = (is_taught, settings.core_um is not None, settings.border_weight > 0)
+    names = ("mask", *(name for name, there in zip(MAPS, expected, strict=True) if there))
+    planes = labels.unbind(dim=-1) if len(names) > 1 else (labels,)
+    return dict(zip(names, planes, strict=True))
+
+
+def compute_class_loss(
+    logits: Tensor, target: Mapping[str, Tensor], settings: SegmenterSettings, step: int
+) -> Tensor:
+    """Compute the weighted cross entropy of a head's two classes against the mask.
+
+    Args:
+        logits: (N, outputs, S, S).
+        target: Mask and maps, as of `split_target`.
+        settings: Settings of stage 2.
+        step: Step of the fit, which decides whether the scheme of pixel weights has started.
+    """
+    scheme = "plain" if step < settings.warmup_plain else settings.loss
+    factor = 1 + settings.border_weight * target["border"] / 255 if "border" in target else None
+    return weighted_cross_entropy(logits[:, :CLASSES], target["mask"], scheme, IGNORED, factor)
 
 
 def sum_heads(
@@ -138,7 +184,7 @@ def sum_heads(
         network: Network, a `Segmenter`.
         images: (N, 3, S, S) float32 RGB in 0..1.
         auxiliary: Weight of the auxiliary head's loss.
-        compute_head: Called with a head's logits, (N, classes, S, S); returns its loss.
+        compute_head: Called with a head's logits, (N, outputs, S, S); returns its loss.
     """
     if not isinstance(network, Segmenter):
         raise TypeError(f"network: a Segmenter expected. Received: {type(network).__name__}")
@@ -151,7 +197,7 @@ def score_segmenter(network: nn.Module, examples: Sequence[Example], precision: 
     backend = TorchBackend(network, precision=precision)
     confusion = Confusion.empty()
     for example in examples:
-        predicted = segment_image(example.image, backend) >= 128
+        predicted = mark_gland(segment_image(example.image, backend))
         valid = example.mask != IGNORED
         confusion += Confusion.of(predicted[valid], example.mask[valid] == 1)
     return {"miou": round(100 * confusion.miou, 3), "f1": round(100 * confusion.f1, 3)}

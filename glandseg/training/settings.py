@@ -133,13 +133,21 @@ class SegmenterSettings:
         decoder: Name of the decoder, a key of `DECODERS`.
         bins: Cells per side of the pyramid pooling's levels.
         width: Channels of the head.
+        skip: Stride of the encoder's stage that joins the head, which makes edges finer: 4 or 8, below
+            `output_stride`; None leaves the head alone.
         dropout: Dropout rate in the head.
         auxiliary: Weight of the auxiliary head's loss.
         loss: Pixel weights of both heads' losses: "plain" (equal), "plf" (Feng), "l_norm", "c_max", "c_diff",
             "lc_mix" (OEEM) or "ohem".
         warmup_plain: Steps of plain loss before these weights apply.
+        core_um: Distance in um from a gland's border at which its core begins, which the network learns as a
+            third channel to tell touching glands apart; None leaves the channel out.
+        core_weight: Weight of the core's loss.
+        border_weight: Weight added to the stroma between two glands that nearly touch, which falls with their
+            distance as in U-Net.
         crop: Side of a training image, in px.
-        synthetic: Share of synthetic tissue without glands among the training images.
+        synthetic: Share of synthetic tissue among the training images: without glands and, where cores are
+            learned, with crowded ones.
         fit: Settings of its training loop.
         augment: Settings of its augmentation.
     """
@@ -152,10 +160,14 @@ class SegmenterSettings:
     decoder: str = "pspnet"
     bins: tuple[int, ...] = (1, 2, 3, 6)
     width: int = 128
+    skip: int | None = None
     dropout: float = 0.1
     auxiliary: float = 0.4
     loss: str = "plain"
     warmup_plain: int = 0
+    core_um: float | None = None
+    core_weight: float = 1.0
+    border_weight: float = 0.0
     crop: int = 256
     synthetic: float = 0.15
     fit: FitSettings = field(default_factory=lambda: FitSettings(steps=3000))
@@ -167,7 +179,12 @@ class SegmenterSettings:
         refuse_unknown("decoder", self.decoder, DECODERS)
         refuse_unknown("loss", self.loss, LOSSES)
         refuse_um(self.um_per_px)
-        refuse_outside(self, 0, 100, "auxiliary")
+        refuse_unknown("skip", self.skip, (None, 4, 8))
+        if self.skip and self.skip >= self.output_stride:
+            raise BadInputError(f"skip: below output_stride={self.output_stride}. Received: {self.skip}")
+        if self.core_um is not None:
+            refuse_outside(self, 0.5, 25, "core_um")
+        refuse_outside(self, 0, 100, "auxiliary", "core_weight", "border_weight")
         refuse_outside(self, 0, MAX_STEPS, "warmup_plain")
         refuse_outside(self, 1, 10_000, "crop")
         refuse_outside(self, 2, 10_000, "width")
@@ -193,7 +210,8 @@ class TrainSettings:
         encoder: Name of the encoder of stages without their own, a key of `ENCODERS`.
         weights: Pretrained weights of this encoder: a file, "hub", or a repository on the hub such as
             "timm/resnest200e.in1k"; None initialises randomly. Only stages with this encoder use them.
-        start_from: Run folder whose segmenter is the initial one.
+        start_from: Run folder or float32 model file whose segmenter is the initial one; "bundled" means the
+            model file that comes with the package.
         um_per_px: Microns per pixel of the training images; None means that known of the data set.
         split: "auto" (the published test images if there are any, else by patient), "feng" or "oeem".
         shares: Shares of training, validation and test without published parts.

@@ -10,26 +10,27 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-CLASSES = 2  # non-gland and gland
+CLASSES = 2  # non-gland and gland; a third logit is the core's, which is no class beside them
 
 
 class TorchBackend(contextlib.nullcontext["TorchBackend"]):
     """A backend that runs a segmenter on windows, in evaluation mode.
 
     Args:
-        network: Network from (N, 3, H, W) RGB in 0..1 to (N, 2, H, W) logits.
+        network: Network from (N, 3, H, W) RGB in 0..1 to (N, C, H, W) logits; its attribute `outputs` is C,
+            2, or 3 with a core channel, and 2 where it has none.
         precision: "float32" or "bfloat16" (autocast).
     """
 
     def __init__(self, network: nn.Module, *, precision: str = "float32") -> None:
         super().__init__(self)
         self.name = f"PyTorch {torch.__version__}"
-        self.classes = CLASSES
+        self.classes = int(getattr(network, "outputs", CLASSES))
         self._network = network
         self._bfloat16 = precision == "bfloat16"
 
     def infer(self, windows: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Compute (N, 2, H, W) uint8 probabilities of (N, H, W, 3) uint8 RGB windows."""
+        """Compute (N, classes, H, W) uint8 probabilities of (N, H, W, 3) uint8 RGB windows."""
         with evaluating(self._network), autocast(enabled=self._bfloat16):
             logits = self._network(to_images(move_beside(self._network, windows)))
         return np.asarray(to_bytes(logits.float()).cpu())
@@ -47,18 +48,31 @@ def to_images(windows: Tensor) -> Tensor:
 
 
 def to_bytes(logits: Tensor) -> Tensor:
-    """Convert (N, 2, H, W) logits to uint8 probabilities, 255 for certainty; those of a pixel sum to 255.
+    """Convert logits to uint8 probabilities, 255 for certainty.
 
     The sigmoid of the difference of two logits equals their softmax, on which ONNX Runtime's CPU provider
     spends a sixth of the bundled model's time.
 
+    Args:
+        logits: (N, 2, H, W) of non-gland and gland; or (N, 3, H, W), the third of the core.
+
+    Returns:
+        The same shape. Non-gland and gland sum to 255 at each pixel; the core's is the sigmoid of its logit.
+
     Raises:
-        ValueError: If there are not two classes.
+        ValueError: If there are not two or three channels.
     """
-    if logits.shape[1] != CLASSES:
-        raise ValueError(f"logits: {CLASSES} classes, non-gland and gland. Received: {logits.shape[1]}")
-    gland = torch.round(torch.sigmoid(logits[:, 1:] - logits[:, :1]) * 255)
-    return torch.cat([255 - gland, gland], 1).to(torch.uint8)  # cast last: TensorRT does not compute in uint8
+    if logits.shape[1] not in (CLASSES, CLASSES + 1):
+        raise ValueError(f"logits: non-gland, gland and perhaps core. Received: {logits.shape[1]} channels")
+    gland = _round(logits[:, 1:CLASSES] - logits[:, :1])
+    channels = [255 - gland, gland]
+    if logits.shape[1] > CLASSES:
+        channels.append(_round(logits[:, CLASSES:]))
+    return torch.cat(channels, 1).to(torch.uint8)  # cast last: TensorRT does not compute in uint8
+
+
+def _round(log_odds: Tensor) -> Tensor:
+    return torch.round(torch.sigmoid(log_odds) * 255)
 
 
 def autocast(*, enabled: bool) -> torch.autocast:

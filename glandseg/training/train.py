@@ -136,16 +136,17 @@ def _read_examples(
     run, settings, split = training.run, training.settings, prepared.split
     if teacher:
         return learn_from_teacher(run, teacher, split, prepared.um_per_px, settings, training.say)
-    factor = prepared.um_per_px / prepared.model_um
-    examples = read_examples(split.train, None if settings.labels == "outlines" else run, factor)
+    um_per_px, stage = prepared.um_per_px, settings.segmenter
+    examples = read_examples(split.train, None if settings.labels == "outlines" else run, um_per_px, stage)
     chosen_on, has_outlines = choose_validation(split.choose_on(), training.say)
-    return examples, read_examples(chosen_on, None if has_outlines else run, factor), VAL
+    return examples, read_examples(chosen_on, None if has_outlines else run, um_per_px, stage), VAL
 
 
 def _draw_synthetic(count: int, prepared: Prepared, settings: TrainSettings) -> list[Example]:
-    """Draw synthetic tissue without glands to go with `count` examples."""
-    share = settings.segmenter.synthetic
-    synthetic = draw_examples(round(count * share / (1 - share)), prepared.model_um, settings.split_seed)
+    """Draw synthetic tissue to go with `count` examples."""
+    stage, share = settings.segmenter, settings.segmenter.synthetic
+    wanted = round(count * share / (1 - share))
+    synthetic = draw_examples(wanted, prepared.model_um, settings.split_seed, stage)
     return teach_truth(synthetic) if settings.teacher else synthetic
 
 

@@ -8,9 +8,10 @@ import pytest
 from glandseg import RESEARCH_USE
 from glandseg.core.errors import BadInputError
 from glandseg.export.model_card import describe_model
-from glandseg.model.card import read_card
+from glandseg.model.card import CLASSES, CLASSES_WITH_CORE, read_card
+from glandseg.model.separation import Separation
 from glandseg.training.run import Run
-from glandseg.training.settings import TrainSettings
+from glandseg.training.settings import SegmenterSettings, TrainSettings
 from glandseg.training.settings_file import write_settings
 
 
@@ -76,3 +77,48 @@ def test_resolution_must_be_a_number(run: Run, um_per_px: object) -> None:
 def test_fact_that_no_card_can_hold_is_refused(run: Run) -> None:
     with pytest.raises(BadInputError, match="card: cannot be written"):
         describe_model(run, "small", "ab" * 32, {"tissue": datetime.date(2026, 1, 1)})
+
+
+@pytest.fixture
+def core_run(tmp_path: Path) -> Run:
+    """Return a run with a core channel that looks finished."""
+    stage = SegmenterSettings(core_um=4.0, skip=8)
+    write_settings(tmp_path / "settings.yaml", TrainSettings(labels="outlines", segmenter=stage))
+    Run(tmp_path).write_record(data="glas", um_per_px=0.62)
+    return Run(tmp_path)
+
+
+def test_a_run_without_cores_leaves_glands_together(run: Run) -> None:
+    card = describe_model(run, "small", "ab" * 32)
+    assert card.classes == CLASSES and card.separation is None
+
+
+def test_a_run_with_cores_says_so_and_separates_by_them(core_run: Run) -> None:
+    card = describe_model(core_run, "small", "ab" * 32)
+    assert card.classes == CLASSES_WITH_CORE
+    assert card.separation == Separation(channel="core", threshold=0.5, reach_um=8.0)
+    assert "head 128 wide, skip at stride 8, cores 4 um inside borders, learned" in card.network
+    assert read_card(card.to_metadata()) == card
+
+
+def test_facts_choose_the_rule_of_separation(run: Run, core_run: Run) -> None:
+    rule = {"channel": "gland", "threshold": 0.75, "reach_um": 10}
+    for each in (run, core_run):
+        card = describe_model(each, "small", "ab" * 32, {"separation": rule})
+        assert card.separation == Separation(channel="gland", threshold=0.75, reach_um=10)
+    assert describe_model(core_run, "small", "ab" * 32, {"separation": None}).separation is None
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ({"channel": "core", "threshold": 0.5, "reach_um": 10}, "a channel that it lacks, core"),
+        ({"channel": "nucleus", "threshold": 0.5, "reach_um": 10}, "gland or core, not nucleus"),
+        ({"channel": "gland", "threshold": 2, "reach_um": 10}, "threshold: above 0 and up to 1, not 2"),
+        ({"channel": "gland"}, "missing .*threshold"),
+        ("core", "cannot be written"),
+    ],
+)
+def test_a_rule_that_cannot_be_followed_is_refused(run: Run, rule: object, message: str) -> None:
+    with pytest.raises(BadInputError, match=f"^card: .*{message}"):
+        describe_model(run, "small", "ab" * 32, {"separation": rule})

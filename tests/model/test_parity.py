@@ -134,3 +134,58 @@ def test_only_decided_pixels_must_keep_their_class(
     parity = measure_parity(Even(before), Even(after), tiles)
     assert parity.argmax_agreement == agreement
     assert parity.max_dp == pytest.approx(abs(before - after) / 255)
+
+
+class WithCore(Threshold):
+    """A network that also finds cores, where blue is below a limit."""
+
+    classes = 3
+
+    def __init__(self, core_limit: int = 150, **how: int) -> None:
+        super().__init__(**how)
+        self._core_limit = core_limit
+
+    def infer(self, windows: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        core = np.where(windows[..., 2] < self._core_limit, 230, 40).astype(np.uint8)
+        return np.concatenate([super().infer(windows), core[:, None]], axis=1)
+
+
+def test_a_core_that_differs_counts_as_much_as_a_gland_that_does(tiles: NDArray[np.uint8]) -> None:
+    assert measure_parity(WithCore(), WithCore(), tiles) == SAME
+    parity = measure_parity(WithCore(), WithCore(core_limit=170), tiles)
+    masks = tiles[..., 2] < 150, tiles[..., 2] < 170
+    changed = (masks[0] != masks[1]).mean()
+    assert parity.argmax_agreement == pytest.approx(1 - changed) and changed > 0.004
+    assert parity.dice == pytest.approx(2 * (masks[0] & masks[1]).sum() / (masks[0].sum() + masks[1].sum()))
+    assert parity.max_dp == pytest.approx(190 / 255)
+    assert parity.mean_dp == pytest.approx(190 / 255 * changed)  # not a third of it
+    with pytest.raises(ParityError):
+        check_parity(parity, "float16", "m.onnx")
+
+
+def test_a_gland_that_differs_beside_the_same_core_counts(tiles: NDArray[np.uint8]) -> None:
+    expected = measure_parity(Threshold(), Threshold(limit=160), tiles)
+    assert measure_parity(WithCore(), WithCore(limit=160), tiles) == expected
+
+
+@pytest.mark.parametrize(("core", "agreement"), [(129, 1.0), (100, 0.0)])
+def test_a_core_beside_a_gland_is_no_third_class(
+    core: int, agreement: float, tiles: NDArray[np.uint8]
+) -> None:
+    """A sure gland in a surer core stays gland; only a decided core must stay one."""
+    parity = measure_parity(Constant(200, 240), Constant(200, core), tiles)
+    assert parity.argmax_agreement == agreement
+
+
+class Constant(Even):
+    """A network whose probabilities of gland and core are the same everywhere."""
+
+    classes = 3
+
+    def __init__(self, gland: int, core: int) -> None:
+        super().__init__(gland)
+        self.core = core
+
+    def infer(self, windows: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        core = np.full((len(windows), 1, *windows.shape[1:3]), self.core, np.uint8)
+        return np.concatenate([super().infer(windows), core], axis=1)

@@ -237,6 +237,10 @@ def test_no_file_is_refused(tmp_path: Path) -> None:
         ("segmenter.augment.blur=.inf", "segmenter.augment.blur: at most 100. Received: inf"),
         ("segmenter.fit.steps=.inf", "segmenter.fit.steps takes int. Received: inf"),
         ("segmenter.fit.steps=-.inf", "segmenter.fit.steps takes int. Received: -inf"),
+        ("segmenter.core_um=0", "segmenter.core_um: at least 0.5. Received: 0.0"),
+        ("segmenter.core_um=26", "segmenter.core_um: at most 25. Received: 26.0"),
+        ("segmenter.core_um=.nan", "segmenter.core_um: at least 0.5. Received: nan"),
+        ("segmenter.skip=2", "segmenter.skip: one of None, 4, 8. Received: 2"),
         ("distillation.temperature=1e9", "distillation.temperature: above 0 and at most 1000"),
         (f"segmenter.fit.steps={'9' * 5000}", "value is not YAML"),
         (f"segmenter.fit.lr={'[' * 5000}", "value is not YAML"),
@@ -254,6 +258,18 @@ def test_every_number_has_bounds_and_every_refusal_is_short(assignment: str, mes
         override_settings(TrainSettings(), [assignment])
     text = str(caught.value)
     assert message in text and len(text) < 700 and text.startswith(f"--set {assignment[:20]}")
+
+
+def test_a_skip_is_finer_than_the_last_stage() -> None:
+    assert override_settings(TrainSettings(), ["segmenter.skip=8"]).segmenter.skip == 8
+    with pytest.raises(BadInputError, match=r"segmenter: .*skip: below output_stride=8. Received: 8"):
+        override_settings(TrainSettings(), ["segmenter={skip: 8, output_stride: 8}"])
+
+
+def test_a_run_of_a_version_without_cores_has_none(tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text("segmenter: {width: 128, output_stride: 16}", encoding="utf-8")
+    stage = read_settings(tmp_path / "s.yaml").segmenter
+    assert (stage.core_um, stage.skip, stage.border_weight) == (None, None, 0.0)
 
 
 def test_no_number_is_without_bounds() -> None:

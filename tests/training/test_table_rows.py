@@ -98,8 +98,10 @@ def test_the_presets_are_the_papers() -> None:
     assert (oeem.segmenter.loss, oeem.segmenter.crop, oeem.segmenter.fit.lr_end) == ("l_norm", 320, 1e-4)
 
 
-def test_edge_is_the_default() -> None:
-    assert read_preset("edge") == TrainSettings()
+def test_edge_is_the_default_with_cores() -> None:
+    assert read_preset("edge") == override_settings(TrainSettings(), ["segmenter.core_um=5"])
+    for paper in ("feng", "oeem"):
+        assert read_preset(paper).segmenter.core_um is None
 
 
 def test_a_file_goes_over_a_preset_and_an_assignment_over_both(tmp_path: Path) -> None:

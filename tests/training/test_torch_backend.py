@@ -74,7 +74,21 @@ def test_the_two_bytes_of_a_pixel_are_the_softmax_and_sum_to_255() -> None:
     assert (bytes_ - 255 * torch.softmax(logits, 1)).abs().max() < 0.501
 
 
-@pytest.mark.parametrize("classes", [1, 3])
-def test_other_than_two_classes_are_refused(classes: int) -> None:
-    with pytest.raises(ValueError, match=f"2 classes, non-gland and gland. Received: {classes}"):
-        to_bytes(torch.zeros(1, classes, 4, 4))
+def test_a_core_has_a_sigmoid_of_its_own() -> None:
+    logits = torch.tensor([[0.0, 3.0], [1.0, -1.0], [0.0, -200.0]])[None, :, :, None]
+    bytes_ = to_bytes(logits)[0, :, :, 0]
+    assert torch.equal(bytes_[:2], to_bytes(logits[:, :2])[0, :, :, 0])
+    assert bytes_[2].tolist() == [128, 0]
+
+
+def test_a_backend_has_the_channels_of_its_network() -> None:
+    network = Halves()
+    assert TorchBackend(network).classes == 2
+    network.outputs = 3  # type: ignore[assignment]
+    assert TorchBackend(network).classes == 3
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+def test_other_channels_are_refused(channels: int) -> None:
+    with pytest.raises(ValueError, match=f"non-gland, gland and perhaps core. Received: {channels} channels"):
+        to_bytes(torch.zeros(1, channels, 4, 4))

@@ -19,7 +19,7 @@ from glandseg.training.data.patches import list_patches
 from glandseg.training.data.published_splits import split_data_set
 from glandseg.training.demo import shorten, write_synthetic_data
 from glandseg.training.evaluation.metrics import Confusion
-from glandseg.training.factory import build_segmenter
+from glandseg.training.factory import build_segmenter, load_segmenter
 from glandseg.training.loop.fit import Progress
 from glandseg.training.run import Run, open_run
 from glandseg.training.segmenter import Example, score_segmenter
@@ -106,7 +106,7 @@ def test_images_are_brought_to_the_segmenters_scale(tiles: Path, tmp_path: Path)
     settings = override_settings(SMALL, ["labels=outlines", "segmenter.um_per_px=1.24", "segmenter.crop=48"])
     record = run_quietly(tiles, tmp_path / "run", settings).record
     assert (record["images_um_per_px"], record["um_per_px"]) == (0.62, 1.24)
-    (example, *_) = read_examples(find_samples(tiles).samples, None, 0.5)
+    (example, *_) = read_examples(find_samples(tiles).samples, None, 0.62, settings.segmenter)
     assert example.mask.shape == (TILE // 2, TILE // 2)
 
 
@@ -171,6 +171,23 @@ def test_starting_from_an_earlier_run(tiles: Path, tmp_path: Path) -> None:
     run = run_quietly(tiles, tmp_path / "later", override_settings(outlines, still))
     before, after = load_tensors(earlier), load_tensors(run)
     assert all(torch.equal(before[name], after[name]) for name in before if name.endswith("conv.weight"))
+
+
+def test_a_run_with_cores_starts_from_one_without(tiles: Path, tmp_path: Path) -> None:
+    outlines = override_settings(SMALL, ["labels=outlines"])
+    earlier = run_quietly(tiles, tmp_path / "earlier", outlines)
+    cores = ["segmenter.core_um=5", "segmenter.border_weight=3", "segmenter.skip=8"]
+    still = ["segmenter.fit.lr=0", "segmenter.fit.steps=1", f"start_from={earlier.path.as_posix()}"]
+    said: list[str] = []
+    settings = override_settings(outlines, cores + still)
+    run = train(tiles, tmp_path / "later", settings, report=lambda stage, progress: None, say=said.append)
+    before, after = load_tensors(earlier), load_tensors(run)
+    assert after["head.2.weight"].shape == (3, 4, 1, 1)  # of other features, behind the skip
+    assert torch.equal(after["auxiliary_head.2.weight"][:2], before["auxiliary_head.2.weight"])
+    assert torch.equal(after["head.0.0.weight"], before["head.0.0.weight"])
+    (line,) = (line for line in said if "rest randomly initialised" in line)
+    assert "auxiliary_head.2.weight" in line and "skip.coarse" in line
+    assert load_segmenter(run).outputs == 3
 
 
 def expect_refusal(data: Path, folder: Path, settings: TrainSettings, message: str) -> None:

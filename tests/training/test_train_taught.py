@@ -12,6 +12,8 @@ from glandseg.core.errors import BadInputError
 from glandseg.core.system import hash_file
 from glandseg.synthetic import draw_tile
 from glandseg.training.data.image_file import encode_png
+from glandseg.training.distill.teacher import find_teacher
+from glandseg.training.factory import load_segmenter
 from glandseg.training.loop.fit import Progress
 from glandseg.training.run import Run, open_run
 from glandseg.training.settings import FitSettings, SegmenterSettings, TrainSettings
@@ -68,6 +70,25 @@ def test_from_images_alone(samples: Path, red_model: Path, tmp_path: Path) -> No
     assert record["teacher"] == known | {"training": []}
     assert len(list((run.path / "teacher").glob("*.png"))) == 6 - record["images"]["test"]
     assert not run.pseudo_masks_path.exists() and not (run.path / "classifier.csv").exists()
+
+
+@pytest.mark.parametrize("labels", ["none", "outlines"])
+def test_cores_of_a_teacher_without_them(
+    partly_outlined: Path, red_model: Path, tmp_path: Path, labels: str
+) -> None:
+    changes = [f"teacher={red_model.as_posix()}", f"labels={labels}", "segmenter.core_um=5"]
+    said: list[str] = []
+    run = train(
+        partly_outlined,
+        tmp_path / "run",
+        override_settings(SMALL, changes),
+        report=lambda stage, progress: None,
+        say=said.append,
+    )
+    assert "note: red is gland has no core channel; cores are those of its mask, or of outlines" in said
+    assert load_segmenter(run).outputs == 3 and not (run.path / "teacher_core").exists()
+    student = find_teacher(override_settings(SMALL, [f"teacher={run.path.as_posix()}"]), None)
+    assert student is not None and student.has_core
 
 
 def test_outlines_are_mixed_in_where_there_are_some(

@@ -4,8 +4,8 @@ Why in optical density: stains absorb light, so density is linear in their stren
 each stain imitates another laboratory, where brightness alone would not.
 Why a mosaic and glass: images of data sets are full of tissue, so the network would otherwise see abrupt
 borders and empty glass for the first time on slides.
-Labels are resampled by nearest neighbour, for 127 between gland and non-gland means nothing; only a teacher's
-probability is interpolated.
+Labels are resampled by nearest neighbour, for 127 between gland and non-gland means nothing; only maps of
+probabilities and weights beside them are interpolated.
 """
 
 from __future__ import annotations
@@ -73,13 +73,14 @@ def place_randomly(
 
     Args:
         image: (H, W, 3) uint8 RGB.
-        mask: (H, W) uint8 labels; or (H, W, 2), labels and a probability, which alone is interpolated.
+        mask: (H, W) uint8 labels; or (H, W, C), labels and maps of probabilities or weights, which alone are
+            interpolated.
         size: Side of the square, in px.
         settings: Strength of the augmentation.
         rng: Random generator.
 
     Returns:
-        (size, size, 3) uint8 RGB, and the mask of the square, (size, size) or (size, size, 2) uint8.
+        (size, size, 3) uint8 RGB, and the mask of the square, (size, size) or (size, size, C) uint8.
     """
     height, width = mask.shape[:2]
     scale = np.exp(rng.uniform(np.log(settings.scale_min), np.log(settings.scale_max)))
@@ -93,8 +94,9 @@ def place_randomly(
     if mask.ndim == 2:
         labels = _warp(mask, matrix, size, cv2.INTER_NEAREST)
     else:
-        planes = zip(cv2.split(mask), (cv2.INTER_NEAREST, cv2.INTER_LINEAR), strict=True)
-        labels = np.dstack([_warp(np.asarray(plane, np.uint8), matrix, size, how) for plane, how in planes])
+        first, *maps = (np.asarray(plane, np.uint8) for plane in cv2.split(mask))
+        smooth = (_warp(plane, matrix, size, cv2.INTER_LINEAR) for plane in maps)
+        labels = np.dstack([_warp(first, matrix, size, cv2.INTER_NEAREST), *smooth])
     return _warp(image, matrix, size, cv2.INTER_LINEAR), labels
 
 

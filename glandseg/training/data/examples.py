@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
 
 from glandseg.core.callbacks import Say
+from glandseg.training.data.borders import SIGMA_UM, find_cores, number_glands, weigh_stroma
 from glandseg.training.data.datasets import Sample
+from glandseg.training.data.mask_rule import Glands
 from glandseg.training.run import Run
 from glandseg.training.segmenter import Example
+from glandseg.training.settings import SegmenterSettings
 
 
 def choose_validation(samples: Sequence[Sample], say: Say) -> tuple[tuple[Sample, ...], bool]:
@@ -31,17 +38,47 @@ def note_one_class(examples: Sequence[Example], val: Sequence[Example], say: Say
             say(f"note: the images to {purpose} show {what}. Check their masks or labels")
 
 
-def read_examples(samples: Sequence[Sample], run: Run | None, factor: float = 1.0) -> list[Example]:
-    """Read images into memory with their outlines, or with the pseudo masks of a run.
+def read_examples(
+    samples: Sequence[Sample], run: Run | None, um_per_px: float, settings: SegmenterSettings
+) -> list[Example]:
+    """Read images into memory at the segmenter's um/px, with their outlines or the pseudo masks of a run.
 
     Args:
         samples: Samples to read.
         run: Run with the pseudo masks; None reads the samples' own masks.
-        factor: Factor by which both are enlarged.
+        um_per_px: Microns per pixel of the images.
+        settings: Settings of stage 2.
     """
     examples = []
     for sample in samples:
         image = sample.read()
-        mask = run.read_pseudo_mask(sample.name) if run else sample.read_mask(image.shape)
-        examples.append(Example(image=image, mask=mask).enlarge(factor))
+        if run:
+            mask = run.read_pseudo_mask(sample.name)
+            glands = Glands(gland=mask == 1)
+        else:
+            glands = sample.read_glands(image.shape)
+            mask = glands.gland.astype(np.uint8)
+        example = Example(image=image, mask=mask)
+        examples.append(fit_example(example, number_glands(glands), um_per_px, settings))
     return examples
+
+
+def fit_example(
+    example: Example, labels: NDArray[np.int32], um_per_px: float, settings: SegmenterSettings
+) -> Example:
+    """Add the maps of core and border that the settings want, and resize all to the segmenter's um/px.
+
+    The maps are made before any resizing, which they follow: an enlargement by augmentation imitates another
+    um/px, and the distance of a core from its border is in um.
+
+    Args:
+        example: Example at the images' um/px; a core that it has stays.
+        labels: (H, W) number of each px's gland, 0 outside glands.
+        um_per_px: Microns per pixel of both.
+        settings: Settings of stage 2.
+    """
+    if settings.core_um is not None and example.core is None:
+        example = replace(example, core=find_cores(labels, settings.core_um / um_per_px))
+    if settings.border_weight:
+        example = replace(example, border=weigh_stroma(labels, SIGMA_UM / um_per_px))
+    return example.enlarge(um_per_px / (settings.um_per_px or um_per_px))

@@ -1,30 +1,43 @@
-"""Synthetic tissue without glands, as negative examples: data sets of glands show little else."""
+"""Synthetic tissue for what data sets of glands show little of: no glands at all, and glands back to back."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from glandseg.synthetic import Stain, TileKind, draw_tile
+from glandseg.synthetic import Stain, TileKind, draw_crowded_tile, draw_tile
+from glandseg.training.data.examples import fit_example
 from glandseg.training.segmenter import Example
+from glandseg.training.settings import SegmenterSettings
 
 SIDE_PX = 288
 KINDS: tuple[TileKind, ...] = ("muscle", "muscle", "stroma")
+KINDS_WITH_CORE: tuple[TileKind | None, ...] = ("muscle", None, "stroma", None)  # None: crowded glands
 
 
-def draw_examples(count: int, um_per_px: float, seed: int) -> list[Example]:
+def draw_examples(count: int, um_per_px: float, seed: int, settings: SegmenterSettings) -> list[Example]:
     """Draw examples of muscle, collagen and stroma, each in stains of its own.
+
+    Where cores are learned, every other example is of crowded glands, whose borders are known to the px even
+    where they touch.
 
     Args:
         count: Number of examples.
         um_per_px: Microns per pixel of the training images.
         seed: Random seed; the same seed draws the same examples.
+        settings: Settings of stage 2.
     """
     rng = np.random.default_rng(seed)
+    kinds: tuple[TileKind | None, ...] = KINDS if settings.core_um is None else KINDS_WITH_CORE
     examples = []
     for index in range(count):
-        kind = KINDS[index % len(KINDS)]
-        image, glands = draw_tile(SIDE_PX, um_per_px, int(rng.integers(1 << 31)), kind, draw_stain(rng))
-        examples.append(Example(image=image, mask=glands.astype(np.uint8)))
+        kind, tile_seed, stain = kinds[index % len(kinds)], int(rng.integers(1 << 31)), draw_stain(rng)
+        if kind is None:
+            image, labels = draw_crowded_tile(SIDE_PX, um_per_px, tile_seed, stain)
+        else:
+            image, glands = draw_tile(SIDE_PX, um_per_px, tile_seed, kind, stain)
+            labels = glands.astype(np.int32)
+        example = Example(image=image, mask=(labels > 0).astype(np.uint8))
+        examples.append(fit_example(example, labels, um_per_px, settings))
     return examples
 
 

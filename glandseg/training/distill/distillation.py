@@ -13,12 +13,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import kl_div, log_softmax, logsigmoid
 
-from glandseg.training.data.augment import IGNORED
 from glandseg.training.loop.precision import widen
 from glandseg.training.loop.sampling import Batch
-from glandseg.training.losses import weighted_cross_entropy
-from glandseg.training.segmenter import sum_heads
+from glandseg.training.losses import compute_core_loss
+from glandseg.training.segmenter import compute_class_loss, split_target, sum_heads
 from glandseg.training.settings import TrainSettings
+from glandseg.training.torch_backend import CLASSES
 
 MIN_PROBABILITY = 1 / 510  # what a byte of 0 stands for: half a step
 
@@ -47,17 +47,20 @@ def distillation_loss(network: nn.Module, batch: Batch, settings: TrainSettings)
 
     Args:
         network: Network, a `Segmenter`.
-        batch: Batch with labels (N, S, S, 2): pixel labels, and the teacher's probability of gland, 0..255.
+        batch: Batch with labels (N, S, S, C): pixel labels, the teacher's probability of gland, 0..255, and
+            the maps of core and border that the settings want. Cores are known everywhere.
         settings: Settings of the run.
     """
-    labels, probability = batch.labels.unbind(dim=-1)
     stage, share = settings.segmenter, settings.distillation.weight
-    scheme = "plain" if batch.step < stage.warmup_plain else stage.loss
+    target = split_target(batch.labels, stage, is_taught=True)
 
     def compute_head(logits: Tensor) -> Tensor:
-        soft = compute_soft_loss(logits, probability, settings.distillation.temperature)
-        if settings.labels == "none":
-            return soft
-        return share * soft + (1 - share) * weighted_cross_entropy(logits, labels, scheme, IGNORED)
+        loss = compute_soft_loss(logits[:, :CLASSES], target["soft"], settings.distillation.temperature)
+        if settings.labels != "none":
+            loss = share * loss + (1 - share) * compute_class_loss(logits, target, stage, batch.step)
+        if "core" in target:
+            core, everywhere = target["core"], torch.ones_like(target["core"], dtype=torch.bool)
+            loss = loss + stage.core_weight * compute_core_loss(logits[:, CLASSES], core, everywhere)
+        return loss
 
     return sum_heads(network, batch.images, stage.auxiliary, compute_head)

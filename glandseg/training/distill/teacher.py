@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from glandseg.core.errors import BadInputError
-from glandseg.model.card import ModelCard
+from glandseg.model.card import CORE, ModelCard
 from glandseg.training.data.datasets import DataSet
 from glandseg.training.data.splits import Split
 from glandseg.training.evaluation.scored_model import ScoredModel, open_model
@@ -35,6 +35,7 @@ class Teacher:
         training: Its training data, as far as known.
         data: Kind of its training data set, if it is a run.
         seen: Names of the images that it was trained or validated on, if it is a run.
+        has_core: Whether it maps cores too.
     """
 
     path: Path
@@ -45,6 +46,7 @@ class Teacher:
     training: tuple[Source, ...] = ()
     data: str | None = None
     seen: frozenset[str] = frozenset()
+    has_core: bool = False
 
     def identify(self) -> dict[str, Any]:
         """Return what its probabilities depend on."""
@@ -109,6 +111,7 @@ def find_teacher(settings: TrainSettings, folder: Path | None) -> Teacher | None
             training=_list_sources(model, path),
             data=model.data,
             seen=model.seen,
+            has_core=model.backend.classes > CORE,
         )
 
 

@@ -26,22 +26,33 @@ def build_encoder(name: str, output_stride: int) -> Encoder:
 
 
 def build_decoder(
-    name: str, encoder: Encoder, *, bins: tuple[int, ...], width: int, dropout: float
+    name: str,
+    encoder: Encoder,
+    *,
+    outputs: int,
+    bins: tuple[int, ...],
+    width: int,
+    dropout: float,
+    skip: int | None,
 ) -> Segmenter:
     """Build a decoder on an encoder.
 
     Args:
         name: Key of `DECODERS`.
         encoder: Encoder under it.
+        outputs: Number of logits of a pixel.
         bins: Cells a side of each level of a pyramid pooling.
         width: Channels of the head.
         dropout: Share of the head's channels that is dropped while training, 0 to below 1.
+        skip: Stride of the encoder's stage that joins the head; None leaves the head alone.
 
     Raises:
-        BadInputError: If there is no such decoder.
+        BadInputError: If there is no such decoder, or no stage before the encoder's last has that stride.
     """
     refuse_unknown("decoder", name, DECODERS)
+    finer = sorted({stride for stride in encoder.strides if stride < encoder.strides[-1]})
+    refuse_unknown("skip", skip, (None, *finer))
     decoder: Segmenter = import_builder(DECODERS[name].build)(
-        encoder, bins=bins, width=width, dropout=dropout
+        encoder, outputs=outputs, bins=bins, width=width, dropout=dropout, skip=skip
     )
     return decoder

@@ -12,12 +12,16 @@ class Segmenter(nn.Module):
 
     Attributes:
         encoder: The encoder, which also normalises the images.
+        outputs: Number of logits of a pixel: those of non-gland and gland, and the core's where there is one.
+        scores: Names of the layers whose outputs are logits.
     """
 
     encoder: Encoder
+    outputs: int
+    scores: tuple[str, ...]
 
     def forward(self, images: Tensor) -> Tensor:
-        """Compute (N, classes, H, W) logits of (N, 3, H, W) float RGB in 0..1."""
+        """Compute (N, outputs, H, W) logits of (N, 3, H, W) float RGB in 0..1."""
         raise NotImplementedError
 
     def forward_both(self, images: Tensor) -> tuple[Tensor, Tensor]:

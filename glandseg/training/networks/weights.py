@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,16 +23,19 @@ class LoadReport:
         loaded: Names in both.
         missing: Names only in the network.
         unused: Names only in the file, such as those of an ImageNet head.
+        partial: Names in both of which the rows that fit were loaded, if any.
     """
 
     loaded: tuple[str, ...]
     missing: tuple[str, ...]
     unused: tuple[str, ...]
+    partial: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """Format the counts, and some of the missing names."""
         text = f"{len(self.loaded)} tensors loaded, {len(self.unused)} unused"
-        return text + (f", not found: {', '.join(self.missing[:5])}" if self.missing else "")
+        text += f", not found: {', '.join(self.missing[:5])}" if self.missing else ""
+        return text + (f", rest randomly initialised: {', '.join(self.partial)}" if self.partial else "")
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -60,11 +64,17 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         ) from None
 
 
-def load_weights(network: nn.Module, path: Path) -> LoadReport:
+def load_weights(network: nn.Module, path: Path, scores: Collection[str] = ()) -> LoadReport:
     """Copy the tensors of a file into a network, from any floating type.
 
+    Args:
+        network: Network to load, in place.
+        path: File of weights.
+        scores: Names of the layers whose outputs are scores: where their shape differs, the rows that fit are
+            copied, so that a network with another output keeps those that it shares with the file.
+
     Raises:
-        BadInputError: If the file is unreadable, shares no name with the network, or a shape differs.
+        BadInputError: If the file is unreadable, shares no name with the network, or another shape differs.
     """
     stored = read_weights(path)
     own = network.state_dict()
@@ -74,6 +84,13 @@ def load_weights(network: nn.Module, path: Path) -> LoadReport:
             f"{path}: has none of the network's tensors, such as {next(iter(own))}. "
             f"Its own begin with {next(iter(stored), 'nothing')}: give a file of the same network."
         )
+    partial = tuple(
+        name
+        for name, tensor in sorted(shared.items())
+        if tensor.shape != own[name].shape and name.rpartition(".")[0] in scores
+    )
+    for name in partial:
+        shared[name] = _copy_rows(shared[name], own[name])
     for name, tensor in shared.items():
         if tensor.shape != own[name].shape:
             raise BadInputError(
@@ -88,7 +105,18 @@ def load_weights(network: nn.Module, path: Path) -> LoadReport:
         loaded=tuple(sorted(shared)),
         missing=tuple(sorted(counted - set(shared))),
         unused=tuple(sorted(set(stored) - set(own))),
+        partial=partial,
     )
+
+
+def _copy_rows(stored: Tensor, own: Tensor) -> Tensor:
+    """Return a copy of a network's tensor with the stored rows, as many as both have; none if rows differ."""
+    if stored.shape[1:] != own.shape[1:]:
+        return own
+    rows = min(len(stored), len(own))
+    copied = own.clone()
+    copied[:rows] = stored[:rows]
+    return copied
 
 
 def _first_line(error: Exception) -> str:

@@ -184,3 +184,23 @@ def test_a_student_comes_near_its_teacher() -> None:
         optimizer.step()
     after, _ = measure_distance(network, unseen)
     assert after < 0.6 * min(before, constant), (before, constant, after)
+
+
+@pytest.mark.parametrize("labels", ["none", "outlines"])
+def test_cores_are_learned_beside_the_teacher(labels: str) -> None:
+    stage = replace(SETTINGS.segmenter, core_um=5.0, core_weight=2.0)
+    settings = replace(SETTINGS, labels=labels, segmenter=stage)
+    example = draw_example(0)
+    core = np.where(example.mask == 1, 200, 0).astype(np.uint8)
+    batch = ExampleStream([replace(example, core=core)], stage).draw(0)
+    torch.manual_seed(0)
+    network = PSPNet(MobileNetV2(output_stride=16), outputs=3, width=8).eval()
+    plain = replace(batch, labels=batch.labels[..., :2])
+    with torch.no_grad():
+        loss = distillation_loss(network, batch, settings)
+        without = distillation_loss(network, plain, replace(settings, segmenter=replace(stage, core_um=None)))
+        main, other = (
+            nn.functional.binary_cross_entropy_with_logits(logits[:, 2], batch.labels[..., 2] / 255)
+            for logits in network.forward_both(batch.images)
+        )
+    torch.testing.assert_close(loss, without + 2 * (main + 0.4 * other))

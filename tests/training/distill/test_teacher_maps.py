@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from glandseg.core.errors import BadInputError
 from glandseg.training.data.datasets import Sample
 from glandseg.training.data.image_file import encode_png
+from glandseg.training.distill import teacher_maps
 from glandseg.training.distill.teacher import Teacher, find_teacher
-from glandseg.training.distill.teacher_maps import TeacherMaps, hash_images, make_teacher_maps
+from glandseg.training.distill.teacher_maps import CORE_FOLDER, TeacherMaps, hash_images, make_teacher_maps
+from glandseg.training.evaluation.scored_model import ScoredModel
 from glandseg.training.settings import TrainSettings
 
 UM = 1.4
@@ -114,3 +118,37 @@ def test_a_turned_image_is_refused(teacher: Teacher, tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match=r"turned.jpg: has the orientation tag 6"):
         make(tmp_path / "run", teacher, [sample])
     assert not list((tmp_path / "run").rglob("*.png"))
+
+
+class RedAndGreen(contextlib.nullcontext["RedAndGreen"]):
+    """Backend whose gland is red and whose core is green."""
+
+    name, classes = "red and green", 3
+
+    def __init__(self) -> None:
+        super().__init__(self)
+
+    def infer(self, windows: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return np.stack([255 - windows[..., 0], windows[..., 0], windows[..., 1]], axis=1)
+
+
+def test_a_teacher_with_cores_maps_them_beside_its_glands(
+    teacher: Teacher, samples: list[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = samples[0].read()
+    image[..., 1] = 77
+    encode_png(samples[0].path, image)
+    model = ScoredModel(
+        name="m", path=tmp_path, sha256="", um_per_px=UM, scales=(1.0,), backend=RedAndGreen()
+    )
+    monkeypatch.setattr(teacher_maps, "open_teacher", lambda path: contextlib.nullcontext(model))
+    make(tmp_path / "run", teacher, samples[:1])
+    said: list[str] = []
+    cores = make_teacher_maps(tmp_path / "run", teacher, samples[:1], UM, said.append, CORE_FOLDER)
+    assert said == ["teacher: red is gland, 1.4 um/px, 1 core maps to make"]
+    np.testing.assert_array_equal(cores.read(samples[0].name), image[..., 1])
+    np.testing.assert_array_equal(TeacherMaps(tmp_path / "run").read(samples[0].name), image[..., 0])
+
+
+def test_a_model_of_two_channels_has_no_core(teacher: Teacher) -> None:
+    assert not teacher.has_core

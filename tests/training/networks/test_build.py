@@ -33,8 +33,20 @@ def test_every_encoder_in_the_table_builds_at_its_strides(name: str) -> None:
 @pytest.mark.parametrize("name", DECODERS)
 def test_every_decoder_in_the_table_builds(name: str) -> None:
     with torch.device("meta"):
-        network = build_decoder(name, build_encoder("mobilenetv2", 16), bins=(1, 2), width=8, dropout=0.1)
-    assert isinstance(network, Segmenter) and network.encoder.strides[-1] == 16
+        network = build_decoder(
+            name, build_encoder("mobilenetv2", 16), outputs=3, bins=(1, 2), width=8, dropout=0.1, skip=None
+        )
+    assert isinstance(network, Segmenter) and network.encoder.strides[-1] == 16 and network.outputs == 3
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_every_encoder_has_the_stages_that_may_join_the_head(name: str) -> None:
+    with torch.device("meta"):
+        encoder = build_encoder(name, 16)
+        for skip in (4, 8):
+            build_decoder("pspnet", encoder, outputs=2, bins=(1,), width=8, dropout=0.1, skip=skip)
+        with pytest.raises(BadInputError, match=r"skip: one of None, .*4, 8. Received: 16"):
+            build_decoder("pspnet", encoder, outputs=2, bins=(1,), width=8, dropout=0.1, skip=16)
 
 
 @pytest.mark.parametrize(

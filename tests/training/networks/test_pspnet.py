@@ -54,7 +54,7 @@ def test_the_pyramid_stands_beside_the_map() -> None:
 @pytest.mark.parametrize("size", [(96, 64), (50, 71)])
 def test_scores_have_the_images_size(size: tuple[int, int]) -> None:
     torch.manual_seed(0)
-    network = PSPNet(Thumbnails(), classes=4, width=6).eval()
+    network = PSPNet(Thumbnails(), outputs=4, width=6).eval()
     images = torch.rand(2, 3, *size)
     with torch.inference_mode():
         logits, auxiliary = network.forward_both(images)
@@ -86,3 +86,18 @@ def test_images_are_normalised_inside() -> None:
     with torch.inference_mode():
         logits = network(mean)
     assert torch.allclose(logits, logits[..., :1, :1].expand_as(logits), atol=1e-6)  # the mean color is 0
+
+
+@pytest.mark.parametrize("skip", [4, 8])
+@pytest.mark.parametrize("size", [(96, 64), (50, 71)])
+def test_an_earlier_stage_joins_the_head(skip: int, size: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    network = PSPNet(MobileNetV2(output_stride=16), outputs=3, width=8, skip=skip).eval()
+    images = torch.rand(2, 3, *size)
+    seen: list[tuple[int, ...]] = []
+    network.skip.mix.register_forward_hook(lambda module, inputs, out: seen.append(tuple(out.shape)))
+    with torch.inference_mode():
+        logits, auxiliary = network.forward_both(images)
+        assert torch.equal(network(images), logits)
+    assert logits.shape == auxiliary.shape == (2, 3, *size)
+    assert seen[0] == (2, 4, *(-(-side // skip) for side in size))

@@ -135,3 +135,42 @@ def test_pickled_code_is_not_run(tmp_path: Path, legacy: bool) -> None:
 def test_what_is_no_tensor_is_left_out(tmp_path: Path) -> None:
     torch.save({"a": torch.ones(2), "epoch": 3, "name": "x"}, tmp_path / "w.pth")
     assert list(read_weights(tmp_path / "w.pth")) == ["a"]
+
+
+def build_scorer(outputs: int, width: int = 4) -> nn.Sequential:
+    torch.manual_seed(outputs)
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(width, outputs, 1))
+
+
+def test_a_network_with_another_score_keeps_those_that_the_file_has(tmp_path: Path) -> None:
+    source, network = build_scorer(2), build_scorer(3)
+    added = network[1].weight[2].clone(), network[1].bias[2].clone()  # type: ignore[index]
+    save_file(source.state_dict(), tmp_path / "w.safetensors")
+    report = load_weights(network, tmp_path / "w.safetensors", ("1",))
+    own, old = network.state_dict(), source.state_dict()
+    for name in ("1.weight", "1.bias"):
+        assert torch.equal(own[name][:2], old[name])
+    assert torch.equal(own["0.weight"], old["0.weight"])
+    assert torch.equal(own["1.weight"][2], added[0]) and torch.equal(own["1.bias"][2], added[1])
+    assert report.partial == ("1.bias", "1.weight")
+    assert str(report).endswith("rest randomly initialised: 1.bias, 1.weight")
+
+
+def test_a_network_with_fewer_scores_keeps_its_own(tmp_path: Path) -> None:
+    source, network = build_scorer(3), build_scorer(2)
+    save_file(source.state_dict(), tmp_path / "w.safetensors")
+    load_weights(network, tmp_path / "w.safetensors", ("1",))
+    assert torch.equal(network.state_dict()["1.weight"], source.state_dict()["1.weight"][:2])
+
+
+def test_scores_of_other_features_are_left_as_they_were(tmp_path: Path) -> None:
+    source, network = build_scorer(2), build_scorer(2, width=6)
+    before = network.state_dict()["1.weight"].clone()
+    save_file(source.state_dict(), tmp_path / "w.safetensors")
+    load_weights(network, tmp_path / "w.safetensors", ("1",))
+    assert torch.equal(network.state_dict()["1.weight"], before)
+
+
+def test_only_scores_may_differ(tmp_path: Path) -> None:
+    save_file(build_scorer(2).state_dict(), tmp_path / "w.safetensors")
+    expect_one_line(tmp_path / "w.safetensors", "1.bias has shape (2,)", network=build_scorer(3))
