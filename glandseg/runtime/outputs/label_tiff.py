@@ -1,7 +1,8 @@
 """The labels as a plain TIFF of 32-bit numbers: each gland's px have its number in the table, 0 is none.
 
 Between glands that touch, be it by a corner, 1 px is left 0: so that "above 0" and a count of what hangs
-together, as in ImageJ, finds the same glands as the numbers do. Px are in strips, for ImageJ reads no tiles,
+together, as in ImageJ, finds the same glands as the numbers do; only one with a neck of a single px may come
+apart there. Px are in strips, for ImageJ reads no tiles,
 and there are no smaller levels, as numbers cannot be averaged; the mask is the file to look at.
 """
 
