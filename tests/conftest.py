@@ -20,7 +20,7 @@ CARD = ModelCard(
 Pixels = NDArray[np.uint8]
 Disk = tuple[float, float, float]  # x_l0, y_l0, radius_l0
 DrawDisks = Callable[[int, int, Sequence[Disk], Sequence[Disk]], Pixels]
-WriteModel = Callable[[Path, Mapping[str, str]], Path]
+WriteModel = Callable[..., Path]
 
 
 class Outcome(NamedTuple):
@@ -55,25 +55,32 @@ def shared_data() -> Path:
 
 @pytest.fixture(scope="session")
 def write_model() -> WriteModel:
-    """Give a function that writes the network "red is gland" to a path, with the metadata it is given."""
+    """Give a function that writes the network "red is gland" to a path, with the metadata it is given.
+
+    With `core`, it also says "green is core".
+    """
     onnx = pytest.importorskip("onnx")
     helper, uint8, int64 = onnx.helper, onnx.TensorProto.UINT8, onnx.TensorProto.INT64
 
-    def write(path: Path, metadata: Mapping[str, str]) -> Path:
+    def write(path: Path, metadata: Mapping[str, str], *, core: bool = False) -> Path:
+        channels = ["non_gland", "gland", *(["green"] if core else [])]
         nodes = [
             helper.make_node("Gather", ["windows", "red_index"], ["red"], axis=3),
             helper.make_node("BitwiseNot", ["red"], ["not_red"]),
             helper.make_node("Unsqueeze", ["red", "one"], ["gland"]),
             helper.make_node("Unsqueeze", ["not_red", "one"], ["non_gland"]),
-            helper.make_node("Concat", ["non_gland", "gland"], ["probabilities"], axis=1),
+            *([helper.make_node("Gather", ["windows", "green_index"], ["green_px"], axis=3)] if core else []),
+            *([helper.make_node("Unsqueeze", ["green_px", "one"], ["green"])] if core else []),
+            helper.make_node("Concat", channels, ["probabilities"], axis=1),
         ]
         graph = helper.make_graph(
             nodes,
             "red",
             [helper.make_tensor_value_info("windows", uint8, ["N", 320, 320, 3])],
-            [helper.make_tensor_value_info("probabilities", uint8, ["N", 2, 320, 320])],
+            [helper.make_tensor_value_info("probabilities", uint8, ["N", len(channels), 320, 320])],
             [
                 helper.make_tensor("red_index", int64, [], [0]),
+                helper.make_tensor("green_index", int64, [], [1]),
                 helper.make_tensor("one", int64, [1], [1]),
             ],
         )

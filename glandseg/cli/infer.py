@@ -39,6 +39,9 @@ def infer(
     scales: Scales = None,
     flips: Flips = False,
     threshold: Annotated[float, typer.Option(help="Probability threshold.")] = 0.5,
+    separate: Annotated[
+        bool, typer.Option(help="Tell touching glands apart, if the model card says how.")
+    ] = True,
     min_gland_um2: Annotated[
         float, typer.Option(help="Minimum area of a gland, in um2; smaller ones are dropped.")
     ] = 400.0,
@@ -94,6 +97,7 @@ def infer(
         flips=flips,
         mpp=mpp,
         threshold=threshold,
+        separate=separate,
         min_gland_um2=min_gland_um2,
         min_lumen_um2=min_lumen_um2,
         tissue_mask=tissue_mask,
@@ -112,6 +116,8 @@ def infer(
         file.path, device=device, threads=threads, batch=batch, require_gpu=require_gpu, say=say
     ) as backend:
         say(f"model: {backend.card.name} ({file.origin}), learned on {backend.card.tissue}; {backend.name}")
+        if rule := backend.card.separation:
+            say(f"touching glands: {f'told apart, {rule}' if separate else 'one gland, by --no-separate'}")
         try:
             failed = infer_all(
                 slides, lambda slide: infer_one(slide, backend, file, settings, out, trace, overwrite)
@@ -182,8 +188,10 @@ def infer_one(
         if warning not in warned:
             announce(warning)
     seconds = time.monotonic() - start
+    touching = result.mask_glands != result.glands
+    apart = f" ({result.mask_glands} with those that touch as one)" if touching else ""
     say(
-        f"{path.name}: {pluralise(result.glands, 'gland')}, {result.gland_mm2:.3f} mm2 "
+        f"{path.name}: {pluralise(result.glands, 'gland')}{apart}, {result.gland_mm2:.3f} mm2 "
         f"of {result.tissue_mm2:.3f} mm2 tissue, in {seconds:.1f} s; "
         f"the network was busy {result.network_share:.0%} of the time"
     )

@@ -132,6 +132,7 @@ def list_card_rows(card: ModelCard) -> Iterator[Row]:
     windows = f"windows of {card.window_px} px every {card.stride_px} px"
     yield "pixels", f"{card.um_per_px:g} um/px, {windows}, scales {scales}"
     yield "classes", ", ".join(card.classes)
+    yield "separation", str(card.separation or "none: glands that touch are one")
     yield from label_first("training", map(describe_source, card.training))
     yield from label_first("scores", (describe_score(*score) for score in (card.scores or {}).items()))
     yield "licence", card.licence

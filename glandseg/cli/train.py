@@ -46,10 +46,19 @@ def train(
             help="Pretrained encoder weights: a .safetensors or .pth file, or hub to download them."
         ),
     ] = None,
+    start_from: Annotated[
+        str | None,
+        typer.Option(
+            help="Segmenter to start from: bundled (the bundled model), a model file or a run folder."
+        ),
+    ] = None,
     mpp: Annotated[float | None, typer.Option(help="Microns per pixel of the training images.")] = None,
     preset: Annotated[
         str,
-        typer.Option(help="Built-in settings: edge (for small machines), or those of a paper: feng, oeem."),
+        typer.Option(
+            help="Built-in settings: edge (for small machines), those of a paper (feng, feng-224, oeem), or "
+            "those of its released code (feng-code, oeem-code)."
+        ),
     ] = "edge",
     settings: Annotated[
         Path | None, typer.Option(help="Settings file (YAML) that overrides the preset.")
@@ -89,6 +98,7 @@ def train(
         "--labels": ("labels", chosen),
         "--teacher": ("teacher", teacher.as_posix() if teacher else None),
         "--weights": ("weights", weights or None),
+        "--start-from": ("start_from", start_from or None),
         "--mpp": ("um_per_px", mpp),
     }
     base = apply_options(base, options)

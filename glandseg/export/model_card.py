@@ -100,6 +100,9 @@ def _list_training(settings: TrainSettings, record: Mapping[str, Any]) -> list[d
     if teacher := record.get("teacher"):
         sources.append({"name": f"distilled from {_name_teacher(teacher)}"})
         sources += [source for source in teacher["training"] if source not in sources]
+    for model in (each for each in record.get("evidence", ()) if "sha256" in each):
+        sources.append({"name": f"pseudo masks with {_name_teacher(model)}"})
+        sources += [source for source in model["training"] if source not in sources]
     if weights := settings.choose_weights(settings.segmenter):
         sources.append({"name": f"pretrained encoder {Path(weights).name}"})
     return [{"licence": "not stated"} | source for source in sources]

@@ -7,7 +7,8 @@ from typing import Any
 
 from glandseg.core.errors import show
 
-CHANNELS = ("gland", "core")
+CORE_CHANNEL = "core"
+CHANNELS = ("gland", CORE_CHANNEL)
 REACH_MAX_UM = 50.0  # half of a large gland; the halo of a band of rows follows from it
 
 
@@ -33,3 +34,8 @@ class Separation:
             value: Any = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= most:
                 raise ValueError(f"separation: {name}: above 0 and up to {most:g}, not {show(value)}")
+
+    def __str__(self) -> str:
+        """Return "seeds where p(core) is at least 0.5, grown by at most 10 um inside the gland mask"."""
+        seeds = f"seeds where p({self.channel}) is at least {self.threshold:g}"
+        return f"{seeds}, grown by at most {self.reach_um:g} um inside the gland mask"

@@ -30,6 +30,7 @@ class Result:
     Attributes:
         outputs: Files written.
         glands: Number of glands.
+        mask_glands: Number of glands where those that touch count as one.
         gland_mm2: Area of the glands, in mm2.
         tissue_mm2: Area of the tissue, its margin included, within the regions of interest, in mm2.
         unread_share: Share of that tissue that could not be read and was left out, 0..1.
@@ -41,6 +42,7 @@ class Result:
 
     outputs: tuple[Path, ...] = ()
     glands: int
+    mask_glands: int
     gland_mm2: float
     tissue_mm2: float
     unread_share: float
@@ -100,17 +102,20 @@ def infer_slide(
         with own.span("windows"):
             tracer = windows.run_all(batch, watch_unread(run, tissue, advance))
             with own.span("finish"):
-                glands = tracer.finish()
-        return _write(run, tissue, glands, windows)
+                glands, mask_glands = tracer.finish()
+        return _write(run, tissue, glands, mask_glands, windows)
 
 
-def _write(run: SlideRun, tissue: Tissue, glands: Glands, windows: SlideWindows) -> Result:
+def _write(
+    run: SlideRun, tissue: Tissue, glands: Glands, mask_glands: Glands, windows: SlideWindows
+) -> Result:
     """Write the outputs into the work folder, the record last."""
     unread_share = measure_unread(run, tissue)
     paths = replace(run.paths, folder=run.work)
     found = SlideGlands(
         name=paths.stem,
         glands=glands,
+        mask_glands=mask_glands,
         plane=run.base,
         extent_px=run.extent_px,
         slide_sha256=run.slide_sha256,
@@ -129,6 +134,7 @@ def _write(run: SlideRun, tissue: Tissue, glands: Glands, windows: SlideWindows)
     result = Result(
         outputs=tuple(run.paths.folder / name for name in run.paths.names),
         glands=len(glands),
+        mask_glands=len(mask_glands),
         gland_mm2=round(found.area_mm2, 6),
         tissue_mm2=round(tissue.area_mm2, 6),
         unread_share=round(unread_share, 6),
@@ -148,6 +154,7 @@ def _describe_run(run: SlideRun, windows: SlideWindows, result: Result) -> dict[
     return {
         "slide": {"sha256": run.slide_sha256, **frame, "said": list(run.slide.statements)},
         "model": {"sha256": model.sha256, "origin": model.origin, "card": asdict(run.backend.card)},
+        "separation": asdict(run.separation) if run.separation else None,
         "backend": run.backend.name,
         "settings": asdict(run.settings) | {"scales": scales, "roi": bool(run.roi)},
         "result": {key: value for key, value in asdict(result).items() if key != "outputs"},

@@ -15,7 +15,8 @@ from glandseg.runtime.slide_windows import SlideWindows
 
 _STORED_BYTES = 45_000  # of a stored window, compressed; at most 35 kB were measured on glands alone
 _GLAND_BYTES = 40_000  # of the glands of a window full of them: store, GeoJSON and table
-_MAPS = 3  # probability, unstained px, mask: at most a byte per px each
+_MAPS = 7  # bytes per px, at most: probability, unstained px, mask, and four of the labels
+_SEPARATION_MAPS = 2  # outline map, p(core)
 _L0_PER_PX = 64  # maximum level-0 px, which the overview shows, per px of the base plane
 _FIXED_BYTES = 2 << 20  # record, facts, folders, and the unfilled tiles at the maps' edges
 
@@ -39,10 +40,32 @@ class Preflight:
     disk: int
 
     @classmethod
-    def weigh(cls, windows: int, left: int, window_s: float, memory: int, pixels: int) -> Preflight:
-        """Estimate what `windows` windows over a base plane of `pixels` px will take."""
+    def weigh(
+        cls,
+        windows: int,
+        left: int,
+        window_s: float,
+        memory: int,
+        pixels: int,
+        *,
+        separates: bool = False,
+        keeps_core: bool = False,
+    ) -> Preflight:
+        """Estimate what `windows` windows over a base plane of `pixels` px will take.
+
+        Args:
+            windows: Number of windows.
+            left: Number of windows that are not kept from an earlier run.
+            window_s: Seconds of the network per window.
+            memory: Peak bytes of the process.
+            pixels: Px of the base plane.
+            separates: Whether touching glands are told apart: the glands are then stored twice.
+            keeps_core: Whether p(core) is stored too.
+        """
         overview = 3 * min(_L0_PER_PX * pixels, OVERVIEW_PX**2)  # as if nothing could be compressed
-        disk = windows * (_STORED_BYTES + _GLAND_BYTES) + _MAPS * pixels + overview + _FIXED_BYTES
+        each = _STORED_BYTES * (1 + keeps_core) + _GLAND_BYTES * (1 + separates)
+        maps = (_MAPS + _SEPARATION_MAPS * separates) * pixels
+        disk = windows * each + maps + overview + _FIXED_BYTES
         return cls(windows=windows, left=left, seconds=left * window_s, memory=memory, disk=disk)
 
     def __str__(self) -> str:
@@ -83,7 +106,15 @@ def choose_batch(run: SlideRun, windows: SlideWindows) -> int:
     reserve = run.budget.reserve(len(windows.planes))
     pace = measure_pace(windows.network.infer, settings.batch, ceiling, reserve, run.slide.held_bytes)
     left = windows.count - windows.count_finished()
-    preflight = Preflight.weigh(windows.count, left, pace.window_s, pace.peak, grid.height_px * grid.width_px)
+    preflight = Preflight.weigh(
+        windows.count,
+        left,
+        pace.window_s,
+        pace.peak,
+        grid.height_px * grid.width_px,
+        separates=run.separation is not None,
+        keeps_core=run.keeps_core,
+    )
     run.say(str(preflight))
     if pace.batch < settings.batch:
         run.say(f"batches of {pace.batch} windows, to stay within --max-ram {settings.max_ram_gib:g}")

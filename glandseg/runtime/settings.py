@@ -28,6 +28,7 @@ class InferSettings:
         flips: Average each window with its mirror image.
         mpp: Um per level-0 px, in place of the file's.
         threshold: Probability threshold of gland, between 0 and 1.
+        separate: Tell touching glands apart, if the model card says how.
         min_gland_um2: Smaller glands are dropped; the default is a disc of 23 um, less than any crypt.
         min_lumen_um2: Smaller holes are filled.
         tissue_mask: Skip windows without tissue.
@@ -43,6 +44,7 @@ class InferSettings:
     flips: bool = False
     mpp: float | None = None
     threshold: float = THRESHOLD
+    separate: bool = True
     min_gland_um2: float = 400.0
     min_lumen_um2: float = 100.0
     tissue_mask: bool = True

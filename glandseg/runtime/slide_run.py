@@ -16,6 +16,7 @@ from glandseg.core.units import GIB
 from glandseg.core.workers import STALL_S, call_in_time
 from glandseg.model.backend import ModelBackend
 from glandseg.model.files import ModelFile
+from glandseg.model.separation import CORE_CHANNEL, Separation
 from glandseg.runtime.memory import Budget
 from glandseg.runtime.outputs.older_outputs import check_older_outputs
 from glandseg.runtime.outputs.write import OutputPaths
@@ -72,6 +73,16 @@ class SlideRun:
     def readers(self) -> int:
         """The number of threads that read the slide."""
         return min(count_cpus(), MAX_READERS)
+
+    @property
+    def separation(self) -> Separation | None:
+        """The rule by which touching glands are told apart; None leaves them together."""
+        return self.backend.card.separation if self.settings.separate else None
+
+    @property
+    def keeps_core(self) -> bool:
+        """Whether p(core) is needed."""
+        return self.separation is not None and self.separation.channel == CORE_CHANNEL
 
     @property
     def extent_px(self) -> tuple[float, float]:

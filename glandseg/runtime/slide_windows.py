@@ -13,17 +13,16 @@ from glandseg.core.callbacks import Advance
 from glandseg.core.workers import STALL_S
 from glandseg.model.backend import Network
 from glandseg.model.windows import MARGIN_PX, STRIDE_PX
-from glandseg.runtime.glands.tracer import GlandTracer, open_tracer
-from glandseg.runtime.maps.tile_map import TileMap
 from glandseg.runtime.slide_run import SlideRun
 from glandseg.runtime.slide_tissue import Tissue
+from glandseg.runtime.slide_tracer import SlideTracer
 from glandseg.runtime.tiling.adaptive import AdaptiveOrder
 from glandseg.runtime.tiling.flip import FlipAverage
 from glandseg.runtime.tiling.map_writer import UNSTAINED, Exclude, MapWriter
 from glandseg.runtime.tiling.order import Step, choose_swath_px, count_windows, order_windows
 from glandseg.runtime.tiling.pipeline import Pipeline
 from glandseg.runtime.tiling.scales import ScalePlane
-from glandseg.runtime.tiling.window_store import Key, WindowStore
+from glandseg.runtime.tiling.window_store import CORE_PLANES, Key, WindowStore
 from glandseg.runtime.tissue.lumen import mark_unstained
 from glandseg.slides.scaled_plane import lay_scale
 from glandseg.slides.slide_plane import SlidePlane
@@ -71,9 +70,9 @@ class SlideWindows(ExitStack):
 
     def count_finished(self) -> int:
         """Return the number of windows that the network has finished."""
-        return sum(key.plane != UNSTAINED for key in self.store)
+        return sum(key.plane < CORE_PLANES for key in self.store)
 
-    def run_all(self, batch: int, advance: Advance) -> GlandTracer:
+    def run_all(self, batch: int, advance: Advance) -> SlideTracer:
         """Run the windows that are not stored yet, blend them, and trace glands as rows become final.
 
         Args:
@@ -84,25 +83,14 @@ class SlideWindows(ExitStack):
             The tracer, all rows being final.
         """
         run = self._run
-        probability, unstained = (
-            self.enter_context(TileMap(run.work / name, self.base.grid.height_px, self.base.grid.width_px))
-            for name in ("probability.map", "unstained.map")
-        )
-        tracer = self.enter_context(
-            open_tracer(
-                probability,
-                unstained,
-                run.work,
-                run.settings,
-                um_per_px=run.base.um_per_px,
-                extent_px=run.extent_px,
-            )
-        )
+        grid = self.base.grid
+        tracer = self.enter_context(SlideTracer(run, (grid.height_px, grid.width_px)))
         writer = MapWriter(
             planes=self.planes,
             store=self.store,
-            probability=probability,
-            unstained=unstained,
+            probability=tracer.probability,
+            unstained=tracer.unstained,
+            core=tracer.core,
             excludes=self._list_excludes(),
             trace=tracer.advance,
         )
@@ -111,6 +99,7 @@ class SlideWindows(ExitStack):
             infer=self.network.infer,
             finish=writer.write_rows,
             store=self.store,
+            keeps_core=run.keeps_core,
             batch=batch,
             slots=run.backend.slots,
             readers=run.readers,

@@ -57,7 +57,7 @@ def refuse_unusable_weights(settings: TrainSettings) -> None:
     Raises:
         BadInputError: Naming the first.
     """
-    stages = (settings.segmenter, *((settings.classifier,) if settings.labels == "patches" else ()))
+    stages = settings.list_stages().values()
     if settings.weights and settings.weights not in map(settings.choose_weights, stages):
         raise BadInputError(
             f"weights {settings.weights}: no stage has the encoder {settings.encoder}. "
@@ -136,9 +136,7 @@ def refuse_strides(settings: TrainSettings) -> None:
     Raises:
         BadInputError: If there is one.
     """
-    used = ("classifier", "segmenter") if settings.labels == "patches" else ("segmenter",)
-    for name in used:
-        stage = settings.classifier if name == "classifier" else settings.segmenter
+    for name, stage in settings.list_stages().items():
         encoder = settings.choose_encoder(stage)
         strides = ENCODERS[encoder].output_strides
         refuse_unknown(f"{name}.output_stride of {encoder}", stage.output_stride, strides)

@@ -11,8 +11,7 @@ from glandseg.training.networks.decoder import Segmenter
 from glandseg.training.networks.exported_weights import load_exported
 from glandseg.training.networks.weights import load_weights
 from glandseg.training.run import open_run
-
-BUNDLED = "bundled"
+from glandseg.training.settings import BUNDLED
 
 
 def find_start(start_from: str) -> Path:

@@ -6,23 +6,22 @@ import contextlib
 from pathlib import Path
 
 from glandseg.core.callbacks import Say
-from glandseg.core.errors import BadInputError
-from glandseg.training.data.examples import choose_validation, note_one_class, read_examples
-from glandseg.training.data.patches import LabelledPatches, count_presence, list_patches
+from glandseg.training.data.examples import choose_validation, cut_tiles, note_one_class, read_examples
 from glandseg.training.data.splits import Split
 from glandseg.training.data.synthetic_examples import count_examples, draw_examples
 from glandseg.training.distill.examples import VAL, learn_from_teacher, teach_truth
 from glandseg.training.distill.teacher import Teacher, find_teacher, refuse_idle_labels
+from glandseg.training.evidence_sources import describe_evidence, find_models
 from glandseg.training.loop.processes import ask_first, is_first, start_fabric
 from glandseg.training.plan import announce_plan
 from glandseg.training.preparation import Prepared, prepare, refuse_unusable_weights
+from glandseg.training.pseudo_labelling import label_patches, make_missing_masks
 from glandseg.training.run import PARTS, Run, hold_run, name_run, start_run
 from glandseg.training.segmenter import Example
 from glandseg.training.settings import TrainSettings
-from glandseg.training.stages import Report, Training, fit_classifier, fit_segmenter
-from glandseg.training.weak.method import WeakMethod
-from glandseg.training.weak.pseudo_mask_record import has_record, record_pseudo_masks
-from glandseg.training.weak.pseudo_masks import make_pseudo_masks
+from glandseg.training.stages import Report, Training, fit_segmenter
+
+TRAIN_BY_PSEUDO_MASKS = "train, the pseudo masks for truth"  # what the scores of such a run refer to
 
 
 def train(data: Path, folder: Path | None, settings: TrainSettings, *, report: Report, say: Say) -> Run:
@@ -49,21 +48,25 @@ def train(data: Path, folder: Path | None, settings: TrainSettings, *, report: R
         report, say = (lambda stage, progress: None), (lambda line: None)
     prepared = prepare(data, settings, say)
     teacher = ask_first(lambda: find_teacher(settings, folder))
+    models = ask_first(lambda: find_models(settings))
     path = ask_first(lambda: name_run(folder))
     with hold_run(path) if is_first() else contextlib.nullcontext():
         run = ask_first(lambda: _start(path, settings, prepared.split))
         settings = run.settings  # with the precisions that the run was started in
         training = Training(run=run, settings=settings, report=report, say=say)
         _announce(training, prepared, teacher)
-        labelled = _label_patches(training, prepared) if settings.labels == "patches" else None
+        labelled = label_patches(training, prepared) if settings.labels == "patches" else None
         announce_plan(training, prepared, labelled)
         if labelled:
-            _make_pseudo_masks(training, labelled)
+            make_missing_masks(training, prepared, labelled)
         examples, val, judged_by = _read_examples(training, prepared, teacher)
         note_one_class(examples, val, say)
+        examples = cut_tiles(examples, settings.segmenter.crop, settings.segmenter.stride)
         examples += _draw_synthetic(len(examples), prepared, settings)
         scores = fit_segmenter(training, examples, val)
         facts = _describe(prepared, teacher) | {"scores": {judged_by: scores}}
+        if settings.labels == "patches":
+            facts["evidence"] = describe_evidence(settings, models, prepared.data_set, prepared.split)
         ask_first(lambda: run.write_record(**facts))
     return run
 
@@ -85,48 +88,6 @@ def _announce(training: Training, prepared: Prepared, teacher: Teacher | None) -
         training.say(f"note: {note}")
 
 
-def _label_patches(training: Training, prepared: Prepared) -> LabelledPatches:
-    """Read the images of stage 1 and cut them into patches.
-
-    Validation images belong to them, to choose the segmenter on where they have no outlines.
-    """
-    split, settings = prepared.split, training.settings.classifier
-    samples = split.train + split.val
-    images = [sample.read() for sample in samples]
-    patches = list_patches(samples, images, prepared.um_per_px, settings)
-    train = [patch for patch in patches if patch.sample < len(split.train)]
-    val = patches[len(train) :] if split.val else train
-    if not train or not val:
-        raise BadInputError(
-            f"{samples[0].path.parent}: {len(train)} patches to learn from and {len(val)} to choose on are "
-            "not white. Give images of tissue, or raise classifier.background."
-        )
-    for purpose, some in (("learn from", train), ("choose on", val)):
-        if len({patch.present for patch in some}) == 1:
-            training.say(
-                f"note: all patches to {purpose} are labelled alike: {count_presence(some)}. Check the labels"
-            )
-    return LabelledPatches(samples=samples, images=images, patches=patches, train=train, val=val)
-
-
-def _make_pseudo_masks(training: Training, labelled: LabelledPatches) -> None:
-    """Run stage 1: fit the classifier to patch labels and write a pseudo mask for every image."""
-    classifier = fit_classifier(training, labelled.train, labelled.val, labelled.images)
-    ask_first(lambda: _write_missing_masks(training, classifier, labelled))
-
-
-def _write_missing_masks(training: Training, classifier: WeakMethod, labelled: LabelledPatches) -> None:
-    """Write and record the pseudo masks that the run lacks."""
-    run, settings, samples = training.run, training.settings.classifier, labelled.samples
-    missing = [index for index, sample in enumerate(samples) if not run.has_pseudo_mask(sample.name)]
-    training.say(f"pseudo masks: {len(missing)} to make -> {run.pseudo_masks_path}")
-    masks = make_pseudo_masks(classifier, labelled.patches, labelled.images, missing, settings)
-    for index, mask in zip(missing, masks, strict=True):
-        run.write_pseudo_mask(samples[index].name, mask)
-    if missing or not has_record(run):
-        record_pseudo_masks(run, samples)
-
-
 def _read_examples(
     training: Training, prepared: Prepared, teacher: Teacher | None
 ) -> tuple[list[Example], list[Example], str]:
@@ -136,8 +97,9 @@ def _read_examples(
         return learn_from_teacher(run, teacher, split, prepared.um_per_px, settings, training.say)
     um_per_px, stage = prepared.um_per_px, settings.segmenter
     examples = read_examples(split.train, None if settings.labels == "outlines" else run, um_per_px, stage)
-    chosen_on, has_outlines = choose_validation(split.choose_on(), training.say)
-    return examples, read_examples(chosen_on, None if has_outlines else run, um_per_px, stage), VAL
+    chosen_on, has_outlines = choose_validation(split, settings.labels, training.say)
+    val = read_examples(chosen_on, None if has_outlines else run, um_per_px, stage)
+    return examples, val, VAL if split.val or has_outlines else TRAIN_BY_PSEUDO_MASKS
 
 
 def _draw_synthetic(count: int, prepared: Prepared, settings: TrainSettings) -> list[Example]:

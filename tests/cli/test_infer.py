@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from glandseg.model.card import ModelCard
+from glandseg.model.separation import Separation
 from glandseg.runtime.outputs.write import SUFFIXES
 from glandseg.synthetic import write_slide
 
@@ -93,6 +95,44 @@ def test_every_option_is_taken(slide: Path, tmp_path: Path, red_model: Path, run
         '"min_gland_um2": 10.0',
     ):
         assert fact in record
+
+
+@pytest.fixture
+def touching(tmp_path: Path) -> Path:
+    """A slide of two glands, red, whose pale borders touch."""
+    image = np.full((500, 700, 3), 90, np.uint8)
+    image[100:400, 100:600, 0] = 150
+    image[130:370, 130:330, 0] = image[130:370, 370:570, 0] = 255
+    write_slide(tmp_path / "two.tif", image, 0.5)
+    return tmp_path / "two.tif"
+
+
+@pytest.mark.parametrize(
+    ("option", "said", "found"),
+    [
+        (
+            "--separate",
+            "touching glands: told apart, seeds where p(gland) is at least 0.8, grown by at most 30 um "
+            "inside the gland mask",
+            "two.tif: 2 glands (1 with those that touch as one), ",
+        ),
+        ("--no-separate", "touching glands: one gland, by --no-separate", "two.tif: 1 gland, "),
+    ],
+)
+def test_touching_glands_are_told_apart_as_the_card_says(
+    option: str, said: str, found: str, touching: Path, write_model: Callable[..., Path], run_command: Run
+) -> None:
+    rule = Separation(channel="gland", threshold=0.8, reach_um=30.0)
+    card = ModelCard(
+        name="red", network="", tissue="drawings", um_per_px=1.4, weights_sha256="", separation=rule
+    )
+    model = write_model(touching.with_name("red.onnx"), card.to_metadata())
+    outcome = run_command("infer", touching, "--model", model, "--device", "cpu", option)
+    assert outcome.code == 0
+    assert outcome.out[1] == said
+    assert outcome.out[4].startswith(found)
+    record = json.loads(touching.with_name("two.run.json").read_text(encoding="utf-8"))
+    assert (record["separation"] is None) == (option == "--no-separate")
 
 
 def test_the_newest_export_is_taken_by_default(

@@ -13,7 +13,8 @@ import pytest
 
 from glandseg.doctor import devices
 from glandseg.doctor.finding import ok, problem
-from glandseg.model.card import ModelCard
+from glandseg.model.card import CLASSES_WITH_CORE, ModelCard
+from glandseg.model.separation import Separation
 from glandseg.model.tensorrt.fingerprint import write_fingerprint_file
 from tests.model.tensorrt.fingerprints import FINGERPRINT
 
@@ -36,6 +37,8 @@ def test_the_bundled_model_by_default(run_command: Run) -> None:
     rows = read_rows(outcome.out)
     assert rows["file"].startswith("glandseg-colon.onnx, 10.6 MB; glandseg-colon.json agrees")
     assert rows["pixels"] == "1.3 um/px, windows of 320 px every 256 px, scales 1.25"
+    assert rows["classes"] == "non-gland, gland"
+    assert rows["separation"] == "none: glands that touch are one"
     assert "CC BY 4.0" in rows["training"]
     assert rows["scores"].endswith("mIoU 90.06 %, F1 94.76 %")
     assert rows["graph"] == "opset 20, 2.64 million weights, 2.51 GFLOP per window"
@@ -52,6 +55,28 @@ def test_json_holds_the_same(run_command: Run) -> None:
     assert facts["graph"]["gflop"] == pytest.approx(2.51, abs=0.01)
     assert [one["level"] for one in facts["devices"]] == ["ok", "problem"]
     assert facts["name"] == "glandseg-colon.onnx"
+
+
+def test_core_and_the_rule_of_separation_are_shown(
+    run_command: Run, tmp_path: Path, write_model: Callable[..., Path]
+) -> None:
+    card = ModelCard(
+        name="green is core",
+        network="",
+        tissue="",
+        um_per_px=1.4,
+        weights_sha256="",
+        classes=CLASSES_WITH_CORE,
+        separation=Separation(channel="core", threshold=0.5, reach_um=10.0),
+    )
+    path = write_model(tmp_path / "m.onnx", card.to_metadata(), core=True)
+    rows = read_rows(run_command("inspect", path).out)
+    assert rows["classes"] == "non-gland, gland, core"
+    assert rows["separation"] == (
+        "seeds where p(core) is at least 0.5, grown by at most 10 um inside the gland mask"
+    )
+    facts = json.loads("\n".join(run_command("inspect", path, "--json").out))
+    assert facts["card"]["separation"] == {"channel": "core", "threshold": 0.5, "reach_um": 10.0}
 
 
 def test_without_the_package_onnx(run_command: Run, monkeypatch: pytest.MonkeyPatch) -> None:

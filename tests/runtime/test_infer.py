@@ -43,17 +43,18 @@ UM_PER_PX = 1.4
 
 @dataclass(frozen=True)
 class Outputs:
-    """The five files of a slide, read back."""
+    """The files of a slide, read back."""
 
     features: list[dict[str, Any]]
     rows: list[dict[str, str]]
     mask: Pixels
     record: dict[str, Any]
     overview: Pixels
+    labels: NDArray[np.uint32]
 
     @classmethod
     def read(cls, result: Result) -> Outputs:
-        outlines, mask, table, overview, record = result.outputs
+        outlines, mask, table, overview, labels, record = result.outputs
         with table.open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
         return cls(
@@ -62,6 +63,7 @@ class Outputs:
             tifffile.imread(mask),
             json.loads(record.read_text(encoding="utf-8")),
             np.asarray(cv2.imread(str(overview)), np.uint8),
+            tifffile.imread(labels),
         )
 
 
@@ -123,6 +125,9 @@ def check_agreement(result: Result, out: Path) -> Outputs:
     )
     assert len(outputs.features) == len(outputs.rows) == outputs.record["result"]["glands"] == result.glands
     assert [feature["id"] for feature in outputs.features] == [row["id"] for row in outputs.rows]
+    assert np.unique(outputs.labels[outputs.labels > 0]).tolist() == [
+        int(row["number"]) for row in outputs.rows
+    ]
     width_l0, height_l0 = map(int, outputs.record["slide"]["size_l0"].split(" x "))
     frame = shapely.box(-0.01, -0.01, width_l0 + 0.01, height_l0 + 0.01)
     for feature in outputs.features:

@@ -60,7 +60,7 @@ def test_the_line_before_the_run() -> None:
     preflight = Preflight.weigh(5600, 5000, 0.01, int(1.2 * GIB), 19_000 * 19_000)
     assert str(preflight) == (
         "5,600 windows, 600 of them kept from before; about 50 s of network, 1.2 GiB of memory, "
-        "up to 1.5 GiB of disk"
+        "up to 2.8 GiB of disk"
     )
 
 
@@ -72,9 +72,9 @@ def test_a_disk_too_small_is_refused_before_the_network_runs(
 
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(GIB))
     preflight = Preflight.weigh(100_000, 100_000, 0.01, GIB, 10**9)
-    with pytest.raises(EnvironmentLacksError, match=r"11 GiB are needed.*1 GiB are free. Free space"):
+    with pytest.raises(EnvironmentLacksError, match=r"14 GiB are needed.*1 GiB are free. Free space"):
         preflight.check_disk(tmp_path / "work", 0)
-    preflight.check_disk(tmp_path / "work", 10 * GIB)
+    preflight.check_disk(tmp_path / "work", 14 * GIB)
 
 
 def test_the_outputs_of_a_small_slide_are_counted() -> None:

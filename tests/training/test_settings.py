@@ -26,6 +26,9 @@ UNUSUAL = TrainSettings(
     um_per_px=0.503,
     shares=(0.5, 0.25, 0.25),
     classifier=ClassifierSettings(
+        evidence=("classifier", "2*runs/a first round"),
+        rule="inside",
+        agree=True,
         um_per_px=None,
         output_stride=16,
         attention=("none", "criss-cross", "cca"),
@@ -136,6 +139,11 @@ def test_wrong_assignments_are_refused(assignment: str, parts: tuple[str, ...]) 
         ("segmenter.synthetic=1", "synthetic: at least 0 and below 1. Received: 1.0"),
         ("classifier.pooling=max", "pooling: one of gap, mpfp. Received: max"),
         ("classifier.combine=sum", "combine: one of relu, raw. Received: sum"),
+        ("classifier.rule=both", "rule: one of veto, inside. Received: both"),
+        ("classifier.evidence=[]", "evidence: one or more sources, each once. Received: []"),
+        ("classifier.evidence=[probe, 2*probe]", "evidence: one or more sources, each once"),
+        ("classifier.evidence=[0*probe]", "evidence: at most 32 values between 0.001 and 1000"),
+        ("classifier.ignore=1", "ignore: at most 0.99. Received: 1.0"),
         ("classifier.attention=[none, none, self]", "attention: one of none, criss-cross"),
         ("classifier.attention=[none]", "attention: one of each of three stages. Received: 1"),
         ("classifier.scales=[]", "scales: one or more above 0"),
@@ -148,6 +156,13 @@ def test_wrong_assignments_are_refused(assignment: str, parts: tuple[str, ...]) 
         ("segmenter.fit.accumulate=12", "segmenter.fit.batch: at least 24. Received: 12"),
         ("segmenter.fit.epochs=0", "epochs: above 0 and at most 1000000000. Received: 0.0"),
         ("segmenter.fit.scale_lr=-1", "scale_lr: at least 0. Received: -1.0"),
+        ("classifier.fit.new_lr=-1", "new_lr: at least 0. Received: -1.0"),
+        ("classifier.fit.decay_steps=0", "decay_steps: at least 1. Received: 0"),
+        ("classifier.last_dilation=3", "last_dilation: one of 2, 4. Received: 3"),
+        ("classifier.normalize=ebhi", "normalize: one of imagenet, glas, none. Received: ebhi"),
+        ("segmenter.stride=0", "stride: at least 1. Received: 0"),
+        ("segmenter.scales=[]", "scales: one or more above 0"),
+        ("segmenter.scales=[20]", "scales: at most 32 values between 0.1 and 10"),
         ("classifier.fusion=none", "sizes: a single one with fusion=none. Received: [2, 4, 8, 16]"),
         ("distillation.temperature=0", "distillation.temperature: above 0 and at most 1000. Received: 0.0"),
         (
@@ -168,9 +183,11 @@ def test_what_cannot_be_trained_is_refused(assignment: str, message: str) -> Non
 def test_the_kinds_named_are_those_that_can_be_built() -> None:
     from glandseg.training import losses, settings
     from glandseg.training.weak import attention as cca
+    from glandseg.training.weak import label_rules
 
     assert set(settings.ATTENTIONS) == set(cca.ATTENTIONS)
     assert set(settings.LOSSES) == set(losses.SCHEMES)
+    assert set(settings.RULES) == set(label_rules.RULES)
 
 
 def test_epochs_become_steps() -> None:
@@ -314,3 +331,16 @@ def test_a_file_that_is_hard_to_read_is_refused(tmp_path: Path, content: str) ->
     with pytest.raises(BadInputError) as caught:
         read_settings(tmp_path / "s.yaml")
     assert len(str(caught.value)) < 700 and "\n" not in str(caught.value)
+
+
+def test_sources_of_evidence_have_weights() -> None:
+    settings = ClassifierSettings(evidence=("bundled", "0.3*probe", "2 * runs/x*y", "runs/a*b"))
+    assert settings.weigh_sources() == {"bundled": 1.0, "probe": 0.3, "runs/x*y": 2.0, "runs/a*b": 1.0}
+
+
+def test_only_stages_with_an_encoder_are_listed() -> None:
+    both, bundled = TrainSettings(), TrainSettings(classifier=ClassifierSettings(evidence=("bundled",)))
+    assert list(both.list_stages()) == ["classifier", "segmenter"]
+    assert (
+        list(bundled.list_stages()) == list(replace(both, labels="outlines").list_stages()) == ["segmenter"]
+    )

@@ -26,12 +26,12 @@ from glandseg.training.segmenter import Example, score_segmenter
 from glandseg.training.settings import ClassifierSettings, FitSettings, SegmenterSettings, TrainSettings
 from glandseg.training.settings_file import override_settings
 from glandseg.training.train import train
-from glandseg.training.weak.pseudo_masks import merge_maps
+from glandseg.training.weak.label_rules import label_image
 
 FIT = FitSettings(steps=4, batch=3, lr=2e-3, warmup=2, precision="float32", validate_every=2)
 SMALL = TrainSettings(
     curves=False,
-    classifier=ClassifierSettings(input=32, output_stride=16, fit=FIT),
+    classifier=ClassifierSettings(evidence=("classifier",), input=32, output_stride=16, fit=FIT),
     segmenter=SegmenterSettings(crop=64, width=8, output_stride=16, fit=FIT),
 )
 TILE = 128
@@ -100,6 +100,25 @@ def test_from_patch_labels(tiles: Path, tmp_path: Path) -> None:
     val = [sample for sample in find_samples(tiles).samples if sample.name in parts["val"]]
     outlined = [Example(image=sample.read(), mask=sample.read_mask()) for sample in val]
     assert record["scores"]["val"] == score_segmenter(segmenter, outlined, "float32")
+
+
+def test_from_evidence_that_needs_no_classifier(tiles: Path, tmp_path: Path) -> None:
+    chosen = ["evidence=[bundled, 0.3*probe]", "ignore=0.4", "side=32", "stride=16"]
+    settings = override_settings(SMALL, [f"classifier.{each}" for each in chosen])
+    lines: list[str] = []
+    run = train(tiles, tmp_path / "run", settings, report=lambda stage, progress: None, say=lines.append)
+    assert not (run.path / "classifier.csv").exists()
+    assert [each["source"] for each in run.record["evidence"]] == ["bundled", "probe"]
+    assert any(line.startswith("probe: without labels right at") for line in lines)
+    manifest = (run.pseudo_masks_path / "manifest.csv").read_text("utf-8").splitlines()[1:]
+    assert any(0.05 < float(row.split(",")[4]) < 0.41 for row in manifest)
+
+
+def test_another_round_takes_an_earlier_run_for_evidence(tiles: Path, tmp_path: Path) -> None:
+    earlier = run_quietly(tiles, tmp_path / "earlier", SMALL)
+    again = override_settings(SMALL, [f"classifier.evidence=[{earlier.path.as_posix()}]"])
+    (source,) = run_quietly(tiles, tmp_path / "again", again).record["evidence"]
+    assert (source["name"], source["weight"]) == ("earlier", 1.0)
 
 
 def test_images_are_brought_to_the_segmenters_scale(tiles: Path, tmp_path: Path) -> None:
@@ -275,9 +294,8 @@ def score_pseudo_masks(run: Run, data: Path) -> tuple[float, float, float]:
             continue
         image, truth = sample.read(), sample.read_mask() == 1
         patches = list_patches([sample], [image], 0.62, run.settings.classifier)
-        gland = np.zeros((2, *truth.shape), np.float32)
-        gland[1] = 1
-        allowed = merge_maps(truth.shape, patches, [gland[:, : p.height_px, : p.width_px] for p in patches])
+        gland = np.ones(truth.shape, np.float32)
+        allowed = label_image(truth.shape, patches, [patch.cut(gland) for patch in patches], "veto").mask
         for index, mask in enumerate((run.read_pseudo_mask(sample.name), np.ones_like(allowed), allowed)):
             valid = allowed != 255
             scores[index] += Confusion.of(mask[valid] == 1, truth[valid])
@@ -290,7 +308,9 @@ def test_glands_are_found_in_real_tissue(shared_data: Path, glas_corners: Path, 
     quick = FitSettings(steps=60, batch=12, lr=5e-4, warmup=10, precision="float32", validate_every=60)
     settings = TrainSettings(
         weights=str(shared_data / "weights/mobilenetv2_imagenet.safetensors"),
-        classifier=ClassifierSettings(input=96, output_stride=16, fit=quick),
+        classifier=ClassifierSettings(
+            evidence=("classifier",), ignore=0, input=96, output_stride=16, fit=quick
+        ),
         segmenter=SegmenterSettings(
             crop=128,
             width=32,

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from glandseg.runtime.maps.tile_map import TileMap
+from glandseg.runtime.maps.tile_map import ReadableMap
 
 BAND_PX = 1 << 20  # pixels labelled together
 
@@ -51,7 +51,7 @@ class ComponentFinder:
         band_rows: Rows of a band.
     """
 
-    def __init__(self, probability: TileMap, cut: int, min_px2: float, band_px: int = BAND_PX) -> None:
+    def __init__(self, probability: ReadableMap, cut: int, min_px2: float, band_px: int = BAND_PX) -> None:
         self._map, self._cut, self._min_px2 = probability, cut, min_px2
         width = probability.shape[1]
         self.band_rows = max(1, band_px // width)
@@ -59,6 +59,14 @@ class ComponentFinder:
         self._above = np.full(width, -1, np.int64)  # open component of each pixel of the last row labelled
         self._boxes = np.empty((0, 4), np.int64)
         self._seeds, self._owners = np.empty((2, 0), np.int64)  # of the open components; owner: row of _boxes
+
+    @property
+    def closed_rows(self) -> int:
+        """Rows from the top, whole bands of them, in which every component is complete."""
+        if not len(self._seeds):
+            return self._rows
+        first_row = int(self._seeds.min()) // len(self._above)
+        return first_row - first_row % self.band_rows
 
     def advance(self, rows: int) -> Iterator[Component]:
         """Label the bands that end within the first `rows` rows, and yield the components they complete."""

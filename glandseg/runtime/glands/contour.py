@@ -18,7 +18,7 @@ from typing import Any, cast
 import cv2
 import numpy as np
 import shapely
-from contourpy import LineType, contour_generator
+from contourpy import FillType, LineType, SerialContourGenerator, ZInterp
 from numpy.typing import NDArray
 from shapely import Polygon
 
@@ -67,9 +67,7 @@ def _list_reliefs(
         first = start - 1 if start == top else start
         last = stop + 1 if stop == bottom else stop
         relief = _raise_relief(probability, component, cut, max(first, 0), min(last, height))
-        edges = (int(first < 0), int(last > height))
-        relief = np.pad(relief, (edges, (0, 0)), mode="edge")
-        _mirror(relief, edges)
+        relief = _mirror(relief, (first < 0, last > height))
         if above is not None:
             relief, first = np.concatenate([above, relief]), first - 1
         yield first, relief
@@ -100,10 +98,7 @@ def _raise_relief(
     relief *= 2
     relief -= 2 * cut - 1
     np.negative(relief, out=relief, where=others)
-    edges = (int(left < 0), int(right > width))
-    relief = np.pad(relief, ((0, 0), edges), mode="edge")
-    _mirror(relief.T, edges)
-    return relief
+    return np.asarray(_mirror(relief.T, (left < 0, right > width)).T, np.int16)
 
 
 def _mark_others(
@@ -119,11 +114,12 @@ def _mark_others(
     return high
 
 
-def _mirror(relief: NDArray[np.int16], edges: tuple[int, int]) -> None:
-    """Make the heights of the first and last row negative where they were added beyond an edge."""
-    for row, added in zip((0, -1), edges, strict=True):
-        if added:
-            np.negative(relief[row], out=relief[row], where=relief[row] > 0)
+def _mirror(relief: NDArray[np.int16], edges: tuple[bool, bool]) -> NDArray[np.int16]:
+    """Add a row above the first and below the last that are at the map's edge: theirs, made negative."""
+    if not any(edges):
+        return relief
+    above, below = (-np.abs(row) for row in (relief[: edges[0]], relief[len(relief) - edges[1] :]))
+    return np.concatenate([above, relief, below])
 
 
 def _trace_lines(
@@ -136,9 +132,26 @@ def _trace_lines(
     rows = max(1, strip_px // relief.shape[1])
     for start in range(0, len(relief) - 1, rows):
         corner_xy = np.array([left + 0.5, top + start + 0.5])
-        contours = contour_generator(z=relief[start : start + rows + 1], line_type=LineType.Separate)
-        for points in cast(Any, contours.lines(0)):
+        for points in _find_zero_lines(relief[start : start + rows + 1]):
             yield np.round((points + corner_xy) * _SNAP) / _SNAP
+
+
+def _find_zero_lines(relief: NDArray[np.int16]) -> list[NDArray[np.float64]]:
+    """Return what `contourpy.contour_generator` does, without its checks: they take longer than the lines."""
+    x, y = np.empty((2, *relief.shape))
+    x[:], y[:] = np.arange(relief.shape[1]), np.arange(relief.shape[0])[:, None]
+    contours = SerialContourGenerator(
+        x,
+        y,
+        relief.astype(np.float64),
+        cast(Any, None),  # no px is masked
+        corner_mask=False,
+        line_type=LineType.Separate,
+        fill_type=FillType.OuterCode,
+        quad_as_tri=False,
+        z_interp=ZInterp.Linear,
+    )
+    return cast("list[NDArray[np.float64]]", contours.lines(0))
 
 
 def _join_lines(lines: list[NDArray[np.float64]]) -> list[NDArray[np.float64]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import uuid
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import shapely
@@ -73,7 +73,7 @@ class Measurements:
 
     def list_quantities(self) -> dict[str, float]:
         """Return the measurements by field, rounded; those not finite are left out."""
-        values = asdict(self)
+        values = vars(self)
         rounded = {name: round(values[name], decimals) for name, (_, decimals) in QUANTITIES.items()}
         return {name: value + 0.0 for name, value in rounded.items() if math.isfinite(value)}
 

@@ -52,6 +52,7 @@ class GlandTracer:
         tolerance_px: Maximum distance by which contours are simplified; 0 keeps every vertex.
         extent_px: Width and height of the slide in map pixels, at which contours end: the map's last pixels
             may lie partly outside. The map's size by default.
+        measures: Measure each gland's mean probability and lumen fraction, which are NaN otherwise.
         band_px: Maximum pixels labelled together, unless a row has more.
         strip_px: Maximum pixels contoured or drawn together, unless a band has more.
 
@@ -72,6 +73,7 @@ class GlandTracer:
         threshold: float = THRESHOLD,
         tolerance_px: float = 0.0,
         extent_px: tuple[float, float] | None = None,
+        measures: bool = True,
         band_px: int = BAND_PX,
         strip_px: int = STRIP_PX,
     ) -> None:
@@ -83,7 +85,7 @@ class GlandTracer:
             raise BadInputError(f"um_per_px: must be a number above 0. Received: {um_per_px}")
         self._probability, self._unstained, self._cut = probability, unstained, find_cut(threshold)
         self._min_px2 = max(min_gland_um2 / um_per_px**2, _MIN_CONTOUR_PX2)
-        self._tolerance_px, self._strip_px = tolerance_px, strip_px
+        self._tolerance_px, self._measures, self._strip_px = tolerance_px, measures, strip_px
         self._extent_px = extent_px or probability.shape[::-1]
         self._min_hole_px2 = min_lumen_um2 / um_per_px**2
         self._finder = ComponentFinder(probability, self._cut, self._min_px2, band_px)
@@ -120,7 +122,7 @@ class GlandTracer:
             return
         polygon = simplify_contour(polygon, self._tolerance_px)
         seed_yx = divmod(int(component.seeds[0]), self._probability.shape[1])
-        shares = self._measure_shares(polygon)
+        shares = self._measure_shares(polygon) if self._measures else (math.nan, math.nan)
         for part in clip_contour(polygon, self._extent_px):
             if part is polygon or part.area >= self._min_px2:
                 self._store.add(_find_corner(part, component), seed_yx, part, shares)
@@ -131,9 +133,9 @@ class GlandTracer:
     def _measure_shares(self, polygon: Polygon) -> tuple[float, float]:
         """Return the mean p(gland) of a gland's pixels, and its share of unstained pixels and holes."""
         grey = pixels = stained = whole = 0
-        shell = Polygon(polygon.exterior) if polygon.interiors else polygon
-        strips = zip(*(draw_strips(drawn, self._strip_px) for drawn in (polygon, shell)), strict=True)
-        for (top, left, body), (_, _, filled) in strips:
+        drawn = [polygon, Polygon(polygon.exterior)] if polygon.interiors else [polygon]
+        for strips in zip(*(draw_strips(one, self._strip_px) for one in drawn), strict=True):
+            (top, left, body), (_, _, filled) = strips[0], strips[-1]
             window = (top, left, top + body.shape[0], left + body.shape[1])
             grey += int(np.sum(self._probability.read(*window), where=body, dtype=np.int64))
             pixels += np.count_nonzero(body)
@@ -150,6 +152,7 @@ def open_tracer(
     *,
     um_per_px: float,
     extent_px: tuple[float, float],
+    measures: bool = True,
 ) -> GlandTracer:
     """Return the tracer of an inference: a slide's and an evaluation's; the arguments are `GlandTracer`'s."""
     return GlandTracer(
@@ -162,6 +165,7 @@ def open_tracer(
         threshold=settings.threshold,
         tolerance_px=_TOLERANCE_PX,
         extent_px=extent_px,
+        measures=measures,
     )
 
 

@@ -37,14 +37,18 @@ def draw_strips(polygon: Polygon, strip_px: int = STRIP_PX) -> Iterator[tuple[in
 
 def draw_polygon(polygon: Polygon, mask: TileMap) -> None:
     """Set a polygon's pixels to 255, holes excluded; the mask clips it on the right and at the bottom."""
-    height, width = mask.shape
-    for top, left, strip in draw_strips(polygon):
-        body = strip[: max(0, height - top), : max(0, width - left)]
-        if body.size == 0:
-            continue
+    for top, left, body in draw_inside(polygon, mask.shape):
         part = mask.read(top, left, top + body.shape[0], left + body.shape[1])
         part[body] = 255
         mask.write(top, left, part)
+
+
+def draw_inside(polygon: Polygon, shape: tuple[int, int]) -> Iterator[tuple[int, int, NDArray[np.bool_]]]:
+    """Yield the strips of `draw_strips`, clipped to a (height, width) on the right and at the bottom."""
+    for top, left, strip in draw_strips(polygon):
+        body = strip[: max(0, shape[0] - top), : max(0, shape[1] - left)]
+        if body.size:
+            yield top, left, body
 
 
 def draw_union(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,20 @@ from numpy.typing import NDArray
 from glandseg.core.own_files import open_own
 
 TILE_PX = 256
+
+
+class ReadableMap(Protocol):
+    """A map that is read by rectangle.
+
+    Attributes:
+        shape: (height, width).
+    """
+
+    shape: tuple[int, int]
+
+    def read(self, top: int, left: int, bottom: int, right: int) -> NDArray[np.uint8]:
+        """Read rows top..bottom and columns left..right, ends excluded; the caller owns the result."""
+        ...
 
 
 class TileMap:

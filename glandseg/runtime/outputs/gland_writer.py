@@ -28,6 +28,7 @@ class SlideGlands:
     Attributes:
         name: Name of the slide, as its outputs begin.
         glands: Glands on disk, with contours in px of the plane.
+        mask_glands: Glands that the mask shows, where those that touch are one.
         plane: Slide at the model's um/px.
         extent_px: Width and height of the slide in px of the plane, whose last px may lie partly outside.
         slide_sha256: SHA-256 of the slide's file.
@@ -41,6 +42,7 @@ class SlideGlands:
 
     name: str
     glands: Glands
+    mask_glands: Glands
     plane: TiledPlane
     extent_px: tuple[float, float]
     slide_sha256: str

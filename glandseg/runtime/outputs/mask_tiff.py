@@ -29,7 +29,7 @@ from glandseg.runtime.maps.tile_map import TileMap
 from glandseg.runtime.outputs.gland_writer import AddGland, SlideGlands, Warn
 from glandseg.runtime.outputs.mask_pyramid import TILE, Box, fill_levels, list_boxes, read_tiles
 
-_BIG_BYTES = 1 << 31  # raw pixels from which on offsets take 64 bits
+BIG_BYTES = 1 << 31  # raw pixels from which on offsets take 64 bits
 _OPTIONS: dict[str, Any] = {
     "tile": (TILE, TILE),
     "dtype": np.uint8,
@@ -56,9 +56,11 @@ _OME = (
 
 @contextlib.contextmanager
 def write_gland_mask(path: Path, found: SlideGlands, warn: Warn) -> Iterator[AddGland]:
-    """Write the mask of a slide's glands, drawn on disk first."""
+    """Write the mask of a slide's glands, as if none were separated, drawn on disk first."""
     with TileMap(path.with_name("mask.map"), *found.mask_shape) as mask:
-        yield lambda gland, _: draw_polygon(gland.polygon_px, mask)
+        yield lambda gland, _: None
+        for gland in found.mask_glands:
+            draw_polygon(gland.polygon_px, mask)
         write_mask(path, mask, found.plane.um_per_px)
 
 
@@ -89,7 +91,7 @@ def write_mask(path: Path, mask: TileMap, um_per_px: float) -> None:
 
 
 def _write_pages(path: Path, levels: Sequence[TileMap], boxes: Sequence[Box], um_per_px: float) -> None:
-    big = math.prod(levels[0].shape) >= _BIG_BYTES
+    big = math.prod(levels[0].shape) >= BIG_BYTES
     with TiffWriter(path, bigtiff=big, byteorder="<", ome=False, shaped=False) as tiff:
         for number, (level, box) in enumerate(zip(levels, boxes, strict=True)):
             tiff.write(

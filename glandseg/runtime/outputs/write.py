@@ -12,6 +12,7 @@ from pathlib import Path
 
 from glandseg.runtime.outputs.geojson import write_geojson
 from glandseg.runtime.outputs.gland_writer import GlandWriter, SlideGlands
+from glandseg.runtime.outputs.label_tiff import write_labels
 from glandseg.runtime.outputs.mask_tiff import write_gland_mask
 from glandseg.runtime.outputs.overview import write_overview
 from glandseg.runtime.outputs.table import write_csv
@@ -23,6 +24,7 @@ WRITERS: dict[str, GlandWriter] = {
     MASK_SUFFIX: write_gland_mask,
     ".glands.csv": write_csv,
     ".overview.png": write_overview,
+    ".glands.labels.tif": write_labels,
 }
 SUFFIXES = (*WRITERS, RECORD_SUFFIX)
 

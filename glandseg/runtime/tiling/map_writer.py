@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from glandseg.core.system import release_memory
 from glandseg.runtime.maps.tile_map import TILE_PX, TileMap
 from glandseg.runtime.tiling.scales import ScalePlane, average_scales
-from glandseg.runtime.tiling.window_store import Key, WindowStore
+from glandseg.runtime.tiling.window_store import CORE_PLANES, Key, WindowStore
 
 BLOCK_PX = 2048  # columns blended together
 UNSTAINED = 255  # index in the keys of unstained px, in place of a plane's
@@ -29,6 +29,7 @@ class MapWriter:
         store: Finished windows.
         probability: p(gland) of the base plane, written here.
         unstained: 0 and 1 of the base plane, written here.
+        core: p(core) of the base plane, written here where there is gland; None if it is not needed.
         excludes: Called with a rectangle of the base plane; return px on which no gland may lie.
         trace: Called with (rows that are final).
     """
@@ -37,6 +38,7 @@ class MapWriter:
     store: WindowStore
     probability: TileMap
     unstained: TileMap
+    core: TileMap | None = None
     excludes: Sequence[Exclude]
     trace: Callable[[int], None]
     _done: int = field(default=0)
@@ -54,8 +56,7 @@ class MapWriter:
             release_memory()
 
     def _write_block(self, top: int, left: int, bottom: int, right: int) -> None:
-        gets = [self.store.get_from(index) for index in range(len(self.planes))]
-        mean = average_scales(self.planes, gets, top, left, bottom, right)
+        mean = self._average(0, top, left, bottom, right)
         if not mean.any():
             return
         for exclude in self.excludes:
@@ -63,8 +64,15 @@ class MapWriter:
             if excluded is not None:
                 mean[excluded] = 0
         self.probability.write(top, left, mean)
+        if self.core is not None:
+            self.core.write(top, left, self._average(CORE_PLANES, top, left, bottom, right))
         for column in range(left // TILE_PX, -(-right // TILE_PX)):
             unstained = self.store.get(Key(UNSTAINED, top // TILE_PX, column))
             if unstained is not None:
                 within = unstained[: bottom - top, : right - column * TILE_PX]
                 self.unstained.write(top, column * TILE_PX, within)
+
+    def _average(self, first: int, top: int, left: int, bottom: int, right: int) -> NDArray[np.uint8]:
+        """Average the scales' windows over a rectangle; `first` is added to the planes of their keys."""
+        gets = [self.store.get_from(first + index) for index in range(len(self.planes))]
+        return average_scales(self.planes, gets, top, left, bottom, right)

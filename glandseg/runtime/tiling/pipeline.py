@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from glandseg.core.trace import Trace
 from glandseg.core.workers import Workers, await_result
-from glandseg.model.card import GLAND
+from glandseg.model.card import CORE, GLAND
 from glandseg.runtime.tiling.order import Step
 from glandseg.runtime.tiling.window_store import Key, WindowStore
 
@@ -46,6 +46,7 @@ class Pipeline:
         infer: Network; called from `slots` threads.
         finish: Called with (rows that are final), from one thread, in order.
         store: Finished windows, which are not run again.
+        keeps_core: Store the network's p(core) too.
         batch: Windows per call of the network.
         slots: Number of calls of the network that may overlap.
         readers: Number of threads that read.
@@ -57,6 +58,7 @@ class Pipeline:
     infer: Infer
     finish: Callable[[int], None]
     store: WindowStore
+    keeps_core: bool = False
     batch: int
     slots: int
     readers: int
@@ -147,8 +149,10 @@ class Pipeline:
         """Store a batch once it is computed, and submit the rows that it makes final."""
         probabilities = await_result(computed, "the network", self.stall_s)
         with self.trace.span("keep"):
-            for key, probability in zip(batch.keys, probabilities, strict=True):
-                self.store.append(key, probability)
+            for key, (gland, *core) in zip(batch.keys, probabilities, strict=True):
+                for values in core:
+                    self.store.append(key.core, values)
+                self.store.append(key, gland)  # the last, for with it the window counts as finished
         count(len(batch.keys))
         for step in batch.ended:
             finishing.append(finishers.submit(self._finish, step.final_px))
@@ -161,10 +165,10 @@ class Pipeline:
 
     def _compute(self, batch: _Batch) -> NDArray[np.uint8]:
         if not batch.keys:
-            return np.empty((0, 0, 0), np.uint8)
+            return np.empty((0, 0, 0, 0), np.uint8)
         windows = np.stack(batch.windows)
         with self.trace.span("network"):
-            return self.infer(windows)[:, GLAND]
+            return self.infer(windows)[:, GLAND : CORE + 1 if self.keeps_core else CORE]
 
     def _finish(self, rows: int) -> None:
         with self.trace.span("finish"):

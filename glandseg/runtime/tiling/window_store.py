@@ -25,6 +25,7 @@ from glandseg.core.own_files import open_own
 
 _HEADER = struct.Struct("<4sBIIIHHI")  # mark, plane, row, column, length, rows, columns, checksum
 _MARK = b"glW1"
+CORE_PLANES = 128  # on top of a window's plane, in the key of its p(core)
 _LEVEL = 1  # of zstd: ten times as fast as the network on a GPU, and a tenth of the space
 
 
@@ -34,6 +35,11 @@ class Key(NamedTuple):
     plane: int
     row: int
     column: int
+
+    @property
+    def core(self) -> Key:
+        """The key of the same window's p(core)."""
+        return self._replace(plane=self.plane + CORE_PLANES)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 from glandseg.training.data.image_file import measure_white
 from glandseg.training.data.sample import Sample
 from glandseg.training.settings import ClassifierSettings
+
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +37,8 @@ class Patch:
     height_px: int
     present: tuple[bool, bool]
 
-    def cut(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return this patch's part of its image."""
+    def cut(self, image: NDArray[Scalar]) -> NDArray[Scalar]:
+        """Return a view of this patch's part of its image, or of another array of that height and width."""
         return image[self.y_px : self.y_px + self.height_px, self.x_px : self.x_px + self.width_px]
 
 

@@ -101,6 +101,15 @@ def find_teacher(settings: TrainSettings, folder: Path | None) -> Teacher | None
         )
     if folder is not None and folder.resolve() == path.resolve():
         raise BadInputError(f"{path}: cannot be teacher and student. Give another --out folder.")
+    return identify_model(path)
+
+
+def identify_model(path: Path) -> Teacher:
+    """Open and close a run folder or a model file, and return what it is.
+
+    Raises:
+        BadInputError: If it is unfinished, damaged or no gland segmenter.
+    """
     with open_teacher(path) as model:
         return Teacher(
             path=path,

@@ -59,6 +59,12 @@ class Confusion:
         return float(2 * self.counts[1, 1] / total) if total else 1.0
 
     @property
+    def balanced(self) -> float:
+        """Balanced accuracy, 0..1: mean recall of the classes that occur; 1 if none does."""
+        true = self.counts.sum(1)
+        return float((np.diag(self.counts)[true > 0] / true[true > 0]).mean()) if true.any() else 1.0
+
+    @property
     def f1(self) -> float:
         """Mean F1 of the two classes, 0..1."""
         iou = self.iou

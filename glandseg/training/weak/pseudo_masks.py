@@ -1,103 +1,103 @@
-"""From the classifier's activation maps to a pseudo mask for every image (Feng Eq. 4, OEEM Eq. 1-2).
+"""From evidence and patch labels to a pseudo mask for every image.
 
-A patch sees little context at its border, and its map is a few pixels wide; averaging those of overlapping
-patches, and of several scales, evens both out. The labels then correct the maps for free: a class that is
-absent from any patch over a pixel is vetoed there, however strong its map. Presence is a matter of a
-patch's share, so overlapping patches may veto both classes of a pixel; there the maps decide, else the
-pixel would have no label.
+Errors of pseudo masks lie where the evidence is weak, and stage 2 learns them as if they were true. So the
+pixels that the labels leave open may lose their label where the evidence is weakest, or where two sources
+differ; stage 2's loss ignores them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from glandseg.training.data.augment import IGNORED
 from glandseg.training.data.patches import Patch
+from glandseg.training.data.sample import Sample
+from glandseg.training.evaluation.metrics import Confusion
 from glandseg.training.settings import ClassifierSettings
-from glandseg.training.torch_backend import CLASSES, autocast, evaluating, move_beside, to_images
-from glandseg.training.weak.method import WeakMethod
-from glandseg.training.weak.patch_stream import enlarge
+from glandseg.training.weak.evidence import Evidence
+from glandseg.training.weak.label_rules import Labelling, Maps, label_image
+
+
+@dataclass(frozen=True, kw_only=True)
+class PseudoMask:
+    """The pseudo mask of an image, and how far its evidence agrees with its labels.
+
+    Attributes:
+        mask: (H, W) uint8: 0 non-gland, 1 gland, 255 where no patch lies or the decision is left out.
+        agreement: By source, its decisions without labels at the pixels that labels alone decide,
+            counted against these.
+    """
+
+    mask: NDArray[np.uint8]
+    agreement: dict[str, Confusion]
 
 
 def make_pseudo_masks(
-    classifier: WeakMethod,
+    sources: Mapping[str, Evidence],
     patches: Sequence[Patch],
+    samples: Sequence[Sample],
     images: Sequence[NDArray[np.uint8]],
     wanted: Sequence[int],
     settings: ClassifierSettings,
-) -> Iterator[NDArray[np.uint8]]:
+) -> Iterator[PseudoMask]:
     """Yield the pseudo masks of the wanted images, in that order.
 
-    Yields:
-        (H, W) uint8: 0 non-gland, 1 gland, 255 where no patch lies.
+    Args:
+        sources: Sources of evidence by name, some or all of those in the settings.
+        patches: Patches of all images.
+        samples: Samples of all images.
+        images: All images.
+        wanted: Indices of images.
+        settings: Settings of stage 1.
     """
-    by_sample: dict[int, list[Patch]] = {}
+    by_sample: dict[int, list[Patch]] = defaultdict(list)
     for patch in patches:
-        by_sample.setdefault(patch.sample, []).append(patch)
+        by_sample[patch.sample].append(patch)
     for index in wanted:
-        own, image = by_sample.get(index, []), images[index]
-        yield merge_maps(image.shape[:2], own, _map_patches(classifier, own, image, settings))
+        image, own = images[index], by_sample[index]
+        maps = {name: source.map_patches(samples[index], image, own) for name, source in sources.items()}
+        yield decide(image.shape, own, maps, settings)
 
 
-def merge_maps(
-    shape: tuple[int, ...], patches: Sequence[Patch], maps: Sequence[NDArray[np.float32]]
-) -> NDArray[np.uint8]:
-    """Average the patches' maps on the image, veto absent classes and return the stronger class.
+def decide(
+    shape: tuple[int, ...], patches: Sequence[Patch], maps: Mapping[str, Maps], settings: ClassifierSettings
+) -> PseudoMask:
+    """Decide the label of each pixel of an image.
 
     Args:
         shape: Image size, (H, W).
         patches: Patches of the image.
-        maps: Activation map of each patch, (2, height, width) float32.
-
-    Returns:
-        (H, W) uint8: 0 non-gland, 1 gland, 255 where no patch lies.
+        maps: By source, the log odds of gland of each patch.
+        settings: Settings of stage 1: weights of the sources, label rule and decision.
     """
-    total = np.zeros((CLASSES, *shape[:2]), np.float32)
-    covered, vetoed = np.zeros(shape[:2], np.int32), np.zeros((CLASSES, *shape[:2]), bool)
-    for patch, values in zip(patches, maps, strict=True):
-        place = (
-            slice(patch.y_px, patch.y_px + patch.height_px),
-            slice(patch.x_px, patch.x_px + patch.width_px),
-        )
-        total[:, place[0], place[1]] += values
-        covered[place] += 1
-        for label, present in enumerate(patch.present):
-            vetoed[label][place] |= not present
-    vetoed &= ~vetoed.all(axis=0)
-    mean = np.where(vetoed, -np.inf, total / np.maximum(covered, 1))
-    return np.where(covered > 0, mean.argmax(axis=0), IGNORED).astype(np.uint8)
+    joint = label_image(shape, patches, sum_maps(maps, settings), settings.rule)
+    alone = {name: label_image(shape, patches, own, settings.rule) for name, own in maps.items()}
+    mask = joint.mask.copy()
+    if settings.agree:
+        for each in alone.values():
+            mask[each.mask != joint.mask] = IGNORED
+    mask[find_unsure(joint, settings.ignore)] = IGNORED
+    known = joint.decided != IGNORED
+    truth = joint.decided[known] == 1
+    agreement = {name: Confusion.of(each.log_odds[known] > 0, truth) for name, each in alone.items()}
+    return PseudoMask(mask=mask, agreement=agreement)
 
 
-def _map_patches(
-    classifier: WeakMethod, patches: Sequence[Patch], image: NDArray[np.uint8], settings: ClassifierSettings
-) -> list[NDArray[np.float32]]:
-    maps = [np.zeros((CLASSES, patch.height_px, patch.width_px), np.float32) for patch in patches]
-    for scale in settings.scales if patches else ():
-        side = round(settings.input * scale)
-        cut = [enlarge(patch.cut(image), side) for patch in patches]
-        for values, patch, found in zip(maps, patches, _map_batches(classifier, cut, settings), strict=True):
-            size_wh = (patch.width_px, patch.height_px)
-            values += _combine(found, settings.combine, size_wh) / len(settings.scales)
-    return maps
+def sum_maps(maps: Mapping[str, Maps], settings: ClassifierSettings) -> list[NDArray[np.float32]]:
+    """Return each patch's sum of the sources' log odds, weighted as the settings say."""
+    weights = settings.weigh_sources()
+    factors = np.array([weights[name] for name in maps], np.float32)
+    return [np.tensordot(factors, np.stack(of_patch), 1) for of_patch in zip(*maps.values(), strict=True)]
 
 
-def _map_batches(
-    classifier: WeakMethod, cut: Sequence[NDArray[np.uint8]], settings: ClassifierSettings
-) -> Iterator[NDArray[np.float32]]:
-    for first in range(0, len(cut), settings.fit.batch):
-        samples = to_images(move_beside(classifier, np.stack(cut[first : first + settings.fit.batch])))
-        with evaluating(classifier), autocast(enabled=settings.fit.precision == "bfloat16"):
-            found = classifier.map_classes(samples).float().cpu().numpy()
-        yield from found
-
-
-def _combine(class_map: NDArray[np.float32], rule: str, size_wh: tuple[int, int]) -> NDArray[np.float32]:
-    enlarged = np.stack([cv2.resize(values, size_wh, interpolation=cv2.INTER_LINEAR) for values in class_map])
-    if rule == "raw":
-        return enlarged
-    positive = np.maximum(enlarged, 0)
-    return np.asarray(positive / np.maximum(positive.max(axis=(1, 2), keepdims=True), 1e-6), np.float32)
+def find_unsure(labelling: Labelling, share: float) -> NDArray[np.bool_]:
+    """Return the given share of an image's open pixels whose log odds are nearest to 0: (H, W) bool."""
+    sureness = np.abs(labelling.log_odds)
+    if not labelling.is_open.any():
+        return labelling.is_open
+    return np.asarray(labelling.is_open & (sureness < np.quantile(sureness[labelling.is_open], share)))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from glandseg.core.errors import BadInputError, EnvironmentLacksError
 from glandseg.core.system import count_cpus
-from glandseg.model.card import ModelCard
+from glandseg.model.card import CLASSES_WITH_CORE, ModelCard
 from glandseg.model.files import BUNDLED
 from glandseg.model.onnx.cpu import CpuSession
 from glandseg.model.onnx.open_session import import_onnxruntime, open_on_cpu
@@ -203,3 +203,34 @@ def test_int8_for_tensorrt_is_computed_without_the_cpu_s_8_bit_kernels(
     options = open_on_cpu(onnxruntime, path, 1).get_session_options()
     with contextlib.nullcontext() if exact else pytest.raises(RuntimeError, match="does not have"):
         assert options.get_session_config_entry("session.disable_quant_qdq") == "1"
+
+
+def test_a_model_with_core_answers_with_three_channels(
+    tmp_path: Path, write_model: Callable[..., Path], windows: Pixels
+) -> None:
+    card = ModelCard(
+        name="green is core",
+        network="slices",
+        tissue="drawings",
+        um_per_px=1.4,
+        weights_sha256="",
+        classes=CLASSES_WITH_CORE,
+    )
+    with CpuSession(write_model(tmp_path / "m.onnx", card.to_metadata(), core=True), threads=1) as session:
+        assert session.classes == 3
+        answers = session.infer(windows)
+    red, green = windows[..., 0], windows[..., 1]
+    assert np.array_equal(answers, np.stack([255 - red, red, green], axis=1))
+
+
+def test_a_model_without_the_core_that_its_card_names_is_refused(
+    tmp_path: Path, write_model: Callable[..., Path]
+) -> None:
+    card = ModelCard(
+        name="no core", network="", tissue="", um_per_px=1.4, weights_sha256="", classes=CLASSES_WITH_CORE
+    )
+    path = write_model(tmp_path / "m.onnx", card.to_metadata())
+    with pytest.raises(
+        BadInputError, match=r"\(N, 2, 320, 320\) tensor\(uint8\), not \(batch, 3, 320, 320\)"
+    ):
+        CpuSession(path, threads=1)

@@ -39,7 +39,8 @@ def make(
         "thumbnail_px_per_px": 0.5,
         "metadata": {},
     }
-    return SlideGlands(glands=cast(Glands, GlandList(glands)), plane=plane, **(facts | options))
+    listed = cast(Glands, GlandList(glands))
+    return SlideGlands(**{"glands": listed, "mask_glands": listed, "plane": plane, **facts, **options})
 
 
 @pytest.fixture

@@ -120,7 +120,7 @@ def test_the_table_names_the_slide_and_takes_the_decimal_mark(
 ) -> None:
     squares = np.zeros((60, 90), np.uint8)
     squares[5:20, 5:20] = 255
-    _, _, table, _ = write(trace(squares), lay(tmp_path, 180, 120), name="a; b", csv_decimal=",")
+    _, _, table, *_ = write(trace(squares), lay(tmp_path, 180, 120), name="a; b", csv_decimal=",")
     header, row = table.decode().splitlines()
     assert header.startswith("slide;id;number;area_um2;")
     assert row.startswith('"a; b";')

@@ -44,12 +44,19 @@ class Plant:
     def count(self, windows: int) -> None:
         self.counted += windows
 
-    def run(self, steps: Iterator[Step] | list[Step], stall_s: float = 20.0, slots: int = 1) -> None:
+    def run(
+        self,
+        steps: Iterator[Step] | list[Step],
+        stall_s: float = 20.0,
+        slots: int = 1,
+        keeps_core: bool = False,
+    ) -> None:
         Pipeline(
             read=lambda key: self.read(key),
             infer=lambda windows: self.infer(windows),
             finish=lambda rows: self.finish(rows),
             store=self.store,
+            keeps_core=keeps_core,
             batch=4,
             slots=slots,
             readers=3,
@@ -99,6 +106,37 @@ def test_what_is_stored_is_neither_read_nor_run_again(plant: Plant) -> None:
     assert sorted(plant.reads) == [7, 8, 9]
     assert plant.counted == 10
     assert plant.finished == [256, 512]
+
+
+def say_core(windows: Pixels) -> Pixels:
+    return np.stack([255 - windows[..., 0], windows[..., 0], windows[..., 0] // 2], axis=1)
+
+
+@pytest.mark.parametrize("keeps_core", [False, True])
+def test_core_is_stored_where_it_is_needed(keeps_core: bool, plant: Plant) -> None:
+    plant.infer = say_core  # type: ignore[method-assign]
+    plant.run(make_steps(10), keeps_core=keeps_core)
+    for column in range(10):
+        key = Key(0, 0, column)
+        assert (plant.store.get(key) == column).all()  # type: ignore[union-attr]
+        core = plant.store.get(key.core)
+        assert (core is not None and (core == column // 2).all()) if keeps_core else core is None
+
+
+def test_a_window_of_which_only_core_is_stored_is_run_again(plant: Plant) -> None:
+    plant.infer = say_core  # type: ignore[method-assign]
+    plant.store.append(Key(0, 0, 2).core, np.full((SIDE, SIDE), 77, np.uint8))
+    plant.run(make_steps(4), keeps_core=True)
+    assert sorted(plant.reads) == [0, 1, 2, 3]
+    assert (plant.store.get(Key(0, 0, 2).core) == 1).all()  # type: ignore[union-attr]
+
+
+def test_gland_is_stored_after_core(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[Key] = []
+    monkeypatch.setattr(WindowStore, "append", lambda store, key, values: order.append(key))
+    plant.infer = say_core  # type: ignore[method-assign]
+    plant.run(make_steps(2), keeps_core=True)
+    assert order == [key for column in range(2) for key in (Key(0, 0, column).core, Key(0, 0, column))]
 
 
 def test_a_step_that_settles_is_stored_before_the_next_is_asked_for(plant: Plant) -> None:

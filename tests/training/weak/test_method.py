@@ -126,7 +126,9 @@ def test_a_new_method_trains_both_stages(tmp_path: Path, monkeypatch: pytest.Mon
     fit = FitSettings(steps=2, batch=3, warmup=1, precision="float32", validate_every=1)
     settings = TrainSettings(
         curves=False,
-        classifier=ClassifierSettings(method="redness", input=32, fit=fit),
+        classifier=ClassifierSettings(
+            evidence=("classifier",), method="redness", ignore=0, input=32, fit=fit
+        ),
         segmenter=SegmenterSettings(crop=32, width=8, fit=fit),
     )
     run = train(
