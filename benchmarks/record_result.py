@@ -1,4 +1,4 @@
-"""Evaluate runs or a model file as `glandseg evaluate` does, and add the scores to the ledger in `results/`.
+"""Evaluate runs or a model file as `glandseg evaluate` does, and record the scores in `results/`.
 
     python benchmarks/record_result.py ROW RUN... --data DATA --part testA
     python benchmarks/results_page.py
@@ -24,11 +24,11 @@ import torch
 
 import glandseg
 from benchmarks.measured_on import describe_circumstances
-from benchmarks.results_ledger.definitions import read_definitions
-from benchmarks.results_ledger.grades import group_by_grade
-from benchmarks.results_ledger.provenance import find_commit, hash_samples
-from benchmarks.results_ledger.result import FOLDER, Result
-from benchmarks.results_ledger.training_facts import describe_training, name_path
+from benchmarks.recorded_results.definitions import read_definitions
+from benchmarks.recorded_results.grades import group_by_grade
+from benchmarks.recorded_results.provenance import find_commit, hash_samples
+from benchmarks.recorded_results.result import FOLDER, Result
+from benchmarks.recorded_results.training_facts import describe_training, name_path
 from glandseg.cli.evaluate import score_model
 from glandseg.core.errors import BadInputError, GlandsegError
 from glandseg.runtime.outputs.record import list_versions

@@ -9,10 +9,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks.results_ledger.definitions import read_definitions
-from benchmarks.results_ledger.page import build_page
-from benchmarks.results_ledger.reading import read_results
-from benchmarks.results_ledger.result import FOLDER, ROOT
+from benchmarks.recorded_results.definitions import read_definitions
+from benchmarks.recorded_results.page import build_page
+from benchmarks.recorded_results.reading import read_results
+from benchmarks.recorded_results.result import FOLDER, ROOT
 from glandseg.core.errors import GlandsegError
 
 PAGE = ROOT / "docs" / "results.md"

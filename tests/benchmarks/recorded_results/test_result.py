@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from benchmarks.results_ledger.reading import read_results
-from benchmarks.results_ledger.result import ENTRIES, FOLDER
+from benchmarks.recorded_results.reading import read_results
+from benchmarks.recorded_results.result import ENTRIES, FOLDER
 from glandseg.core.errors import BadInputError
-from tests.benchmarks.results_ledger.conftest import SCORES, MakeResult
+from tests.benchmarks.recorded_results.conftest import SCORES, MakeResult
 
 
-def test_results_of_the_ledger_are_whole() -> None:
+def test_recorded_results_are_whole() -> None:
     assert read_results(FOLDER)
 
 
@@ -48,7 +48,7 @@ def test_every_entry_is_needed(entry: str, make_result: MakeResult) -> None:
         whole = make_result("glas-outlines", 0)
         values = {key: value for key, value in getattr(whole, entry).items() if key != name}
         with pytest.raises(BadInputError, match=f"glas-outlines: {entry} needs .*{name}"):
-            replace(whole, **{entry: values})
+            make_result("glas-outlines", 0, **{entry: values})
 
 
 @pytest.mark.parametrize(
@@ -64,12 +64,13 @@ def test_every_entry_is_needed(entry: str, make_result: MakeResult) -> None:
         ({"command": "python x /home/me/run"}, "a path of one machine"),
         ({"command": "python x --data=/data"}, "a path of one machine"),
         ({"command": "python x D:\\runs\\1"}, "a path of one machine"),
+        ({"command": "python x 0.3*/data/run"}, "a path of one machine"),
         ({"command": "python x ~/run"}, "a path of one machine"),
     ],
 )
 def test_a_wrong_entry_is_refused(entries: dict[str, Any], message: str, make_result: MakeResult) -> None:
     with pytest.raises(BadInputError, match=message):
-        replace(make_result("glas-outlines", 0), **entries)
+        make_result(**({"row": "glas-outlines", "seed": 0} | entries))
 
 
 def test_a_seed_that_is_not_the_trainings_is_refused(make_result: MakeResult) -> None:
@@ -106,7 +107,8 @@ def test_seeds_of_a_row_must_be_the_same_measurement(tmp_path: Path, make_result
         ("training", {**second.training, "settings": settings | {"segmenter": longer}}),
     ]
     for entry, values in others:
-        replace(second, **{entry: values}).write(tmp_path)
+        other = make_result("glas-outlines", 1, **{entry: values})
+        other.write(tmp_path)
         with pytest.raises(BadInputError, match=rf"seed-1\.json: {entry} differs from .*seed-0\.json"):
             read_results(tmp_path)
     seeded = settings["segmenter"] | {"fit": settings["segmenter"]["fit"] | {"seed": 1}}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from benchmarks.results_ledger.training_facts import build_command, name_path
+from benchmarks.recorded_results.training_facts import build_command, name_path
 from glandseg.training.settings_file import override_settings, read_preset
 
 
@@ -31,10 +31,17 @@ def test_the_command_gives_the_settings_back(preset: str, assignments: Sequence[
 
 def test_the_command_names_no_folder_of_the_machine() -> None:
     settings = override_settings(
-        read_preset("edge"), ["weights=/data/weights/m.safetensors", "start_from=../runs/big"]
+        read_preset("edge"),
+        [
+            "weights=/data/weights/m.safetensors",
+            "start_from=../runs/big",
+            'classifier.evidence=["0.3*/data/runs/a", probe]',
+        ],
     )
     command = build_command(settings, "GLAS")
-    assert command.endswith("--set weights=m.safetensors --set start_from=big")
+    assert command.endswith(
+        """--set weights=m.safetensors --set start_from=big --set 'classifier.evidence=["0.3*a", "probe"]'"""
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Results that no model gave, for tests of the ledger."""
+"""Results that no model gave, for tests of what is recorded."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.results_ledger.result import Result
+from benchmarks.recorded_results.result import Result
 from glandseg.training.settings import TrainSettings
 
 MakeResult = Callable[..., Result]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.results_ledger.grades import group_by_grade
+from benchmarks.recorded_results.grades import group_by_grade
 from glandseg.training.data.sample import DataSet, Sample
 
 

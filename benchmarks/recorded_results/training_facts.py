@@ -15,7 +15,7 @@ from glandseg.training.settings import TrainSettings
 from glandseg.training.settings_file import PRESETS, read_preset
 
 LENGTHS = (".steps", ".epochs")  # giving one unsets the other
-FILES = ("weights", "teacher", "start_from")  # settings that may name a file
+FILES = ("weights", "teacher", "start_from", "evidence")  # settings that may name a file
 
 
 def describe_training(run: Run) -> dict[str, Any]:
@@ -61,9 +61,17 @@ def hide_paths(settings: dict[str, Any]) -> dict[str, Any]:
     """Return settings with names in place of the paths of this machine."""
     hidden = {key: hide_paths(value) if isinstance(value, dict) else value for key, value in settings.items()}
     for key in FILES:
-        if isinstance(text := hidden.get(key), str):
-            hidden[key] = name_path(text)
+        if isinstance(value := hidden.get(key), str):
+            hidden[key] = name_path(value)
+        elif isinstance(value, tuple):
+            hidden[key] = tuple(map(_name_weighted, value))
     return hidden
+
+
+def _name_weighted(text: str) -> str:
+    """Return a path without its folders, and the weight in front of it, as in `0.3*runs/a`."""
+    weight, star, path = text.rpartition("*")
+    return weight + star + name_path(path)
 
 
 def name_path(text: str) -> str:

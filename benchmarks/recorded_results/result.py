@@ -1,4 +1,4 @@
-"""A result of the ledger: the scores of one model on one part of a data set, with all that they depend on.
+"""A recorded result: the scores of one model on one part of a data set, with all that they depend on.
 
 A result is a JSON file in `results/`, written by `benchmarks/record_result.py` and never by hand. It names no
 path, host or user, so it says the same on every machine.
@@ -37,7 +37,7 @@ ENTRIES = {
     "versions": {"glandseg", "torch", "numpy"},
     "seconds": {"training", "evaluation"},
 }
-_PATH = re.compile(r"(?:^|[\s'\"=])(?:/\w|~/|[A-Za-z]:[\\/]|\\\\)")
+_PATH = re.compile(r"(?:^|[\s'\"=*])(?:/\w|~/|[A-Za-z]:[\\/]|\\\\)")
 _ROW = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _HEX = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 

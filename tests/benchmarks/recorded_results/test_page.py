@@ -1,4 +1,4 @@
-"""The page is what the ledger holds: no score without a result, nothing missing without a reason."""
+"""The page is what was recorded: no score without a result, nothing missing without a reason."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.results_ledger.definitions import FILE, read_definitions
-from benchmarks.results_ledger.page import build_page
-from benchmarks.results_ledger.reading import read_results
-from benchmarks.results_ledger.result import FOLDER
+from benchmarks.recorded_results.definitions import FILE, read_definitions
+from benchmarks.recorded_results.page import build_page
+from benchmarks.recorded_results.reading import read_results
+from benchmarks.recorded_results.result import FOLDER
 from benchmarks.results_page import PAGE
 from glandseg.core.errors import BadInputError
 from glandseg.training.evaluation.significance import compare_groups
-from tests.benchmarks.results_ledger.conftest import SCORES, MakeResult
+from tests.benchmarks.recorded_results.conftest import SCORES, MakeResult
 
 NUMBER = re.compile(r"\d+\.\d\d(?:±\d+\.\d\d)?")
 PAPERS = {"feng": "feng2025_cca_mpfp_plf.txt", "oeem": "li2022_oeem.txt"}
@@ -26,7 +26,7 @@ def find_rows(page: str, title: str) -> list[list[str]]:
     return [[cell.strip() for cell in cells] for cells in lines if any(title == c.strip() for c in cells)]
 
 
-def test_the_page_is_the_one_that_the_ledger_makes() -> None:
+def test_the_page_is_the_generated_one() -> None:
     made = build_page(read_definitions(), read_results(FOLDER))
     assert PAGE.read_text(encoding="utf-8") == made, "run python benchmarks/results_page.py"
 

@@ -1,4 +1,4 @@
-"""The definition of the ledger's page, `results/tables.yaml`: rows that are ours, and the papers' tables."""
+"""The definition of the page of results, `results/tables.yaml`: our rows, and the papers' tables."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.results_ledger.result import FOLDER, Result
+from benchmarks.recorded_results.result import FOLDER, Result
 from glandseg.core.errors import BadInputError
 from glandseg.training.yaml_file import read_yaml
 

@@ -1,11 +1,11 @@
-"""The ledger's page: the papers' tables beside our results, and what each result was measured with."""
+"""The page of results: the papers' tables beside ours, and what each result was measured with."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from benchmarks.results_ledger.definitions import Definitions, Line, Row, Table
-from benchmarks.results_ledger.result import Result
+from benchmarks.recorded_results.definitions import Definitions, Line, Row, Table
+from benchmarks.recorded_results.result import Result
 from glandseg.training.evaluation.score_table import COLUMNS
 from glandseg.training.evaluation.significance import compare_groups, mark_significance, summarise
 

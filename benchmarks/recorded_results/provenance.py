@@ -8,7 +8,7 @@ from pathlib import Path
 
 import glandseg
 from benchmarks.measured_on import ask_git
-from benchmarks.results_ledger.result import ROOT
+from benchmarks.recorded_results.result import ROOT
 from glandseg.core.errors import BadInputError, EnvironmentLacksError
 from glandseg.core.system import hash_file
 from glandseg.training.data.sample import Sample

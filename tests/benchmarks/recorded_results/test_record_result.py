@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from benchmarks import record_result
-from benchmarks.results_ledger import provenance
-from benchmarks.results_ledger.provenance import find_commit, hash_samples
-from benchmarks.results_ledger.reading import read_results
+from benchmarks.recorded_results import provenance
+from benchmarks.recorded_results.provenance import find_commit, hash_samples
+from benchmarks.recorded_results.reading import read_results
 from glandseg.core.errors import BadInputError, EnvironmentLacksError
 from glandseg.core.system import hash_file
 from glandseg.training.data.datasets import find_samples

@@ -1,4 +1,4 @@
-"""The results of the ledger, read back: each is whole, and those of one row differ in their seeds alone."""
+"""Recorded results, read back: each is whole, and those of one row differ in their seeds alone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from benchmarks.results_ledger.result import Result
+from benchmarks.recorded_results.result import Result
 from glandseg.core.errors import BadInputError, shorten
 from glandseg.core.json_text import parse_json
 
