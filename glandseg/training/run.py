@@ -7,7 +7,7 @@ import csv
 import itertools
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from glandseg.core.units import is_believable
 from glandseg.training.data.decoding import read_grey
 from glandseg.training.data.image_file import encode_png
 from glandseg.training.data.splits import Split
+from glandseg.training.loop.precision import fix_precision
 from glandseg.training.paths import is_file
 from glandseg.training.settings import TrainSettings
 from glandseg.training.settings_file import read_settings, write_settings
@@ -188,20 +189,33 @@ def start_run(folder: Path | None, settings: TrainSettings) -> Run:
 
     Args:
         folder: Run folder; None makes a new one below `runs`.
-        settings: Settings of the run.
+        settings: Settings of the run; a precision "auto" is stored as the one that it means here, and in a
+            resumed run means the stored one.
 
     Raises:
         BadInputError: If the folder holds a run with other settings.
-        EnvironmentLacksError: If it cannot be written.
+        EnvironmentLacksError: If it cannot be written, or the run's precision is not available here.
     """
     path = name_run(folder)
     with explain_disk_errors(path):
         path.mkdir(parents=True, exist_ok=True)
-        if not (path / SETTINGS).is_file():
+        stored = read_settings(path / SETTINGS) if (path / SETTINGS).is_file() else None
+        settings = _fix_precisions(settings, stored)
+        if stored is None:
             write_settings(path / SETTINGS, settings)
-        elif read_settings(path / SETTINGS) != settings:
+        elif stored != settings:
             raise BadInputError(f"{path}: holds a run with other settings. Give another --out folder.")
     return Run(path)
+
+
+def _fix_precisions(settings: TrainSettings, stored: TrainSettings | None) -> TrainSettings:
+    classifier, segmenter = settings.classifier, settings.segmenter
+    before = (stored.classifier.fit.precision, stored.segmenter.fit.precision) if stored else (None, None)
+    return replace(
+        settings,
+        classifier=replace(classifier, fit=fix_precision(classifier.fit, before[0])),
+        segmenter=replace(segmenter, fit=fix_precision(segmenter.fit, before[1])),
+    )
 
 
 def open_run(path: Path) -> Run:

@@ -14,8 +14,10 @@ from glandseg.core.errors import BadInputError
 from glandseg.training.data.datasets import Sample
 from glandseg.training.data.splits import Split
 from glandseg.training.factory import build_classifier, build_segmenter
+from glandseg.training.loop import precision
 from glandseg.training.run import Run, find_newest_run, open_run, start_run
 from glandseg.training.settings import ClassifierSettings, SegmenterSettings, TrainSettings
+from glandseg.training.settings_file import override_settings
 
 
 def make_split(names: str) -> Split:
@@ -31,12 +33,19 @@ def finish(folder: Path, *, recorded: bool = True) -> Run:
     return run
 
 
+def fix_precisions(settings: TrainSettings) -> TrainSettings:
+    chosen = precision.choose_precision()[0]
+    return override_settings(
+        settings, [f"{stage}.fit.precision={chosen}" for stage in ("classifier", "segmenter")]
+    )
+
+
 def test_settings_and_record_are_kept(tmp_path: Path) -> None:
     settings = TrainSettings(labels="outlines", split_seed=4)
     run = start_run(tmp_path / "a/b", settings)
     run.write_record(data="glas", scores={"val": {"miou": 81.5}})
     run.write_record(data="ebhi")
-    assert run.settings == settings
+    assert run.settings == fix_precisions(settings)
     assert run.record == {"glandseg": __version__, "data": "ebhi", "scores": {"val": {"miou": 81.5}}}
 
 
@@ -45,7 +54,21 @@ def test_a_run_is_taken_up_with_the_same_settings_only(tmp_path: Path) -> None:
     assert start_run(tmp_path, TrainSettings()).path == tmp_path
     with pytest.raises(BadInputError, match=r"holds a run with other settings. Give another --out folder"):
         start_run(tmp_path, TrainSettings(split_seed=1))
-    assert Run(tmp_path).settings == TrainSettings()
+    assert Run(tmp_path).settings == fix_precisions(TrainSettings())
+
+
+def test_a_run_keeps_the_precision_that_it_was_started_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for started, now in (("float32", "bfloat16"), ("bfloat16", "float32")):
+        folder = tmp_path / started
+        for chosen in (started, now):
+            monkeypatch.setattr(precision, "choose_precision", lambda chosen=chosen: (chosen, "a stand-in"))
+            settings = start_run(folder, TrainSettings()).settings
+            assert {stage.fit.precision for stage in (settings.classifier, settings.segmenter)} == {started}
+        one_set = override_settings(TrainSettings(), [f"segmenter.fit.precision={now}"])
+        with pytest.raises(BadInputError, match="holds a run with other settings"):
+            start_run(folder, one_set)
 
 
 def test_a_run_is_taken_up_on_the_same_data_only(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from glandseg.core.system import count_cpus
 from glandseg.training.loop.checkpoint import load_network, save_network
 from glandseg.training.loop.logs import EventLog, forget_after, log_row
 from glandseg.training.loop.optimizer import build_optimizer, find_scales, set_rate
+from glandseg.training.loop.precision import fix_precision
 from glandseg.training.loop.processes import start_fabric
 from glandseg.training.loop.sampling import Batch, DrawBatch, draw_ahead
 from glandseg.training.loop.state import load_state, save_state
@@ -102,7 +103,7 @@ def fit(
         EnvironmentLacksError: If the precision or TensorBoard is not available.
     """
     steps = settings.count_steps()
-    fabric = start_fabric(settings.precision)
+    fabric = start_fabric(fix_precision(settings).precision)
     parts = _divide(settings, fabric)
     optimizer = build_optimizer(network, settings)
     learner, stepper = fabric.setup(Learner(network, compute_loss), optimizer)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from glandseg.core.errors import BadInputError
 from glandseg.training.validation import refuse_outside, refuse_unknown
 
+AUTO = "auto"
 MAX_STEPS = 10**9
 MAX_SEED = 2**32 - 1
 
@@ -31,7 +32,8 @@ class FitSettings:
         warmup: Steps over which the learning rate rises from 0.
         momentum: Momentum of sgd.
         weight_decay: Weight decay, except of those scales.
-        precision: "float32", or by autocast "bfloat16" or, on a GPU, "float16".
+        precision: "float32", or by autocast "bfloat16" or, on a GPU, "float16"; "auto" means the fastest of
+            them that the machine has instructions for. A run stores the one chosen, and resumes with it.
         validate_every: Steps between validations.
         patience: Validations without improvement after which the fit ends; 0 never ends it early.
         seed: Seed of the order of images, their augmentation and dropout.
@@ -49,7 +51,7 @@ class FitSettings:
     warmup: int = 100
     momentum: float = 0.9
     weight_decay: float = 1e-2
-    precision: str = "bfloat16"
+    precision: str = AUTO
     validate_every: int = 500
     patience: int = 0
     seed: int = 0
@@ -57,7 +59,7 @@ class FitSettings:
     def __post_init__(self) -> None:
         """Refuse values that no fit can use."""
         refuse_unknown("optimizer", self.optimizer, ("adamw", "sgd"))
-        refuse_unknown("precision", self.precision, ("float32", "bfloat16", "float16"))
+        refuse_unknown("precision", self.precision, (AUTO, "float32", "bfloat16", "float16"))
         if (self.steps is None) == (self.epochs is None):
             raise BadInputError(
                 f"steps or epochs: one of them, the other null. Received: {self.steps}, {self.epochs}"

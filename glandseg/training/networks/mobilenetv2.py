@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
+from glandseg.training.networks.depthwise import DepthwiseConv2d
 from glandseg.training.networks.encoder import Encoder, dilate
 
 # A row per stage, with (output channels, stride, expansion) of each block.
@@ -17,30 +17,13 @@ STAGES = (
 )
 
 
-class DepthwiseConv2d(nn.Conv2d):
-    """A depthwise convolution, which stays in float32 on the CPU.
-
-    There, PyTorch 2.13's bfloat16 weight gradient of a dilated depthwise convolution is sometimes NaN.
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, C, H, W) to (N, C, H / stride, W / stride)."""
-        if x.device.type != "cpu":
-            return super().forward(x)
-        with torch.autocast("cpu", enabled=False):
-            return super().forward(x.float())
-
-
 class ConvNorm(nn.Module):
     """Convolution and batch norm, then ReLU6 where `active`."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, *, stride: int = 1, dilation: int = 1,
-                 groups: int = 1, active: bool = True) -> None:  # fmt: skip
+    def __init__(self, conv: nn.Conv2d, *, active: bool = True) -> None:
         super().__init__()
-        padding = dilation * (kernel // 2)
-        kind = nn.Conv2d if groups == 1 else DepthwiseConv2d
-        self.conv = kind(inputs, outputs, kernel, stride, padding, dilation, groups, bias=False)
-        self.bn = nn.BatchNorm2d(outputs)
+        self.conv = conv
+        self.bn = nn.BatchNorm2d(conv.out_channels)
         self.act = nn.ReLU6() if active else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -55,9 +38,9 @@ class InvertedResidual(nn.Module):
     def __init__(self, inputs: int, outputs: int, *, stride: int, expansion: int, dilation: int) -> None:
         super().__init__()
         width = inputs * expansion
-        self.expand = ConvNorm(inputs, width, 1)
-        self.depthwise = ConvNorm(width, width, 3, stride=stride, dilation=dilation, groups=width)
-        self.project = ConvNorm(width, outputs, 1, active=False)
+        self.expand = ConvNorm(nn.Conv2d(inputs, width, 1, bias=False))
+        self.depthwise = ConvNorm(DepthwiseConv2d(width, 3, stride=stride, dilation=dilation))
+        self.project = ConvNorm(nn.Conv2d(width, outputs, 1, bias=False), active=False)
         self.skips = stride == 1 and inputs == outputs
 
     def forward(self, x: Tensor) -> Tensor:
@@ -77,7 +60,7 @@ class MobileNetV2(Encoder):
 
     def __init__(self, *, output_stride: int = 8) -> None:
         super().__init__()
-        self.stem = ConvNorm(3, 32, 3, stride=2)
+        self.stem = ConvNorm(nn.Conv2d(3, 32, 3, 2, 1, bias=False))
         blocks: list[InvertedResidual] = []
         layers = dilate((stride for stage in STAGES for _, stride, _ in stage), output_stride, 2)
         strides, width, total = [], 32, 2

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from glandseg.training.networks.mobilenetv2 import DepthwiseConv2d, MobileNetV2
+from glandseg.training.networks.mobilenetv2 import MobileNetV2
 from glandseg.training.networks.weights import load_weights
 
 WEIGHTS = "weights/mobilenetv2_imagenet.safetensors"
@@ -68,12 +68,6 @@ def test_the_first_block_of_a_dilated_stage_keeps_the_old_dilation() -> None:
         encoder = MobileNetV2(output_stride=8)
     dilations = [encoder.get_submodule(f"blocks.{k}.depthwise.conv").dilation for k in range(17)]
     assert dilations == [(1, 1)] * 7 + [(2, 2)] * 7 + [(4, 4)] * 3
-
-
-def test_a_depthwise_convolution_stays_in_float32_on_the_cpu() -> None:
-    convolution = DepthwiseConv2d(4, 4, 3, groups=4)
-    with torch.autocast("cpu", torch.bfloat16):
-        assert convolution(torch.rand(1, 4, 8, 8).bfloat16()).dtype == torch.float32
 
 
 def test_bfloat16_gradients_are_numbers() -> None:
