@@ -39,7 +39,8 @@ from glandseg.training.factory import build_classifier, build_segmenter
 from glandseg.training.loop.fit import ComputeLoss
 from glandseg.training.loop.optimizer import build_optimizer
 from glandseg.training.loop.sampling import DrawBatch
-from glandseg.training.segmenter import ExampleStream, segmentation_loss
+from glandseg.training.segmenter import ExampleStream
+from glandseg.training.segmenter_loss import segmentation_loss
 from glandseg.training.settings import FitSettings, TrainSettings
 from glandseg.training.settings_file import override_settings, read_preset
 from glandseg.training.torch_backend import autocast

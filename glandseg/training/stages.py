@@ -22,7 +22,8 @@ from glandseg.training.networks.decoder import Segmenter
 from glandseg.training.networks.pretrained import prepare_encoder
 from glandseg.training.networks.weights import load_weights
 from glandseg.training.run import Run, open_run
-from glandseg.training.segmenter import Example, ExampleStream, score_segmenter, segmentation_loss
+from glandseg.training.segmenter import Example, ExampleStream, score_segmenter
+from glandseg.training.segmenter_loss import segmentation_loss
 from glandseg.training.settings import ClassifierSettings, SegmenterSettings, TrainSettings
 from glandseg.training.weak.method import WeakMethod
 from glandseg.training.weak.patch_stream import PatchStream
