@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from glandseg.cli.console import say, say_lines, warn
-from glandseg.cli.options import Threads
+from glandseg.cli.options import Flips, Scales, Threads
 from glandseg.cli.progress import show_progress
 from glandseg.core.errors import BadInputError
 
 if TYPE_CHECKING:
+    from glandseg.runtime.settings import InferSettings
     from glandseg.training.data.sample import DataSet, Sample
     from glandseg.training.evaluation.score_table import Scored, ScoreTable
     from glandseg.training.evaluation.worst import WorstImages
@@ -41,10 +41,8 @@ def evaluate(
     mpp: Annotated[
         float | None, typer.Option(help="Microns per pixel of the images, if not those of the data set.")
     ] = None,
-    scales: Annotated[
-        str | None,
-        typer.Option(help="Scale factors to average over, such as 0.75,1,1.5; by default the model's."),
-    ] = None,
+    scales: Scales = None,
+    flips: Flips = False,
     device: Annotated[str, typer.Option(help="Device: auto, cpu or cuda.")] = "auto",
     threads: Threads = 0,
     limit: Annotated[
@@ -62,9 +60,10 @@ def evaluate(
 
     Several models, such as seeds of one training, are summarised as mean and standard deviation; those
     named with --against are compared with the others by the independent samples t-test (*** p < 0.001,
-    ** p < 0.005, * p < 0.05). The scores per gland are those of the GlaS contest.
+    ** p < 0.005, * p < 0.05). Glands are found and cleaned as by infer; the scores per gland are those of
+    the GlaS contest.
     """
-    from glandseg.runtime.settings import InferSettings, parse_scales
+    from glandseg.runtime.settings import ADAPTIVE, InferSettings, parse_scales
     from glandseg.training.data.datasets import find_samples
     from glandseg.training.evaluation.evaluate import choose_parts, keep_outlined
     from glandseg.training.evaluation.score_table import ScoreTable
@@ -83,7 +82,7 @@ def evaluate(
     if image_um is None:
         raise BadInputError(f"{data}: its um/px is unknown. Give --mpp.")
     parts = {name: samples[:limit] for name, samples in choose_parts(data_set, part).items()}
-    wanted = InferSettings(scales=parse_scales(scales) if scales else None).scales
+    settings = InferSettings(scales=parse_scales(scales), adaptive=scales == ADAPTIVE, flips=flips)
     names = name_models(chosen)
     scored, sheets = [], []
     for index, (path, name) in enumerate(zip(chosen, names, strict=True)):
@@ -95,14 +94,14 @@ def evaluate(
             data_set,
             parts,
             image_um,
-            wanted,
+            settings,
             device=device,
             threads=threads,
             worst=worst,
         )
         scored.append(one)
         sheets.append((one.name, sheet))
-    table = ScoreTable(data_set, parts, scored)
+    table = ScoreTable(data_set, parts, scored, settings)
     say_lines(table.to_markdown())
     if out:
         write_scores(out, table, sheets if worst else [])
@@ -126,7 +125,7 @@ def score_model(
     data_set: DataSet,
     parts: dict[str, tuple[Sample, ...]],
     image_um: float,
-    scales: tuple[float, ...] | None,
+    settings: InferSettings,
     *,
     device: str,
     threads: int,
@@ -141,7 +140,6 @@ def score_model(
     samples = {sample.name: sample for part in parts.values() for sample in part}
     kept = WorstImages(worst)
     with open_model(path, device=device, threads=threads) as model, show_progress("images") as advance:
-        model = replace(model, scales=scales or model.scales)
         name = name or model.name
         evaluation = run_evaluation(
             samples.values(),
@@ -149,6 +147,7 @@ def score_model(
             image_um=image_um,
             model_um=model.um_per_px,
             scales=model.scales,
+            settings=settings,
             objects=data_set.kind == "glas",
             report=lambda done: advance(done, len(samples), str(name)),
             keep=kept.add,

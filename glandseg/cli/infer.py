@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from glandseg.cli.console import pluralise, print_error, say, warn
+from glandseg.cli.options import Flips, Scales
 from glandseg.cli.profile_file import check_profile, write_profile
 from glandseg.cli.progress import show_progress
 from glandseg.cli.slide_list import list_slides
@@ -35,14 +36,8 @@ def infer(
     mpp: Annotated[
         float | None, typer.Option(help="Microns per pixel, where the file has none or a wrong value.")
     ] = None,
-    scales: Annotated[
-        str | None,
-        typer.Option(
-            help="Scale factors to average over, such as 0.75,1,1.5; adaptive: extra scales only where the "
-            "base scales are uncertain; by default the model's."
-        ),
-    ] = None,
-    flips: Annotated[bool, typer.Option("--flips", help="Average with the flipped image.")] = False,
+    scales: Scales = None,
+    flips: Flips = False,
     threshold: Annotated[float, typer.Option(help="Probability threshold.")] = 0.5,
     min_gland_um2: Annotated[
         float, typer.Option(help="Minimum area of a gland, in um2; smaller ones are dropped.")
@@ -94,7 +89,7 @@ def infer(
     from glandseg.runtime.settings import ADAPTIVE, InferSettings, parse_scales
 
     settings = InferSettings(
-        scales=parse_scales(scales) if scales not in (None, ADAPTIVE) else None,
+        scales=parse_scales(scales),
         adaptive=scales == ADAPTIVE,
         flips=flips,
         mpp=mpp,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from glandseg.core.errors import BadInputError
 from glandseg.model.windows import SCALE_MAX, SCALE_MIN
+from glandseg.runtime.glands.cut import THRESHOLD
 
 PAPER_SCALES = (0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)  # Li et al. 2022, whose cost is 27.7 times one
 BASE_SCALES = (1.25, 1.75)  # run everywhere; the other scales run only where these are uncertain
@@ -41,7 +42,7 @@ class InferSettings:
     adaptive: bool = False
     flips: bool = False
     mpp: float | None = None
-    threshold: float = 0.5
+    threshold: float = THRESHOLD
     min_gland_um2: float = 400.0
     min_lumen_um2: float = 100.0
     tissue_mask: bool = True
@@ -87,12 +88,17 @@ class InferSettings:
         return scales, len(scales)
 
 
-def parse_scales(text: str) -> tuple[float, ...]:
-    """Read scales written as "1" or "0.75,1,1.5".
+DEFAULTS = InferSettings()
+
+
+def parse_scales(text: str | None) -> tuple[float, ...] | None:
+    """Read scales written as "1" or "0.75,1,1.5"; None, the model card's, for None and "adaptive".
 
     Raises:
         BadInputError: A part is no number; `InferSettings` checks the rest.
     """
+    if text is None or text == ADAPTIVE:
+        return None
     try:
         return tuple(float(part) for part in text.split(","))
     except ValueError:

@@ -13,7 +13,7 @@ from glandseg.core.callbacks import Advance
 from glandseg.core.workers import STALL_S
 from glandseg.model.backend import Network
 from glandseg.model.windows import MARGIN_PX, STRIDE_PX
-from glandseg.runtime.glands.tracer import GlandTracer
+from glandseg.runtime.glands.tracer import GlandTracer, open_tracer
 from glandseg.runtime.maps.tile_map import TileMap
 from glandseg.runtime.slide_run import SlideRun
 from glandseg.runtime.slide_tissue import Tissue
@@ -29,7 +29,6 @@ from glandseg.slides.scaled_plane import lay_scale
 from glandseg.slides.slide_plane import SlidePlane
 
 STORE = "finished.windows"
-TOLERANCE_PX = 0.1  # of contours: a quarter of the vertices, and no gland's area changes by 1 %
 
 
 class SlideWindows(ExitStack):
@@ -89,7 +88,16 @@ class SlideWindows(ExitStack):
             self.enter_context(TileMap(run.work / name, self.base.grid.height_px, self.base.grid.width_px))
             for name in ("probability.map", "unstained.map")
         )
-        tracer = self._open_tracer(probability, unstained)
+        tracer = self.enter_context(
+            open_tracer(
+                probability,
+                unstained,
+                run.work,
+                run.settings,
+                um_per_px=run.base.um_per_px,
+                extent_px=run.extent_px,
+            )
+        )
         writer = MapWriter(
             planes=self.planes,
             store=self.store,
@@ -119,21 +127,6 @@ class SlideWindows(ExitStack):
         count(0)
         pipeline.run(self._order_windows(), count)
         return tracer
-
-    def _open_tracer(self, probability: TileMap, unstained: TileMap) -> GlandTracer:
-        run, settings = self._run, self._run.settings
-        tracer = GlandTracer(
-            probability,
-            unstained,
-            run.work,
-            um_per_px=run.base.um_per_px,
-            min_gland_um2=settings.min_gland_um2,
-            min_lumen_um2=settings.min_lumen_um2,
-            threshold=settings.threshold,
-            tolerance_px=TOLERANCE_PX,
-            extent_px=run.extent_px,
-        )
-        return self.enter_context(tracer)
 
     def _list_excludes(self) -> list[Exclude]:
         sources = [self._run.unread_regions.mask, *([self._run.roi.exclude] if self._run.roi else [])]

@@ -21,8 +21,9 @@ from glandseg.training.data.published_splits import split_data_set
 from glandseg.training.data.splits import Split
 from glandseg.training.networks.hub import refuse_missing
 from glandseg.training.networks.table import ENCODERS
-from glandseg.training.run import PARTS, open_run
+from glandseg.training.run import PARTS
 from glandseg.training.settings import TrainSettings
+from glandseg.training.start import find_start
 from glandseg.training.validation import refuse_unknown
 
 SYNTHETIC_UM_PER_PX = (0.1, 4.0)  # range at which tissue can be synthesised
@@ -66,7 +67,7 @@ def refuse_unusable_weights(settings: TrainSettings) -> None:
         if weights := settings.choose_weights(stage):
             refuse_missing(weights, settings.choose_encoder(stage))
     if settings.start_from:
-        open_run(Path(settings.start_from))
+        find_start(settings.start_from)
 
 
 def prepare(data: Path, settings: TrainSettings, say: Callable[[str], None]) -> Prepared:

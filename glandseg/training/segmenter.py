@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from glandseg.runtime.glands.cut import mark_gland
 from glandseg.runtime.tiling.in_memory import segment_image
 from glandseg.training.data.augment import (
     IGNORED,
@@ -125,7 +126,7 @@ def score_segmenter(network: nn.Module, examples: Sequence[Example], precision: 
     backend = TorchBackend(network, precision=precision)
     confusion = Confusion.empty()
     for example in examples:
-        predicted = segment_image(example.image, backend) >= 128
+        predicted = mark_gland(segment_image(example.image, backend))
         valid = example.mask != IGNORED
         confusion += Confusion.of(predicted[valid], example.mask[valid] == 1)
     return {"miou": round(100 * confusion.miou, 3), "f1": round(100 * confusion.f1, 3)}

@@ -210,7 +210,8 @@ class TrainSettings:
         encoder: Name of the encoder of stages without their own, a key of `ENCODERS`.
         weights: Pretrained weights of this encoder: a file, "hub", or a repository on the hub such as
             "timm/resnest200e.in1k"; None initialises randomly. Only stages with this encoder use them.
-        start_from: Run folder whose segmenter is the initial one.
+        start_from: Run folder or float32 model file whose segmenter is the initial one; "bundled" means the
+            model file that comes with the package.
         um_per_px: Microns per pixel of the training images; None means that known of the data set.
         split: "auto" (the published test images if there are any, else by patient), "feng" or "oeem".
         shares: Shares of training, validation and test without published parts.

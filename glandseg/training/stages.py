@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -20,14 +19,15 @@ from glandseg.training.loop.fit import ComputeLoss, Progress, Validate, fit
 from glandseg.training.loop.processes import ask_first
 from glandseg.training.networks.decoder import Segmenter
 from glandseg.training.networks.pretrained import prepare_encoder
-from glandseg.training.networks.weights import load_weights
-from glandseg.training.run import Run, open_run
+from glandseg.training.run import Run
 from glandseg.training.segmenter import Example, ExampleStream, score_segmenter
 from glandseg.training.segmenter_loss import segmentation_loss
 from glandseg.training.settings import ClassifierSettings, SegmenterSettings, TrainSettings
+from glandseg.training.start import load_start
 from glandseg.training.weak.method import WeakMethod
 from glandseg.training.weak.patch_stream import PatchStream
 
+NORM_IMAGES = 8  # over which the batch norms of a model file to start from are measured
 Report = Callable[[str, Progress], None]
 Network = TypeVar("Network", WeakMethod, Segmenter)
 
@@ -77,14 +77,15 @@ def fit_segmenter(
     """
     settings, stage = training.settings, training.settings.segmenter
     network = _build(training, "segmenter", build_segmenter, stage)
+    stream = ExampleStream(examples, stage)
     if settings.start_from:
-        earlier = open_run(Path(settings.start_from)).segmenter_path
-        training.say(f"{settings.start_from}: {load_weights(network, earlier, network.scores)}")
+        images = stream.draw(0, slice(NORM_IMAGES)).images
+        training.say(f"{settings.start_from}: {load_start(network, settings.start_from, images)}")
     _fit(
         training,
         "segmenter",
         network,
-        ExampleStream(examples, stage),
+        stream,
         lambda network, batch: (
             distillation_loss(network, batch, settings)
             if settings.teacher

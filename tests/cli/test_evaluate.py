@@ -82,6 +82,25 @@ def test_two_groups_with_everything_written(
     assert sheets == [f"scores.worst{index}.png" for index in (1, 2, 3, 4)]
 
 
+def test_adaptive_scales_and_flips_are_run_and_recorded(
+    glas: Path, models: list[Path], tmp_path: Path, run_command: RunCommand
+) -> None:
+    out = tmp_path / "scores.md"
+    words = ("evaluate", glas, models[0], "--part", "testA", "--scales", "adaptive", "--flips", "--out", out)
+    outcome = run_command(*words)
+    assert outcome.code == 0, outcome.err
+    assert "Run with --scales adaptive --flips." in outcome.out
+    facts = json.loads(out.with_suffix(".json").read_text(encoding="utf-8"))
+    assert facts["settings"] == {
+        "adaptive": True,
+        "flips": True,
+        "threshold": 0.5,
+        "min_gland_um2": 400.0,
+        "min_lumen_um2": 100.0,
+    }
+    assert facts["models"][0]["scales"][:3] == [1.25, 1.75, 0.75] and len(facts["models"][0]["scales"]) == 8
+
+
 def test_models_of_one_name_go_by_their_paths(
     glas: Path, models: list[Path], run_command: RunCommand
 ) -> None:
@@ -101,6 +120,7 @@ def test_models_of_one_name_go_by_their_paths(
         (["--worst", "3"], "--worst: the sheet is written beside --out"),
         (["--against", "x.onnx"], "--against: a t-test needs at least two models per group"),
         (["--scales", "0"], "--scales: within"),
+        (["--scales", "often"], "--scales: numbers separated by commas, such as 0.75,1,1.5, or adaptive."),
     ],
 )
 def test_refusals(

@@ -47,9 +47,16 @@ def test_what_makes_no_sense_is_refused(setting: dict[str, Any], option: str) ->
 
 
 @pytest.mark.parametrize(
-    ("text", "scales"), [("1", (1.0,)), ("0.75,1,1.5", (0.75, 1.0, 1.5)), (" 1 , 2 ", (1.0, 2.0))]
+    ("text", "scales"),
+    [
+        ("1", (1.0,)),
+        ("0.75,1,1.5", (0.75, 1.0, 1.5)),
+        (" 1 , 2 ", (1.0, 2.0)),
+        ("adaptive", None),
+        (None, None),
+    ],
 )
-def test_scales_are_read(text: str, scales: tuple[float, ...]) -> None:
+def test_scales_are_read(text: str | None, scales: tuple[float, ...] | None) -> None:
     assert parse_scales(text) == scales
 
 

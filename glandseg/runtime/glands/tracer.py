@@ -25,10 +25,13 @@ from glandseg.core.errors import BadInputError
 from glandseg.runtime.glands.components import BAND_PX, Component, ComponentFinder
 from glandseg.runtime.glands.contour import trace_contour
 from glandseg.runtime.glands.contour_edits import clip_contour, close_holes, simplify_contour
+from glandseg.runtime.glands.cut import THRESHOLD, find_cut
 from glandseg.runtime.glands.store import Glands, GlandStore
 from glandseg.runtime.maps.rasterize import STRIP_PX, draw_strips
 from glandseg.runtime.maps.tile_map import TileMap
+from glandseg.runtime.settings import InferSettings
 
+_TOLERANCE_PX = 0.1  # of a slide's contours: a quarter of the vertices, and no gland's area changes by 1 %
 _MIN_CONTOUR_PX2 = 0.25  # fainter specks enclose next to nothing
 
 
@@ -66,7 +69,7 @@ class GlandTracer:
         um_per_px: float,
         min_gland_um2: float,
         min_lumen_um2: float,
-        threshold: float = 0.5,
+        threshold: float = THRESHOLD,
         tolerance_px: float = 0.0,
         extent_px: tuple[float, float] | None = None,
         band_px: int = BAND_PX,
@@ -78,7 +81,7 @@ class GlandTracer:
             )
         if not (um_per_px > 0 and math.isfinite(um_per_px)):
             raise BadInputError(f"um_per_px: must be a number above 0. Received: {um_per_px}")
-        self._probability, self._unstained, self._cut = probability, unstained, _find_cut(threshold)
+        self._probability, self._unstained, self._cut = probability, unstained, find_cut(threshold)
         self._min_px2 = max(min_gland_um2 / um_per_px**2, _MIN_CONTOUR_PX2)
         self._tolerance_px, self._strip_px = tolerance_px, strip_px
         self._extent_px = extent_px or probability.shape[::-1]
@@ -139,11 +142,27 @@ class GlandTracer:
         return grey / pixels / 255, 1 - stained / whole
 
 
-def _find_cut(threshold: float) -> int:
-    """Return the minimum grey value of a gland's pixel, 1..255."""
-    if not 0 < threshold <= 1:
-        raise BadInputError(f"threshold: must be above 0 and at most 1. Received: {threshold}")
-    return max(1, math.ceil(threshold * 255 - 1e-9))
+def open_tracer(
+    probability: TileMap,
+    unstained: TileMap,
+    scratch: Path,
+    settings: InferSettings,
+    *,
+    um_per_px: float,
+    extent_px: tuple[float, float],
+) -> GlandTracer:
+    """Return the tracer of an inference: a slide's and an evaluation's; the arguments are `GlandTracer`'s."""
+    return GlandTracer(
+        probability,
+        unstained,
+        scratch,
+        um_per_px=um_per_px,
+        min_gland_um2=settings.min_gland_um2,
+        min_lumen_um2=settings.min_lumen_um2,
+        threshold=settings.threshold,
+        tolerance_px=_TOLERANCE_PX,
+        extent_px=extent_px,
+    )
 
 
 def _find_corner(contour: Polygon, component: Component) -> tuple[int, int]:

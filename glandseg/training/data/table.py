@@ -27,6 +27,7 @@ COLUMNS = {
     "mask": "mask",
     "name": "name",
     "class": "class",
+    "part": "part",
 }
 # Names that columns of patients have elsewhere; an error where there is no column `patient`.
 LIKE_PATIENT = ("case", "subject", "donor", "person", "individual", "participant", "mrn", "pid")

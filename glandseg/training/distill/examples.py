@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from glandseg.runtime.glands.cut import mark_gland
 from glandseg.training.data.augment import IGNORED
 from glandseg.training.data.borders import number_glands
 from glandseg.training.data.datasets import Sample
@@ -15,7 +16,6 @@ from glandseg.training.data.mask_rule import Glands
 from glandseg.training.data.splits import Split
 from glandseg.training.distill.teacher import Teacher
 from glandseg.training.distill.teacher_maps import CORE_FOLDER, TeacherMaps, make_teacher_maps
-from glandseg.training.evaluation.evaluate import GLAND_BYTE
 from glandseg.training.loop.processes import ask_first
 from glandseg.training.run import Run
 from glandseg.training.segmenter import Example
@@ -81,7 +81,7 @@ def read_taught_examples(
             glands = sample.read_glands(image.shape)
             mask = glands.gland.astype(np.uint8)
         else:
-            glands, mask = Glands(gland=soft >= GLAND_BYTE), np.full_like(soft, IGNORED)
+            glands, mask = Glands(gland=mark_gland(soft)), np.full_like(soft, IGNORED)
             core = cores.read(sample.name) if cores else None
         example = Example(image=image, mask=mask, soft=soft, core=core)
         examples.append(fit_example(example, number_glands(glands), um_per_px, settings))
@@ -91,7 +91,7 @@ def read_taught_examples(
 def judge_by_teacher(examples: Sequence[Example]) -> list[Example]:
     """Replace the masks of examples by the teacher's, and drop its maps."""
     return [
-        replace(each, mask=(each.soft >= GLAND_BYTE).astype(np.uint8), soft=None)
+        replace(each, mask=mark_gland(each.soft).astype(np.uint8), soft=None)
         for each in examples
         if each.soft is not None
     ]

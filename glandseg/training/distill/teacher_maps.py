@@ -28,8 +28,8 @@ from glandseg.training.data.datasets import Sample
 from glandseg.training.data.decoding import read_grey
 from glandseg.training.data.image_file import encode_png
 from glandseg.training.distill.teacher import Teacher, open_teacher
-from glandseg.training.evaluation.evaluate import segment_file
 from glandseg.training.evaluation.scored_model import ScoredModel
+from glandseg.training.evaluation.segment import segment_file
 
 RECORD, FOLDER, CORE_FOLDER = "teacher.json", "teacher", "teacher_core"
 REPORT_EVERY = 100

@@ -1,30 +1,28 @@
-"""Scores of a model on a data set with outlines, run as on slides."""
+"""Scores of a model on a data set with outlines, of the glands that an inference would find.
+
+Pixels are scored in the mask that the outlines draw, as in the outputs of a slide: glands that are too small
+are not in it, and holes that are too small are filled.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from glandseg.core.errors import BadInputError
-from glandseg.model.backend import Backend
-from glandseg.runtime.tiling.in_memory import segment_plane
-from glandseg.runtime.tiling.scales import rescale
-from glandseg.slides.scaled_plane import lay_scale
-from glandseg.slides.slide_plane import SlidePlane
+from glandseg.model.backend import Network
+from glandseg.runtime.settings import DEFAULTS, InferSettings
+from glandseg.training.data.borders import number_glands
 from glandseg.training.data.corrupt_images import MaskFacts
 from glandseg.training.data.datasets import DataSet, Sample
-from glandseg.training.data.decoding import open_image
 from glandseg.training.data.image_file import note_names
-from glandseg.training.data.mask_rule import Glands
 from glandseg.training.data.published_splits import list_parts
 from glandseg.training.evaluation.metrics import Confusion
-from glandseg.training.evaluation.object_metrics import CONNECTIVITY, ObjectAgreement
-
-GLAND_BYTE = 128  # minimum probability of gland, of 255
+from glandseg.training.evaluation.object_metrics import ObjectAgreement
+from glandseg.training.evaluation.segment import label_file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,11 +133,12 @@ def choose_parts(data_set: DataSet, parts: str | None) -> dict[str, tuple[Sample
 
 def evaluate(
     samples: Iterable[Sample],
-    backend: Backend,
+    network: Network,
     *,
     image_um: float,
     model_um: float,
-    scales: Iterable[float] = (1.0,),
+    scales: tuple[float, ...] = (1.0,),
+    settings: InferSettings = DEFAULTS,
     objects: bool = False,
     report: Callable[[int], None] = lambda done: None,
     keep: Callable[[Sample, ImageScore, NDArray[np.bool_]], None] = lambda sample, score, mask: None,
@@ -148,51 +147,27 @@ def evaluate(
 
     Args:
         samples: Samples with outline masks.
-        backend: Backend that runs the network.
+        network: Network, ready to run.
         image_um: Microns per pixel of the images.
         model_um: Microns per pixel of the network's input.
-        scales: Scales whose probabilities are averaged.
+        scales: Scales of the model, unless the settings name others.
+        settings: Settings of the inference: scales, flips, threshold, minimum gland and minimum lumen.
         objects: Whether glands are matched and scored too.
         report: Called with the number of images done.
         keep: Called with (sample, score, mask), the mask (H, W) bool, True for gland.
     """
     found: dict[str, ImageScore] = {}
     for sample in samples:
-        mask = segment_file(sample, backend, image_um, model_um, tuple(scales)) >= GLAND_BYTE
-        found[sample.name] = score_image(sample, mask, objects)
-        keep(sample, found[sample.name], mask)
+        labels = label_file(sample, network, image_um, model_um, scales, settings)
+        found[sample.name] = score_image(sample, labels, objects)
+        keep(sample, found[sample.name], labels > 0)
         report(len(found))
     return Evaluation(samples=found)
 
 
-def score_image(sample: Sample, mask: NDArray[np.bool_], objects: bool) -> ImageScore:
-    """Score a mask, (H, W) bool, True for gland, against the outlines of its image."""
-    truth = sample.read_glands(mask.shape)
-    matched = ObjectAgreement.of(mask, list_objects(truth)) if objects else None
+def score_image(sample: Sample, labels: NDArray[np.int32], objects: bool) -> ImageScore:
+    """Score the labels of an image's glands, (H, W) int32, 0 for none, against its outlines."""
+    truth = sample.read_glands(labels.shape)
+    matched = ObjectAgreement.of(labels, number_glands(truth)) if objects else None
     facts = MaskFacts(gland_share=float(truth.gland.mean()), note=truth.note)
-    return ImageScore(confusion=Confusion.of(mask, truth.gland), objects=matched, truth=facts)
-
-
-def list_objects(truth: Glands) -> NDArray[np.int32]:
-    """Return the ids of a mask's glands, or number its connected components where it has none.
-
-    Returns:
-        (H, W) int32 ids, background 0.
-    """
-    if truth.ids is not None and np.unique(truth.ids[truth.gland]).size > 1:
-        return truth.ids
-    mask = truth.gland.astype(np.uint8)
-    return np.asarray(cv2.connectedComponents(mask, connectivity=CONNECTIVITY)[1], np.int32)
-
-
-def segment_file(
-    sample: Sample, backend: Backend, image_um: float, model_um: float, scales: Sequence[float]
-) -> NDArray[np.float32]:
-    """Compute the probability of gland of each pixel of an image: (H, W) float32, 0..255."""
-    with open_image(sample.path, image_um) as slide:
-        total = np.zeros((slide.height_l0, slide.width_l0), np.float32)
-        base = SlidePlane(slide, model_um)
-        for scale in scales:
-            plane = lay_scale(base, scale)
-            total += rescale(segment_plane(plane, backend), 1 / plane.l0_per_px, total.shape)
-    return np.asarray(total / len(scales), np.float32)
+    return ImageScore(confusion=Confusion.of(labels > 0, truth.gland), objects=matched, truth=facts)

@@ -1,22 +1,25 @@
 """The scores of the GlaS challenge, gland by gland: object F1, object Dice and object Hausdorff distance.
 
 As defined in Sirinukunwattana et al., Gland segmentation in colon histology images: the GlaS challenge
-contest, Medical Image Analysis 35 (2017), section "Evaluation": each object is matched with the object of
-the other side that overlaps it most, and weighted by its area. Objects of several images are pooled.
+contest, Medical Image Analysis 35 (2017), section "Evaluation", and as computed by the contest's MATLAB code
+(F1score, ObjectDice, ObjectHausdorff): an object is a label, in one piece or several, touching others or not.
+Each is matched with the object of the other side that shares the most px with it, on a tie the lowest label,
+and weighted by its share of its side's area. Objects of several images are pooled.
+
+The contest's code differs from the paper in one place: a detection covers more than half of a true object, in
+the paper at least half. Here it is the paper's.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from glandseg.training.evaluation.object_matching import Matches, match_objects
 
 MIN_OVERLAP = 0.5  # share of a true gland's area, for it to count as detected
-CONNECTIVITY = 8  # of the pixels of a predicted gland, as in MATLAB's bwlabel, which the challenge used
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,20 +43,19 @@ class ObjectAgreement:
         return cls(predicted=nothing, true=nothing, detected=0)
 
     @classmethod
-    def of(cls, predicted: NDArray[np.bool_], truth: NDArray[np.integer]) -> ObjectAgreement:
+    def of(cls, predicted: NDArray[np.integer], truth: NDArray[np.integer]) -> ObjectAgreement:
         """Match the objects of an image.
 
         Args:
-            predicted: (H, W) bool; its connected components are the objects.
-            truth: (H, W) integer ids, background 0.
+            predicted: (H, W) integer labels, background 0; they need not be consecutive.
+            truth: (H, W) integer labels, likewise.
 
         Raises:
-            ValueError: If the shapes differ.
+            ValueError: If the shapes differ, or a label is below 0.
         """
         if predicted.shape != truth.shape:
-            raise ValueError(f"masks: one shape expected. Received: {predicted.shape} and {truth.shape}")
-        _, labels = cv2.connectedComponents(predicted.astype(np.uint8), connectivity=CONNECTIVITY)
-        found, true, overlap = match_objects(np.asarray(labels), number_objects(truth))
+            raise ValueError(f"labels: one shape expected. Received: {predicted.shape} and {truth.shape}")
+        found, true, overlap = match_objects(number_objects(predicted), number_objects(truth))
         return cls(predicted=found, true=true, detected=_count_detected(overlap, true.area_px))
 
     def __add__(self, other: ObjectAgreement) -> ObjectAgreement:
@@ -100,12 +102,12 @@ class ObjectAgreement:
         return float(np.mean(means)) if means else empty
 
 
-def number_objects(ids: NDArray[np.integer]) -> NDArray[np.int32]:
-    """Return an id mask with its objects numbered 1, 2, ... in the order of their ids; 0 stays."""
-    present = np.bincount(ids.ravel()) > 0
+def number_objects(labels: NDArray[np.integer]) -> NDArray[np.int32]:
+    """Return labels with their objects numbered 1, 2, ... in the order of the labels; 0 stays."""
+    present = np.bincount(labels.ravel()) > 0
     present[0] = False
     numbers: NDArray[np.int32] = np.where(present, np.cumsum(present), 0).astype(np.int32)
-    return np.asarray(numbers[ids])
+    return np.asarray(numbers[labels])
 
 
 def _count_detected(overlap: NDArray[np.int64], true_areas: NDArray[np.float64]) -> int:

@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import glandseg
+from glandseg.runtime.settings import ADAPTIVE, DEFAULTS, InferSettings
 from glandseg.training.data.corrupt_images import note_masks
 from glandseg.training.data.published_splits import split_data_set
 from glandseg.training.data.sample import DataSet, Sample
@@ -24,6 +25,7 @@ COLUMNS = {
     "object_dice": "object Dice %",
     "object_hausdorff_px": "object Hausdorff px",
 }
+SETTINGS = ("adaptive", "flips", "threshold", "min_gland_um2", "min_lumen_um2")
 Parts = Mapping[str, Sequence[Sample]]
 
 
@@ -52,6 +54,7 @@ class ScoreTable:
         data_set: Data set that was evaluated.
         parts: Samples by part.
         scored: Models, those of the main group first.
+        settings: Settings with which the glands were found.
 
     Raises:
         BadInputError: If two groups are compared and one has fewer than two models.
@@ -60,6 +63,7 @@ class ScoreTable:
     data_set: DataSet
     parts: Parts
     scored: Sequence[Scored]
+    settings: InferSettings = DEFAULTS
 
     @property
     def all_parts(self) -> Parts:
@@ -103,12 +107,19 @@ class ScoreTable:
         split = split_data_set(self.data_set) if published - {"train"} else None
         notes = [f"{note}." for note in (*self.data_set.notes, *self._note_masks())]
         notes += [f"{self.data_set.kind}: {split.note}."] if split and split.note else []
+        notes += self._note_settings()
         names = {sample.name for part in self.parts.values() for sample in part}
         for each in self.scored:
             seen = len(names & each.model.seen) if each.model.data == self.data_set.kind else 0
             if seen:
                 notes.append(f"{each.name} was trained or validated on {seen} of these {len(names)} images.")
         return notes
+
+    def _note_settings(self) -> list[str]:
+        scales = ",".join(f"{scale:g}" for scale in self.settings.scales or ())
+        scales = ADAPTIVE if self.settings.adaptive else scales
+        options = [*([f"--scales {scales}"] if scales else []), *(["--flips"] if self.settings.flips else [])]
+        return [f"Run with {' '.join(options)}."] if options else []
 
     def _note_masks(self) -> tuple[str, ...]:
         samples = self.scored[0].evaluation.samples if self.scored else {}
@@ -133,6 +144,7 @@ class ScoreTable:
             "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
             "data": self.data_set.kind,
             "parts": {part: [sample.name for sample in samples] for part, samples in self.parts.items()},
+            "settings": {name: getattr(self.settings, name) for name in SETTINGS},
             "models": [self._describe(each) for each in self.scored],
             "spreads": {part: _to_plain(self.summarise(part)) for part in self.all_parts},
             "p_values": {part: self.compare(part) for part in self.all_parts},
@@ -164,7 +176,7 @@ class ScoreTable:
             "file": model.path.name,
             "sha256": model.sha256,
             "um_per_px": model.um_per_px,
-            "scales": list(model.scales),
+            "scales": list(self.settings.choose_scales(model.scales)[0]),
             "backend": model.backend.name,
             "scores": {part: self.list_scores(part)[each.name] for part in self.all_parts},
             "images": {name: score.list_scores() for name, score in each.evaluation.samples.items()},

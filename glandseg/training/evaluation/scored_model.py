@@ -24,7 +24,7 @@ class ScoredModel:
         path: File with its weights.
         sha256: SHA-256 of that file.
         um_per_px: Microns per pixel of its input.
-        scales: Scales whose probabilities are averaged.
+        scales: Scales whose probabilities are averaged, unless the user gives others.
         backend: Backend that runs the network.
         data: Kind of its training data set; None where unknown.
         seen: Names of its training and validation samples; empty where unknown.

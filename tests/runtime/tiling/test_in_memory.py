@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from glandseg.runtime.tiling.in_memory import segment_image
+from glandseg.runtime.tiling.in_memory import segment_image, segment_plane
+from glandseg.slides.open import open_slide
+from glandseg.slides.slide_plane import SlidePlane
 
 
 class RedIsGland:
@@ -66,3 +70,33 @@ def test_the_slides_edge_fares_no_worse_than_its_middle() -> None:
     inside = probability[200:400, 200:400].min()
     assert probability.min() >= inside
     assert inside >= 180  # (1 - sin^2(pi / 8))^2 of 255, where four windows meet
+
+
+@pytest.fixture
+def plane(tmp_path: Path) -> SlidePlane:
+    """Lay a plane over an image that is dark but for a grey square in one corner."""
+    image = np.zeros((900, 900, 3), np.uint8)
+    image[500:700, 500:700] = 128
+    cv2.imwrite(str(tmp_path / "image.png"), image)
+    return SlidePlane(open_slide(tmp_path / "image.png", 1.0), 1.0)
+
+
+def test_a_plane_at_one_scale_is_the_image(plane: SlidePlane) -> None:
+    whole = plane.read(0, 0, 900, 900)
+    np.testing.assert_array_equal(
+        segment_plane(plane, EdgeIsBlind(), (1.0,), 1), segment_image(whole, EdgeIsBlind())
+    )
+
+
+def test_a_plane_at_several_scales_does_not_depend_on_the_batch(plane: SlidePlane) -> None:
+    first, other = (segment_plane(plane, EdgeIsBlind(), (1.0, 1.5), 2, batch=batch) for batch in (1, 5))
+    np.testing.assert_array_equal(first, other)
+    assert (first != segment_plane(plane, EdgeIsBlind(), (1.0,), 1)).any()
+
+
+def test_extra_scales_run_only_where_the_base_scales_are_uncertain(plane: SlidePlane) -> None:
+    networks = {base: RedIsGland() for base in (1, 2)}
+    maps = [segment_plane(plane, network, (1.0, 2.0), base) for base, network in networks.items()]
+    extra, everywhere = (sum(network.calls) for network in networks.values())
+    assert 16 < extra < everywhere == 16 + 64
+    np.testing.assert_array_equal(maps[0][:300, :300], maps[1][:300, :300])

@@ -11,9 +11,11 @@ import pytest
 from numpy.typing import NDArray
 
 from glandseg.core.errors import BadInputError
+from glandseg.runtime.settings import InferSettings
+from glandseg.training.data.borders import number_glands
 from glandseg.training.data.datasets import find_samples
 from glandseg.training.data.sample import Sample
-from glandseg.training.evaluation.evaluate import choose_part, choose_parts, evaluate, list_objects
+from glandseg.training.evaluation.evaluate import choose_part, choose_parts, evaluate
 from glandseg.training.evaluation.metrics import Confusion
 
 SIDE = 120
@@ -102,6 +104,25 @@ def test_scores_by_image_by_part_and_together(glas: Path) -> None:
     assert scores["object_hausdorff_px"] == 27
 
 
+def test_specks_and_pinholes_are_cleaned_as_in_an_inference(glas: Path) -> None:
+    (sample,) = choose_part(find_samples(glas), "testB")
+    image = sample.read()
+    clean = evaluate([sample], RedIsGland(), image_um=0.62, model_um=0.62, objects=True)
+    image[5:25, 5:25, 0], image[60:70, 70:75, 0] = 255, 0  # 154 um2 and 19 um2
+    write(sample.path, image[..., ::-1])
+    assert evaluate([sample], RedIsGland(), image_um=0.62, model_um=0.62, objects=True).list_scores() == (
+        clean.list_scores()
+    )
+    kept = evaluate(
+        [sample],
+        RedIsGland(),
+        image_um=0.62,
+        model_um=0.62,
+        settings=InferSettings(min_gland_um2=0, min_lumen_um2=0),
+    )
+    assert kept.list_scores()["miou"] < clean.list_scores()["miou"]
+
+
 def test_pixels_alone_unless_objects_are_requested(glas: Path) -> None:
     samples = choose_part(find_samples(glas), "testB")
     scores = evaluate(samples, RedIsGland(), image_um=0.62, model_um=0.62).list_scores()
@@ -114,7 +135,7 @@ def test_ids_are_read_and_plain_masks_are_cut_into_glands(
 ) -> None:
     draw_pair(tmp_path, "one_1", ids=ids)
     (sample,) = find_samples(tmp_path).samples
-    objects = list_objects(sample.read_glands())
+    objects = number_glands(sample.read_glands())
     assert len(np.unique(objects)) - 1 == glands
     np.testing.assert_array_equal(objects > 0, sample.read_mask() == 1)
 

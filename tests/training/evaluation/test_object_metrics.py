@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from glandseg.training.evaluation.object_metrics import ObjectAgreement, number_objects
 
 Mask = NDArray[np.bool_]
+Labels = NDArray[np.int32]
 
 
 def measure_slowly(a: Mask, b: Mask) -> float:
@@ -65,78 +66,103 @@ def test_against_the_formulas(seed: int) -> None:
     truth = np.asarray(cv2.connectedComponents(truth_mask.astype(np.uint8), connectivity=4)[1])
     truth = np.where(truth > 0, truth * 3, 0)  # ids need not be consecutive
     labels = np.asarray(cv2.connectedComponents(predicted.astype(np.uint8), connectivity=8)[1])
-    agreement = ObjectAgreement.of(predicted, truth)
+    agreement = ObjectAgreement.of(labels, truth)
     f1, dice, hausdorff = score_slowly(labels, truth)
     assert agreement.f1 == pytest.approx(f1)
     assert agreement.dice == pytest.approx(dice)
     assert agreement.hausdorff_px == pytest.approx(hausdorff, abs=1e-4)
 
 
-def draw_square(shape: tuple[int, int], y: int, x: int, side: int = 10) -> Mask:
-    mask = np.zeros(shape, bool)
-    mask[y : y + side, x : x + side] = True
-    return mask
+def draw(*boxes: tuple[int, int, int, int, int], shape: tuple[int, int] = (30, 60)) -> Labels:
+    """Draw boxes of label, top, left, height and width."""
+    labels = np.zeros(shape, np.int32)
+    for label, top, left, height, width in boxes:
+        labels[top : top + height, left : left + width] = label
+    return labels
+
+
+def score(predicted: Labels, true: Labels) -> tuple[float, float, float]:
+    agreement = ObjectAgreement.of(predicted, true)
+    return agreement.f1, agreement.dice, agreement.hausdorff_px
 
 
 def test_nothing_on_one_side_or_both() -> None:
-    nothing, square = np.zeros((30, 40), bool), draw_square((30, 40), 5, 5)
-    both = ObjectAgreement.of(nothing, nothing.astype(np.uint8))
-    assert (both.f1, both.dice, both.hausdorff_px) == (1, 1, 0)
-    for predicted, truth in ((nothing, square), (square, nothing)):
-        one = ObjectAgreement.of(predicted, truth.astype(np.uint8))
-        assert (one.f1, one.dice, one.hausdorff_px) == (0, 0, 50)  # the diagonal of 30 x 40
+    nothing, square = draw(shape=(30, 40)), draw((1, 5, 5, 10, 10), shape=(30, 40))
+    assert score(nothing, nothing) == (1, 1, 0)
+    assert score(nothing, square) == score(square, nothing) == (0, 0, 50)  # the diagonal of 30 x 40
 
 
 def test_identical_and_shifted() -> None:
-    square = draw_square((60, 60), 20, 20)
-    same = ObjectAgreement.of(square, square.astype(np.uint8))
-    assert (same.f1, same.dice, same.hausdorff_px) == (1, 1, 0)
-    near = ObjectAgreement.of(draw_square((60, 60), 20, 24), square.astype(np.uint8))
-    assert (near.f1, near.dice, near.hausdorff_px) == pytest.approx((1, 0.6, 4))
-    far = ObjectAgreement.of(draw_square((60, 60), 20, 40), square.astype(np.uint8))
-    assert (far.f1, far.dice, far.hausdorff_px) == pytest.approx((0, 0, 20))
+    square = draw((1, 10, 10, 10, 10))
+    assert score(square, square) == (1, 1, 0)
+    assert score(draw((1, 10, 14, 10, 10)), square) == pytest.approx((1, 0.6, 4))
+    assert score(draw((1, 10, 30, 10, 10)), square) == pytest.approx((0, 0, 20))
 
 
 def test_half_of_a_gland_is_a_detection_and_less_is_not() -> None:
-    truth = draw_square((30, 30), 10, 10)
-    half, less = truth.copy(), truth.copy()
-    half[:, 15:], less[:, 14:] = False, False
-    assert ObjectAgreement.of(half, truth.astype(np.uint8)).f1 == 1
-    assert ObjectAgreement.of(less, truth.astype(np.uint8)).f1 == 0
+    truth = draw((1, 10, 10, 10, 10))
+    assert ObjectAgreement.of(draw((1, 10, 10, 10, 5)), truth).f1 == 1
+    assert ObjectAgreement.of(draw((1, 10, 10, 10, 4)), truth).f1 == 0
 
 
-def test_glands_that_touch_keep_apart_and_a_merger_detects_one() -> None:
-    truth = np.zeros((30, 50), np.uint8)
-    truth[10:20, 10:20], truth[10:20, 20:35] = 1, 2
-    merged = ObjectAgreement.of(truth > 0, truth)
-    assert merged.f1 == pytest.approx(2 / 3)  # one predicted, two true, one detected
+def test_two_predicted_glands_that_touch_are_two_by_their_labels() -> None:
+    truth = draw((1, 10, 10, 10, 10), (2, 10, 20, 10, 15))
+    assert score(truth, truth) == (1, 1, 0)
+    assert score(np.where(truth > 0, 3 - truth, 0), truth) == (1, 1, 0)  # whatever the labels are
+    f1, dice, hausdorff = score(np.minimum(truth, 1), truth)  # merged: one detection, three objects
     of_true = (100 * 200 / 350 + 150 * 300 / 400) / 250
-    assert merged.dice == pytest.approx((0.75 + of_true) / 2)
+    assert (f1, dice) == pytest.approx((2 / 3, (0.75 + of_true) / 2))
+    assert hausdorff == pytest.approx((10 + (100 * 15 + 150 * 10) / 250) / 2)
 
 
-def test_diagonal_pixels_are_one_object() -> None:
-    mask = np.eye(6, dtype=bool)
-    assert len(ObjectAgreement.of(mask, mask.astype(np.uint8)).predicted.area_px) == 1
+def test_a_label_in_two_pieces_is_one_object() -> None:
+    truth = draw((1, 5, 5, 10, 10), (1, 5, 25, 10, 20))
+    assert score(truth, truth) == (1, 1, 0)
+    pieces = draw((1, 5, 5, 10, 10), (2, 5, 25, 10, 20))
+    # The larger piece detects it: 1 of 3 objects. The smaller piece lies 30 px from the end of the whole.
+    assert score(pieces, truth) == pytest.approx(
+        (
+            2 / 3,
+            ((100 * 200 / 400 + 200 * 400 / 500) / 300 + 400 / 500) / 2,
+            ((100 * 30 + 200 * 20) / 300 + 20) / 2,
+        )
+    )
 
 
-def test_images_pool_their_objects() -> None:
-    big, small = draw_square((60, 60), 0, 0, 30), draw_square((60, 60), 0, 0, 10)
-    right = ObjectAgreement.of(big, big.astype(np.uint8))
-    wrong = ObjectAgreement.of(draw_square((60, 60), 0, 20, 10), small.astype(np.uint8))
+def test_more_predicted_than_true_and_one_without_overlap() -> None:
+    truth = draw((1, 5, 5, 10, 10), (2, 5, 40, 10, 10))
+    predicted = draw((7, 5, 5, 10, 10), (4, 5, 42, 10, 8), (9, 5, 25, 10, 6))
+    # The last has no match: a Dice of 0, and the lesser distance of 20 px between its left edge and that of
+    # the first true gland, and of 19 px between its right edge and that of the second.
+    f1, dice, hausdorff = score(predicted, truth)
+    assert f1 == pytest.approx(2 * 2 / 5)
+    of_predicted, of_true = (100 * 1 + 80 * 160 / 180) / 240, (100 * 1 + 100 * 160 / 180) / 200
+    assert dice == pytest.approx((of_predicted + of_true) / 2)
+    assert hausdorff == pytest.approx(((80 * 2 + 60 * 19) / 240 + 100 * 2 / 200) / 2)
+
+
+def test_on_a_tie_the_lowest_label_is_the_match() -> None:
+    predicted, truth = draw((1, 5, 10, 10, 20)), draw((8, 5, 10, 10, 10), (3, 5, 20, 10, 20))
+    # Both share 100 px with it. With label 3, of 200 px, Dice is 0.5; with label 8 it would be 2/3.
+    (dice,) = ObjectAgreement.of(predicted, truth).predicted.dice
+    assert dice == pytest.approx(0.5)
+
+
+def test_images_pool_their_objects_by_area_and_not_by_image() -> None:
+    big, small = draw((1, 0, 0, 30, 30)), draw((1, 0, 0, 10, 10))
+    right = ObjectAgreement.of(big, big)
+    wrong = ObjectAgreement.of(draw((1, 0, 20, 10, 10)), small)
     total = sum([right, wrong], ObjectAgreement.empty())
-    assert total.f1 == pytest.approx(0.5)
-    assert total.dice == pytest.approx(0.9) and total.hausdorff_px == pytest.approx(
-        2
-    )  # by area, not by image
+    assert (total.f1, total.dice, total.hausdorff_px) == pytest.approx((0.5, 0.9, 2))
 
 
-def test_numbers_follow_ids() -> None:
+def test_numbers_follow_labels() -> None:
     np.testing.assert_array_equal(number_objects(np.array([[0, 7], [200, 7]], np.uint8)), [[0, 1], [2, 1]])
 
 
 def test_shapes_must_agree() -> None:
     with pytest.raises(ValueError, match=r"one shape expected. Received: \(2, 4\) and \(1, 4\)"):
-        ObjectAgreement.of(np.zeros((2, 4), bool), np.zeros((1, 4), np.uint8))
+        ObjectAgreement.of(np.zeros((2, 4), np.int32), np.zeros((1, 4), np.uint8))
 
 
 def test_work_grows_with_the_objects_and_not_with_their_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,7 +178,8 @@ def test_work_grows_with_the_objects_and_not_with_their_pairs(monkeypatch: pytes
         return np.asarray(transform(mask, *how))
 
     monkeypatch.setattr(cv2, "distanceTransform", count)
-    found = ObjectAgreement.of(predicted > 0.6 * noise.std(), truth)
+    labels = np.asarray(cv2.connectedComponents((predicted > 0.6 * noise.std()).astype(np.uint8))[1])
+    found = ObjectAgreement.of(labels, truth)
     objects = len(found.predicted.area_px) + len(found.true.area_px)
     assert len(transformed_px) <= 2 * objects
     assert sum(transformed_px) <= 4 * noise.size  # boxes of objects, not the image for each

@@ -52,7 +52,7 @@ def score(name: str, shift: int, *, against: bool = False, seen: frozenset[str] 
     for index, sample in enumerate((*PARTS["testA"], *PARTS["testB"])):
         mask = np.roll(TRUTH, shift + index, 1) == 1
         samples[sample.name] = ImageScore(
-            confusion=Confusion.of(mask, TRUTH == 1), objects=ObjectAgreement.of(mask, TRUTH)
+            confusion=Confusion.of(mask, TRUTH == 1), objects=ObjectAgreement.of(mask.astype(np.uint8), TRUTH)
         )
     model = ScoredModel(
         name=name,
