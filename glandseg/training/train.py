@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from glandseg.core.callbacks import Say
 from glandseg.core.errors import BadInputError
-from glandseg.training.data.datasets import Sample
 from glandseg.training.data.examples import choose_validation, note_one_class, read_examples
-from glandseg.training.data.patches import Patch, count_presence, list_patches
+from glandseg.training.data.patches import LabelledPatches, count_presence, list_patches
 from glandseg.training.data.splits import Split
-from glandseg.training.data.synthetic_examples import draw_examples
+from glandseg.training.data.synthetic_examples import count_examples, draw_examples
 from glandseg.training.distill.examples import VAL, learn_from_teacher, teach_truth
 from glandseg.training.distill.teacher import Teacher, find_teacher, refuse_idle_labels
 from glandseg.training.loop.processes import ask_first, is_first, start_fabric
+from glandseg.training.plan import announce_plan
 from glandseg.training.preparation import Prepared, prepare, refuse_unusable_weights
 from glandseg.training.run import PARTS, Run, hold_run, name_run, start_run
 from glandseg.training.segmenter import Example
@@ -56,10 +52,13 @@ def train(data: Path, folder: Path | None, settings: TrainSettings, *, report: R
     path = ask_first(lambda: name_run(folder))
     with hold_run(path) if is_first() else contextlib.nullcontext():
         run = ask_first(lambda: _start(path, settings, prepared.split))
+        settings = run.settings  # with the precisions that the run was started in
         training = Training(run=run, settings=settings, report=report, say=say)
         _announce(training, prepared, teacher)
-        if settings.labels == "patches":
-            _make_pseudo_masks(training, prepared)
+        labelled = _label_patches(training, prepared) if settings.labels == "patches" else None
+        announce_plan(training, prepared, labelled)
+        if labelled:
+            _make_pseudo_masks(training, labelled)
         examples, val, judged_by = _read_examples(training, prepared, teacher)
         note_one_class(examples, val, say)
         examples += _draw_synthetic(len(examples), prepared, settings)
@@ -86,10 +85,10 @@ def _announce(training: Training, prepared: Prepared, teacher: Teacher | None) -
         training.say(f"note: {note}")
 
 
-def _make_pseudo_masks(training: Training, prepared: Prepared) -> None:
-    """Run stage 1: fit the classifier to patch labels and write a pseudo mask for every image.
+def _label_patches(training: Training, prepared: Prepared) -> LabelledPatches:
+    """Read the images of stage 1 and cut them into patches.
 
-    Validation images get one too, to choose the segmenter on where they have no outlines.
+    Validation images belong to them, to choose the segmenter on where they have no outlines.
     """
     split, settings = prepared.split, training.settings.classifier
     samples = split.train + split.val
@@ -107,22 +106,21 @@ def _make_pseudo_masks(training: Training, prepared: Prepared) -> None:
             training.say(
                 f"note: all patches to {purpose} are labelled alike: {count_presence(some)}. Check the labels"
             )
-    classifier = fit_classifier(training, train, val, images)
-    ask_first(lambda: _write_missing_masks(training, classifier, patches, samples, images))
+    return LabelledPatches(samples=samples, images=images, patches=patches, train=train, val=val)
 
 
-def _write_missing_masks(
-    training: Training,
-    classifier: WeakMethod,
-    patches: Sequence[Patch],
-    samples: Sequence[Sample],
-    images: Sequence[NDArray[np.uint8]],
-) -> None:
+def _make_pseudo_masks(training: Training, labelled: LabelledPatches) -> None:
+    """Run stage 1: fit the classifier to patch labels and write a pseudo mask for every image."""
+    classifier = fit_classifier(training, labelled.train, labelled.val, labelled.images)
+    ask_first(lambda: _write_missing_masks(training, classifier, labelled))
+
+
+def _write_missing_masks(training: Training, classifier: WeakMethod, labelled: LabelledPatches) -> None:
     """Write and record the pseudo masks that the run lacks."""
-    run, settings = training.run, training.settings.classifier
+    run, settings, samples = training.run, training.settings.classifier, labelled.samples
     missing = [index for index, sample in enumerate(samples) if not run.has_pseudo_mask(sample.name)]
     training.say(f"pseudo masks: {len(missing)} to make -> {run.pseudo_masks_path}")
-    masks = make_pseudo_masks(classifier, patches, images, missing, settings)
+    masks = make_pseudo_masks(classifier, labelled.patches, labelled.images, missing, settings)
     for index, mask in zip(missing, masks, strict=True):
         run.write_pseudo_mask(samples[index].name, mask)
     if missing or not has_record(run):
@@ -144,8 +142,8 @@ def _read_examples(
 
 def _draw_synthetic(count: int, prepared: Prepared, settings: TrainSettings) -> list[Example]:
     """Draw synthetic tissue to go with `count` examples."""
-    stage, share = settings.segmenter, settings.segmenter.synthetic
-    wanted = round(count * share / (1 - share))
+    stage = settings.segmenter
+    wanted = count_examples(count, stage.synthetic)
     synthetic = draw_examples(wanted, prepared.model_um, settings.split_seed, stage)
     return teach_truth(synthetic) if settings.teacher else synthetic
 

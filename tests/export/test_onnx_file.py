@@ -51,6 +51,13 @@ def test_holds_no_softmax_no_batch_norm_and_no_auxiliary_head(model: onnx.ModelP
     assert not [tensor.name for tensor in model.graph.initializer if "auxiliary" in tensor.name]
 
 
+def test_dilated_convolutions_stay_what_they_are(model: onnx.ModelProto) -> None:
+    found = [
+        list(entry.ints) for node in model.graph.node for entry in node.attribute if entry.name == "dilations"
+    ]
+    assert found.count([2, 2]) == 3 and {tuple(each) for each in found} == {(1, 1), (2, 2)}
+
+
 def test_is_one_file_without_traces_of_where_it_was_made(exported: ExportResult) -> None:
     for artifact in exported.artifacts:
         content = artifact.path.read_bytes()

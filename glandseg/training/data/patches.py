@@ -39,6 +39,25 @@ class Patch:
         return image[self.y_px : self.y_px + self.height_px, self.x_px : self.x_px + self.width_px]
 
 
+@dataclass(frozen=True, kw_only=True)
+class LabelledPatches:
+    """All that stage 1 works on.
+
+    Attributes:
+        samples: Samples to make pseudo masks of.
+        images: Their images, (H, W, 3) uint8 RGB.
+        patches: Their patches.
+        train: Patches to learn from.
+        val: Patches to choose weights on.
+    """
+
+    samples: Sequence[Sample]
+    images: Sequence[NDArray[np.uint8]]
+    patches: Sequence[Patch]
+    train: Sequence[Patch]
+    val: Sequence[Patch]
+
+
 def list_patches(
     samples: Sequence[Sample],
     images: Sequence[NDArray[np.uint8]],

@@ -14,6 +14,11 @@ KINDS: tuple[TileKind, ...] = ("muscle", "muscle", "stroma")
 KINDS_WITH_CORE: tuple[TileKind | None, ...] = ("muscle", None, "stroma", None)  # None: crowded glands
 
 
+def count_examples(images: int, share: float) -> int:
+    """Return how many examples go with a number of images, to be a share, below 1, of all."""
+    return round(images * share / (1 - share))
+
+
 def draw_examples(count: int, um_per_px: float, seed: int, settings: SegmenterSettings) -> list[Example]:
     """Draw examples of muscle, collagen and stroma, each in stains of its own.
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -43,6 +43,21 @@ def save_progress(path: Path, network: nn.Module, optimizer: Optimizer, place: M
     _save(path, tensors)
 
 
+def count_left(path: Path, steps: int) -> int:
+    """Return how many of a fit's steps are left by its checkpoint, which may be missing.
+
+    Raises:
+        BadInputError: If the file is damaged.
+    """
+    if not path.is_file():
+        return steps
+    try:
+        with safe_open(path, framework="pt") as file:
+            return max(steps - int(file.get_tensor("place.step")), 0)
+    except (SafetensorError, RuntimeError, OSError, ValueError) as error:
+        raise _build_damage_error(path, error) from None
+
+
 def load_progress(path: Path, network: nn.Module, optimizer: Optimizer) -> dict[str, float]:
     """Read what `save_progress` wrote and return the place in the fit.
 
@@ -52,9 +67,13 @@ def load_progress(path: Path, network: nn.Module, optimizer: Optimizer) -> dict[
     try:
         return _load_progress(path, network, optimizer)
     except (SafetensorError, RuntimeError, OSError, ValueError, IndexError) as error:
-        raise BadInputError(
-            f"{path}: damaged, or of another run ({shorten(error)}). Delete it to restart this stage."
-        ) from None
+        raise _build_damage_error(path, error) from None
+
+
+def _build_damage_error(path: Path, error: Exception) -> BadInputError:
+    return BadInputError(
+        f"{path}: damaged, or of another run ({shorten(error)}). Delete it to restart this stage."
+    )
 
 
 def _load_progress(path: Path, network: nn.Module, optimizer: Optimizer) -> dict[str, float]:

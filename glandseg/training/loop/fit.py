@@ -46,6 +46,7 @@ class Progress:
         loss: Running mean of the loss.
         seconds_left: Estimate.
         scores: Validation scores by name, after steps that were validated.
+        validation_s: Seconds that the validation took.
     """
 
     step: int
@@ -53,6 +54,7 @@ class Progress:
     loss: float
     seconds_left: float
     scores: dict[str, float] | None = None
+    validation_s: float = 0.0
 
 
 class Learner(nn.Module):
@@ -125,10 +127,12 @@ def fit(
             optimizer.zero_grad()
             loss = state.add_loss(_compute_gradients(fabric, learner, batches, len(parts)))
             stepper.step()
-            scores = None
+            scores, validation_s = None, 0.0
             validated = state.step % settings.validate_every == 0 or state.step == steps
             if validated and first_process:
+                before = time.monotonic()
                 scores = validate(network)
+                validation_s = time.monotonic() - before
                 row = {"step": state.step, "loss": round(loss, 5), "lr": rate, **scores}
                 row |= _read_scales(network)
                 log_row(log_path, row)
@@ -142,7 +146,16 @@ def fit(
                 save_state(progress_path, network, optimizer, fabric, state)
             if first_process:
                 left = (time.monotonic() - started) / (state.step - first) * (steps - state.step)
-                report(Progress(step=state.step, steps=steps, loss=loss, seconds_left=left, scores=scores))
+                report(
+                    Progress(
+                        step=state.step,
+                        steps=steps,
+                        loss=loss,
+                        seconds_left=left,
+                        scores=scores,
+                        validation_s=validation_s,
+                    )
+                )
             if stopped:
                 stop.obey()
                 raise TrainingStopped(f"{name}: stopped as requested after step {state.step} of {steps}")

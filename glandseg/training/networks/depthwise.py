@@ -14,11 +14,13 @@ Only gradients are computed so. The convolution itself stays one dilated convolu
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.grad import conv2d_weight
 
 
 class DepthwiseConv2d(nn.Conv2d):
@@ -44,8 +46,8 @@ class DepthwiseConv2d(nn.Conv2d):
             return super().forward(x)
         with torch.autocast("cpu", enabled=False):
             if self.training and self.dilation[0] > 1 and self.stride[0] == 1:
-                out: Tensor = _DilatedDepthwise.apply(x.float(), self.weight, self.dilation[0])
-                return out
+                apply: Callable[..., Tensor] = _DilatedDepthwise.apply
+                return apply(x.float(), self.weight, self.dilation[0])
             return super().forward(x.float())
 
 
@@ -53,7 +55,7 @@ class _DilatedDepthwise(torch.autograd.Function):
     """A dilated depthwise convolution at stride 1, with the gradients of the module's docstring."""
 
     @staticmethod
-    @torch.amp.custom_fwd(device_type="cpu")
+    @torch.amp.custom_fwd(device_type="cpu")  # type: ignore[untyped-decorator]
     def forward(ctx: Any, x: Tensor, weight: Tensor, dilation: int) -> Tensor:
         """Convolve (N, C, H, W) with (C, 1, k, k)."""
         ctx.save_for_backward(x, weight)
@@ -61,8 +63,7 @@ class _DilatedDepthwise(torch.autograd.Function):
         return _convolve(x, weight, dilation)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
-    @torch.amp.custom_bwd(device_type="cpu")
+    @torch.amp.custom_bwd(device_type="cpu")  # type: ignore[untyped-decorator]
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         """Return the gradients of x and of the kernel."""
         x, weight = ctx.saved_tensors
@@ -70,7 +71,7 @@ class _DilatedDepthwise(torch.autograd.Function):
         if ctx.needs_input_grad[0]:
             of_x = _convolve(gradient, weight.flip(2, 3), ctx.dilation)
         if ctx.needs_input_grad[1]:
-            of_weight = torch.nn.grad.conv2d_weight(
+            of_weight = conv2d_weight(  # type: ignore[no-untyped-call]
                 split_phases(x, ctx.dilation),
                 weight.shape,
                 split_phases(gradient, ctx.dilation),
@@ -90,9 +91,10 @@ def split_phases(values: Tensor, dilation: int) -> Tensor:
     Returns:
         (N d d, C, ceil(H / d), ceil(W / d)), channels last.
     """
-    height, width = values.shape[2:]
+    count, channels, height, width = values.shape
     padded = F.pad(values, (0, -width % dilation, 0, -height % dilation)).permute(0, 2, 3, 1)
-    cells = padded.unflatten(2, (-1, dilation)).unflatten(1, (-1, dilation))  # N, H / d, d, W / d, d, C
+    rows, columns = -(-height // dilation), -(-width // dilation)
+    cells = padded.reshape(count, rows, dilation, columns, dilation, channels)
     return cells.permute(0, 2, 4, 1, 3, 5).flatten(0, 2).permute(0, 3, 1, 2)
 
 
