@@ -7,16 +7,23 @@ import platform
 import subprocess
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from glandseg.core.system import count_cpus
 from glandseg.runtime.outputs.record import list_versions
 
+# Instructions that change the speed of a network, and the last bits of its answers.
+FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx_vnni", "amx_bf16", "amx_int8")
+CPU_INFO = Path("/proc/cpuinfo")
 
-def describe_circumstances() -> dict[str, object]:
+
+def describe_circumstances() -> dict[str, Any]:
     """Return them, for the end of a result."""
+    flags = read_field(CPU_INFO, "flags").split()
     return {
         "machine": {
-            "processor": read_field(Path("/proc/cpuinfo"), "model name") or platform.processor(),
+            "processor": read_field(CPU_INFO, "model name") or platform.processor(),
+            "flags": [flag for flag in FLAGS if flag in flags],
             "cpus": count_cpus(),
             "ram_gib": round(read_ram_kib() / 2**20, 1),
             "system": describe_system(),

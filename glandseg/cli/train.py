@@ -49,7 +49,10 @@ def train(
     mpp: Annotated[float | None, typer.Option(help="Microns per pixel of the training images.")] = None,
     preset: Annotated[
         str,
-        typer.Option(help="Built-in settings: edge (for small machines), or those of a paper: feng, oeem."),
+        typer.Option(
+            help="Built-in settings: edge (for small machines), those of a paper (feng, feng-224, oeem), or "
+            "those of its released code (feng-code, oeem-code)."
+        ),
     ] = "edge",
     settings: Annotated[
         Path | None, typer.Option(help="Settings file (YAML) that overrides the preset.")

@@ -13,7 +13,6 @@ from glandseg.training.data.published_splits import split_data_set
 from glandseg.training.evaluation.evaluate import evaluate
 from glandseg.training.evaluation.scored_model import open_model
 from glandseg.training.loop.fit import Progress
-from glandseg.training.networks.table import ENCODERS
 from glandseg.training.run import RECORD, Run, start_run
 from glandseg.training.settings import TrainSettings
 from glandseg.training.train import train
@@ -141,12 +140,8 @@ def _set_fraction(settings: TrainSettings, fraction: float, seed: int) -> TrainS
 
 
 def drop_weights(settings: TrainSettings) -> TrainSettings:
-    """Return settings without pretrained weights, which the source replaces; what they froze stays frozen."""
-    stage = settings.segmenter
-    can_freeze = ENCODERS[settings.choose_encoder(stage)].can_freeze
-    frozen = can_freeze and settings.choose_weights(stage) is not None
-    freeze = True if frozen and stage.freeze is None else stage.freeze
-    return replace(settings, weights=None, segmenter=replace(stage, weights=None, freeze=freeze))
+    """Return settings without pretrained weights, which the source replaces."""
+    return replace(settings, weights=None, segmenter=replace(settings.segmenter, weights=None))
 
 
 def _adapt_once(

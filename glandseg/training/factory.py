@@ -7,6 +7,7 @@ import pkgutil
 from glandseg.training.loop.checkpoint import load_network
 from glandseg.training.networks.build import build_decoder, build_encoder
 from glandseg.training.networks.decoder import Segmenter
+from glandseg.training.networks.table import NORMALIZATIONS
 from glandseg.training.run import Run
 from glandseg.training.settings import TrainSettings
 from glandseg.training.torch_backend import CLASSES
@@ -17,7 +18,8 @@ from glandseg.training.weak.method_table import METHODS
 def build_classifier(settings: TrainSettings) -> WeakMethod:
     """Build the classifier of stage 1, randomly initialised."""
     stage = settings.classifier
-    encoder = build_encoder(settings.choose_encoder(stage), stage.output_stride)
+    encoder = build_encoder(settings.choose_encoder(stage), stage.output_stride, stage.last_dilation)
+    encoder.mean, encoder.std = NORMALIZATIONS[stage.normalize]
     return load_method(stage.method)(encoder, stage)
 
 

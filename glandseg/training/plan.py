@@ -10,9 +10,10 @@ import numpy as np
 import torch
 
 from glandseg.training.data.borders import number_glands
+from glandseg.training.data.decoding import open_image
 from glandseg.training.data.examples import choose_validation, fit_example
 from glandseg.training.data.mask_rule import Glands
-from glandseg.training.data.patches import LabelledPatches
+from glandseg.training.data.patches import LabelledPatches, grid_starts
 from glandseg.training.data.synthetic_examples import count_examples
 from glandseg.training.loop.checkpoint import count_left
 from glandseg.training.loop.fit_settings import FitSettings
@@ -20,7 +21,7 @@ from glandseg.training.loop.precision import explain_precision
 from glandseg.training.pace import Pace, measure_pace
 from glandseg.training.preparation import Prepared
 from glandseg.training.segmenter import Example
-from glandseg.training.settings import TrainSettings
+from glandseg.training.settings import SegmenterSettings, TrainSettings
 from glandseg.training.stages import Training, fit_classifier, fit_segmenter
 from glandseg.training.weak.patch_stream import PatchStream
 
@@ -91,16 +92,18 @@ def _plan_stage_1(training: Training, labelled: LabelledPatches) -> Iterator[Row
 
 def _plan_stage_2(training: Training, prepared: Prepared) -> Iterator[Row]:
     settings, split = training.settings, prepared.split
-    synthetic = count_examples(len(split.train), settings.segmenter.synthetic)
-    fit = settings.segmenter.fit.turn_to_steps(len(split.train) + synthetic)
+    own = _count_own(prepared, settings.segmenter)
+    synthetic = count_examples(own, settings.segmenter.synthetic)
+    fit = settings.segmenter.fit.turn_to_steps(own + synthetic)
     left = count_left(training.run.path / "segmenter.progress.safetensors", fit.count_steps())
     if not left:
         return
     examples = _stand_in(prepared, settings)
     val = [replace(examples[0], soft=None)]
     pace = measure_pace(training, lambda trial: fit_segmenter(trial, examples, val))
-    count = len(choose_validation(split.choose_on(), lambda line: None)[0])
-    images = f"{len(split.train)} images" + (f" + {synthetic} synthetic" if synthetic else "")
+    count = len(choose_validation(split, settings.labels, lambda line: None)[0])
+    kind = "images" if settings.segmenter.stride is None else "tiles"
+    images = f"{own} {kind}" + (f" + {synthetic} synthetic" if synthetic else "")
     pace = replace(pace, validation_s=pace.validation_s * count)
     yield _plan_fit(settings, "segmenter", images, fit, left, pace)
 
@@ -118,6 +121,20 @@ def _plan_fit(
         seconds=left * pace.step_s + validations * pace.validation_s,
         weights=weights or "random",
     )
+
+
+def _count_own(prepared: Prepared, stage: SegmenterSettings) -> int:
+    """Count the training images, or the tiles that they are cut into."""
+    samples = prepared.split.train
+    if stage.stride is None:
+        return len(samples)
+    count = 0
+    for sample in samples:
+        with open_image(sample.path) as image:
+            sides = (image.height_l0, image.width_l0)
+        scaled = [max(round(side * prepared.um_per_px / prepared.model_um), 1) for side in sides]
+        count += math.prod(len(grid_starts(side, stage.crop, stage.stride)) for side in scaled)
+    return count
 
 
 def _stand_in(prepared: Prepared, settings: TrainSettings) -> list[Example]:

@@ -8,7 +8,7 @@ from glandseg.core.errors import BadInputError
 from glandseg.training.data.augment import AugmentSettings
 from glandseg.training.distill.settings import DistillationSettings
 from glandseg.training.loop.fit_settings import MAX_SEED, MAX_STEPS, FitSettings
-from glandseg.training.networks.table import DECODERS, ENCODERS, refuse_unfrozen
+from glandseg.training.networks.table import DECODERS, ENCODERS, NORMALIZATIONS, refuse_unfrozen
 from glandseg.training.validation import (
     refuse_outside,
     refuse_outside_each,
@@ -39,6 +39,12 @@ def _check_encoder(stage: ClassifierSettings | SegmenterSettings) -> None:
     refuse_unknown("output_stride", stage.output_stride, sorted(strides))
 
 
+def _refuse_scales(scales: tuple[float, ...]) -> None:
+    if not scales or min(scales) <= 0:
+        raise BadInputError(f"scales: one or more above 0. Received: {list(scales)}")
+    refuse_outside_each("scales", scales, 0.1, 10)
+
+
 @dataclass(frozen=True, kw_only=True)
 class ClassifierSettings:
     """Stage 1: the classifier of patches, and its activation maps.
@@ -54,9 +60,13 @@ class ClassifierSettings:
         freeze: Whether batch norms and first convolution of resnet38 stay fixed; None fixes them with
             pretrained weights.
         output_stride: Stride of the encoder: 8, 16 or 32.
+        last_dilation: Dilation of resnet38's last block at stride 8: 4, or 2 as in OEEM; others have none.
+        normalize: By which mean and standard deviation RGB in 0..1 is normalized: "imagenet", "glas" (of its
+            training images), or "none".
         method: "feng", with attention and pooling as below, or "cam", plain class activation maps.
         attention: Attention after each of the encoder's last three stages: "none", "criss-cross",
             "criss-cross-twice" or "cca".
+        bias: Whether the layer of the class map has a bias.
         pooling: Pooling of the class map: "gap" or "mpfp".
         sizes: Cells per side of mpfp's levels, coarse to fine.
         fusion: Fusion of mpfp's levels: "sign-preserving", "average", or "none" for a single one.
@@ -77,8 +87,11 @@ class ClassifierSettings:
     weights: str | None = None
     freeze: bool | None = None
     output_stride: int = 8
+    last_dilation: int = 4
+    normalize: str = "imagenet"
     method: str = "feng"
     attention: tuple[str, ...] = ("none", "none", "none")
+    bias: bool = False
     pooling: str = "mpfp"
     sizes: tuple[int, ...] = (2, 4, 8, 16)
     fusion: str = "sign-preserving"
@@ -98,6 +111,8 @@ class ClassifierSettings:
         """Raise if a value is unknown or out of range."""
         refuse_um(self.um_per_px)
         _check_encoder(self)
+        refuse_unknown("last_dilation", self.last_dilation, (2, 4))
+        refuse_unknown("normalize", self.normalize, NORMALIZATIONS)
         refuse_unknown("method", self.method, tuple(METHODS))
         refuse_unknown("pooling", self.pooling, POOLINGS)
         refuse_unknown("fusion", self.fusion, FUSIONS)
@@ -110,10 +125,8 @@ class ClassifierSettings:
             refuse_unknown("attention", kind, ATTENTIONS)
         if len(self.attention) != 3:
             raise BadInputError(f"attention: one of each of three stages. Received: {len(self.attention)}")
-        if not self.scales or min(self.scales) <= 0:
-            raise BadInputError(f"scales: one or more above 0. Received: {list(self.scales)}")
+        _refuse_scales(self.scales)
         refuse_outside_each("sizes", self.sizes, 1, 256)
-        refuse_outside_each("scales", self.scales, 0.1, 10)
         refuse_outside(self, 1, 10_000, "side", "stride", "input")
         refuse_outside(self, 0, 1, "present", "background")
 
@@ -125,8 +138,8 @@ class SegmenterSettings:
     Attributes:
         encoder: Name of the encoder; None means that of `TrainSettings`.
         weights: Its pretrained weights, as in `TrainSettings`.
-        freeze: Whether batch norms and first convolution of resnet38 stay fixed; None fixes them with
-            pretrained weights.
+        freeze: Whether batch norms and first convolution of resnet38 stay fixed; None means they do not: the
+            papers fix them in stage 1 alone.
         um_per_px: Microns per pixel to which the images are resized, and of the segmenter on slides; None
             keeps that of the images.
         output_stride: Stride of the encoder: 8, 16 or 32; 16 costs a third of 8.
@@ -146,8 +159,12 @@ class SegmenterSettings:
         border_weight: Weight added to the stroma between two glands that nearly touch, which falls with their
             distance as in U-Net.
         crop: Side of a training image, in px.
+        stride: Distance between the tiles of side `crop` into which images are cut before training, in px; an
+            epoch then counts tiles. None means whole images, of which crops are drawn.
         synthetic: Share of synthetic tissue among the training images: without glands and, where cores are
             learned, with crowded ones.
+        scales: Scales whose probabilities are averaged where the run is evaluated; its own validation uses 1.
+        flips: Whether each window is averaged with its mirror image there, too.
         fit: Settings of its training loop.
         augment: Settings of its augmentation.
     """
@@ -169,7 +186,10 @@ class SegmenterSettings:
     core_weight: float = 1.0
     border_weight: float = 0.0
     crop: int = 256
+    stride: int | None = None
     synthetic: float = 0.15
+    scales: tuple[float, ...] = (1.0,)
+    flips: bool = False
     fit: FitSettings = field(default_factory=lambda: FitSettings(steps=3000))
     augment: AugmentSettings = field(default_factory=AugmentSettings)
 
@@ -186,12 +206,13 @@ class SegmenterSettings:
             refuse_outside(self, 0.5, 25, "core_um")
         refuse_outside(self, 0, 100, "auxiliary", "core_weight", "border_weight")
         refuse_outside(self, 0, MAX_STEPS, "warmup_plain")
-        refuse_outside(self, 1, 10_000, "crop")
+        refuse_outside(self, 1, 10_000, "crop", *(["stride"] if self.stride is not None else []))
         refuse_outside(self, 2, 10_000, "width")
         refuse_outside(self, 0, 0.99, "dropout")
         if not self.bins or min(self.bins) < 1:
             raise BadInputError(f"bins: one or more of at least 1. Received: {list(self.bins)}")
         refuse_outside_each("bins", self.bins, 1, 256)
+        _refuse_scales(self.scales)
         if 1 in self.bins and self.fit.batch < 2 * self.fit.accumulate:  # batch norm needs two values
             minimum = 2 * self.fit.accumulate
             raise BadInputError(f"fit.batch: at least {minimum}. Received: {self.fit.batch}")

@@ -46,8 +46,10 @@ def read_settings(path: Path, base: TrainSettings | None = None) -> TrainSetting
 def read_preset(name: str) -> TrainSettings:
     """Read the settings of a paper, or those for small machines.
 
+    A preset whose file names another as `preset` holds the differences from it.
+
     Args:
-        name: "feng", "oeem" or "edge", the default.
+        name: Stem of a file in `PRESETS`: "edge" is the default.
 
     Raises:
         BadInputError: If there is no such preset.
@@ -55,7 +57,10 @@ def read_preset(name: str) -> TrainSettings:
     known = sorted(path.stem for path in PRESETS.glob("*.yaml"))
     if name not in known:
         raise BadInputError(f"--preset: one of {', '.join(known)}. Received: {name}")
-    return read_settings(PRESETS / f"{name}.yaml")
+    path = PRESETS / f"{name}.yaml"
+    values = dict(read_yaml(path))
+    base = read_preset(values.pop("preset")) if "preset" in values else TrainSettings()
+    return _from_plain(base, values, str(path))
 
 
 def override_settings(settings: TrainSettings, assignments: Iterable[str]) -> TrainSettings:

@@ -108,7 +108,8 @@ def _build(
     network = build(settings)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     encoder, weights = settings.choose_encoder(stage), settings.choose_weights(stage)
-    training.say(f"{name}: {prepare_encoder(network.encoder, encoder, weights, stage.freeze)}")
+    freeze = stage.freeze if name == "classifier" else bool(stage.freeze)
+    training.say(f"{name}: {prepare_encoder(network.encoder, encoder, weights, freeze)}")
     return network
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from glandseg.core.callbacks import Say
 from glandseg.core.errors import BadInputError
-from glandseg.training.data.examples import choose_validation, note_one_class, read_examples
+from glandseg.training.data.examples import choose_validation, cut_tiles, note_one_class, read_examples
 from glandseg.training.data.patches import LabelledPatches, count_presence, list_patches
 from glandseg.training.data.splits import Split
 from glandseg.training.data.synthetic_examples import count_examples, draw_examples
@@ -23,6 +23,8 @@ from glandseg.training.stages import Report, Training, fit_classifier, fit_segme
 from glandseg.training.weak.method import WeakMethod
 from glandseg.training.weak.pseudo_mask_record import has_record, record_pseudo_masks
 from glandseg.training.weak.pseudo_masks import make_pseudo_masks
+
+TRAIN_BY_PSEUDO_MASKS = "train, the pseudo masks for truth"  # what the scores of such a run refer to
 
 
 def train(data: Path, folder: Path | None, settings: TrainSettings, *, report: Report, say: Say) -> Run:
@@ -61,6 +63,7 @@ def train(data: Path, folder: Path | None, settings: TrainSettings, *, report: R
             _make_pseudo_masks(training, labelled)
         examples, val, judged_by = _read_examples(training, prepared, teacher)
         note_one_class(examples, val, say)
+        examples = cut_tiles(examples, settings.segmenter.crop, settings.segmenter.stride)
         examples += _draw_synthetic(len(examples), prepared, settings)
         scores = fit_segmenter(training, examples, val)
         facts = _describe(prepared, teacher) | {"scores": {judged_by: scores}}
@@ -136,8 +139,9 @@ def _read_examples(
         return learn_from_teacher(run, teacher, split, prepared.um_per_px, settings, training.say)
     um_per_px, stage = prepared.um_per_px, settings.segmenter
     examples = read_examples(split.train, None if settings.labels == "outlines" else run, um_per_px, stage)
-    chosen_on, has_outlines = choose_validation(split.choose_on(), training.say)
-    return examples, read_examples(chosen_on, None if has_outlines else run, um_per_px, stage), VAL
+    chosen_on, has_outlines = choose_validation(split, settings.labels, training.say)
+    val = read_examples(chosen_on, None if has_outlines else run, um_per_px, stage)
+    return examples, val, VAL if split.val or has_outlines else TRAIN_BY_PSEUDO_MASKS
 
 
 def _draw_synthetic(count: int, prepared: Prepared, settings: TrainSettings) -> list[Example]:

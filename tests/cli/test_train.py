@@ -52,7 +52,8 @@ def test_what_was_stopped_says_how_to_go_on(
 def test_an_unknown_preset_is_bad_input(tmp_path: Path, run_command: Run) -> None:
     outcome = run_command("train", tmp_path, "--preset", "mine")
     assert outcome.code == 2
-    assert outcome.err == ["error: --preset: one of edge, feng, oeem. Received: mine"]
+    known = "edge, feng, feng-224, feng-code, oeem, oeem-code"
+    assert outcome.err == [f"error: --preset: one of {known}. Received: mine"]
 
 
 @pytest.mark.parametrize(

@@ -143,8 +143,7 @@ def test_other_data_or_settings_in_the_folder_are_refused(source: Run, other: Pa
         adapt(source, other, tmp_path / "no-test", no_test, fractions=(0.1,), seeds=(0,))
 
 
-def test_outlines_need_no_pretrained_weights_but_keep_what_they_froze() -> None:
+def test_outlines_need_no_pretrained_weights() -> None:
     settings = TrainSettings(encoder="resnet38", weights="gone.pth")
-    bare = drop_weights(settings)
-    assert bare.weights is None and bare.segmenter.freeze is True
-    assert drop_weights(replace(settings, encoder="mobilenetv2")).segmenter.freeze is None
+    bare = drop_weights(replace(settings, segmenter=replace(settings.segmenter, weights="gone too.pth")))
+    assert bare == replace(settings, weights=None)

@@ -148,6 +148,13 @@ def test_wrong_assignments_are_refused(assignment: str, parts: tuple[str, ...]) 
         ("segmenter.fit.accumulate=12", "segmenter.fit.batch: at least 24. Received: 12"),
         ("segmenter.fit.epochs=0", "epochs: above 0 and at most 1000000000. Received: 0.0"),
         ("segmenter.fit.scale_lr=-1", "scale_lr: at least 0. Received: -1.0"),
+        ("classifier.fit.new_lr=-1", "new_lr: at least 0. Received: -1.0"),
+        ("classifier.fit.decay_steps=0", "decay_steps: at least 1. Received: 0"),
+        ("classifier.last_dilation=3", "last_dilation: one of 2, 4. Received: 3"),
+        ("classifier.normalize=ebhi", "normalize: one of imagenet, glas, none. Received: ebhi"),
+        ("segmenter.stride=0", "stride: at least 1. Received: 0"),
+        ("segmenter.scales=[]", "scales: one or more above 0"),
+        ("segmenter.scales=[20]", "scales: at most 32 values between 0.1 and 10"),
         ("classifier.fusion=none", "sizes: a single one with fusion=none. Received: [2, 4, 8, 16]"),
         ("distillation.temperature=0", "distillation.temperature: above 0 and at most 1000. Received: 0.0"),
         (

@@ -90,14 +90,6 @@ def test_no_two_rows_are_the_same() -> None:
     assert same == []
 
 
-def test_the_presets_are_the_papers() -> None:
-    feng, oeem = read_preset("feng"), read_preset("oeem")
-    assert feng.classifier.fit.turn_to_steps(36_000).count_steps() == 20 * 36_000 / 20
-    assert (feng.segmenter.fit.epochs, feng.segmenter.fit.steps) == (30, None)
-    assert (oeem.segmenter.fit.steps, oeem.segmenter.fit.epochs) == (10_000, None)
-    assert (oeem.segmenter.loss, oeem.segmenter.crop, oeem.segmenter.fit.lr_end) == ("l_norm", 320, 1e-4)
-
-
 def test_edge_is_the_default_with_cores() -> None:
     assert read_preset("edge") == override_settings(TrainSettings(), ["segmenter.core_um=5"])
     for paper in ("feng", "oeem"):
@@ -119,5 +111,5 @@ def test_a_file_goes_over_a_preset_and_an_assignment_over_both(tmp_path: Path) -
 
 
 def test_an_unknown_preset_is_reported() -> None:
-    with pytest.raises(BadInputError, match="--preset: one of edge, feng, oeem. Received: mine"):
+    with pytest.raises(BadInputError, match="--preset: one of edge, feng, .*Received: mine"):
         read_preset("mine")

@@ -11,7 +11,13 @@ import pytest
 
 from glandseg.core.errors import BadInputError
 from glandseg.synthetic import draw_tile
+from glandseg.training.data.datasets import find_samples
+from glandseg.training.data.examples import choose_validation, read_examples
+from glandseg.training.data.published_splits import split_data_set
+from glandseg.training.evaluation.scored_model import open_model
+from glandseg.training.factory import load_segmenter
 from glandseg.training.run import Run
+from glandseg.training.segmenter import score_segmenter
 from glandseg.training.settings import ClassifierSettings, FitSettings, SegmenterSettings, TrainSettings
 from glandseg.training.settings_file import override_settings
 from glandseg.training.train import train
@@ -63,8 +69,34 @@ def test_published_test_images_stay_test_images(glas: Path, tmp_path: Path) -> N
 def test_the_split_without_validation_images(glas: Path, tmp_path: Path, labels: str) -> None:
     done, said = run(glas, tmp_path / "run", "split=oeem", f"labels={labels}")
     assert done.record["images"] == {"train": 4, "val": 0, "test": 3}
-    assert 0 <= done.record["scores"]["val"]["miou"] <= 100
     assert any("without validation images" in line for line in said)
+    train = [sample for sample in find_samples(glas).samples if sample.part == "train"]
+    truth = read_examples(train, done if labels == "patches" else None, 0.62, SMALL.segmenter)
+    truth_name = "train, the pseudo masks for truth" if labels == "patches" else "val"
+    assert done.record["scores"] == {truth_name: score_segmenter(load_segmenter(done), truth, "float32")}
+    assert any("chosen by the pseudo masks" in line for line in said) is (labels == "patches")
+
+
+@pytest.mark.parametrize("split", ["auto", "feng"])
+def test_validation_images_are_judged_by_their_outlines(glas: Path, split: str) -> None:
+    parts = split_data_set(find_samples(glas), split)
+    chosen, has_outlines = choose_validation(parts, "patches", lambda line: None)
+    assert chosen == parts.val and has_outlines
+
+
+def test_a_run_is_evaluated_at_the_scales_of_its_settings(glas: Path, tmp_path: Path) -> None:
+    done, _ = run(glas, tmp_path / "run", "segmenter.scales=[1, 1.5]")
+    with open_model(done.path) as model:
+        assert model.scales == (1.0, 1.5)
+
+
+def test_epochs_count_tiles(glas: Path, tmp_path: Path) -> None:
+    done, _ = run(
+        glas, tmp_path / "run", "segmenter={crop: 32, stride: 16}", "segmenter.fit.epochs=2", "split=oeem"
+    )
+    rows = (done.path / "segmenter.csv").read_text("utf-8").splitlines()
+    tiles = 4 * 3**2  # four images of 64 px: tiles at 0, 16 and 32
+    assert rows[-1].partition(",")[0] == str(round(2 * tiles / (1 - 0.15) / 2))  # with 15 % synthetic tissue
 
 
 def test_corrupt_images_stop_a_training_or_are_skipped(glas: Path, tmp_path: Path) -> None:

@@ -12,21 +12,35 @@ from glandseg.core.callbacks import Say
 from glandseg.training.data.borders import SIGMA_UM, find_cores, number_glands, weigh_stroma
 from glandseg.training.data.datasets import Sample
 from glandseg.training.data.mask_rule import Glands
+from glandseg.training.data.patches import grid_starts
+from glandseg.training.data.splits import Split
 from glandseg.training.run import Run
 from glandseg.training.segmenter import Example
 from glandseg.training.settings import SegmenterSettings
 
 
-def choose_validation(samples: Sequence[Sample], say: Say) -> tuple[tuple[Sample, ...], bool]:
+def choose_validation(split: Split, labels: str, say: Say) -> tuple[tuple[Sample, ...], bool]:
     """Choose the images to validate on: those with outlines if there are any, else all.
 
+    A split without validation images leaves those of training. Under patch labels the outlines of these
+    decide nothing either: the network is validated on their pseudo masks.
+
+    Args:
+        split: Split of the data set.
+        labels: Labels that are learned from, as in `TrainSettings`.
+        say: Called with a note on what decides.
+
     Returns:
-        The samples, and whether they have outlines.
+        The samples, and whether they are validated on outlines.
     """
+    samples = split.choose_on()
+    if labels == "patches" and not split.val:
+        say("note: weights are chosen by the pseudo masks of the training images, not by outlines")
+        return samples, False
     outlined = tuple(sample for sample in samples if sample.mask_path is not None)
     if outlined and len(outlined) < len(samples):
         say(f"note: weights are chosen on the {len(outlined)} of {len(samples)} images that have outlines")
-    return outlined or tuple(samples), bool(outlined)
+    return outlined or samples, bool(outlined)
 
 
 def note_one_class(examples: Sequence[Example], val: Sequence[Example], say: Say) -> None:
@@ -82,3 +96,27 @@ def fit_example(
     if settings.border_weight:
         example = replace(example, border=weigh_stroma(labels, SIGMA_UM / um_per_px))
     return example.enlarge(um_per_px / (settings.um_per_px or um_per_px))
+
+
+def cut_tiles(examples: Sequence[Example], side: int, stride: int | None) -> list[Example]:
+    """Cut examples into square tiles, the last of each row and column flush with the border.
+
+    Args:
+        examples: Examples to cut; smaller ones stay whole.
+        side: Side of a tile, in px.
+        stride: Distance between tiles, in px; None keeps the examples whole.
+    """
+    if stride is None:
+        return list(examples)
+    return [
+        _cut(example, x, y, side)
+        for example in examples
+        for y in grid_starts(example.mask.shape[0], side, stride)
+        for x in grid_starts(example.mask.shape[1], side, stride)
+    ]
+
+
+def _cut(example: Example, x_px: int, y_px: int, side: int) -> Example:
+    place = np.s_[y_px : y_px + side, x_px : x_px + side]
+    maps = {name: values[place] for name, values in example.maps.items()}
+    return Example(image=example.image[place], mask=example.mask[place], **maps)

@@ -46,12 +46,16 @@ def split_data_set(data_set: DataSet, split: str = "auto", shares: Shares = SHAR
 def _split_as_published(data_set: DataSet, split: str, seed: int) -> Split:
     if data_set.kind not in KNOWN_FOR.get(split, ()):
         known = ", ".join(KNOWN_FOR.get(split, SPLITS))
-        raise BadInputError(f"split={split}: known are {known}. This data set is {data_set.kind}. Use auto.")
+        raise BadInputError(
+            f"split={split}: known are {known}. This data set is {data_set.kind}. Give --set split=auto."
+        )
     if data_set.kind == "ebhi":
         return split_samples(data_set.samples, (0.7, 0.1, 0.2), seed)
     train, test = _find_published(data_set)
     if not train or not test:
-        raise BadInputError(f"split={split}: the published training or test images are not there. Use auto.")
+        raise BadInputError(
+            f"split={split}: the published training or test images are not there. Give --set split=auto."
+        )
     if data_set.kind == "prog":
         val, test = take_groups(test, PROG_VAL, seed)
         return Split(train=train, val=val, test=test, published=True)

@@ -41,7 +41,12 @@ class ImageScore:
 
     def list_scores(self) -> dict[str, float]:
         """Return the scores by name: shares in percent, distances in px."""
-        pixels = {"miou": self.confusion.miou, "f1": self.confusion.f1, "dice": self.confusion.dice}
+        pixels = {
+            "miou": self.confusion.miou,
+            "gland_iou": self.confusion.gland_iou,
+            "f1": self.confusion.f1,
+            "dice": self.confusion.dice,
+        }
         scores = {name: round(100 * value, 2) for name, value in pixels.items()}
         if self.objects:
             scores["object_f1"] = round(100 * self.objects.f1, 2)

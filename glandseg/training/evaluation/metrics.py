@@ -48,6 +48,11 @@ class Confusion:
         return float(self.iou.mean())
 
     @property
+    def gland_iou(self) -> float:
+        """IoU of gland, 0..1; 1 where truth and prediction lack it."""
+        return float(self.iou[1])
+
+    @property
     def dice(self) -> float:
         """Dice of gland, 0..1: twice the intersection over the sum of both masks."""
         total = self.counts[1].sum() + self.counts[:, 1].sum()

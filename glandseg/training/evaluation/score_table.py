@@ -18,6 +18,7 @@ from glandseg.training.evaluation.significance import Spread, compare_groups, ma
 
 COLUMNS = {
     "miou": "mIoU %",
+    "gland_iou": "gland IoU %",
     "f1": "F1 %",
     "dice": "Dice %",
     "mean_image_miou": "mIoU by image %",

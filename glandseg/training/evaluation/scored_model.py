@@ -86,7 +86,7 @@ def _open_run(folder: Path, device: str, threads: int) -> ScoredModel:
         path=run.segmenter_path,
         sha256=hash_file(run.segmenter_path),
         um_per_px=run.um_per_px,
-        scales=(1.0,),
+        scales=run.settings.segmenter.scales,
         backend=TorchBackend(load_segmenter(run).to(_choose_device(device))),
         data=run.record.get("data"),
         seen=frozenset(name for name, part in run.read_parts().items() if part in ("train", "val")),

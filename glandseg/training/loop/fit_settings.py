@@ -26,6 +26,9 @@ class FitSettings:
         optimizer: "sgd" or "adamw".
         lr: Learning rate after warm-up; it decays polynomially to `lr_end`.
         lr_end: Learning rate at the end of the decay.
+        decay_steps: Steps over which it decays; later ones keep the last rate. None means all steps.
+        new_lr: Learning rate of the layers outside the encoder, which no pretrained weights initialize;
+            their biases have twice that rate and no weight decay. None means `lr`, as for the encoder.
         scale_lr: Learning rate of the attentions' residual scales, which start at 0 and have no weight
             decay; None means `lr`.
         power: Power of the polynomial decay.
@@ -46,6 +49,8 @@ class FitSettings:
     optimizer: str = "adamw"
     lr: float = 1e-3
     lr_end: float = 0.0
+    decay_steps: int | None = None
+    new_lr: float | None = None
     scale_lr: float | None = None
     power: float = 0.9
     warmup: int = 100
@@ -71,7 +76,10 @@ class FitSettings:
         refuse_outside(self, 1, 100_000, "batch", "accumulate")
         refuse_outside(self, 1, MAX_STEPS, "validate_every")
         refuse_outside(self, 0, MAX_STEPS, "warmup", "patience")
-        refuse_outside(self, 0, 100, "lr", "lr_end", "power", *(["scale_lr"] if self.scale_lr else []))
+        rates = [name for name in ("new_lr", "scale_lr") if getattr(self, name) is not None]
+        refuse_outside(self, 0, 100, "lr", "lr_end", "power", *rates)
+        if self.decay_steps is not None:
+            refuse_outside(self, 1, MAX_STEPS, "decay_steps")
         refuse_outside(self, 0, 1, "weight_decay")
         refuse_outside(self, 0, 0.9999, "momentum")
         refuse_outside(self, 0, MAX_SEED, "seed")

@@ -8,12 +8,13 @@ from glandseg.training.networks.table import DECODERS, ENCODERS, import_builder
 from glandseg.training.validation import refuse_unknown
 
 
-def build_encoder(name: str, output_stride: int) -> Encoder:
+def build_encoder(name: str, output_stride: int, last_dilation: int = 4) -> Encoder:
     """Build an encoder.
 
     Args:
         name: Key of `ENCODERS`.
         output_stride: Stride of its last stage.
+        last_dilation: Dilation of the last block of an encoder that has one; others ignore it.
 
     Raises:
         BadInputError: If there is no such encoder, or not at that stride.
@@ -21,7 +22,10 @@ def build_encoder(name: str, output_stride: int) -> Encoder:
     refuse_unknown("encoder", name, ENCODERS)
     entry = ENCODERS[name]
     refuse_unknown(f"{name}: output_stride", output_stride, entry.output_strides)
-    encoder: Encoder = import_builder(entry.build)(output_stride=output_stride, **entry.arguments)
+    arguments = dict(entry.arguments)
+    if entry.has_last_dilation:
+        arguments["last_dilation"] = last_dilation
+    encoder: Encoder = import_builder(entry.build)(output_stride=output_stride, **arguments)
     return encoder
 
 

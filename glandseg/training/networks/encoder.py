@@ -7,8 +7,7 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import Tensor, nn
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
+from glandseg.training.networks.table import NORMALIZATIONS
 
 
 def dilate(strides: Iterable[int], output_stride: int, total: int) -> Iterator[tuple[int, int, int, int]]:
@@ -46,8 +45,7 @@ class Encoder(nn.Module):
 
     channels: tuple[int, ...]
     strides: tuple[int, ...]
-    mean: tuple[float, float, float] = IMAGENET_MEAN
-    std: tuple[float, float, float] = IMAGENET_STD
+    mean, std = NORMALIZATIONS["imagenet"]
 
     def normalise(self, images: Tensor) -> Tensor:
         """Normalise (N, 3, H, W) float RGB in 0..1 by `mean` and `std`, for `forward`."""

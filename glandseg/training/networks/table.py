@@ -1,4 +1,4 @@
-"""The encoders and decoders by name: all that settings, weights and model cards need to know of them.
+"""The encoders, decoders and normalizations by name: all that settings, weights and model cards need to know.
 
 A new network is one new module and one line here. The modules are named, not imported, because settings are
 also read where PyTorch is not installed.
@@ -24,6 +24,7 @@ class EncoderEntry:
         output_strides: Strides of the last stage that it can be built with.
         hub: Hugging Face repository of its ImageNet weights, with the same tensor names; None without one.
         can_freeze: Whether the encoder has a method `freeze`.
+        has_last_dilation: Whether `build` takes the `last_dilation` of stage 1, too.
     """
 
     build: str
@@ -31,6 +32,7 @@ class EncoderEntry:
     output_strides: tuple[int, ...] = (8, 16, 32)
     hub: str | None = None
     can_freeze: bool = False
+    has_last_dilation: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,12 +57,22 @@ def _resnest(depth: int, repository: str) -> EncoderEntry:
 
 ENCODERS = {
     "mobilenetv2": EncoderEntry(build=f"{_HERE}.mobilenetv2:MobileNetV2"),
-    "resnet38": EncoderEntry(build=f"{_HERE}.resnet38:ResNet38", output_strides=(8, 16), can_freeze=True),
+    "resnet38": EncoderEntry(
+        build=f"{_HERE}.resnet38:ResNet38",
+        output_strides=(8, 16),
+        can_freeze=True,
+        has_last_dilation=True,
+    ),
     "resnet50v2": EncoderEntry(build=f"{_HERE}.resnet50v2:ResNet50V2", output_strides=(8, 16)),
     "resnest50": _resnest(50, "timm/resnest50d.in1k"),
     "resnest101": _resnest(101, "timm/resnest101e.in1k"),
     "resnest200": _resnest(200, "timm/resnest200e.in1k"),
     "resnest269": _resnest(269, "timm/resnest269e.in1k"),
+}
+NORMALIZATIONS = {
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "glas": ((0.787, 0.511, 0.785), (0.167, 0.248, 0.131)),  # of its training images, as OEEM states them
+    "none": ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
 }
 DECODERS = {"pspnet": DecoderEntry(build=f"{_HERE}.pspnet:PSPNet", title="PSPNet")}
 

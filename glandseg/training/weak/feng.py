@@ -26,7 +26,7 @@ class Feng(WeakMethod):
 
     Args:
         encoder: Encoder, of whose stages the last three are the paper's 4, 5 and 6.
-        settings: Settings of stage 1: attention, pooling, sizes and fusion.
+        settings: Settings of stage 1: attention, bias, pooling, sizes and fusion.
     """
 
     def __init__(self, encoder: Encoder, settings: ClassifierSettings) -> None:
@@ -35,8 +35,10 @@ class Feng(WeakMethod):
         self.attentions = nn.ModuleList(
             build_attention(kind, width) for kind, width in zip(settings.attention, channels, strict=True)
         )
-        self.class_map = nn.Conv2d(sum(channels), CLASSES, 1, bias=False)
+        self.class_map = nn.Conv2d(sum(channels), CLASSES, 1, bias=settings.bias)
         nn.init.xavier_uniform_(self.class_map.weight)
+        if settings.bias:
+            nn.init.zeros_(self.class_map.get_parameter("bias"))
         self.pooling = build_pooling(settings.pooling, CLASSES, settings.sizes, settings.fusion)
 
     def map_classes(self, images: Tensor) -> Tensor:

@@ -76,7 +76,11 @@ def test_without_validation_weights_are_chosen_on_training_images() -> None:
 @pytest.mark.parametrize(
     ("kind", "split", "message"),
     [
-        ("patches", "feng", "split=feng: known are glas, prog, ebhi. This data set is patches"),
+        (
+            "patches",
+            "feng",
+            "split=feng: known are glas, prog, ebhi. This data set is patches. Give --set split=auto.",
+        ),
         ("ebhi", "oeem", "split=oeem: known are glas"),
         ("glas", "feng", "published training or test images are not there"),
     ],

@@ -16,6 +16,7 @@ def test_by_hand() -> None:
     np.testing.assert_array_equal(confusion.counts, [[4, 1], [1, 2]])
     np.testing.assert_allclose(confusion.iou, [4 / 6, 2 / 4])
     assert confusion.miou == pytest.approx(7 / 12)
+    assert confusion.gland_iou == 2 / 4
     assert confusion.dice == pytest.approx(4 / 6)
     assert confusion.f1 == pytest.approx((8 / 10 + 4 / 6) / 2)
 
