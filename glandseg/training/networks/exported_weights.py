@@ -19,7 +19,7 @@ from glandseg.model.onnx.onnx_file import read_onnx_card
 from glandseg.training.networks.decoder import Segmenter
 from glandseg.training.torch_backend import evaluating
 
-_ROOT, _OLDER = "segmenter.", {"trunk.": "encoder."}  # names in files of earlier versions
+_ROOT, _OLDER = "segmenter.", {"trunk.": "encoder."}  # codespell:ignore trunk
 
 
 def load_exported(network: Segmenter, path: Path, images: Tensor) -> str:

@@ -87,9 +87,9 @@ def test_labels_are_the_outlines_of_an_inference(
         rule = session.card.separation
         labels, mask = label_file(sample, session, image_um, MODEL_UM, (1.0,), settings, rule)
         together, _ = label_file(sample, session, image_um, MODEL_UM, (1.0,), settings)
-    assert (int(labels.max()) > int(together.max())) == (rule is not None)
+    assert bool((labels != together).any()) == (rule is not None)
     drawn = draw_outlines(tmp_path / "out" / "clouds.glands.geojson", SHAPE)
-    assert labels.max() == drawn.max() > 2
+    assert labels.max() == drawn.max() >= 2
     assert (labels != drawn).mean() < 1e-3  # GeoJSON rounds to 0.01 px
     if image_um == MODEL_UM:
         written = tifffile.imread(tmp_path / "out" / "clouds.mask.ome.tif")
