@@ -47,7 +47,8 @@ from glandseg.training.loop.optimizer import build_optimizer
 from glandseg.training.loop.precision import fix_precision
 from glandseg.training.loop.sampling import DrawBatch
 from glandseg.training.networks.depthwise import DepthwiseConv2d
-from glandseg.training.segmenter import ExampleStream, segmentation_loss
+from glandseg.training.segmenter import ExampleStream
+from glandseg.training.segmenter_loss import segmentation_loss
 from glandseg.training.settings import FitSettings, TrainSettings
 from glandseg.training.settings_file import override_settings, read_preset
 from glandseg.training.torch_backend import autocast

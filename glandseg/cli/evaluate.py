@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from glandseg.cli.console import say, say_lines, warn
-from glandseg.cli.options import Flips, Scales, Threads
+from glandseg.cli.options import Flips, Scales, Separate, Threads
 from glandseg.cli.progress import show_progress
 from glandseg.core.errors import BadInputError
 
@@ -43,6 +43,7 @@ def evaluate(
     ] = None,
     scales: Scales = None,
     flips: Flips = False,
+    separate: Separate = True,
     device: Annotated[str, typer.Option(help="Device: auto, cpu or cuda.")] = "auto",
     threads: Threads = 0,
     limit: Annotated[
@@ -82,7 +83,9 @@ def evaluate(
     if image_um is None:
         raise BadInputError(f"{data}: its um/px is unknown. Give --mpp.")
     parts = {name: samples[:limit] for name, samples in choose_parts(data_set, part).items()}
-    settings = InferSettings(scales=parse_scales(scales), adaptive=scales == ADAPTIVE, flips=flips)
+    settings = InferSettings(
+        scales=parse_scales(scales), adaptive=scales == ADAPTIVE, flips=flips, separate=separate
+    )
     names = name_models(chosen)
     scored, sheets = [], []
     for index, (path, name) in enumerate(zip(chosen, names, strict=True)):
@@ -148,6 +151,7 @@ def score_model(
             model_um=model.um_per_px,
             scales=model.scales,
             settings=settings,
+            rule=model.separation,
             objects=data_set.kind == "glas",
             report=lambda done: advance(done, len(samples), str(name)),
             keep=kept.add,

@@ -39,7 +39,8 @@ def export(
         str | None, typer.Option(help="Name of the model; by default that of the run folder.")
     ] = None,
     card: Annotated[
-        Path | None, typer.Option(help="YAML file of facts for the model card: tissue, stain, licence, ...")
+        Path | None,
+        typer.Option(help="YAML file of facts for the model card: tissue, separation, ..."),
     ] = None,
 ) -> None:
     """Export a run as NAME.onnx, and verify on synthetic tissue that it computes the same as PyTorch."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from glandseg.cli.console import pluralise, print_error, say, warn
-from glandseg.cli.options import Flips, Scales
+from glandseg.cli.options import Flips, Scales, Separate
 from glandseg.cli.profile_file import check_profile, write_profile
 from glandseg.cli.progress import show_progress
 from glandseg.cli.slide_list import list_slides
@@ -39,9 +39,7 @@ def infer(
     scales: Scales = None,
     flips: Flips = False,
     threshold: Annotated[float, typer.Option(help="Probability threshold.")] = 0.5,
-    separate: Annotated[
-        bool, typer.Option(help="Tell touching glands apart, if the model card says how.")
-    ] = True,
+    separate: Separate = True,
     min_gland_um2: Annotated[
         float, typer.Option(help="Minimum area of a gland, in um2; smaller ones are dropped.")
     ] = 400.0,

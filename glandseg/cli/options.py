@@ -21,6 +21,9 @@ Scales: TypeAlias = Annotated[
     ),
 ]
 Flips: TypeAlias = Annotated[bool, typer.Option("--flips", help="Average with the flipped image.")]
+Separate: TypeAlias = Annotated[
+    bool, typer.Option(help="Tell touching glands apart, if the model card says how.")
+]
 Tiles: TypeAlias = Annotated[
     Path | None,
     typer.Option(help="Slide, or folder of slides or images, to compare on in addition to synthetic tissue."),

@@ -8,7 +8,7 @@ from typing import Any
 
 from glandseg.core.errors import BadInputError
 from glandseg.model.card import CLASSES_WITH_CORE, CardError, ModelCard, read_card
-from glandseg.model.separation import Separation
+from glandseg.model.separation import separate_by_cores
 from glandseg.training.networks.table import DECODERS
 from glandseg.training.run import Run
 from glandseg.training.settings import TrainSettings
@@ -18,7 +18,6 @@ FACTS = (
     *("name", "network", "tissue", "stain", "um_per_px", "scales", "separation"),
     *("training", "scores", "licence"),
 )
-CORE_THRESHOLD, CORE_REACH = 0.5, 2.0  # default rule of separation: even odds, and a reach in core_um
 
 
 def describe_model(
@@ -62,14 +61,10 @@ def _describe_run(run: Run) -> dict[str, Any]:
 
 
 def _describe_core(core_um: float | None) -> dict[str, Any]:
-    """Return the channels, and the rule of separation that follows from a core channel.
-
-    A core begins `core_um` from the border, so glands grown from cores by twice that reach their corners too.
-    """
+    """Return the channels, and the rule of separation that follows from a core channel."""
     if core_um is None:
         return {}
-    rule = Separation(channel="core", threshold=CORE_THRESHOLD, reach_um=CORE_REACH * core_um)
-    return {"classes": CLASSES_WITH_CORE, "separation": rule}
+    return {"classes": CLASSES_WITH_CORE, "separation": separate_by_cores(core_um)}
 
 
 def _describe_network(settings: TrainSettings) -> str:

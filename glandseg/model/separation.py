@@ -9,6 +9,7 @@ from glandseg.core.errors import show
 
 CORE_CHANNEL = "core"
 CHANNELS = ("gland", CORE_CHANNEL)
+_CORE_THRESHOLD, _CORE_REACH = 0.5, 2.0  # even odds; a reach in core_um, to the corners too
 REACH_MAX_UM = 50.0  # half of a large gland; the halo of a band of rows follows from it
 
 
@@ -39,3 +40,12 @@ class Separation:
         """Return "seeds where p(core) is at least 0.5, grown by at most 10 um inside the gland mask"."""
         seeds = f"seeds where p({self.channel}) is at least {self.threshold:g}"
         return f"{seeds}, grown by at most {self.reach_um:g} um inside the gland mask"
+
+
+def separate_by_cores(core_um: float | None) -> Separation | None:
+    """Return the rule for a network whose cores begin `core_um` from a gland's border; None without cores."""
+    if core_um is None:
+        return None
+    return Separation(
+        channel=CORE_CHANNEL, threshold=_CORE_THRESHOLD, reach_um=min(_CORE_REACH * core_um, REACH_MAX_UM)
+    )

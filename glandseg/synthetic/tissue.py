@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from glandseg.synthetic.canvas import F64, I32, U8, Canvas, fill_mask, smooth_noise
 from glandseg.synthetic.crypt import CROWDED, GRID_UM, Crypt, place_crypts
 from glandseg.synthetic.crypt_painting import paint_crypt
+from glandseg.synthetic.islands import draw_islands
 from glandseg.synthetic.muscle_painting import paint_muscle
 from glandseg.synthetic.stain import Stain, develop
 from glandseg.synthetic.stroma_painting import paint_stroma
@@ -48,7 +49,7 @@ def draw_slide(
     """
     rng = _check(width_px, height_px, um_per_px, seed)
     size_um = np.array([width_px, height_px]) * um_per_px
-    islands = _draw_islands(size_um, rng)
+    islands = draw_islands(size_um, rng)
     tissue = _rasterise(islands, (height_px, width_px), um_per_px)
     crypts = place_crypts(_rasterise(islands, _count_cells(size_um), GRID_UM), 0.0, rng)
     return _draw(tissue, crypts, um_per_px, rng, stain or Stain())
@@ -141,27 +142,6 @@ def _draw(
         canvas.hematoxylin[~tissue] = 0
         canvas.eosin[~tissue] = 0
     return develop(canvas, stain, rng), truth
-
-
-def _draw_islands(size_um: F64, rng: np.random.Generator) -> list[F64]:
-    """Draw the outlines (N, 2) xy of one or two islands, side by side along the longer axis."""
-    count = 1 + int(rng.random() < 0.5)
-    axis = int(size_um[1] > size_um[0])
-    extent = size_um.copy()
-    extent[axis] /= count
-    centres = [extent * 0.5 + np.eye(2)[axis] * extent[axis] * i for i in range(count)]
-    return [_draw_island(centre, extent * rng.uniform(0.39, 0.43, 2), rng) for centre in centres]
-
-
-def _draw_island(centre_um: F64, radii_um: F64, rng: np.random.Generator) -> F64:
-    turn = np.linspace(0.0, 2.0 * np.pi, 720, endpoint=False)
-    reach = np.ones_like(turn)
-    for k in range(2, 40):
-        reach += rng.uniform(0.0, 0.25 / k**1.6) * np.cos(k * turn + rng.uniform(0.0, 2.0 * np.pi))
-    corner = (np.abs(np.cos(turn)) ** 3 + np.abs(np.sin(turn)) ** 3) ** (-1 / 3)  # fuller than an ellipse
-    circle = np.stack([np.cos(turn), np.sin(turn)], axis=1)
-    outline_um: F64 = centre_um + circle * (reach * corner)[:, None] * radii_um
-    return outline_um
 
 
 def _halve(shape: tuple[int, ...], rng: np.random.Generator) -> Bool:

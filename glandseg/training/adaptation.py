@@ -198,6 +198,7 @@ def _score(run: Run, samples: Iterable[Sample], kind: str, image_um: float) -> S
             image_um=image_um,
             model_um=model.um_per_px,
             scales=model.scales,
+            rule=model.separation,
             objects=kind == "glas",
         ).list_scores()
 

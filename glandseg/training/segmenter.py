@@ -1,15 +1,15 @@
-"""Stage 2: examples, batches, loss and scores of a segmenter that learns from outlines or pseudo masks."""
+"""Stage 2: examples, batches and scores of a segmenter that learns from outlines or pseudo masks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from glandseg.runtime.glands.cut import mark_gland
 from glandseg.runtime.tiling.in_memory import segment_image
@@ -23,10 +23,8 @@ from glandseg.training.data.augment import (
 )
 from glandseg.training.evaluation.metrics import Confusion
 from glandseg.training.loop.sampling import WHOLE, Batch, shuffled_indices
-from glandseg.training.losses import compute_core_loss, weighted_cross_entropy
-from glandseg.training.networks.decoder import Segmenter
 from glandseg.training.settings import SegmenterSettings
-from glandseg.training.torch_backend import CLASSES, TorchBackend, to_images
+from glandseg.training.torch_backend import TorchBackend, to_images
 
 MAPS = ("soft", "core", "border")  # beside the mask of an example, in the order of a batch's labels
 
@@ -121,75 +119,6 @@ class ExampleStream:
     ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         example = self._examples[index]
         return place_randomly(example.image, example.target, self._settings.crop, augment, rng)
-
-
-def segmentation_loss(network: nn.Module, batch: Batch, settings: SegmenterSettings) -> Tensor:
-    """Compute the weighted cross entropy of both heads, and their cores' where there are some.
-
-    Args:
-        network: Network, a `Segmenter`.
-        batch: Batch with labels (N, S, S), or (N, S, S, C) with maps of core and border.
-        settings: Settings of stage 2.
-    """
-    target = split_target(batch.labels, settings)
-
-    def compute_head(logits: Tensor) -> Tensor:
-        loss = compute_class_loss(logits, target, settings, batch.step)
-        if "core" not in target:
-            return loss
-        valid = target["mask"] != IGNORED
-        return loss + settings.core_weight * compute_core_loss(logits[:, CLASSES], target["core"], valid)
-
-    return sum_heads(network, batch.images, settings.auxiliary, compute_head)
-
-
-def split_target(
-    labels: Tensor, settings: SegmenterSettings, *, is_taught: bool = False
-) -> dict[str, Tensor]:
-    """Split a batch's labels into the mask and its maps, each (N, S, S) int64, by name.
-
-    Args:
-        labels: (N, S, S), the mask alone, or (N, S, S, C).
-        settings: Settings of stage 2, from which the maps follow.
-        is_taught: Whether there is a teacher's map.
-    """
-    expected = (is_taught, settings.core_um is not None, settings.border_weight > 0)
-    names = ("mask", *(name for name, there in zip(MAPS, expected, strict=True) if there))
-    planes = labels.unbind(dim=-1) if len(names) > 1 else (labels,)
-    return dict(zip(names, planes, strict=True))
-
-
-def compute_class_loss(
-    logits: Tensor, target: Mapping[str, Tensor], settings: SegmenterSettings, step: int
-) -> Tensor:
-    """Compute the weighted cross entropy of a head's two classes against the mask.
-
-    Args:
-        logits: (N, outputs, S, S).
-        target: Mask and maps, as of `split_target`.
-        settings: Settings of stage 2.
-        step: Step of the fit, which decides whether the scheme of pixel weights has started.
-    """
-    scheme = "plain" if step < settings.warmup_plain else settings.loss
-    factor = 1 + settings.border_weight * target["border"] / 255 if "border" in target else None
-    return weighted_cross_entropy(logits[:, :CLASSES], target["mask"], scheme, IGNORED, factor)
-
-
-def sum_heads(
-    network: nn.Module, images: Tensor, auxiliary: float, compute_head: Callable[[Tensor], Tensor]
-) -> Tensor:
-    """Compute the loss of the main head plus `auxiliary` times that of the other.
-
-    Args:
-        network: Network, a `Segmenter`.
-        images: (N, 3, S, S) float32 RGB in 0..1.
-        auxiliary: Weight of the auxiliary head's loss.
-        compute_head: Called with a head's logits, (N, outputs, S, S); returns its loss.
-    """
-    if not isinstance(network, Segmenter):
-        raise TypeError(f"network: a Segmenter expected. Received: {type(network).__name__}")
-    main, other = map(compute_head, network.forward_both(images))
-    return main + auxiliary * other
 
 
 def score_segmenter(network: nn.Module, examples: Sequence[Example], precision: str) -> dict[str, float]:

@@ -20,7 +20,8 @@ from glandseg.training.loop.processes import ask_first
 from glandseg.training.networks.decoder import Segmenter
 from glandseg.training.networks.pretrained import prepare_encoder
 from glandseg.training.run import Run
-from glandseg.training.segmenter import Example, ExampleStream, score_segmenter, segmentation_loss
+from glandseg.training.segmenter import Example, ExampleStream, score_segmenter
+from glandseg.training.segmenter_loss import segmentation_loss
 from glandseg.training.settings import ClassifierSettings, SegmenterSettings, TrainSettings
 from glandseg.training.start import load_start
 from glandseg.training.weak.method import WeakMethod

@@ -18,6 +18,6 @@ def test_computes_what_training_judges_by(segmenter: nn.Module, tiles: NDArray[n
     assert (probabilities.sum(1) == 255).all()
 
 
-def test_other_than_two_classes_are_refused() -> None:
-    with pytest.raises(ValueError, match="2 classes, non-gland and gland. Received: 3"):
-        WindowGraph(nn.Identity())(torch.zeros((1, 8, 8, 3), dtype=torch.uint8))
+def test_logits_of_another_number_of_channels_are_refused() -> None:
+    with pytest.raises(ValueError, match="gland and perhaps core. Received: 12 channels"):
+        WindowGraph(nn.PixelUnshuffle(2))(torch.zeros((1, 8, 8, 3), dtype=torch.uint8))

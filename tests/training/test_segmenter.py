@@ -15,13 +15,8 @@ from glandseg.training.loop.sampling import Batch
 from glandseg.training.losses import weighted_cross_entropy
 from glandseg.training.networks.mobilenetv2 import MobileNetV2
 from glandseg.training.networks.pspnet import PSPNet
-from glandseg.training.segmenter import (
-    Example,
-    ExampleStream,
-    score_segmenter,
-    segmentation_loss,
-    split_target,
-)
+from glandseg.training.segmenter import Example, ExampleStream, score_segmenter
+from glandseg.training.segmenter_loss import segmentation_loss, split_target
 from glandseg.training.settings import FitSettings, SegmenterSettings
 
 SETTINGS = SegmenterSettings(crop=64, width=8, fit=FitSettings(batch=4, precision="float32"))

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glandseg.model.backend import BATCH, Network
-from glandseg.model.card import GLAND
+from glandseg.model.card import CORE, GLAND
 from glandseg.model.windows import WINDOW_PX
 from glandseg.runtime.tiling.adaptive import AdaptiveOrder
 from glandseg.runtime.tiling.blend import blend_windows
 from glandseg.runtime.tiling.grid import Grid
 from glandseg.runtime.tiling.scales import ScalePlane, average_scales
-from glandseg.runtime.tiling.window_store import WindowStore
+from glandseg.runtime.tiling.window_store import CORE_PLANES, WindowStore
 from glandseg.slides.plane import ImagePlane, TiledPlane
 from glandseg.slides.scaled_plane import lay_scale
 
@@ -44,9 +44,15 @@ def segment_image(image: NDArray[np.uint8], network: Network, *, batch: int = BA
 
 
 def segment_plane(
-    base: TiledPlane, network: Network, scales: Sequence[float], base_scales: int, *, batch: int = BATCH
-) -> NDArray[np.uint8]:
-    """Compute the map of a slide's inference, byte for byte, of a plane that is tissue everywhere.
+    base: TiledPlane,
+    network: Network,
+    scales: Sequence[float],
+    base_scales: int,
+    *,
+    keeps_core: bool = False,
+    batch: int = BATCH,
+) -> list[NDArray[np.uint8]]:
+    """Compute the maps of a slide's inference, byte for byte, of a plane that is tissue everywhere.
 
     Args:
         base: Plane at the model's um/px.
@@ -54,10 +60,11 @@ def segment_plane(
         scales: Scales whose probabilities are averaged.
         base_scales: How many of them, from the first on, run everywhere; the others run only where these are
             uncertain.
+        keeps_core: Whether p(core) is wanted too.
         batch: Windows per call.
 
     Returns:
-        (H, W) uint8 of p(gland), 255 for certainty.
+        (H, W) uint8 of p(gland), 255 for certainty; then of p(core), if wanted.
     """
     planes = [
         ScalePlane(scale=scale, plane=lay_scale(base, scale), wanted=lambda *rectangle_um: True)
@@ -77,7 +84,13 @@ def segment_plane(
             for first in range(0, len(step.windows), batch):
                 keys = step.windows[first : first + batch]
                 windows = np.stack([planes[key.plane].read(key.row, key.column) for key in keys])
-                for key, values in zip(keys, network.infer(windows)[:, GLAND], strict=True):
-                    store.append(key, values)
-        gets = [store.get_from(index) for index in range(len(planes))]
-        return average_scales(planes, gets, 0, 0, height, width)
+                for key, values in zip(keys, network.infer(windows), strict=True):
+                    store.append(key, values[GLAND])
+                    if keeps_core:
+                        store.append(key.core, values[CORE])
+        return [
+            average_scales(
+                planes, [store.get_from(first + i) for i in range(len(planes))], 0, 0, height, width
+            )
+            for first in ((0, CORE_PLANES) if keeps_core else (0,))
+        ]

@@ -16,7 +16,7 @@ from torch.nn.functional import kl_div, log_softmax, logsigmoid
 from glandseg.training.loop.precision import widen
 from glandseg.training.loop.sampling import Batch
 from glandseg.training.losses import compute_core_loss
-from glandseg.training.segmenter import compute_class_loss, split_target, sum_heads
+from glandseg.training.segmenter_loss import compute_class_loss, split_target, sum_heads
 from glandseg.training.settings import TrainSettings
 from glandseg.training.torch_backend import CLASSES
 

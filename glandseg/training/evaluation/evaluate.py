@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from glandseg.core.errors import BadInputError
 from glandseg.model.backend import Network
+from glandseg.model.separation import Separation
 from glandseg.runtime.settings import DEFAULTS, InferSettings
 from glandseg.training.data.borders import number_glands
 from glandseg.training.data.corrupt_images import MaskFacts
@@ -144,6 +145,7 @@ def evaluate(
     model_um: float,
     scales: tuple[float, ...] = (1.0,),
     settings: InferSettings = DEFAULTS,
+    rule: Separation | None = None,
     objects: bool = False,
     report: Callable[[int], None] = lambda done: None,
     keep: Callable[[Sample, ImageScore, NDArray[np.bool_]], None] = lambda sample, score, mask: None,
@@ -156,23 +158,34 @@ def evaluate(
         image_um: Microns per pixel of the images.
         model_um: Microns per pixel of the network's input.
         scales: Scales of the model, unless the settings name others.
-        settings: Settings of the inference: scales, flips, threshold, minimum gland and minimum lumen.
+        settings: Settings of the inference: scales, flips, threshold, minimum gland and minimum lumen, and
+            whether touching glands are told apart.
+        rule: By which they are; None leaves them together.
         objects: Whether glands are matched and scored too.
         report: Called with the number of images done.
         keep: Called with (sample, score, mask), the mask (H, W) bool, True for gland.
     """
     found: dict[str, ImageScore] = {}
     for sample in samples:
-        labels = label_file(sample, network, image_um, model_um, scales, settings)
-        found[sample.name] = score_image(sample, labels, objects)
+        labels, mask = label_file(sample, network, image_um, model_um, scales, settings, rule)
+        found[sample.name] = score_image(sample, labels, mask, objects)
         keep(sample, found[sample.name], labels > 0)
         report(len(found))
     return Evaluation(samples=found)
 
 
-def score_image(sample: Sample, labels: NDArray[np.int32], objects: bool) -> ImageScore:
-    """Score the labels of an image's glands, (H, W) int32, 0 for none, against its outlines."""
+def score_image(
+    sample: Sample, labels: NDArray[np.int32], mask: NDArray[np.bool_], objects: bool
+) -> ImageScore:
+    """Score the labels of an image's glands and its mask against its outlines.
+
+    Args:
+        sample: Image.
+        labels: (H, W) int32, the number of each px's gland, 0 for none: the objects.
+        mask: (H, W) bool, which is scored by px.
+        objects: Whether the objects are scored too.
+    """
     truth = sample.read_glands(labels.shape)
     matched = ObjectAgreement.of(labels, number_glands(truth)) if objects else None
     facts = MaskFacts(gland_share=float(truth.gland.mean()), note=truth.note)
-    return ImageScore(confusion=Confusion.of(labels > 0, truth.gland), objects=matched, truth=facts)
+    return ImageScore(confusion=Confusion.of(mask, truth.gland), objects=matched, truth=facts)

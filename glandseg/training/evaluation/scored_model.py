@@ -12,6 +12,7 @@ from glandseg.core.system import hash_file
 from glandseg.model.backend import Backend
 from glandseg.model.device import parse_device
 from glandseg.model.files import find_model
+from glandseg.model.separation import Separation, separate_by_cores
 from glandseg.training.paths import is_folder
 
 
@@ -26,6 +27,7 @@ class ScoredModel:
         um_per_px: Microns per pixel of its input.
         scales: Scales whose probabilities are averaged, unless the user gives others.
         backend: Backend that runs the network.
+        separation: Rule by which touching glands are told apart; None leaves them together.
         data: Kind of its training data set; None where unknown.
         seen: Names of its training and validation samples; empty where unknown.
     """
@@ -36,6 +38,7 @@ class ScoredModel:
     um_per_px: float
     scales: tuple[float, ...]
     backend: Backend
+    separation: Separation | None = None
     data: str | None = None
     seen: frozenset[str] = frozenset()
 
@@ -68,6 +71,7 @@ def open_model(given: Path | None, *, device: str = "auto", threads: int = 0) ->
             um_per_px=card.um_per_px,
             scales=card.scales,
             backend=backend,
+            separation=card.separation,
         )
 
 
@@ -88,6 +92,7 @@ def _open_run(folder: Path, device: str, threads: int) -> ScoredModel:
         um_per_px=run.um_per_px,
         scales=run.settings.segmenter.scales,
         backend=TorchBackend(load_segmenter(run).to(_choose_device(device))),
+        separation=separate_by_cores(run.settings.segmenter.core_um),
         data=run.record.get("data"),
         seen=frozenset(name for name, part in run.read_parts().items() if part in ("train", "val")),
     )

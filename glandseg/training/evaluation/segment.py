@@ -13,7 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glandseg.model.backend import Network
+from glandseg.model.separation import CORE_CHANNEL, Separation
+from glandseg.runtime.glands.cut import find_cut
 from glandseg.runtime.glands.labels import label_glands
+from glandseg.runtime.glands.separation import separate
 from glandseg.runtime.settings import InferSettings
 from glandseg.runtime.tiling.flip import FlipAverage
 from glandseg.runtime.tiling.in_memory import segment_plane
@@ -30,7 +33,8 @@ def label_file(
     model_um: float,
     scales: tuple[float, ...],
     settings: InferSettings,
-) -> NDArray[np.int32]:
+    rule: Separation | None = None,
+) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
     """Label the glands of an image.
 
     Args:
@@ -39,21 +43,35 @@ def label_file(
         image_um: Microns per pixel of the image.
         model_um: Microns per pixel of the network's input.
         scales: Scales of the model, unless the settings name others.
-        settings: Settings of the inference: scales, flips, threshold, minimum gland and minimum lumen.
+        settings: Settings of the inference: scales, flips, threshold, minimum gland and minimum lumen, and
+            whether touching glands are told apart.
+        rule: By which they are; None leaves them together.
 
     Returns:
-        (H, W) int32, the number of each px's gland; 0 for none.
+        (H, W) int32, the number of each px's gland, 0 for none; and (H, W) bool, the mask, as it is without
+        the gaps between glands.
     """
     all_scales, base_scales = settings.choose_scales(scales)
     network = FlipAverage(network) if settings.flips else network
+    rule = rule if settings.separate else None
+    keeps_core = rule is not None and rule.channel == CORE_CHANNEL
     with _open_plane(sample, image_um, model_um) as (base, shape):
-        return label_glands(
-            segment_plane(base, network, all_scales, base_scales),
-            settings,
-            um_per_px=base.um_per_px,
-            image_px_per_px=base.l0_per_px,
-            shape=shape,
-        )
+        maps = segment_plane(base, network, all_scales, base_scales, keeps_core=keeps_core)
+
+        def label(probability: NDArray[np.uint8]) -> NDArray[np.int32]:
+            return label_glands(
+                probability,
+                settings,
+                um_per_px=base.um_per_px,
+                image_px_per_px=base.l0_per_px,
+                shape=shape,
+            )
+
+        together = label(maps[0])
+        if rule is None:
+            return together, together > 0
+        cut = find_cut(settings.threshold)
+        return label(separate(maps[0], maps[-1], cut, rule, base.um_per_px)), together > 0
 
 
 def segment_file(
@@ -61,7 +79,8 @@ def segment_file(
 ) -> NDArray[np.float32]:
     """Compute the probability of gland of each pixel of an image: (H, W) float32, 0..255."""
     with _open_plane(sample, image_um, model_um) as (base, shape):
-        return rescale(segment_plane(base, network, scales, len(scales)), 1 / base.l0_per_px, shape)
+        [probability] = segment_plane(base, network, scales, len(scales))
+        return rescale(probability, 1 / base.l0_per_px, shape)
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ from glandseg.model.onnx.onnx_file import read_onnx_card
 from glandseg.training.networks.decoder import Segmenter
 from glandseg.training.torch_backend import evaluating
 
-_ROOT, _OLDER = "segmenter.", {"trunk.": "encoder."}  # names in files of earlier versions
+_ROOT, _OLDER = "segmenter.", {"trunk.": "encoder."}  # codespell:ignore trunk
 
 
 def load_exported(network: Segmenter, path: Path, images: Tensor) -> str:
@@ -44,9 +44,7 @@ def load_exported(network: Segmenter, path: Path, images: Tensor) -> str:
     stored = read_convolutions(path)
     layers = {name: layer for name, layer in network.named_modules() if isinstance(layer, nn.Conv2d)}
     shared = {
-        name: layer
-        for name, layer in layers.items()
-        if name in stored and stored[name][0].shape[1:] == layer.weight.shape[1:]
+        name: layer for name, layer in layers.items() if name in stored and _fits(stored[name][0], layer)
     }
     encoder = {name for name in layers if name.startswith("encoder.")}
     if not encoder <= set(shared):
@@ -63,6 +61,12 @@ def load_exported(network: Segmenter, path: Path, images: Tensor) -> str:
     restore_norms(network, biases, images)
     new = [name for name in layers if name not in shared and not name.startswith("auxiliary_head")]
     return f"{len(shared)} layers loaded" + (f", new: {', '.join(new)}" if new else "")
+
+
+def _fits(weight: Tensor, layer: nn.Conv2d) -> bool:
+    """Return whether a weight is a layer's, or has other rows than a layer of scores, which has a bias."""
+    own = layer.weight.shape
+    return weight.shape == own or (layer.bias is not None and weight.shape[1:] == own[1:])
 
 
 def read_convolutions(path: Path) -> dict[str, tuple[Tensor, Tensor]]:
