@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from glandseg.synthetic.canvas import F32, F64, Canvas, smooth_noise
 
 _NUCLEI_PER_UM2 = 1.0 / 120.0
+_LYMPHOCYTES_PER_UM2 = 1.0 / 35.0
 _VESSELS_PER_UM2 = 1.0 / 25000.0
 _FAR_UM = 90.0
 
@@ -23,11 +24,34 @@ def paint_stroma(canvas: Canvas, glands: NDArray[np.bool_], rng: np.random.Gener
         glands: Mask of glands, (H, W) bool, free of stroma cells.
         rng: The only source of randomness.
     """
-    away_px = cv2.distanceTransform((~glands).astype(np.uint8), cv2.DIST_L2, 3)
-    away_um: F32 = np.minimum(away_px, _FAR_UM / canvas.um_per_px) * np.float32(canvas.um_per_px)
+    away_um = _measure_away(canvas, glands)
     _paint_fibres(canvas, away_um, rng)
     _paint_vessels(canvas, away_um, rng)
     _paint_stroma_cells(canvas, away_um, rng)
+
+
+def paint_lymphoid(canvas: Canvas, glands: NDArray[np.bool_], rng: np.random.Generator) -> None:
+    """Fill the canvas with stroma that lymphocytes crowd, as in a follicle.
+
+    Args:
+        canvas: Canvas; its content is replaced.
+        glands: Mask of glands, (H, W) bool, free of cells.
+        rng: The only source of randomness.
+    """
+    paint_stroma(canvas, glands, rng)
+    density = _LYMPHOCYTES_PER_UM2 * rng.uniform(0.6, 1.3)
+    centres_um = _scatter(canvas, _measure_away(canvas, glands), density, rng)
+    count = len(centres_um)
+    radii_um = rng.uniform(2.4, 3.6, (count, 1)) * rng.uniform(0.85, 1.15, (count, 2))
+    inks = np.stack([rng.uniform(140.0, 240.0, count), rng.uniform(30.0, 60.0, count)], axis=1)
+    canvas.stamp(centres_um, radii_um, _random_directions(rng, count), inks)
+
+
+def _measure_away(canvas: Canvas, glands: NDArray[np.bool_]) -> F32:
+    """Measure the distance of each px to the next gland in um, up to `_FAR_UM`."""
+    away_px = cv2.distanceTransform((~glands).astype(np.uint8), cv2.DIST_L2, 3)
+    away_um: F32 = np.minimum(away_px, _FAR_UM / canvas.um_per_px) * np.float32(canvas.um_per_px)
+    return away_um
 
 
 def _paint_fibres(canvas: Canvas, away_um: F32, rng: np.random.Generator) -> None:

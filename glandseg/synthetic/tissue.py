@@ -18,9 +18,9 @@ from glandseg.synthetic.crypt_painting import paint_crypt
 from glandseg.synthetic.islands import draw_islands
 from glandseg.synthetic.muscle_painting import paint_muscle
 from glandseg.synthetic.stain import Stain, develop
-from glandseg.synthetic.stroma_painting import paint_stroma
+from glandseg.synthetic.stroma_painting import paint_lymphoid, paint_stroma
 
-TileKind: TypeAlias = Literal["glands", "stroma", "mixed", "muscle", "glass"]
+TileKind: TypeAlias = Literal["glands", "stroma", "mixed", "muscle", "lymphoid", "glass"]
 Bool: TypeAlias = NDArray[np.bool_]
 
 _MARGIN_UM = 240.0
@@ -61,7 +61,8 @@ def draw_tile(
     """Draw a square tile of one kind of tissue.
 
     "glands" is mucosa (crypts are cut by the tile's edge), "stroma" has no gland, "mixed" is half
-    mucosa and half stroma, "muscle" is bundles without gland, "glass" is empty.
+    mucosa and half stroma, "muscle" is bundles without gland, "lymphoid" is stroma
+    crowded with lymphocytes, "glass" is empty.
 
     Args:
         size_px: Side, 64 to 16384.
@@ -84,7 +85,7 @@ def draw_tile(
     if kind == "mixed":
         ground &= _halve(ground.shape, rng)
     crypts = place_crypts(ground, -_MARGIN_UM, rng)
-    paint_ground = _paint_muscle if kind == "muscle" else paint_stroma
+    paint_ground = _GROUNDS.get(kind, paint_stroma)
     return _draw(tissue, crypts, um_per_px, rng, stain or Stain(), paint_ground)
 
 
@@ -122,6 +123,12 @@ def _lay_ground(side_um: float, there: bool) -> Bool:
 
 def _paint_muscle(canvas: Canvas, glands: Bool, rng: np.random.Generator) -> None:
     paint_muscle(canvas, rng)
+
+
+_GROUNDS: dict[TileKind, Callable[[Canvas, Bool, np.random.Generator], None]] = {
+    "muscle": _paint_muscle,
+    "lymphoid": paint_lymphoid,
+}
 
 
 def _draw(

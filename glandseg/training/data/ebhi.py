@@ -1,16 +1,12 @@
-"""EBHI-Seg: `CLASS/image` and `CLASS/label`, or `images`, `masks` and `index.csv` (name,class,patient).
-
-A column `part` of `index.csv`, train or test, keeps a split that was made before, as a published one.
-"""
+"""EBHI-Seg: `CLASS/image` and `CLASS/label`, or `images`, `masks` and `index.csv` (name,class,patient)."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-from glandseg.core.errors import BadInputError
 from glandseg.training.data.image_file import find_images, note_left_out, note_names, note_unpaired
-from glandseg.training.data.patients import match_stem, read_patients
+from glandseg.training.data.patients import match_stem, read_parts, read_patients
 from glandseg.training.data.sample import DataSet, Sample, pair_samples
 from glandseg.training.data.table import has_column, read_column
 
@@ -42,7 +38,7 @@ def read_ebhi_index(folder: Path) -> DataSet | None:
     patients, notes = read_patients(table, images, whole=False)
     listed = {match_stem(name, set(images)) for name in read_column(table, "name", "class")}
     unlisted = sorted(set(images) - listed)
-    parts = _read_parts(table, set(images))
+    parts = read_parts(table, images)
     named = {stem: images[stem] for stem in sorted(set(images) & listed)}
     samples = pair_samples(named, masks, patients.get, find_part=parts.get)
     notes += note_names(unlisted, "{} images that index.csv does not name")
@@ -50,23 +46,6 @@ def read_ebhi_index(folder: Path) -> DataSet | None:
         return None
     notes += note_unpaired(images, masks) + note_left_out(folder / "images", folder / "masks")
     return DataSet(kind="ebhi", samples=samples, um_per_px=UM_PER_PX, notes=notes)
-
-
-def _read_parts(table: Path, stems: set[str]) -> dict[str, str]:
-    """Return the part of each image, by stem; empty without a column `part`.
-
-    Raises:
-        BadInputError: If a part is neither train nor test.
-    """
-    if not has_column(table, "part"):
-        return {}
-    parts = {
-        match_stem(name, stems) or name: part for name, part in read_column(table, "name", "part").items()
-    }
-    for name, part in parts.items():
-        if part not in ("train", "test"):
-            raise BadInputError(f"{table}: the part of {name} is {part!r}. Write train or test.")
-    return parts
 
 
 def has_ebhi_classes(table: Path) -> bool:

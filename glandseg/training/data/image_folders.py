@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from glandseg.training.data.image_file import find_images, note_left_out, note_unpaired
-from glandseg.training.data.patients import read_patients
+from glandseg.training.data.patients import read_parts, read_patients
 from glandseg.training.data.sample import DataSet, Sample, pair_samples
 from glandseg.training.data.table import read_um
 
-INDEX_CSV = "index.csv"  # columns name, patient and, where known, um_per_px
+INDEX_CSV = "index.csv"  # columns name, patient and, where known, um_per_px and part
 
 
 def read_outlined(folder: Path) -> DataSet | None:
@@ -22,7 +22,8 @@ def read_outlined(folder: Path) -> DataSet | None:
     if not images or not masks:
         return None
     patients, notes = read_patients(folder / INDEX_CSV, images)
-    samples = pair_samples(images, masks, patients.get)
+    parts = read_parts(folder / INDEX_CSV, images)
+    samples = pair_samples(images, masks, patients.get, find_part=parts.get)
     notes += note_unpaired(images, masks) + note_left_out(folder / "images", folder / "masks")
     return _build("outlines", folder, samples, notes)
 

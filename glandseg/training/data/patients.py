@@ -1,4 +1,7 @@
-"""The patient of each image, from a table beside the images."""
+"""The patient and the part of each image, from a table beside the images.
+
+A column `part`, train or test, keeps a split that was made before, as that of a published data set.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from glandseg.core.errors import BadInputError
 from glandseg.training.data.image_file import IMAGE_SUFFIXES, name_some, normalize
-from glandseg.training.data.table import read_table
+from glandseg.training.data.table import has_column, read_table
 
 
 def read_patients(
@@ -51,6 +54,29 @@ def read_patients(
         have = "1 image has" if len(lacking) == 1 else f"{len(lacking)} images have"
         notes.append(f"{have} no patient in {table.name}, so each is its own group: {name_some(lacking)}")
     return patients, tuple(notes)
+
+
+def read_parts(table: Path, images: Iterable[str]) -> dict[str, str]:
+    """Read the part of each image, by stem; empty without such a file or column.
+
+    Args:
+        table: CSV file with the columns name and part; a name without a part is left out.
+        images: Stems of the images that are there.
+
+    Raises:
+        BadInputError: If a part is neither train nor test.
+    """
+    if not has_column(table, "part"):
+        return {}
+    known = set(images)
+    parts: dict[str, str] = {}
+    for where, row in read_table(table, ("name", "part")):
+        if row["part"] not in ("train", "test", ""):
+            raise BadInputError(f"{where}: part is {row['part']!r}. Write train or test.")
+        stem = match_stem(row["name"], known)
+        if stem is not None and row["part"]:
+            parts[stem] = row["part"]
+    return parts
 
 
 def match_stem(name: str, stems: set[str]) -> str | None:

@@ -10,8 +10,15 @@ from glandseg.training.segmenter import Example
 from glandseg.training.settings import SegmenterSettings
 
 SIDE_PX = 288
-KINDS: tuple[TileKind, ...] = ("muscle", "muscle", "stroma")
-KINDS_WITH_CORE: tuple[TileKind | None, ...] = ("muscle", None, "stroma", None)  # None: crowded glands
+KINDS: tuple[TileKind, ...] = ("muscle", "lymphoid", "stroma")
+KINDS_WITH_CORE: tuple[TileKind | None, ...] = (
+    "muscle",
+    None,
+    "lymphoid",
+    None,
+    "stroma",
+    None,
+)  # None: crowded glands
 
 
 def count_examples(images: int, share: float) -> int:
@@ -20,7 +27,7 @@ def count_examples(images: int, share: float) -> int:
 
 
 def draw_examples(count: int, um_per_px: float, seed: int, settings: SegmenterSettings) -> list[Example]:
-    """Draw examples of muscle, collagen and stroma, each in stains of its own.
+    """Draw examples of muscle, collagen, lymphoid tissue and stroma, each in stains of its own.
 
     Where cores are learned, every other example is of crowded glands, whose borders are known to the px even
     where they touch.
