@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
 from glandseg.training.loop.stopping import TrainingStopped
-from glandseg.training.settings import TrainSettings
+from glandseg.training.settings import SegmenterSettings, TrainSettings
 
 Run = Callable[..., Any]
 
@@ -43,7 +44,8 @@ def test_what_was_stopped_says_how_to_go_on(
     tmp_path: Path, asked: list[TrainSettings], run_command: Run
 ) -> None:
     outcome = run_command("train", tmp_path, "--threads", 1)
-    assert outcome.code == 130 and asked == [TrainSettings()]
+    edge = replace(TrainSettings(), segmenter=SegmenterSettings(core_um=5.0))
+    assert outcome.code == 130 and asked == [edge]
     assert outcome.err[0].startswith(
         "segmenter: stopped as requested after step 3 of 9. To resume, repeat the command"
     )

@@ -16,7 +16,8 @@ from torch import nn
 
 from glandseg.export.fp16 import to_fp16
 from glandseg.export.grouped_convolutions import count_groups, split_groups
-from glandseg.export.onnx_file import trace_segmenter
+from glandseg.export.onnx_file import stamp, trace_segmenter
+from glandseg.model.card import ModelCard
 from glandseg.model.files import BUNDLED
 from glandseg.training.networks import resnest
 from glandseg.training.networks.pspnet import PSPNet
@@ -147,7 +148,9 @@ def test_resnest_becomes_an_engine_in_float16(traced: onnx.ModelProto, tmp_path:
     from glandseg.model.tensorrt.package import RTX, find_package
 
     path = tmp_path / "resnest.fp16.onnx"
-    path.write_bytes(to_fp16(traced).SerializeToString())
+    model = to_fp16(traced)
+    stamp(model, ModelCard(name="r", network="", tissue="", um_per_px=1.0, weights_sha256=""))
+    path.write_bytes(model.SerializeToString())
     settings = BuildSettings(batch=2, precision="float16")
     built = build_engine(path, settings, find_package(RTX), lambda done, total, note: None)
     assert built.count.layers["CONVOLUTION"] == {"float16": len(list_groups(traced))}

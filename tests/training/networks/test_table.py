@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -41,10 +42,10 @@ class TinyEncoder(Encoder):
 class TinyDecoder(Segmenter):
     """A linear classifier of the last features."""
 
-    def __init__(self, encoder: Encoder, *, bins: tuple[int, ...], width: int, dropout: float) -> None:
+    def __init__(self, encoder: Encoder, *, outputs: int, **_: Any) -> None:
         super().__init__()
-        self.encoder = encoder
-        self.head = nn.Conv2d(encoder.channels[-1], 2, 1)
+        self.encoder, self.outputs, self.scores = encoder, outputs, ("head",)
+        self.head = nn.Conv2d(encoder.channels[-1], outputs, 1)
 
     def forward(self, images: Tensor) -> Tensor:
         scores = self.head(self.encoder(self.encoder.normalise(images))[-1])
