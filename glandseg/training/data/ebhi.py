@@ -38,7 +38,7 @@ def read_ebhi_index(folder: Path) -> DataSet | None:
     patients, notes = read_patients(table, images, whole=False)
     listed = {match_stem(name, set(images)) for name in read_column(table, "name", "class")}
     unlisted = sorted(set(images) - listed)
-    parts = read_parts(table, images)
+    parts = read_parts(table, set(images) & listed)
     named = {stem: images[stem] for stem in sorted(set(images) & listed)}
     samples = pair_samples(named, masks, patients.get, find_part=parts.get)
     notes += note_names(unlisted, "{} images that index.csv does not name")

@@ -60,22 +60,26 @@ def read_parts(table: Path, images: Iterable[str]) -> dict[str, str]:
     """Read the part of each image, by stem; empty without such a file or column.
 
     Args:
-        table: CSV file with the columns name and part; a name without a part is left out.
+        table: CSV file with the columns name and part.
         images: Stems of the images that are there.
 
     Raises:
-        BadInputError: If a part is neither train nor test.
+        BadInputError: If a part is neither train nor test, or an image has none.
     """
     if not has_column(table, "part"):
         return {}
     known = set(images)
     parts: dict[str, str] = {}
     for where, row in read_table(table, ("name", "part")):
-        if row["part"] not in ("train", "test", ""):
+        if row["part"] not in ("train", "test"):
             raise BadInputError(f"{where}: part is {row['part']!r}. Write train or test.")
-        stem = match_stem(row["name"], known)
-        if stem is not None and row["part"]:
+        if stem := match_stem(row["name"], known):
             parts[stem] = row["part"]
+    if lacking := sorted(known - set(parts)):
+        raise BadInputError(
+            f"{table}: has parts, but none of {len(lacking)} images, such as {name_some(lacking)}. "
+            "Write one for every image, or remove the column."
+        )
     return parts
 
 

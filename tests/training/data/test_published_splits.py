@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from glandseg.core.errors import BadInputError
@@ -11,6 +12,7 @@ from glandseg.training.data.datasets import find_samples
 from glandseg.training.data.published_splits import list_parts, split_data_set
 from glandseg.training.data.sample import DataSet, Sample
 from glandseg.training.data.splits import Split, take_groups
+from tests.training.data.images import write_images
 
 
 def make_data(kind: str, parts: dict[str | None, list[str]]) -> DataSet:
@@ -139,3 +141,28 @@ def test_real_ebhi(shared_data: Path) -> None:
     split = split_data_set(find_samples(shared_data / "ebhi"), "feng")
     assert [round(size / 1025, 2) for size in measure(split)] == [0.7, 0.1, 0.2]
     assert not split.published and not split.note
+
+
+@pytest.mark.parametrize("header", ["name,patient,part", "name,class,patient,part"])
+def test_a_column_of_parts_keeps_a_split(header: str, tmp_path: Path) -> None:
+    names = [f"polyp_{index}" for index in range(6)]
+    for folder in ("images", "masks"):
+        write_images(tmp_path / folder, *(f"{name}.png" for name in names), pixels=np.eye(32, dtype=np.uint8))
+    middle = "polyp," if "class" in header else ""
+    rows = [f"{name},{middle}p{index},{'test' if index < 2 else 'train'}" for index, name in enumerate(names)]
+    table = tmp_path / "index.csv"
+    table.write_text("\n".join([header, *rows]), encoding="utf-8")
+    for seed in range(3):
+        split = split_data_set(find_samples(tmp_path), seed=seed)
+        assert {sample.name for sample in split.test} == set(names[:2]) and split.val and split.published
+    table.write_text("\n".join([header, *rows[:-1], rows[-1].replace("train", "learn")]), encoding="utf-8")
+    with pytest.raises(BadInputError, match=r"index\.csv: line 7: part is 'learn'. Write train or test\."):
+        find_samples(tmp_path)
+
+
+def test_parts_are_of_every_image(tmp_path: Path) -> None:
+    for folder in ("images", "masks"):
+        write_images(tmp_path / folder, "a.png", "b.png", pixels=np.eye(32, dtype=np.uint8))
+    (tmp_path / "index.csv").write_text("name,patient,part\na,1,train\n", encoding="utf-8")
+    with pytest.raises(BadInputError, match=r"has parts, but none of 1 images, such as b\. Write one for"):
+        find_samples(tmp_path)

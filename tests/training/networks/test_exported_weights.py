@@ -52,7 +52,7 @@ def test_norms_hold_the_statistics_of_the_images(bundled_stage: SegmenterSetting
     network = build(bundled_stage)
     load_exported(network, BUNDLED, IMAGES)
     seen: list[tuple[nn.BatchNorm2d, Tensor]] = []
-    norm = network.encoder.stem.bn
+    norm = dict(network.named_modules())["encoder.stem.bn"]
     assert isinstance(norm, nn.BatchNorm2d) and norm.running_mean is not None
     norm.register_forward_pre_hook(lambda layer, inputs: seen.append((norm, inputs[0])))
     with torch.no_grad():
