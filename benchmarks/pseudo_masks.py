@@ -24,6 +24,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.measured_on import describe_circumstances
+from glandseg.training.classifier_settings import CLASSIFIER, ClassifierSettings
 from glandseg.training.data.augment import IGNORED
 from glandseg.training.data.datasets import find_samples
 from glandseg.training.data.patches import Patch, list_patches
@@ -32,7 +33,7 @@ from glandseg.training.distill.teacher_maps import hash_images
 from glandseg.training.evaluation.evaluate import choose_part
 from glandseg.training.evaluation.metrics import Confusion
 from glandseg.training.evidence_sources import open_evidence
-from glandseg.training.settings import CLASSIFIER, ClassifierSettings, TrainSettings
+from glandseg.training.settings import TrainSettings
 from glandseg.training.settings_file import override_settings
 from glandseg.training.weak.label_rules import Maps, label_image
 from glandseg.training.weak.pseudo_masks import decide, sum_maps

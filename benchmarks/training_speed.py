@@ -43,13 +43,14 @@ from glandseg.training.data.sample import Sample
 from glandseg.training.demo import write_synthetic_data
 from glandseg.training.factory import build_classifier, build_segmenter
 from glandseg.training.loop.fit import ComputeLoss
+from glandseg.training.loop.fit_settings import FitSettings
 from glandseg.training.loop.optimizer import build_optimizer
 from glandseg.training.loop.precision import fix_precision
 from glandseg.training.loop.sampling import DrawBatch
 from glandseg.training.networks.depthwise import DepthwiseConv2d
 from glandseg.training.segmenter import ExampleStream
 from glandseg.training.segmenter_loss import segmentation_loss
-from glandseg.training.settings import FitSettings, TrainSettings
+from glandseg.training.settings import TrainSettings
 from glandseg.training.settings_file import override_settings, read_preset
 from glandseg.training.torch_backend import autocast
 from glandseg.training.weak.patch_stream import PatchStream

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from glandseg.core.callbacks import Say
 from glandseg.core.errors import BadInputError
 from glandseg.model.files import BUNDLED as BUNDLED_FILE
+from glandseg.training.classifier_settings import BUNDLED, CLASSIFIER, PROBE
 from glandseg.training.data.datasets import DataSet
 from glandseg.training.data.patches import Patch, count_presence
 from glandseg.training.data.splits import Split
@@ -24,7 +25,8 @@ from glandseg.training.networks.build import build_encoder
 from glandseg.training.networks.exported_weights import load_exported
 from glandseg.training.networks.pretrained import prepare_encoder
 from glandseg.training.paths import is_file, is_folder
-from glandseg.training.settings import BUNDLED, CLASSIFIER, PROBE, SegmenterSettings, TrainSettings
+from glandseg.training.segmenter_settings import SegmenterSettings
+from glandseg.training.settings import TrainSettings
 from glandseg.training.torch_backend import to_images
 from glandseg.training.weak.activation_maps import ActivationMaps
 from glandseg.training.weak.evidence import Evidence

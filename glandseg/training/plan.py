@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from glandseg.training.classifier_settings import CLASSIFIER
 from glandseg.training.data.borders import number_glands
 from glandseg.training.data.decoding import open_image
 from glandseg.training.data.examples import choose_validation, fit_example
@@ -21,7 +22,8 @@ from glandseg.training.loop.precision import explain_precision
 from glandseg.training.pace import Pace, measure_pace
 from glandseg.training.preparation import Prepared
 from glandseg.training.segmenter import Example
-from glandseg.training.settings import CLASSIFIER, SegmenterSettings, TrainSettings
+from glandseg.training.segmenter_settings import SegmenterSettings
+from glandseg.training.settings import TrainSettings
 from glandseg.training.stages import Training, fit_classifier, fit_segmenter
 from glandseg.training.weak.patch_stream import PatchStream
 

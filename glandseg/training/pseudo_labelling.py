@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from glandseg.core.errors import BadInputError
+from glandseg.training.classifier_settings import CLASSIFIER
 from glandseg.training.data.patches import LabelledPatches, count_presence, list_patches
 from glandseg.training.evidence_sources import judge_evidence, open_evidence
 from glandseg.training.loop.processes import ask_first
 from glandseg.training.preparation import Prepared
-from glandseg.training.settings import CLASSIFIER
 from glandseg.training.stages import Training, fit_classifier
 from glandseg.training.weak.method import WeakMethod
 from glandseg.training.weak.pseudo_mask_record import has_record, record_pseudo_masks

@@ -23,7 +23,7 @@ from glandseg.training.data.augment import (
 )
 from glandseg.training.evaluation.metrics import Confusion
 from glandseg.training.loop.sampling import WHOLE, Batch, shuffled_indices
-from glandseg.training.settings import SegmenterSettings
+from glandseg.training.segmenter_settings import SegmenterSettings
 from glandseg.training.torch_backend import TorchBackend, to_images
 
 MAPS = ("soft", "core", "border")  # beside the mask of an example, in the order of a batch's labels

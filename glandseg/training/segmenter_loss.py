@@ -11,7 +11,7 @@ from glandseg.training.loop.sampling import Batch
 from glandseg.training.losses import compute_core_loss, weighted_cross_entropy
 from glandseg.training.networks.decoder import Segmenter
 from glandseg.training.segmenter import MAPS
-from glandseg.training.settings import SegmenterSettings
+from glandseg.training.segmenter_settings import SegmenterSettings
 from glandseg.training.torch_backend import CLASSES
 
 

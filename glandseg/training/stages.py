@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from glandseg.core.callbacks import Say
+from glandseg.training.classifier_settings import ClassifierSettings
 from glandseg.training.data.patches import Patch, count_presence
 from glandseg.training.distill.distillation import distillation_loss
 from glandseg.training.factory import build_classifier, build_segmenter
@@ -22,7 +23,8 @@ from glandseg.training.networks.pretrained import prepare_encoder
 from glandseg.training.run import Run
 from glandseg.training.segmenter import Example, ExampleStream, score_segmenter
 from glandseg.training.segmenter_loss import segmentation_loss
-from glandseg.training.settings import ClassifierSettings, SegmenterSettings, TrainSettings
+from glandseg.training.segmenter_settings import SegmenterSettings
+from glandseg.training.settings import TrainSettings
 from glandseg.training.start import load_start
 from glandseg.training.weak.method import WeakMethod
 from glandseg.training.weak.patch_stream import PatchStream

@@ -7,11 +7,11 @@ from pathlib import Path
 from torch import Tensor
 
 from glandseg.model.files import find_bundled, find_model
+from glandseg.training.classifier_settings import BUNDLED
 from glandseg.training.networks.decoder import Segmenter
 from glandseg.training.networks.exported_weights import load_exported
 from glandseg.training.networks.weights import load_weights
 from glandseg.training.run import open_run
-from glandseg.training.settings import BUNDLED
 
 
 def find_start(start_from: str) -> Path:

@@ -41,3 +41,10 @@ def refuse_um(um_per_px: float | None) -> None:
         raise BadInputError(f"um_per_px: above 0. Received: {um_per_px}")
     if um_per_px is not None and um_per_px > MAX_UM:
         raise BadInputError(f"um_per_px: at most {MAX_UM}. Received: {um_per_px}")
+
+
+def refuse_scales(scales: tuple[float, ...]) -> None:
+    """Raise unless there are scales, each 0.1 to 10."""
+    if not scales or min(scales) <= 0:
+        raise BadInputError(f"scales: one or more above 0. Received: {list(scales)}")
+    refuse_outside_each("scales", scales, 0.1, 10)

@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 from glandseg.synthetic import draw_tile
+from glandseg.training.loop.fit_settings import FitSettings
 from glandseg.training.run import Run
-from glandseg.training.settings import FitSettings, SegmenterSettings, TrainSettings
+from glandseg.training.segmenter_settings import SegmenterSettings
+from glandseg.training.settings import TrainSettings
 from glandseg.training.train import train
 
 RunCommand = Callable[..., Any]

@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 import pytest
 
 from glandseg.training.loop.stopping import TrainingStopped
-from glandseg.training.settings import SegmenterSettings, TrainSettings
+from glandseg.training.segmenter_settings import SegmenterSettings
+from glandseg.training.settings import TrainSettings
 
 Run = Callable[..., Any]
 

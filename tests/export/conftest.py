@@ -15,7 +15,8 @@ from glandseg.model.parity import draw_golden_tiles
 from glandseg.training.factory import build_segmenter, load_segmenter
 from glandseg.training.loop.checkpoint import save_network
 from glandseg.training.run import Run
-from glandseg.training.settings import SegmenterSettings, TrainSettings
+from glandseg.training.segmenter_settings import SegmenterSettings
+from glandseg.training.settings import TrainSettings
 from glandseg.training.settings_file import write_settings
 
 UM_PER_PX = 0.62

@@ -31,7 +31,8 @@ from glandseg.training.factory import build_segmenter, load_segmenter
 from glandseg.training.loop.checkpoint import save_network
 from glandseg.training.networks.weights import load_weights
 from glandseg.training.run import Run
-from glandseg.training.settings import SegmenterSettings, TrainSettings
+from glandseg.training.segmenter_settings import SegmenterSettings
+from glandseg.training.settings import TrainSettings
 from glandseg.training.settings_file import write_settings
 from glandseg.training.torch_backend import TorchBackend
 

@@ -15,8 +15,10 @@ from glandseg.synthetic import draw_tile
 from glandseg.training.data.image_file import encode_png
 from glandseg.training.distill.teacher import find_teacher
 from glandseg.training.distill.teacher_maps import TeacherMaps
+from glandseg.training.loop.fit_settings import FitSettings
 from glandseg.training.run import Run
-from glandseg.training.settings import FitSettings, SegmenterSettings, TrainSettings
+from glandseg.training.segmenter_settings import SegmenterSettings
+from glandseg.training.settings import TrainSettings
 from glandseg.training.train import train
 
 FIT = FitSettings(steps=2, batch=2, warmup=0, precision="float32", validate_every=2)

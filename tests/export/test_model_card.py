@@ -11,7 +11,8 @@ from glandseg.export.model_card import describe_model
 from glandseg.model.card import CLASSES, CLASSES_WITH_CORE, read_card
 from glandseg.model.separation import Separation
 from glandseg.training.run import Run
-from glandseg.training.settings import SegmenterSettings, TrainSettings
+from glandseg.training.segmenter_settings import SegmenterSettings
+from glandseg.training.settings import TrainSettings
 from glandseg.training.settings_file import write_settings
 
 

@@ -17,8 +17,10 @@ from glandseg.synthetic import draw_tile
 from glandseg.training.adaptation import STEPS, Adaptation, adapt, drop_weights, plan_fine_tuning
 from glandseg.training.adaptation_report import NAMES, write_report
 from glandseg.training.data.datasets import GLAS_UM_PER_PX
+from glandseg.training.loop.fit_settings import FitSettings
 from glandseg.training.run import Run
-from glandseg.training.settings import FitSettings, SegmenterSettings, TrainSettings
+from glandseg.training.segmenter_settings import SegmenterSettings
+from glandseg.training.settings import TrainSettings
 from glandseg.training.settings_file import override_settings
 from glandseg.training.train import train
 

@@ -15,11 +15,13 @@ from glandseg.training.data.synthetic_examples import count_examples
 from glandseg.training.demo import write_synthetic_data
 from glandseg.training.loop.checkpoint import count_left, save_progress
 from glandseg.training.loop.fit import Progress
+from glandseg.training.loop.fit_settings import FitSettings
 from glandseg.training.loop.stopping import STOP, TrainingStopped
 from glandseg.training.pace import Pace, Stopwatch, measure_pace
 from glandseg.training.plan import align, write_duration
 from glandseg.training.run import Run
-from glandseg.training.settings import FitSettings, SegmenterSettings, TrainSettings
+from glandseg.training.segmenter_settings import SegmenterSettings
+from glandseg.training.settings import TrainSettings
 from glandseg.training.stages import Training
 
 FIT = FitSettings(steps=4, batch=2, lr=2e-3, warmup=2, validate_every=2)

@@ -20,10 +20,11 @@ from glandseg.training.data.examples import cut_tiles
 from glandseg.training.data.patches import list_patches
 from glandseg.training.data.sample import Sample
 from glandseg.training.factory import build_classifier, build_segmenter
+from glandseg.training.loop.fit_settings import FitSettings
 from glandseg.training.loop.optimizer import build_optimizer, set_rate
 from glandseg.training.networks.resnet38 import ResNet38
 from glandseg.training.segmenter import Example
-from glandseg.training.settings import FitSettings, TrainSettings
+from glandseg.training.settings import TrainSettings
 from glandseg.training.settings_file import override_settings, read_preset
 
 GLAS_WH, EBHI_WH, PROG_WH = (775, 522), (224, 224), (1500, 1500)

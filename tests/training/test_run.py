@@ -11,12 +11,14 @@ import pytest
 
 from glandseg import __version__
 from glandseg.core.errors import BadInputError
+from glandseg.training.classifier_settings import ClassifierSettings
 from glandseg.training.data.datasets import Sample
 from glandseg.training.data.splits import Split
 from glandseg.training.factory import build_classifier, build_segmenter
 from glandseg.training.loop import precision
 from glandseg.training.run import Run, find_newest_run, open_run, start_run
-from glandseg.training.settings import ClassifierSettings, SegmenterSettings, TrainSettings
+from glandseg.training.segmenter_settings import SegmenterSettings
+from glandseg.training.settings import TrainSettings
 from glandseg.training.settings_file import override_settings
 
 

@@ -11,13 +11,14 @@ from torch import Tensor, nn
 
 from glandseg.training.data.augment import AugmentSettings
 from glandseg.training.data.examples import fit_example
+from glandseg.training.loop.fit_settings import FitSettings
 from glandseg.training.loop.sampling import Batch
 from glandseg.training.losses import weighted_cross_entropy
 from glandseg.training.networks.mobilenetv2 import MobileNetV2
 from glandseg.training.networks.pspnet import PSPNet
 from glandseg.training.segmenter import Example, ExampleStream, score_segmenter
 from glandseg.training.segmenter_loss import segmentation_loss, split_target
-from glandseg.training.settings import FitSettings, SegmenterSettings
+from glandseg.training.segmenter_settings import SegmenterSettings
 
 SETTINGS = SegmenterSettings(crop=64, width=8, fit=FitSettings(batch=4, precision="float32"))
 AT_1_24 = replace(SETTINGS, core_um=5.0, um_per_px=1.24)

@@ -8,14 +8,12 @@ from pathlib import Path
 import pytest
 
 from glandseg.core.errors import BadInputError
+from glandseg.training.classifier_settings import ClassifierSettings
 from glandseg.training.data.augment import AugmentSettings
-from glandseg.training.settings import (
-    ClassifierSettings,
-    DistillationSettings,
-    FitSettings,
-    SegmenterSettings,
-    TrainSettings,
-)
+from glandseg.training.distill.settings import DistillationSettings
+from glandseg.training.loop.fit_settings import FitSettings
+from glandseg.training.segmenter_settings import SegmenterSettings
+from glandseg.training.settings import TrainSettings
 from glandseg.training.settings_file import override_settings, read_settings, write_settings
 
 UNUSUAL = TrainSettings(
@@ -181,13 +179,13 @@ def test_what_cannot_be_trained_is_refused(assignment: str, message: str) -> Non
 
 
 def test_the_kinds_named_are_those_that_can_be_built() -> None:
-    from glandseg.training import losses, settings
+    from glandseg.training import classifier_settings, losses, segmenter_settings
     from glandseg.training.weak import attention as cca
     from glandseg.training.weak import label_rules
 
-    assert set(settings.ATTENTIONS) == set(cca.ATTENTIONS)
-    assert set(settings.LOSSES) == set(losses.SCHEMES)
-    assert set(settings.RULES) == set(label_rules.RULES)
+    assert set(classifier_settings.ATTENTIONS) == set(cca.ATTENTIONS)
+    assert set(segmenter_settings.LOSSES) == set(losses.SCHEMES)
+    assert set(classifier_settings.RULES) == set(label_rules.RULES)
 
 
 def test_epochs_become_steps() -> None:

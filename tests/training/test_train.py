@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from glandseg.core.errors import BadInputError
+from glandseg.training.classifier_settings import ClassifierSettings
 from glandseg.training.data.datasets import find_samples
 from glandseg.training.data.decoding import read_rgb
 from glandseg.training.data.examples import read_examples
@@ -21,9 +22,11 @@ from glandseg.training.demo import shorten, write_synthetic_data
 from glandseg.training.evaluation.metrics import Confusion
 from glandseg.training.factory import build_segmenter, load_segmenter
 from glandseg.training.loop.fit import Progress
+from glandseg.training.loop.fit_settings import FitSettings
 from glandseg.training.run import Run, open_run
 from glandseg.training.segmenter import Example, score_segmenter
-from glandseg.training.settings import ClassifierSettings, FitSettings, SegmenterSettings, TrainSettings
+from glandseg.training.segmenter_settings import SegmenterSettings
+from glandseg.training.settings import TrainSettings
 from glandseg.training.settings_file import override_settings
 from glandseg.training.train import train
 from glandseg.training.weak.label_rules import label_image

@@ -11,14 +11,17 @@ import pytest
 
 from glandseg.core.errors import BadInputError
 from glandseg.synthetic import draw_tile
+from glandseg.training.classifier_settings import ClassifierSettings
 from glandseg.training.data.datasets import find_samples
 from glandseg.training.data.examples import choose_validation, read_examples
 from glandseg.training.data.published_splits import split_data_set
 from glandseg.training.evaluation.scored_model import open_model
 from glandseg.training.factory import load_segmenter
+from glandseg.training.loop.fit_settings import FitSettings
 from glandseg.training.run import Run
 from glandseg.training.segmenter import score_segmenter
-from glandseg.training.settings import ClassifierSettings, FitSettings, SegmenterSettings, TrainSettings
+from glandseg.training.segmenter_settings import SegmenterSettings
+from glandseg.training.settings import TrainSettings
 from glandseg.training.settings_file import override_settings
 from glandseg.training.train import train
 

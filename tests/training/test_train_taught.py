@@ -15,8 +15,10 @@ from glandseg.training.data.image_file import encode_png
 from glandseg.training.distill.teacher import find_teacher
 from glandseg.training.factory import load_segmenter
 from glandseg.training.loop.fit import Progress
+from glandseg.training.loop.fit_settings import FitSettings
 from glandseg.training.run import Run, open_run
-from glandseg.training.settings import FitSettings, SegmenterSettings, TrainSettings
+from glandseg.training.segmenter_settings import SegmenterSettings
+from glandseg.training.settings import TrainSettings
 from glandseg.training.settings_file import override_settings
 from glandseg.training.train import train
 

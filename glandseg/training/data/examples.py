@@ -16,7 +16,7 @@ from glandseg.training.data.patches import grid_starts
 from glandseg.training.data.splits import Split
 from glandseg.training.run import Run
 from glandseg.training.segmenter import Example
-from glandseg.training.settings import SegmenterSettings
+from glandseg.training.segmenter_settings import SegmenterSettings
 
 
 def choose_validation(split: Split, labels: str, say: Say) -> tuple[tuple[Sample, ...], bool]:

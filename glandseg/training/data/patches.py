@@ -10,9 +10,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from glandseg.training.classifier_settings import ClassifierSettings
 from glandseg.training.data.image_file import measure_white
 from glandseg.training.data.sample import Sample
-from glandseg.training.settings import ClassifierSettings
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 

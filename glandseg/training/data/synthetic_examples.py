@@ -7,7 +7,7 @@ import numpy as np
 from glandseg.synthetic import Stain, TileKind, draw_crowded_tile, draw_tile
 from glandseg.training.data.examples import fit_example
 from glandseg.training.segmenter import Example
-from glandseg.training.settings import SegmenterSettings
+from glandseg.training.segmenter_settings import SegmenterSettings
 
 SIDE_PX = 288
 KINDS: tuple[TileKind, ...] = ("muscle", "lymphoid", "stroma")

@@ -19,7 +19,8 @@ from glandseg.training.distill.teacher_maps import CORE_FOLDER, TeacherMaps, mak
 from glandseg.training.loop.processes import ask_first
 from glandseg.training.run import Run
 from glandseg.training.segmenter import Example
-from glandseg.training.settings import SegmenterSettings, TrainSettings
+from glandseg.training.segmenter_settings import SegmenterSettings
+from glandseg.training.settings import TrainSettings
 
 VAL, VAL_BY_TEACHER = "val", "val, the teacher's masks for truth"  # what a run's scores refer to
 

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from glandseg.core.errors import BadInputError
 from glandseg.core.system import count_cpus
 from glandseg.training.loop.checkpoint import load_network, save_network
+from glandseg.training.loop.fit_settings import FitSettings
 from glandseg.training.loop.logs import EventLog, forget_after, log_row
 from glandseg.training.loop.optimizer import build_optimizer, find_scales, set_rate
 from glandseg.training.loop.precision import fix_precision
@@ -29,7 +30,6 @@ from glandseg.training.loop.processes import start_fabric
 from glandseg.training.loop.sampling import Batch, DrawBatch, draw_ahead
 from glandseg.training.loop.state import load_state, save_state
 from glandseg.training.loop.stopping import TrainingStopped, listen_for_stop
-from glandseg.training.settings import FitSettings
 
 MAX_AHEAD = 8  # batches prepared in parallel
 ComputeLoss = Callable[[nn.Module, Batch], Tensor]

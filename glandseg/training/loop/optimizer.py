@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
-from glandseg.training.settings import FitSettings
+from glandseg.training.loop.fit_settings import FitSettings
 
 
 def find_scales(network: nn.Module) -> dict[str, Tensor]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from glandseg.core.errors import BadInputError
+from glandseg.training.validation import refuse_unknown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,3 +89,13 @@ def refuse_unfrozen(encoder: str) -> None:
     if not ENCODERS[encoder].can_freeze:
         names = ", ".join(name for name, entry in ENCODERS.items() if entry.can_freeze)
         raise BadInputError(f"freeze: for {names}. Received: {encoder}")
+
+
+def refuse_unknown_encoder(encoder: str | None, freeze: bool | None, output_stride: int) -> None:
+    """Raise unless a stage's encoder, None for the run's, is known and can be frozen and strided so."""
+    if encoder is not None:
+        refuse_unknown("encoder", encoder, ENCODERS)
+    if freeze and encoder is not None:
+        refuse_unfrozen(encoder)
+    strides = {stride for entry in ENCODERS.values() for stride in entry.output_strides}
+    refuse_unknown("output_stride", output_stride, sorted(strides))

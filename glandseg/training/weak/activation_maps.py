@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from glandseg.training.classifier_settings import ClassifierSettings
 from glandseg.training.data.patches import Patch
 from glandseg.training.data.sample import Sample
-from glandseg.training.settings import ClassifierSettings
 from glandseg.training.torch_backend import autocast, evaluating, move_beside, to_images
 from glandseg.training.weak.method import WeakMethod
 from glandseg.training.weak.patch_stream import enlarge

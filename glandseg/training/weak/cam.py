@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from glandseg.training.classifier_settings import ClassifierSettings
 from glandseg.training.networks.encoder import Encoder
-from glandseg.training.settings import ClassifierSettings
 from glandseg.training.weak.feng import FUSED_STAGES, Feng
 
 

@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from glandseg.training.classifier_settings import ClassifierSettings
 from glandseg.training.networks.encoder import Encoder
-from glandseg.training.settings import ClassifierSettings
 from glandseg.training.torch_backend import CLASSES
 from glandseg.training.weak.attention import build_attention
 from glandseg.training.weak.method import WeakMethod

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from glandseg.training.classifier_settings import ClassifierSettings
 from glandseg.training.data.patches import Patch
 from glandseg.training.loop.sampling import Batch
 from glandseg.training.losses import compute_presence_loss
 from glandseg.training.networks.encoder import Encoder
-from glandseg.training.settings import ClassifierSettings
 from glandseg.training.torch_backend import CLASSES, autocast, evaluating, move_beside, to_images
 from glandseg.training.weak.patch_stream import enlarge
 

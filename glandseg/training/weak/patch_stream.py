@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from glandseg.training.classifier_settings import ClassifierSettings
 from glandseg.training.data.augment import change_stain, place_randomly
 from glandseg.training.data.patches import Patch
 from glandseg.training.loop.sampling import WHOLE, Batch, repeat_rare, shuffled_indices
-from glandseg.training.settings import ClassifierSettings
 from glandseg.training.torch_backend import to_images
 
 

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, interpolate, relu
 
+from glandseg.training.classifier_settings import FUSIONS, POOLINGS
 from glandseg.training.loop.precision import widen
-from glandseg.training.settings import FUSIONS, POOLINGS
 
 
 class GlobalAveragePooling(nn.Module):

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from glandseg.training.classifier_settings import ClassifierSettings
 from glandseg.training.data.augment import IGNORED
 from glandseg.training.data.patches import Patch
 from glandseg.training.data.sample import Sample
 from glandseg.training.evaluation.metrics import Confusion
-from glandseg.training.settings import ClassifierSettings
 from glandseg.training.weak.evidence import Evidence
 from glandseg.training.weak.label_rules import Labelling, Maps, label_image
 

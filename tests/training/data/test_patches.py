@@ -10,9 +10,9 @@ import pytest
 from numpy.typing import NDArray
 
 from glandseg.core.errors import BadInputError
+from glandseg.training.classifier_settings import ClassifierSettings
 from glandseg.training.data.datasets import Sample
 from glandseg.training.data.patches import Patch, count_presence, grid_starts, list_patches
-from glandseg.training.settings import ClassifierSettings
 
 TISSUE = 120
 

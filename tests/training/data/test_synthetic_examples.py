@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from glandseg.training.data.synthetic_examples import draw_examples
-from glandseg.training.settings import SegmenterSettings
+from glandseg.training.segmenter_settings import SegmenterSettings
 
 
 def test_without_cores_there_is_no_gland() -> None:

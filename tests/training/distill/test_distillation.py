@@ -16,12 +16,15 @@ from glandseg.training.distill.distillation import (
     compute_soft_loss,
     distillation_loss,
 )
+from glandseg.training.distill.settings import DistillationSettings
+from glandseg.training.loop.fit_settings import FitSettings
 from glandseg.training.loop.sampling import Batch
 from glandseg.training.losses import weighted_cross_entropy
 from glandseg.training.networks.mobilenetv2 import MobileNetV2
 from glandseg.training.networks.pspnet import PSPNet
 from glandseg.training.segmenter import Example, ExampleStream
-from glandseg.training.settings import DistillationSettings, FitSettings, SegmenterSettings, TrainSettings
+from glandseg.training.segmenter_settings import SegmenterSettings
+from glandseg.training.settings import TrainSettings
 from glandseg.training.torch_backend import to_images
 
 SETTINGS = TrainSettings(

@@ -21,7 +21,7 @@ from glandseg.training.distill.examples import (
 )
 from glandseg.training.distill.teacher_maps import CORE_FOLDER, TeacherMaps
 from glandseg.training.segmenter import Example
-from glandseg.training.settings import SegmenterSettings
+from glandseg.training.segmenter_settings import SegmenterSettings
 
 SETTINGS = SegmenterSettings()
 

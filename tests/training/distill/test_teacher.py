@@ -17,7 +17,8 @@ from glandseg.training.distill.teacher import Teacher, find_teacher, open_teache
 from glandseg.training.factory import build_segmenter
 from glandseg.training.loop.checkpoint import save_network
 from glandseg.training.run import Run
-from glandseg.training.settings import SegmenterSettings, TrainSettings
+from glandseg.training.segmenter_settings import SegmenterSettings
+from glandseg.training.settings import TrainSettings
 from glandseg.training.settings_file import write_settings
 
 SETTINGS = TrainSettings(labels="outlines", segmenter=SegmenterSettings(width=4, output_stride=32))

@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from glandseg.core.errors import EnvironmentLacksError
 from glandseg.training.loop import fit as module
 from glandseg.training.loop.fit import Progress, fit
+from glandseg.training.loop.fit_settings import FitSettings
 from glandseg.training.loop.optimizer import build_optimizer
 from glandseg.training.loop.sampling import WHOLE, Batch
 from glandseg.training.loop.stopping import TrainingStopped
-from glandseg.training.settings import FitSettings
 from glandseg.training.weak.attention import CrissCrossAttention
 
 SETTINGS = FitSettings(steps=10, batch=2, lr=0.01, warmup=3, precision="float32", validate_every=3)

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from glandseg.core.errors import EnvironmentLacksError
+from glandseg.training.loop.fit_settings import FitSettings
 from glandseg.training.loop.precision import choose_precision, explain_precision, fix_precision, widen
-from glandseg.training.settings import FitSettings
 
 
 def stand_in_cpu(monkeypatch: pytest.MonkeyPatch, **capabilities: object) -> None:

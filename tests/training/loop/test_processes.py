@@ -22,7 +22,7 @@ from torch import nn
 from glandseg.training.loop.fit import fit
 from glandseg.training.loop.processes import ask_first, is_first
 from glandseg.training.loop.sampling import Batch
-from glandseg.training.settings import FitSettings
+from glandseg.training.loop.fit_settings import FitSettings
 
 def draw(step, places):
     images = torch.rand(4, 3, 12, 12, generator=torch.Generator().manual_seed(step))

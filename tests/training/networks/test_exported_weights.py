@@ -17,7 +17,8 @@ from glandseg.model.parity import draw_golden_tiles
 from glandseg.training.factory import build_segmenter
 from glandseg.training.networks.decoder import Segmenter
 from glandseg.training.networks.exported_weights import load_exported, read_convolutions
-from glandseg.training.settings import SegmenterSettings, TrainSettings
+from glandseg.training.segmenter_settings import SegmenterSettings
+from glandseg.training.settings import TrainSettings
 from glandseg.training.start import find_start, load_start
 from glandseg.training.torch_backend import TorchBackend, to_images
 

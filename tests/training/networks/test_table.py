@@ -15,12 +15,14 @@ from torch import Tensor, nn
 from glandseg.core.errors import BadInputError
 from glandseg.export.model_card import describe_model
 from glandseg.training.factory import build_segmenter, load_segmenter
+from glandseg.training.loop.fit_settings import FitSettings
 from glandseg.training.networks.decoder import Segmenter
 from glandseg.training.networks.encoder import Encoder
 from glandseg.training.networks.table import DECODERS, ENCODERS, DecoderEntry, EncoderEntry
 from glandseg.training.run import open_run, start_run
 from glandseg.training.segmenter import Example
-from glandseg.training.settings import FitSettings, SegmenterSettings, TrainSettings
+from glandseg.training.segmenter_settings import SegmenterSettings
+from glandseg.training.settings import TrainSettings
 from glandseg.training.settings_file import override_settings
 from glandseg.training.stages import Training, fit_segmenter
 

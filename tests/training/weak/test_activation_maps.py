@@ -11,10 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from glandseg.training.classifier_settings import ClassifierSettings
 from glandseg.training.data.patches import Patch
 from glandseg.training.data.sample import Sample
+from glandseg.training.loop.fit_settings import FitSettings
 from glandseg.training.networks.mobilenetv2 import MobileNetV2
-from glandseg.training.settings import ClassifierSettings, FitSettings
 from glandseg.training.weak.activation_maps import ActivationMaps
 from glandseg.training.weak.method import WeakMethod
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from glandseg.training.classifier_settings import ClassifierSettings
 from glandseg.training.networks.mobilenetv2 import MobileNetV2
-from glandseg.training.settings import ClassifierSettings
 from glandseg.training.weak.cam import ClassActivationMaps
 from glandseg.training.weak.feng import Feng
 

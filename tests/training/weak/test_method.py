@@ -13,13 +13,16 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
 from glandseg.core.errors import BadInputError
+from glandseg.training.classifier_settings import ClassifierSettings
 from glandseg.training.data.image_file import encode_png
 from glandseg.training.data.patches import Patch
 from glandseg.training.factory import load_method
+from glandseg.training.loop.fit_settings import FitSettings
 from glandseg.training.loop.sampling import Batch
 from glandseg.training.networks.encoder import Encoder
 from glandseg.training.networks.mobilenetv2 import MobileNetV2
-from glandseg.training.settings import ClassifierSettings, FitSettings, SegmenterSettings, TrainSettings
+from glandseg.training.segmenter_settings import SegmenterSettings
+from glandseg.training.settings import TrainSettings
 from glandseg.training.settings_file import override_settings, read_settings, write_settings
 from glandseg.training.train import train
 from glandseg.training.weak.method import WeakMethod

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from glandseg.training.classifier_settings import ClassifierSettings
 from glandseg.training.data.augment import AugmentSettings
 from glandseg.training.data.patches import Patch
-from glandseg.training.settings import ClassifierSettings, FitSettings
+from glandseg.training.loop.fit_settings import FitSettings
 from glandseg.training.weak.patch_stream import PatchStream, enlarge
 
 SETTINGS = ClassifierSettings(

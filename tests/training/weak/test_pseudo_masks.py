@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from glandseg.training.classifier_settings import ClassifierSettings
 from glandseg.training.data.patches import Patch
 from glandseg.training.data.sample import Sample
-from glandseg.training.settings import ClassifierSettings
 from glandseg.training.weak.evidence import cut_patches
 from glandseg.training.weak.pseudo_masks import decide, make_pseudo_masks
 
