@@ -96,7 +96,7 @@ def _plan_stage_1(training: Training, labelled: LabelledPatches) -> Iterator[Row
 
 def _plan_stage_2(training: Training, prepared: Prepared) -> Iterator[Row]:
     settings, split = training.settings, prepared.split
-    own = _count_own(prepared, settings.segmenter)
+    own = count_own(prepared, settings.segmenter)
     synthetic = count_examples(own, settings.segmenter.synthetic)
     fit = settings.segmenter.fit.turn_to_steps(own + synthetic)
     left = count_left(training.run.path / "segmenter.progress.safetensors", fit.count_steps())
@@ -127,7 +127,7 @@ def _plan_fit(
     )
 
 
-def _count_own(prepared: Prepared, stage: SegmenterSettings) -> int:
+def count_own(prepared: Prepared, stage: SegmenterSettings) -> int:
     """Count the training images, or the tiles that they are cut into."""
     samples = prepared.split.train
     if stage.stride is None:

@@ -11,6 +11,7 @@ from torch import nn
 
 from glandseg.core.errors import BadInputError
 from glandseg.training import pace, train
+from glandseg.training.data.examples import cut_tiles, read_examples
 from glandseg.training.data.synthetic_examples import count_examples
 from glandseg.training.demo import write_synthetic_data
 from glandseg.training.loop.checkpoint import count_left, save_progress
@@ -18,7 +19,8 @@ from glandseg.training.loop.fit import Progress
 from glandseg.training.loop.fit_settings import FitSettings
 from glandseg.training.loop.stopping import STOP, TrainingStopped
 from glandseg.training.pace import Pace, Stopwatch, measure_pace
-from glandseg.training.plan import align, write_duration
+from glandseg.training.plan import align, count_own, write_duration
+from glandseg.training.preparation import prepare
 from glandseg.training.run import Run
 from glandseg.training.segmenter_settings import SegmenterSettings
 from glandseg.training.settings import TrainSettings
@@ -120,3 +122,14 @@ def test_durations(seconds: float, written: str) -> None:
 
 def test_synthetic_examples_are_a_share_of_all() -> None:
     assert [count_examples(85, share) for share in (0.0, 0.15, 0.5)] == [0, 15, 85]
+
+
+@pytest.mark.parametrize("stride", [None, 40])
+def test_the_images_or_tiles_of_stage_2_are_counted_without_reading_them(
+    stride: int | None, tmp_path: Path
+) -> None:
+    stage = SegmenterSettings(crop=48, stride=stride, um_per_px=0.8, width=8)
+    settings = TrainSettings(labels="outlines", um_per_px=0.62, segmenter=stage)
+    prepared = prepare(write_synthetic_data(tmp_path), settings, lambda line: None)
+    examples = read_examples(prepared.split.train, None, prepared.um_per_px, stage)
+    assert count_own(prepared, stage) == len(cut_tiles(examples, stage.crop, stride))
