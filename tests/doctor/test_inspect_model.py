@@ -36,7 +36,7 @@ def test_the_bundled_model(monkeypatch: pytest.MonkeyPatch) -> None:
     assert report.card is not None
     assert report.card.um_per_px == 1.3
     assert [str(port) for port in report.inputs] == ["windows, (batch, 320, 320, 3) uint8"]
-    assert [str(port) for port in report.outputs] == ["probabilities, (batch, 2, 320, 320) uint8"]
+    assert [str(port) for port in report.outputs] == ["probabilities, (batch, 3, 320, 320) uint8"]
 
 
 def test_a_record_that_is_missing_agrees_or_contradicts(model: Path) -> None:

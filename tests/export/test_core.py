@@ -44,7 +44,7 @@ def core_run(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Return a run whose core is what the bundled network is surest of: the log odds of gland, less 2."""
     path = tmp_path_factory.mktemp("runs") / "core"
     path.mkdir()
-    settings = TrainSettings(labels="outlines", segmenter=SegmenterSettings(core_um=5.0))
+    settings = TrainSettings(labels="outlines", segmenter=SegmenterSettings(core_um=5.0, skip=4))
     write_settings(path / "settings.yaml", settings)
     found = Run(path)
     found.write_record(data="glas", um_per_px=0.62)
