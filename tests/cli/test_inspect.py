@@ -37,7 +37,7 @@ def test_the_bundled_model_by_default(run_command: Run) -> None:
     rows = read_rows(outcome.out)
     assert rows["file"].startswith("glandseg-colon.onnx, 10.7 MB; glandseg-colon.json agrees")
     assert rows["pixels"] == "1.3 um/px, windows of 320 px every 256 px, scales 1.25"
-    assert rows["classes"] == "non-gland, gland"
+    assert rows["classes"] == "non-gland, gland, core"
     assert rows["separation"] == "none: glands that touch are one"
     assert "CC BY 4.0" in rows["training"]
     assert rows["scores"].endswith("mIoU 90.06 %, F1 94.76 %")

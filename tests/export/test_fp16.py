@@ -70,7 +70,7 @@ def test_emulation_differs_a_little(segmenter: nn.Module, tiles: NDArray[np.uint
 
 def test_emulation_shows_overflow(segmenter: nn.Module, tiles: NDArray[np.uint8]) -> None:
     loud = copy.deepcopy(segmenter)
-    norm, last = loud.get_submodule("head.0.1"), loud.get_submodule("head.2")
+    norm, last = loud.get_submodule("skip.mix.1"), loud.get_submodule("head.2")
     with torch.no_grad():  # the same function in float32, beyond float16's range in between
         norm.get_parameter("weight").mul_(1e6)
         norm.get_parameter("bias").mul_(1e6)

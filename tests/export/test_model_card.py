@@ -20,7 +20,8 @@ def test_run_describes_itself(run: Run) -> None:
     card = describe_model(run, "small", "ab" * 32)
     assert (card.name, card.um_per_px, card.weights_sha256) == ("small", 0.62, "ab" * 32)
     assert card.network == (
-        "PSPNet on mobilenetv2 at output stride 16, bins 1, 2, 3, 6, head 128 wide, learned from outlines"
+        "PSPNet on mobilenetv2 at output stride 16, bins 1, 2, 3, 6, head 128 wide, skip at stride 4, "
+        "learned from outlines"
     )
     assert card.training == ({"name": "glas", "licence": "not stated"},)
     assert card.scores == {"val": {"miou": 50.0, "f1": 60.0}}
