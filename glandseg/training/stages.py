@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 import torch
@@ -65,7 +65,7 @@ def fit_classifier(
         classifier,
         stream,
         lambda _, batch: classifier.compute_loss(batch),
-        lambda _: classifier.score(val, images, stage),
+        lambda network: cast(WeakMethod, network).score(val, images, stage),
     )
     return classifier
 

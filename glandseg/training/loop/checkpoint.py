@@ -34,12 +34,20 @@ def load_network(path: Path, network: nn.Module) -> None:
         ) from None
 
 
-def save_progress(path: Path, network: nn.Module, optimizer: Optimizer, place: Mapping[str, float]) -> None:
-    """Write what resuming needs, as one file: network, optimiser state and place in the fit."""
+def save_progress(
+    path: Path,
+    network: nn.Module,
+    optimizer: Optimizer,
+    place: Mapping[str, float],
+    average: nn.Module | None = None,
+) -> None:
+    """Write what resuming needs, as one file: network, optimiser state, place in the fit and average."""
     tensors = {f"place.{name}": torch.tensor(value, dtype=torch.float64) for name, value in place.items()}
     tensors |= {f"network.{name}": tensor.contiguous() for name, tensor in network.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{key}": value.contiguous() for key, value in state.items()}
+    if average is not None:
+        tensors |= {f"average.{name}": value.contiguous() for name, value in average.state_dict().items()}
     _save(path, tensors)
 
 
@@ -58,14 +66,16 @@ def count_left(path: Path, steps: int) -> int:
         raise _build_damage_error(path, error) from None
 
 
-def load_progress(path: Path, network: nn.Module, optimizer: Optimizer) -> dict[str, float]:
+def load_progress(
+    path: Path, network: nn.Module, optimizer: Optimizer, average: nn.Module | None = None
+) -> dict[str, float]:
     """Read what `save_progress` wrote and return the place in the fit.
 
     Raises:
         BadInputError: If the file is damaged, of another network, or lacks the place.
     """
     try:
-        return _load_progress(path, network, optimizer)
+        return _load_progress(path, network, optimizer, average)
     except (SafetensorError, RuntimeError, OSError, ValueError, IndexError) as error:
         raise _build_damage_error(path, error) from None
 
@@ -76,15 +86,20 @@ def _build_damage_error(path: Path, error: Exception) -> BadInputError:
     )
 
 
-def _load_progress(path: Path, network: nn.Module, optimizer: Optimizer) -> dict[str, float]:
+def _load_progress(
+    path: Path, network: nn.Module, optimizer: Optimizer, average: nn.Module | None
+) -> dict[str, float]:
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     states: dict[int, dict[str, Tensor]] = {}
     weights: dict[str, Tensor] = {}
+    averages: dict[str, Tensor] = {}
     place: dict[str, float] = {}
     for name, tensor in load_file(path).items():
         kind, _, rest = name.partition(".")
         if kind == "network":
             weights[rest] = tensor
+        elif kind == "average":
+            averages[rest] = tensor
         elif kind == "place":
             place[rest] = tensor.item()
         else:
@@ -93,6 +108,8 @@ def _load_progress(path: Path, network: nn.Module, optimizer: Optimizer) -> dict
     if not place:
         raise BadInputError(f"{path}: of another version of glandseg. Delete it to restart this stage.")
     network.load_state_dict(weights)
+    if average is not None:
+        average.load_state_dict(averages)
     optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
     return place
 

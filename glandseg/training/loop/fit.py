@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from glandseg.core.errors import BadInputError
 from glandseg.core.system import count_cpus
+from glandseg.training.loop.average import average_weights
 from glandseg.training.loop.checkpoint import load_network, save_network
 from glandseg.training.loop.fit_settings import FitSettings
 from glandseg.training.loop.logs import EventLog, forget_after, log_row
@@ -84,9 +85,10 @@ def fit(
 ) -> None:
     """Fit a network and leave it with the weights that validated best.
 
-    Writes `NAME.safetensors` (the best weights), `NAME.csv` (loss, learning rate, scores and the scales of
-    attentions by step) and `NAME.progress.safetensors`, from which the same call resumes, or finds that
-    nothing is left to do. Of several processes the first alone validates, writes and reports.
+    Writes `NAME.safetensors` (the best weights, or with `ema` their averages), `NAME.csv` (loss, learning
+    rate, scores and the scales of attentions by step) and `NAME.progress.safetensors`, from which the same
+    call resumes, or finds that nothing is left to do. Of several processes the first alone validates, writes
+    and reports.
 
     Args:
         network: Network to fit.
@@ -111,7 +113,9 @@ def fit(
     learner, stepper = fabric.setup(Learner(network, compute_loss), optimizer)
     best_path, log_path = folder / f"{name}.safetensors", folder / f"{name}.csv"
     progress_path = folder / f"{name}.progress.safetensors"
-    state = load_state(progress_path, network, optimizer, fabric)
+    average = average_weights(network, settings.ema)
+    kept = network if average is None else average.module
+    state = load_state(progress_path, network, optimizer, fabric, average)
     first_process = fabric.is_global_zero
     if first_process:
         forget_after(log_path, state.step)
@@ -127,23 +131,25 @@ def fit(
             optimizer.zero_grad()
             loss = state.add_loss(_compute_gradients(fabric, learner, batches, len(parts)))
             stepper.step()
+            if average is not None:
+                average.update_parameters(network)
             scores, validation_s = None, 0.0
             validated = state.step % settings.validate_every == 0 or state.step == steps
             if validated and first_process:
                 before = time.monotonic()
-                scores = validate(network)
+                scores = validate(kept)
                 validation_s = time.monotonic() - before
                 row = {"step": state.step, "loss": round(loss, 5), "lr": rate, **scores}
                 row |= _read_scales(network)
                 log_row(log_path, row)
                 events.add(row)
                 if state.add_score(next(iter(scores.values()))):
-                    save_network(best_path, network)
+                    save_network(best_path, kept)
             if validated:
                 state.stale = fabric.broadcast(state.stale)
             stopped = fabric.broadcast(bool(stop))
             if first_process and (validated or stopped):
-                save_state(progress_path, network, optimizer, fabric, state)
+                save_state(progress_path, network, optimizer, fabric, state, average)
             if first_process:
                 left = (time.monotonic() - started) / (state.step - first) * (steps - state.step)
                 report(

@@ -35,6 +35,8 @@ class FitSettings:
         warmup: Steps over which the learning rate rises from 0.
         momentum: Momentum of sgd.
         weight_decay: Weight decay, except of those scales.
+        ema: Decay per step of an exponential moving average of the weights, which then is validated and kept
+            in their place; early steps decay faster. 0 keeps the weights themselves.
         precision: "float32", or by autocast "bfloat16" or, on a GPU, "float16"; "auto" means the fastest of
             them that the machine has instructions for. A run stores the one chosen, and resumes with it.
         validate_every: Steps between validations.
@@ -56,6 +58,7 @@ class FitSettings:
     warmup: int = 100
     momentum: float = 0.9
     weight_decay: float = 1e-2
+    ema: float = 0.0
     precision: str = AUTO
     validate_every: int = 500
     patience: int = 0
@@ -81,7 +84,7 @@ class FitSettings:
         if self.decay_steps is not None:
             refuse_outside(self, 1, MAX_STEPS, "decay_steps")
         refuse_outside(self, 0, 1, "weight_decay")
-        refuse_outside(self, 0, 0.9999, "momentum")
+        refuse_outside(self, 0, 0.9999, "momentum", "ema")
         refuse_outside(self, 0, MAX_SEED, "seed")
         if self.batch % self.accumulate:
             raise BadInputError(f"batch: a multiple of accumulate={self.accumulate}. Received: {self.batch}")

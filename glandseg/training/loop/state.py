@@ -43,15 +43,17 @@ class FitState:
         return self.stale == 0
 
 
-def load_state(path: Path, network: nn.Module, optimizer: Optimizer, fabric: Fabric) -> FitState:
-    """Load a checkpoint, where there is one, into network, optimiser and float16's loss scaler.
+def load_state(
+    path: Path, network: nn.Module, optimizer: Optimizer, fabric: Fabric, average: nn.Module | None = None
+) -> FitState:
+    """Load a checkpoint, where there is one, into network, optimiser, average and float16's loss scaler.
 
     Raises:
         BadInputError: If it is damaged or of another network.
     """
     if not path.is_file():
         return FitState()
-    place = load_progress(path, network, optimizer)
+    place = load_progress(path, network, optimizer, average)
     scaler: dict[str, Any] = fabric.strategy.precision.state_dict()
     known = {name: type(value)(place.get(f"scaler.{name}", value)) for name, value in scaler.items()}
     fabric.strategy.precision.load_state_dict(known)
@@ -63,7 +65,14 @@ def load_state(path: Path, network: nn.Module, optimizer: Optimizer, fabric: Fab
     )
 
 
-def save_state(path: Path, network: nn.Module, optimizer: Optimizer, fabric: Fabric, state: FitState) -> None:
+def save_state(
+    path: Path,
+    network: nn.Module,
+    optimizer: Optimizer,
+    fabric: Fabric,
+    state: FitState,
+    average: nn.Module | None = None,
+) -> None:
     """Save a checkpoint after a step."""
     scaler = {f"scaler.{name}": value for name, value in fabric.strategy.precision.state_dict().items()}
-    save_progress(path, network, optimizer, asdict(state) | scaler)
+    save_progress(path, network, optimizer, asdict(state) | scaler, average)

@@ -94,12 +94,13 @@ def expect_same_end(folder: Path, other: Path, networks: tuple[nn.Module, nn.Mod
         assert (folder / file).read_bytes() == (other / file).read_bytes(), file
 
 
+@pytest.mark.parametrize("ema", [0.0, 0.9])
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
 @pytest.mark.parametrize("steps", [(1,), (3,), (5,), (9,), (10,), (2, 4, 5, 8)])
-def test_killed_and_resumed_is_the_same(tmp_path: Path, optimizer: str, steps: tuple[int, ...]) -> None:
-    settings = FitSettings(
-        steps=10, batch=2, optimizer=optimizer, lr=0.01, warmup=3, precision="float32", validate_every=3
-    )
+def test_killed_and_resumed_is_the_same(
+    tmp_path: Path, optimizer: str, steps: tuple[int, ...], ema: float
+) -> None:
+    settings = replace(SETTINGS, optimizer=optimizer, ema=ema)
     whole = run(tmp_path / "whole", settings)
     for step in steps:
         with pytest.raises(Killed):
@@ -130,6 +131,36 @@ def test_killed_while_it_writes(
         with pytest.raises(Killed):
             run(tmp_path / "torn")
     expect_same_end(tmp_path / "whole", tmp_path / "torn", (whole, run(tmp_path / "torn")))
+
+
+def test_the_average_of_the_weights_is_what_is_validated_and_kept(tmp_path: Path) -> None:
+    settings = replace(SETTINGS, ema=0.5, validate_every=1)
+    expected: list[dict[str, Tensor]] = []
+    validated: list[dict[str, Tensor]] = []
+
+    def follow(network: nn.Module) -> None:
+        """Average the weights after each step by the formula."""
+        step, weights = len(expected), {name: value.clone() for name, value in network.state_dict().items()}
+        decay = min(0.5, (1 + step) / (10 + step))
+        for name, value in weights.items() if expected else ():
+            if value.is_floating_point():
+                weights[name] = decay * expected[-1][name] + (1 - decay) * value
+        expected.append(weights)
+
+    network = build_network()
+
+    def score(kept: nn.Module) -> dict[str, float]:
+        assert kept is not network
+        follow(network)
+        validated.append({name: value.clone() for name, value in kept.state_dict().items()})
+        return {"score": float(len(validated))}
+
+    fit(network, draw_batch, compute_loss, score, settings=settings, folder=tmp_path, name="net")
+    for averaged, formula in zip(validated, expected, strict=True):
+        for name, value in formula.items():
+            if value.is_floating_point():
+                torch.testing.assert_close(averaged[name], value)
+    torch.testing.assert_close(network[0].weight, expected[-1]["0.weight"])
 
 
 def test_the_best_by_validation_is_what_is_kept(tmp_path: Path) -> None:
