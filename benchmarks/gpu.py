@@ -48,7 +48,7 @@ from glandseg.training.settings import TrainSettings
 from glandseg.training.torch_backend import TorchBackend, to_images
 
 BATCHES = (8, 32, 128)
-SECONDS = 3.0  # of each measurement of the network alone
+SECONDS = 2.0  # of each measurement of the network alone
 OPEN = """
 import sys
 from pathlib import Path
