@@ -135,15 +135,18 @@ def measure_alone(route: Route, batch: int) -> float:
     """Return the windows per second of the network on windows in memory."""
     windows = np.resize(draw_golden_tiles(MODEL_UM_PER_PX), (batch, WINDOW_PX, WINDOW_PX, 3))
     with opened(route, batch) as backend:
-        backend.infer(windows)
         return round(time_calls(backend.infer, windows, getattr(backend, "slots", 1)), 1)
 
 
 def time_calls(infer: Callable[[NDArray[np.uint8]], Any], windows: NDArray[np.uint8], threads: int) -> float:
-    """Return the windows per second of repeated calls from some threads."""
-    done, start = [0] * threads, time.perf_counter()
+    """Return the windows per second of repeated calls from some threads, each warmed up by one call."""
+    done = [0] * threads
+    warm = threading.Barrier(threads + 1)
 
     def repeat(thread: int) -> None:
+        infer(windows)
+        warm.wait()
+        start = time.perf_counter()
         while time.perf_counter() - start < SECONDS:
             infer(windows)
             done[thread] += len(windows)
@@ -151,6 +154,8 @@ def time_calls(infer: Callable[[NDArray[np.uint8]], Any], windows: NDArray[np.ui
     started = [threading.Thread(target=repeat, args=(thread,)) for thread in range(threads)]
     for each in started:
         each.start()
+    warm.wait()
+    start = time.perf_counter()
     for each in started:
         each.join()
     return sum(done) / (time.perf_counter() - start)

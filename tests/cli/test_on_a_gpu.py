@@ -79,6 +79,7 @@ def test_the_gpu_finds_what_the_cpu_finds(slide: Path, tmp_path: Path, run_comma
         "infer", slide, "--device", "cuda", "--require-gpu", "--model", model, "--out", tmp_path / "gpu"
     )
     assert outcome.code == 0
+    assert outcome.err == []
     assert "CUDA, GPU 0" in outcome.out[0]
     cpu, gpu = read_mask(slide, tmp_path / "cpu"), read_mask(slide, tmp_path / "gpu")
     assert gpu.any()
@@ -128,7 +129,8 @@ def test_slides_follow_each_other_in_one_command(slide: Path, tmp_path: Path, ru
 def test_auto_takes_the_gpu(slide: Path, tmp_path: Path, run_command: Run) -> None:
     outcome = run_command("infer", slide, "--out", tmp_path)
     assert outcome.code == 0
-    assert "CUDA, GPU 0" in outcome.out[0] or "TensorRT" in outcome.out[0]
+    model = next(line for line in outcome.out if line.startswith("model: "))
+    assert "CUDA, GPU 0" in model or "TensorRT" in model
 
 
 def test_a_gpu_that_is_not_there(slide: Path, tmp_path: Path, run_command: Run) -> None:
