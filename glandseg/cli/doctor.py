@@ -14,6 +14,7 @@ from glandseg import __version__
 from glandseg.cli.console import pluralise, print_json, say, say_lines
 from glandseg.cli.options import AsJson
 from glandseg.core.errors import EnvironmentLacksError
+from glandseg.model.device import DEVICES
 
 if TYPE_CHECKING:
     from glandseg.doctor.finding import Finding
@@ -69,8 +70,10 @@ def lay_out(finding: Finding, width: int | None) -> str:
 
 
 def summarise(findings: list[Finding], needed: str) -> str:
-    """Count problems and notes, and report whether the needed device works."""
+    """Count problems and notes, and report the devices that run, or that the needed one does not."""
     counts = {level: sum(one.level == level for one in findings) for level in ("problem", "note")}
     words = ", ".join(pluralise(number, level) for level, number in counts.items())
-    runs = any(one.topic == needed and one.level == "ok" for one in findings)
-    return f"glandseg {__version__}: {words}; {needed} {'runs' if runs else 'does not run'}"
+    running = [one.topic for one in findings if one.topic.partition(":")[0] in DEVICES and one.level == "ok"]
+    verb = "runs" if len(running) == 1 else "run"
+    verdict = f"{', '.join(running)} {verb}" if needed in running else f"{needed} does not run"
+    return f"glandseg {__version__}: {words}; {verdict}"

@@ -59,6 +59,7 @@ def test_columns(run_command: Run, set_findings: Callable[..., None]) -> None:
         ("cuda", [ok("cpu", ""), problem("cuda", "")], 3, "cuda does not run"),
         ("cuda:1", [ok("cuda:1", "")], 0, "cuda:1 runs"),
         ("cpu", [ok("cpu", ""), note("cuda", "")], 0, "cpu runs"),
+        ("auto", [ok("cpu", ""), ok("cuda", ""), note("trt", "")], 0, "cpu, cuda run"),
         ("auto", [ok("cpu", ""), problem("imaging", "")], 0, "cpu runs"),
         ("auto", [ok("cpu", ""), problem("offline", "")], 3, "cpu runs"),
     ],

@@ -78,7 +78,6 @@ def _open_for_batch(runtime: Any, path: Path, ordinal: int, batch: int, *, stric
         options.add_free_dimension_override_by_name(name, batch)
     if strict:
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
-        options.log_severity_level = 4  # what is refused is raised, so need not be printed too
     cuda = {
         "device_id": ordinal,
         "cudnn_conv_algo_search": "HEURISTIC",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -15,7 +16,8 @@ from glandseg.model.onnx.onnx_file import check_one_file
 _INSTALL = 'pip install "glandseg[cpu]" (or "glandseg[gpu]" with an NVIDIA GPU)'
 _CPU = ["CPUExecutionProvider"]
 CPU_NODES = "assigned to the default CPU EP"  # in the error about nodes that a GPU cannot run
-_ERRORS = 3  # ONNX Runtime's severity of errors
+_FATAL = 4  # ONNX Runtime's severity of fatal errors; what others stop is raised, so need not be printed too
+_CUDA_CAUSE = re.compile(r"\b(?:CUDA|CUBLAS|CUDNN|CURAND|CUFFT) failure \d+: [^;]+")
 _MEMORY_SIGNS = ("Failed to allocate memory", "out of memory", "bad_alloc", "bad allocation", "ALLOC_FAILED")
 
 
@@ -63,10 +65,10 @@ def open_on_cpu(runtime: Any, path: Path, threads: int) -> Any:
 
 
 def make_options(runtime: Any) -> Any:
-    """Return the options of every session: only errors are logged."""
-    runtime.set_default_logger_severity(_ERRORS)
+    """Return the options of every session: only fatal errors are logged."""
+    runtime.set_default_logger_severity(_FATAL)
     options = runtime.SessionOptions()
-    options.log_severity_level = _ERRORS
+    options.log_severity_level = _FATAL
     return options
 
 
@@ -98,8 +100,10 @@ def describe_gpu_failure(runtime: Any, error: Exception) -> EnvironmentLacksErro
     """Return the error to raise where CUDA does not start, or fails for a reason other than the model."""
     cuda = str(getattr(runtime, "cuda_version", "") or "")
     libraries = f"CUDA {cuda.partition('.')[0]} and cuDNN 9" if cuda else "the CUDA libraries and cuDNN"
+    cause = _CUDA_CAUSE.search(str(error))  # behind a signature in C++ of several hundred characters
+    reason = cause[0].strip() if cause else shorten(error)
     return EnvironmentLacksError(
-        f"cuda: the GPU does not run the model ({shorten(error)}). Check the NVIDIA driver with nvidia-smi, "
+        f"cuda: the GPU does not run the model ({reason}). Check the NVIDIA driver with nvidia-smi, "
         f"{libraries} with `glandseg doctor`, or give --device cpu."
     )
 
