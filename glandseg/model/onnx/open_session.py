@@ -18,7 +18,14 @@ _CPU = ["CPUExecutionProvider"]
 CPU_NODES = "assigned to the default CPU EP"  # in the error about nodes that a GPU cannot run
 _FATAL = 4  # ONNX Runtime's severity of fatal errors; what others stop is raised, so need not be printed too
 _CUDA_CAUSE = re.compile(r"\b(?:CUDA|CUBLAS|CUDNN|CURAND|CUFFT) failure \d+: [^;]+")
-_MEMORY_SIGNS = ("Failed to allocate memory", "out of memory", "bad_alloc", "bad allocation", "ALLOC_FAILED")
+_MEMORY_SIGNS = (
+    "Failed to allocate memory",
+    "out of memory",
+    "bad_alloc",
+    "bad allocation",
+    "ALLOC_FAILED",
+    "ALLOCATION_FAILED",
+)
 
 
 def import_onnxruntime() -> Any:
