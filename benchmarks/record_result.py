@@ -112,6 +112,7 @@ def record(path: Path, options: argparse.Namespace) -> Path:
         inference={
             "scales": list(settings.choose_scales(scored.model.scales)[0]),
             **{name: getattr(settings, name) for name in SETTINGS},
+            "flips": settings.flips or scored.model.flips,
         },
         training=describe_training(run) if run else None,
         data={

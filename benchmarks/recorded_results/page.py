@@ -146,6 +146,7 @@ def _write_origins(definitions: Definitions, by_row: Results) -> list[str]:
                     result.model["sha256"][:SHORT],
                     f"{result.data['images']} of {result.data['kind']} {result.data['part']}",
                     result.data["sha256"][:SHORT],
+                    (result.training or {}).get("device", ""),
                     ", ".join(filter(None, (machine["processor"], *machine["flags"], machine["gpu"]))),
                     "" if seconds is None else f"{seconds:.0f}",
                     f"{result.seconds['evaluation']:.0f}",
@@ -160,11 +161,12 @@ def _write_origins(definitions: Definitions, by_row: Results) -> list[str]:
         "weights sha256",
         "images",
         "data sha256",
+        "trained on",
         "processor",
         "training s",
         "evaluation s",
     ]
-    table = _format(header, [False] * 7 + [True] * 2, rows)
+    table = _format(header, [False] * 8 + [True] * 2, rows)
     listed = "".join(f"{command}\n" for command in commands)
     return [
         f"## What they were measured with\n\nThe commit is that of the evaluation.\n\n{table}",

@@ -70,5 +70,6 @@ def _drop_seeds(training: Mapping[str, Any] | None) -> Any:
         if isinstance(stage, dict) and "fit" in stage
         else stage
         for key, stage in training["settings"].items()
+        if key != "split_seed"
     }
-    return settings, training["data"], training["images"]
+    return settings, training["data"], sum(training["images"].values())

@@ -33,6 +33,7 @@ def describe_training(run: Run) -> dict[str, Any]:
         "images": record.get("images"),
         "split_sha256": hash_file(run.path / SPLIT),
         "settings": hide_paths(asdict(settings)),
+        **{key: record[key] for key in ("start", "device", "torch") if key in record},
     }
 
 

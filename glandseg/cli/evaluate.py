@@ -135,6 +135,8 @@ def score_model(
     worst: int,
 ) -> tuple[Scored, WorstImages]:
     """Score one model on all splits, and keep its worst images."""
+    from dataclasses import replace
+
     from glandseg.training.evaluation.evaluate import evaluate as run_evaluation
     from glandseg.training.evaluation.score_table import Scored
     from glandseg.training.evaluation.scored_model import open_model
@@ -150,7 +152,7 @@ def score_model(
             image_um=image_um,
             model_um=model.um_per_px,
             scales=model.scales,
-            settings=settings,
+            settings=replace(settings, flips=settings.flips or model.flips),
             rule=model.separation,
             objects=data_set.kind == "glas",
             report=lambda done: advance(done, len(samples), str(name)),

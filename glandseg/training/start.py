@@ -6,6 +6,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from glandseg.core.system import hash_file
 from glandseg.model.files import find_bundled, find_model
 from glandseg.training.classifier_settings import BUNDLED
 from glandseg.training.networks.decoder import Segmenter
@@ -24,6 +25,13 @@ def find_start(start_from: str) -> Path:
         return find_bundled().path
     path = Path(start_from)
     return find_model(path).path if path.suffix == ".onnx" else open_run(path).segmenter_path
+
+
+def describe_start(start_from: str) -> dict[str, str]:
+    """Return name and SHA-256 of the file of weights that `find_start` finds, for the record of a run."""
+    path = find_start(start_from)
+    name = path.name if path.suffix == ".onnx" else path.parent.resolve().name
+    return {"name": name, "sha256": hash_file(path)}
 
 
 def load_start(network: Segmenter, start_from: str, images: Tensor) -> str:

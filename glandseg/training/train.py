@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from pathlib import Path
+
+import torch
 
 from glandseg.core.callbacks import Say
 from glandseg.training.data.examples import choose_validation, cut_tiles, note_one_class, read_examples
@@ -16,10 +19,11 @@ from glandseg.training.loop.processes import ask_first, is_first, start_fabric
 from glandseg.training.plan import announce_plan
 from glandseg.training.preparation import Prepared, prepare, refuse_unusable_weights
 from glandseg.training.pseudo_labelling import label_patches, make_missing_masks
-from glandseg.training.run import PARTS, Run, hold_run, name_run, start_run
+from glandseg.training.run import PARTS, SETTINGS, Run, hold_run, name_run, start_run
 from glandseg.training.segmenter import Example
 from glandseg.training.settings import TrainSettings
 from glandseg.training.stages import Report, Training, fit_segmenter
+from glandseg.training.start import describe_start
 
 TRAIN_BY_PSEUDO_MASKS = "train, the pseudo masks for truth"  # what the scores of such a run refer to
 
@@ -41,6 +45,7 @@ def train(data: Path, folder: Path | None, settings: TrainSettings, *, report: R
         BadInputError: If data or settings cannot be used.
         TrainingStopped: If a stop was requested; the same call resumes.
     """
+    began = time.monotonic()
     refuse_unusable_weights(settings)
     refuse_idle_labels(settings)
     start_fabric()
@@ -51,6 +56,7 @@ def train(data: Path, folder: Path | None, settings: TrainSettings, *, report: R
     models = ask_first(lambda: find_models(settings))
     path = ask_first(lambda: name_run(folder))
     with hold_run(path) if is_first() else contextlib.nullcontext():
+        resumed = ask_first((path / SETTINGS).is_file)
         run = ask_first(lambda: _start(path, settings, prepared.split))
         settings = run.settings  # with the precisions that the run was started in
         training = Training(run=run, settings=settings, report=report, say=say)
@@ -65,9 +71,12 @@ def train(data: Path, folder: Path | None, settings: TrainSettings, *, report: R
         examples += _draw_synthetic(len(examples), prepared, settings)
         scores = fit_segmenter(training, examples, val)
         facts = _describe(prepared, teacher) | {"scores": {judged_by: scores}}
+        if settings.start_from:
+            facts["start"] = describe_start(settings.start_from)
         if settings.labels == "patches":
             facts["evidence"] = describe_evidence(settings, models, prepared.data_set, prepared.split)
-        ask_first(lambda: run.write_record(**facts))
+        seconds = None if resumed else round(time.monotonic() - began, 1)
+        ask_first(lambda: run.write_record(**facts, **_describe_machine(), seconds=seconds))
     return run
 
 
@@ -121,3 +130,9 @@ def _describe(prepared: Prepared, teacher: Teacher | None) -> dict[str, object]:
         **({"note": split.note} if split.note else {}),
         **({"teacher": teacher.describe(data_set, split)} if teacher else {}),
     }
+
+
+def _describe_machine() -> dict[str, str]:
+    """Return what the last bits of a run depend on beside its settings."""
+    has_gpu = torch.cuda.is_available()
+    return {"device": torch.cuda.get_device_name() if has_gpu else "CPU", "torch": str(torch.__version__)}

@@ -178,6 +178,7 @@ class ScoreTable:
             "sha256": model.sha256,
             "um_per_px": model.um_per_px,
             "scales": list(self.settings.choose_scales(model.scales)[0]),
+            "flips": self.settings.flips or model.flips,
             "backend": model.backend.name,
             "scores": {part: self.list_scores(part)[each.name] for part in self.all_parts},
             "images": {name: score.list_scores() for name, score in each.evaluation.samples.items()},

@@ -26,6 +26,7 @@ class ScoredModel:
         sha256: SHA-256 of that file.
         um_per_px: Microns per pixel of its input.
         scales: Scales whose probabilities are averaged, unless the user gives others.
+        flips: Whether each window is averaged with its mirror image, even if the user does not ask for it.
         backend: Backend that runs the network.
         separation: Rule by which touching glands are told apart; None leaves them together.
         data: Kind of its training data set; None where unknown.
@@ -37,6 +38,7 @@ class ScoredModel:
     sha256: str
     um_per_px: float
     scales: tuple[float, ...]
+    flips: bool = False
     backend: Backend
     separation: Separation | None = None
     data: str | None = None
@@ -91,6 +93,7 @@ def _open_run(folder: Path, device: str, threads: int) -> ScoredModel:
         sha256=hash_file(run.segmenter_path),
         um_per_px=run.um_per_px,
         scales=run.settings.segmenter.scales,
+        flips=run.settings.segmenter.flips,
         backend=TorchBackend(load_segmenter(run).to(_choose_device(device))),
         separation=separate_by_cores(run.settings.segmenter.core_um),
         data=run.record.get("data"),
