@@ -79,7 +79,7 @@ class SegmenterSettings:
     synthetic: float = 0.15
     scales: tuple[float, ...] = (1.0,)
     flips: bool = False
-    fit: FitSettings = field(default_factory=lambda: FitSettings(steps=3000))
+    fit: FitSettings = field(default_factory=lambda: FitSettings(steps=3000, ema=0.995))
     augment: AugmentSettings = field(default_factory=AugmentSettings)
 
     def __post_init__(self) -> None:
