@@ -17,6 +17,7 @@ from benchmarks.mosaic_layout import Mosaic
 from benchmarks.mosaic_slide import write_slide
 from benchmarks.mosaic_tissue import GLAS, find_tissue
 from benchmarks.mosaic_truth import write_truth
+from glandseg.model.fastest import is_open_to_choice
 from glandseg.model.files import find_model
 from glandseg.model.onnx.cpu import CpuSession
 from glandseg.runtime.outputs.write import MASK_SUFFIX, OutputPaths
@@ -46,8 +47,10 @@ class Case:
 
     def command(self, out: Path, options: Sequence[str], model: Path | None = None) -> list[str]:
         """Return the command that finds the slide's glands, with this model or another."""
+        file = model or self.model
+        as_it_is = ["--precision", "float32"] if is_open_to_choice(file) else []
         program = [sys.executable, "-m", "glandseg", "infer", str(self.slide)]
-        return [*program, "--out", str(out), "--model", str(model or self.model), *options]
+        return [*program, "--out", str(out), "--model", str(file), *as_it_is, *options]
 
     def mask(self, out: Path) -> Path:
         """Return the mask that the command writes."""

@@ -45,6 +45,12 @@ def fuzz_cases(request: pytest.FixtureRequest) -> int:
     return int(request.config.getoption("--fuzz-cases"))
 
 
+@pytest.fixture(autouse=True)
+def without_dot_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let `--precision auto` choose on every machine as on one without dot products of 8-bit numbers."""
+    monkeypatch.setattr("glandseg.model.fastest.find_dot_products", lambda: "")
+
+
 @pytest.fixture
 def shared_data() -> Path:
     """Give the folder of real images, slides and weights; skip where it is not."""

@@ -15,7 +15,8 @@ from glandseg.cli.options import Flips, Scales, Separate
 from glandseg.cli.profile_file import check_profile, write_profile
 from glandseg.cli.progress import show_progress
 from glandseg.cli.slide_list import list_slides
-from glandseg.core.errors import EnvironmentLacksError
+from glandseg.core.errors import BadInputError, EnvironmentLacksError
+from glandseg.model.files import AUTO
 
 if TYPE_CHECKING:
     from glandseg.core.trace import Trace
@@ -51,9 +52,14 @@ def infer(
         Path | None, typer.Option(help="GeoJSON file of the regions to segment, drawn in QuPath.")
     ] = None,
     device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:N, trt or trt:N.")] = "auto",
-    int8: Annotated[
-        bool, typer.Option("--int8", help="Run the INT8 file of the model, the fastest on a CPU.")
-    ] = False,
+    precision: Annotated[
+        str,
+        typer.Option(
+            help="Precision to run in: float32, float16, int8, or auto, the fastest that the device computes "
+            "right."
+        ),
+    ] = AUTO,
+    int8: Annotated[bool, typer.Option("--int8", help="Short for --precision int8.")] = False,
     require_gpu: Annotated[
         bool, typer.Option("--require-gpu", help="Fail instead of running on the CPU.")
     ] = False,
@@ -83,9 +89,11 @@ def infer(
 
     To resume an interrupted run, repeat the command.
     """
+    from dataclasses import replace
+
     from glandseg.core.trace import Trace
     from glandseg.model.backend import BATCH
-    from glandseg.model.files import find_model
+    from glandseg.model.files import check_model, find_model
     from glandseg.model.open_backend import open_backend
     from glandseg.runtime.settings import ADAPTIVE, InferSettings, parse_scales
 
@@ -108,12 +116,27 @@ def infer(
     slides = list_slides(slides, out)
     if profile is not None:
         check_profile(profile)
-    file = find_model(model, int8=int8)
+    wanted = choose_precision(precision, int8)
+    file = find_model(model, precision=None if wanted == AUTO else wanted)
+
+    def take(path: Path, reason: str) -> None:
+        nonlocal file
+        file = replace(check_model(path, file.origin), choice=reason)
+
     trace = Trace(keeps_spans=profile is not None)
     with open_backend(
-        file.path, device=device, threads=threads, batch=batch, require_gpu=require_gpu, say=say
+        file.path,
+        device=device,
+        threads=threads,
+        batch=batch,
+        require_gpu=require_gpu,
+        precision=wanted,
+        say=say,
+        take=take,
     ) as backend:
         say(f"model: {backend.card.name} ({file.origin}), learned on {backend.card.tissue}; {backend.name}")
+        if file.choice:
+            say(f"precision: {file.choice}")
         if rule := backend.card.separation:
             say(f"touching glands: {f'told apart, {rule}' if separate else 'one gland, by --no-separate'}")
         try:
@@ -126,6 +149,18 @@ def infer(
     if failed:
         warn(f"{failed} of {len(slides)} slides failed")
         raise typer.Exit(1)
+
+
+def choose_precision(precision: str, int8: bool) -> str:
+    """Return the precision that the two options ask for."""
+    from glandseg.model.card import PRECISIONS
+
+    if precision not in (AUTO, *PRECISIONS):
+        known = ", ".join((AUTO, *PRECISIONS))
+        raise BadInputError(f"--precision: one of {known}. Received: {precision}.")
+    if int8 and precision not in (AUTO, "int8"):
+        raise BadInputError(f"--int8: means --precision int8. Received: --precision {precision}. Leave one of the two out.")
+    return "int8" if int8 else precision
 
 
 def infer_all(slides: list[Path], run: Callable[[Path], None]) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import platform
 import shutil
@@ -16,7 +15,6 @@ from glandseg.doctor.finding import Finding, note, ok, problem
 OLDEST_PYTHON = (3, 10)
 MIN_MEMORY, MIN_DISK = 2 * GIB, 5 * GIB
 _CGROUP = Path("/sys/fs/cgroup/memory.max")  # memory limit of a container, in bytes
-_VECTORS = {"AVX512VNNI": "AVX-512 VNNI", "AVX2": "AVX2", "ASIMDDP": "NEON dot product"}
 
 
 def check_python() -> list[Finding]:
@@ -37,14 +35,14 @@ def check_system() -> list[Finding]:
 
 def check_processor() -> list[Finding]:
     """Report the number of CPUs and their vector instructions for INT8."""
+    from glandseg.core.processor import find_dot_products, list_features
     from glandseg.core.system import count_cpus
 
     counts = f"{count_cpus()} of {os.cpu_count()} CPUs usable"
-    vectors = next((name for key, name in _VECTORS.items() if _list_features().get(key)), "")
-    if not vectors:
-        return [ok("processor", f"{counts}; vector instructions not readable")]
-    gain = "" if vectors == "AVX2" else ": INT8 models run fastest"
-    return [ok("processor", f"{counts}, with {vectors}{gain}")]
+    if unit := find_dot_products():
+        return [ok("processor", f"{counts}, with {unit}: INT8 models run fastest")]
+    known = "with AVX2" if list_features().get("AVX2") else "vector instructions not readable"
+    return [ok("processor", f"{counts}, {known}")]
 
 
 def check_memory() -> list[Finding]:
@@ -73,15 +71,6 @@ def _check_folder(topic: str, folder: Path, name: str = "") -> Finding:
     if free < MIN_DISK:
         return note(topic, text, "Free some for large slides, or run glandseg infer with another --out.")
     return ok(topic, text)
-
-
-def _list_features() -> dict[str, bool]:
-    """List the instructions of the processor by NumPy, which names them alike on every system."""
-    try:
-        core = importlib.import_module("numpy._core._multiarray_umath")
-    except ImportError:
-        return {}
-    return dict(getattr(core, "__cpu_features__", {}))
 
 
 def _read_limit() -> int | None:

@@ -16,6 +16,9 @@ RECORD_SUFFIX = ".json"
 FP16_SUFFIX = ".fp16"
 INT8_SUFFIX = ".int8"
 INT8_TENSORRT_SUFFIX = ".int8.trt"
+AUTO = "auto"  # the precision that is the fastest on a device
+_SUFFIXES = {"float32": "", "float16": FP16_SUFFIX, "int8": INT8_SUFFIX}
+_OPTIONS = {"float32": "", "float16": " --fp16", "int8": " --int8"}  # of `glandseg export`, by precision
 SUFFIXES = (FP16_SUFFIX, INT8_SUFFIX, INT8_TENSORRT_SUFFIX)
 ENGINE_SUFFIX = ".engine"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -29,28 +32,37 @@ class ModelFile:
         path: ONNX file.
         sha256: Hash of its bytes.
         origin: "bundled", "newest export" or "--model".
+        choice: Its precision and why it was taken; empty where it was named.
     """
 
     path: Path
     sha256: str
     origin: str
+    choice: str = ""
 
 
-def find_model(given: Path | None, exports: Path = Path("models"), *, int8: bool = False) -> ModelFile:
+def find_model(
+    given: Path | None, exports: Path = Path("models"), *, precision: str | None = None
+) -> ModelFile:
     """Choose the model: the given one, else the newest export, else the bundled one.
-
-    Files of lower precision are chosen on request only: whether they are faster depends on the machine.
 
     Args:
         given: File that the user named.
         exports: Folder where `glandseg export` writes.
-        int8: Take the file for the CPU, NAME.int8.onnx, beside the chosen model.
+        precision: Take the file beside the chosen model in "float32", "float16" or "int8"; None takes it as
+            it is.
 
     Raises:
         BadInputError: if the file is missing, or differs from the hash recorded beside it.
     """
     path, origin = (given, "--model") if given is not None else _choose_model(exports)
-    return check_model(_find_int8(path) if int8 else path, origin)
+    if precision is None or not path.is_file():  # `check_model` reports it
+        return check_model(path, origin)
+    file = find_beside(path, precision)
+    if not file.is_file():
+        command = f"glandseg export{_OPTIONS[precision]}"
+        raise BadInputError(f"{file}: no {precision} file of this model. Write it with `{command}`.")
+    return check_model(file, origin)
 
 
 def find_bundled() -> ModelFile:
@@ -62,15 +74,6 @@ def _choose_model(exports: Path) -> tuple[Path, str]:
     found = (path for path in exports.glob("*/*.onnx") if not path.stem.endswith(SUFFIXES))
     newest = max(found, key=lambda path: path.stat().st_mtime, default=None)
     return (newest, "newest export") if newest else (BUNDLED, "bundled")
-
-
-def _find_int8(model: Path) -> Path:
-    if not model.is_file():
-        return model  # `check_model` reports it
-    path = model.with_name(f"{find_name(model)}{INT8_SUFFIX}.onnx")
-    if not path.is_file():
-        raise BadInputError(f"{path}: no INT8 file of this model. Write it with `glandseg export --int8`.")
-    return path
 
 
 def check_model(path: Path, origin: str) -> ModelFile:
@@ -102,6 +105,11 @@ def check_model(path: Path, origin: str) -> ModelFile:
 def find_record(path: Path) -> Path:
     """Return the path of a model file's record: NAME.json for NAME.onnx and NAME.fp16.onnx."""
     return path.with_name(find_name(path) + RECORD_SUFFIX)
+
+
+def find_beside(path: Path, precision: str) -> Path:
+    """Return the path of a model's file in "float32", "float16" or "int8", which need not exist."""
+    return path.with_name(f"{find_name(path)}{_SUFFIXES[precision]}.onnx")
 
 
 def find_name(path: Path) -> str:

@@ -73,7 +73,7 @@ def pass_first_use(
     if reference is None:
         say(f"{path.name}: not compared with the CPU, for {find_name(path)}.onnx is not beside it")
         return
-    say(f"first use of {backend.name}: compared with the CPU on synthetic tiles")
+    say(f"first use of {path.name} by {backend.name}: compared with {reference.name} on synthetic tiles")
     with CpuSession(reference) as on_cpu:
         parity = measure_parity(on_cpu, backend, draw_golden_tiles(backend.card.um_per_px))
     check_parity(parity, precision or backend.card.precision, backend.name, f"{reference.name} on the CPU")

@@ -10,7 +10,8 @@ from glandseg.core.errors import BadInputError, EnvironmentLacksError, GlandsegE
 from glandseg.core.system import hash_file
 from glandseg.model.backend import BATCH, ModelBackend
 from glandseg.model.device import DeviceChoice, parse_device
-from glandseg.model.files import ENGINE_SUFFIX
+from glandseg.model.fastest import choose_for_gpu, is_open_to_choice, open_fastest_on_cpu
+from glandseg.model.files import AUTO, ENGINE_SUFFIX
 from glandseg.model.gpu import NONE, read_machine
 from glandseg.model.gpu_check import pass_first_use
 from glandseg.model.onnx.cpu import CpuSession
@@ -24,7 +25,9 @@ def open_backend(
     threads: int = 0,
     batch: int | None = None,
     require_gpu: bool = False,
+    precision: str | None = None,
     say: Say = lambda text: None,
+    take: Callable[[Path, str], None] = lambda path, reason: None,
 ) -> ModelBackend:
     """Open a model on a device; at its first use, a GPU is compared with the CPU.
 
@@ -37,7 +40,11 @@ def open_backend(
         batch: Windows in one call on a GPU; halved while it has not enough memory. None means those of the
             engine that is kept, else `BATCH`.
         require_gpu: Refuse the CPU.
+        precision: "auto" runs, where `path` is NAME.onnx, the fastest of the files beside it that the device
+            computes right. None runs `path` as it is; so do the other precisions, but for TensorRT, which
+            builds an engine in them.
         say: Called with a line for each device that "auto" leaves out, and before what takes long.
+        take: Called with (file, reason) where a file was chosen.
 
     Raises:
         BadInputError: if there is no such device or file.
@@ -46,10 +53,26 @@ def open_backend(
     """
     choice = parse_device(device)
     _check(path, choice, batch, require_gpu)
+    chooses = precision == AUTO and is_open_to_choice(path)
+
+    def open_cuda() -> ModelBackend:
+        file, reason = choose_for_gpu(path) if chooses else (path, "")
+        backend = open_on_cuda(file, choice.ordinal, batch, say)
+        if chooses:
+            take(file, reason)
+        return backend
+
+    def open_cpu() -> ModelBackend:
+        if not chooses:
+            return CpuSession(path, threads=threads, batch=batch or BATCH)
+        backend, file, reason = open_fastest_on_cpu(path, threads=threads, batch=batch or BATCH, say=say)
+        take(file, reason)
+        return backend
+
     openers: dict[str, Callable[[], ModelBackend]] = {
-        "trt": lambda: open_on_tensorrt(path, choice.ordinal, batch, say),
-        "cuda": lambda: open_on_cuda(path, choice.ordinal, batch, say),
-        "cpu": lambda: CpuSession(path, threads=threads, batch=batch or BATCH),
+        "trt": lambda: open_on_tensorrt(path, choice.ordinal, batch, say, precision=precision or AUTO),
+        "cuda": open_cuda,
+        "cpu": open_cpu,
     }
     if choice.kind == "auto" and path.suffix != ENGINE_SUFFIX:
         return _open_best(openers, require_gpu, say)
@@ -58,7 +81,7 @@ def open_backend(
 
 
 def open_on_tensorrt(
-    path: Path, ordinal: int, batch: int | None, say: Say, *, rebuild: bool = True
+    path: Path, ordinal: int, batch: int | None, say: Say, *, precision: str = AUTO, rebuild: bool = True
 ) -> ModelBackend:
     """Open a model with TensorRT; its engine is built first where none fits.
 
@@ -67,6 +90,7 @@ def open_on_tensorrt(
         ordinal: Number of the GPU.
         batch: Windows in one call; None means those of the engine that is kept.
         say: Called with a line before what takes long.
+        precision: Precision of the engine; "auto" takes float16 where its file lies beside the model.
         rebuild: Build an engine where none fits; else that is an error.
     """
     from glandseg.model.tensorrt.backend import EngineBackend
@@ -83,7 +107,8 @@ def open_on_tensorrt(
                 f"{path}: not enough GPU memory for it. Close other programs that use it."
             )
         # A batch that was halved suits what the GPU has free now: its engine must not replace the good one.
-        return find_engine(path, batch=windows, halved=windows != batch, rebuild=rebuild, say=say)
+        halved = windows != batch
+        return find_engine(path, batch=windows, precision=precision, halved=halved, rebuild=rebuild, say=say)
 
     backend = EngineBackend(driver, find, ordinal=ordinal, batch=batch, say=say)
     return _prove(backend, path, backend.precision, ordinal, say)

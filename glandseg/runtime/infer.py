@@ -153,7 +153,12 @@ def _describe_run(run: SlideRun, windows: SlideWindows, result: Result) -> dict[
     frame = describe_frame(run.slide, run.base)
     return {
         "slide": {"sha256": run.slide_sha256, **frame, "said": list(run.slide.statements)},
-        "model": {"sha256": model.sha256, "origin": model.origin, "card": asdict(run.backend.card)},
+        "model": {
+            "sha256": model.sha256,
+            "origin": model.origin,
+            "choice": model.choice,
+            "card": asdict(run.backend.card),
+        },
         "separation": asdict(run.separation) if run.separation else None,
         "backend": run.backend.name,
         "settings": asdict(run.settings) | {"scales": scales, "roi": bool(run.roi)},

@@ -222,7 +222,7 @@ def test_int8_is_taken_where_it_is_and_asked_for_where_not(
     model.write_bytes(red_model.read_bytes())
     refused = run_command("infer", slide, "--model", model, "--int8")
     assert refused.code == 2
-    assert "no INT8 file of this model. Write it with `glandseg export --int8`" in refused.err[0]
+    assert "no int8 file of this model. Write it with `glandseg export --int8`" in refused.err[0]
     model.with_name("small.int8.onnx").write_bytes(red_model.read_bytes())
     model.write_bytes(b"not this one")
     assert run_command("infer", slide, "--model", model, "--int8", "--device", "cpu").code == 0

@@ -71,15 +71,18 @@ def read_mask(slide: Path, out: Path) -> Any:
     return tifffile.imread(OutputPaths.of_slide(slide, out)[MASK_SUFFIX]) > 0
 
 
-@pytest.mark.parametrize("model", [BUNDLED, FP16])
-def test_the_gpu_finds_what_the_cpu_finds(slide: Path, tmp_path: Path, run_command: Run, model: Path) -> None:
-    assert run_command("infer", slide, "--device", "cpu", "--out", tmp_path / "cpu").code == 0
-    outcome = run_command(
-        "infer", slide, "--device", "cuda", "--require-gpu", "--model", model, "--out", tmp_path / "gpu"
-    )
+@pytest.mark.parametrize("precision", ["float32", "float16", "auto"])
+def test_the_gpu_finds_what_the_cpu_finds(
+    slide: Path, tmp_path: Path, run_command: Run, precision: str
+) -> None:
+    asked = ("--precision", "float32", "--device", "cpu")
+    assert run_command("infer", slide, *asked, "--out", tmp_path / "cpu").code == 0
+    on_gpu = ("--precision", precision, "--device", "cuda", "--require-gpu")
+    outcome = run_command("infer", slide, *on_gpu, "--out", tmp_path / "gpu")
     assert outcome.code == 0
     assert outcome.err == []
-    assert "CUDA, GPU 0" in outcome.out[0]
+    assert any("CUDA, GPU 0" in line for line in outcome.out)
+    assert ("precision: float16, the fastest on a GPU" in outcome.out) == (precision == "auto")
     cpu, gpu = read_mask(slide, tmp_path / "cpu"), read_mask(slide, tmp_path / "gpu")
     assert gpu.any()
     assert 2 * (cpu & gpu).sum() / (cpu.sum() + gpu.sum()) > 0.998
@@ -110,7 +113,7 @@ def test_an_interrupted_run_resumes_to_the_same_bytes(slide: Path, tmp_path: Pat
 def test_a_batch_that_does_not_fit_is_halved(slide: Path, tmp_path: Path, taken_memory: None) -> None:
     command = [sys.executable, "-m", "glandseg", "infer", str(slide), "--out", str(tmp_path)]
     done = subprocess.run(
-        [*command, "--device", "cuda", "--model", str(BUNDLED), "--batch", "256"],
+        [*command, "--device", "cuda", "--precision", "float32", "--batch", "256"],
         capture_output=True,
         text=True,
         check=False,

@@ -75,7 +75,7 @@ def test_without_exports_the_bundled_one_is_taken(tmp_path: Path, monkeypatch: p
 
 def test_the_bundled_model_is_its_float32_file_and_has_int8_beside_it(tmp_path: Path) -> None:
     assert find_model(None, tmp_path).path == find_bundled().path == BUNDLED
-    found = find_model(None, tmp_path, int8=True)
+    found = find_model(None, tmp_path, precision="int8")
     assert (found.path, found.origin) == (BUNDLED.with_name("glandseg-colon.int8.onnx"), "bundled")
 
 
@@ -83,7 +83,7 @@ def test_the_bundled_model_is_its_float32_file_and_has_int8_beside_it(tmp_path: 
 def test_int8_is_taken_beside_the_model(given: str, tmp_path: Path) -> None:
     write(tmp_path / given)
     int8 = write(tmp_path / "m.int8.onnx", b"int8")
-    found = find_model(tmp_path / given, int8=True)
+    found = find_model(tmp_path / given, precision="int8")
     assert (found.path, found.origin) == (int8, "--model")
     assert found.sha256 == hashlib.sha256(b"int8").hexdigest()
 
@@ -92,15 +92,15 @@ def test_int8_is_taken_beside_the_newest_export(tmp_path: Path) -> None:
     write(tmp_path / "old" / "old.int8.onnx", age=20)
     write(tmp_path / "old" / "old.onnx", age=20)
     write(tmp_path / "new" / "new.onnx", age=10)
-    with pytest.raises(BadInputError, match=r"new\.int8\.onnx: no INT8 file .* `glandseg export --int8`"):
-        find_model(None, tmp_path, int8=True)
+    with pytest.raises(BadInputError, match=r"new\.int8\.onnx: no int8 file .* `glandseg export --int8`"):
+        find_model(None, tmp_path, precision="int8")
     int8 = write(tmp_path / "new" / "new.int8.onnx", age=30)
-    assert find_model(None, tmp_path, int8=True).path == int8
+    assert find_model(None, tmp_path, precision="int8").path == int8
 
 
 def test_int8_of_a_model_that_is_missing(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match=r"m\.onnx: no such model file"):
-        find_model(tmp_path / "m.onnx", int8=True)
+        find_model(tmp_path / "m.onnx", precision="int8")
 
 
 def test_a_record_that_agrees_or_knows_others_only(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def test_a_pass_is_remembered(red_model: Path, tmp_path: Path) -> None:
     first = Counted()
     pass_first_use(first, red_model, FACTS, memory=memory, say=said.append)
     assert first.asked
-    assert said == ["first use of red on a GPU: compared with the CPU on synthetic tiles"]
+    assert said == ["first use of red.onnx by red on a GPU: compared with red.onnx on synthetic tiles"]
     again = Counted()
     pass_first_use(again, red_model, FACTS, memory=memory, say=said.append)
     assert not again.asked

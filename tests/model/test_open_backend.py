@@ -60,7 +60,7 @@ def with_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def fail(error: Exception) -> Callable[..., Any]:
-    def opener(*arguments: Any) -> Any:
+    def opener(*arguments: Any, **options: Any) -> Any:
         raise error
 
     return opener
@@ -99,7 +99,7 @@ def test_each_device_given_up_is_reported(
 def test_the_best_that_works_is_taken(red_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     taken: list[tuple[Any, ...]] = []
 
-    def take(*asked: Any) -> RedBackend:
+    def take(*asked: Any, **options: Any) -> RedBackend:
         taken.append(asked)
         return RedBackend()
 
