@@ -159,7 +159,9 @@ def choose_precision(precision: str, int8: bool) -> str:
         known = ", ".join((AUTO, *PRECISIONS))
         raise BadInputError(f"--precision: one of {known}. Received: {precision}.")
     if int8 and precision not in (AUTO, "int8"):
-        raise BadInputError(f"--int8: means --precision int8. Received: --precision {precision}. Leave one of the two out.")
+        raise BadInputError(
+            f"--int8: means --precision int8. Received: --precision {precision}. Leave one of the two out."
+        )
     return "int8" if int8 else precision
 
 

@@ -49,8 +49,8 @@ def find_model(
     Args:
         given: File that the user named.
         exports: Folder where `glandseg export` writes.
-        precision: Take the file beside the chosen model in "float32", "float16" or "int8"; None takes it as
-            it is.
+        precision: "float32", "float16" or "int8", in which the file beside the chosen model is taken; None
+            means the chosen file as it is.
 
     Raises:
         BadInputError: if the file is missing, or differs from the hash recorded beside it.
