@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from glandseg.cli.console import pluralise, print_error, say, warn
-from glandseg.cli.options import Flips, Scales, Separate
+from glandseg.cli.options import Flips, Int8, Precision, Scales, Separate, choose_precision
 from glandseg.cli.profile_file import check_profile, write_profile
 from glandseg.cli.progress import show_progress
 from glandseg.cli.slide_list import list_slides
-from glandseg.core.errors import BadInputError, EnvironmentLacksError
+from glandseg.core.errors import EnvironmentLacksError
 from glandseg.model.files import AUTO
 
 if TYPE_CHECKING:
@@ -52,14 +52,8 @@ def infer(
         Path | None, typer.Option(help="GeoJSON file of the regions to segment, drawn in QuPath.")
     ] = None,
     device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:N, trt or trt:N.")] = "auto",
-    precision: Annotated[
-        str,
-        typer.Option(
-            help="Precision to run in: float32, float16, int8, or auto, the fastest that the device computes "
-            "right."
-        ),
-    ] = AUTO,
-    int8: Annotated[bool, typer.Option("--int8", help="Short for --precision int8.")] = False,
+    precision: Precision = AUTO,
+    int8: Int8 = False,
     require_gpu: Annotated[
         bool, typer.Option("--require-gpu", help="Fail instead of running on the CPU.")
     ] = False,
@@ -149,20 +143,6 @@ def infer(
     if failed:
         warn(f"{failed} of {len(slides)} slides failed")
         raise typer.Exit(1)
-
-
-def choose_precision(precision: str, int8: bool) -> str:
-    """Return the precision that the two options ask for."""
-    from glandseg.model.card import PRECISIONS
-
-    if precision not in (AUTO, *PRECISIONS):
-        known = ", ".join((AUTO, *PRECISIONS))
-        raise BadInputError(f"--precision: one of {known}. Received: {precision}.")
-    if int8 and precision not in (AUTO, "int8"):
-        raise BadInputError(
-            f"--int8: means --precision int8. Received: --precision {precision}. Leave one of the two out."
-        )
-    return "int8" if int8 else precision
 
 
 def infer_all(slides: list[Path], run: Callable[[Path], None]) -> int:

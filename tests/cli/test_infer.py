@@ -226,3 +226,38 @@ def test_int8_is_taken_where_it_is_and_asked_for_where_not(
     model.with_name("small.int8.onnx").write_bytes(red_model.read_bytes())
     model.write_bytes(b"not this one")
     assert run_command("infer", slide, "--model", model, "--int8", "--device", "cpu").code == 0
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (("--precision", "bf16"), "--precision: one of auto, float32, float16, int8. Received: bf16."),
+        (
+            ("--precision", "float16", "--int8"),
+            "--int8: means --precision int8. Received: --precision float16. Leave one of the two out.",
+        ),
+    ],
+)
+def test_a_precision_that_cannot_be(
+    slide: Path, red_model: Path, run_command: Run, asked: tuple[str, ...], message: str
+) -> None:
+    outcome = run_command("infer", slide, "--model", red_model, *asked)
+    assert outcome.code == 2
+    assert outcome.err == [f"error: {message}"]
+
+
+def test_the_choice_of_the_bundled_model_is_said_and_recorded(
+    slide: Path, tmp_path: Path, run_command: Run
+) -> None:
+    outcome = run_command("infer", slide, "--device", "cpu", "--out", tmp_path)
+    assert outcome.code == 0
+    choice = "float32, for this CPU has no known dot products of 8-bit numbers"
+    assert f"precision: {choice}" in outcome.out
+    record = json.loads((tmp_path / "one.run.json").read_text(encoding="utf-8"))
+    assert record["model"]["choice"] == choice
+    assert record["model"]["card"]["precision"] == "float32"
+    named = run_command("infer", slide, "--device", "cpu", "--out", tmp_path, "--precision", "int8")
+    assert named.code == 0
+    assert not any(line.startswith("precision: ") for line in named.out)
+    record = json.loads((tmp_path / "one.run.json").read_text(encoding="utf-8"))
+    assert (record["model"]["choice"], record["model"]["card"]["precision"]) == ("", "int8")
