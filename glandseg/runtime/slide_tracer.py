@@ -6,6 +6,7 @@ for the mask alone.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -51,10 +52,15 @@ class SlideTracer(ExitStack):
             self._whole = self._open_tracer(self.probability, run.work / "whole", measures=False)
         self._tracer = self._open_tracer(outline, run.work)
 
-    def advance(self, rows: int) -> None:
-        """Trace what is complete, now that the first `rows` rows of the maps are final."""
-        if self._whole:
-            self._whole.advance(rows)
+    @property
+    def followers(self) -> list[Callable[[int], None]]:
+        """Functions that trace what is complete, now that the first rows of the maps are final.
+
+        Each is called with (rows that are final), from one thread, which may be its own.
+        """
+        return [self._advance, *([self._whole.advance] if self._whole else [])]
+
+    def _advance(self, rows: int) -> None:
         self._tracer.advance(self._separator.advance(rows) if self._separator else rows)
 
     def finish(self) -> tuple[Glands, Glands]:
@@ -64,7 +70,7 @@ class SlideTracer(ExitStack):
             The glands; and those of the mask, in which glands that touch are one. They can be read until the
             files are closed.
         """
-        self.advance(self._shape[0])
+        self._advance(self._shape[0])
         glands = self._tracer.finish()
         return glands, self._whole.finish() if self._whole else glands
 

@@ -92,12 +92,12 @@ class SlideWindows(ExitStack):
             unstained=tracer.unstained,
             core=tracer.core,
             excludes=self._list_excludes(),
-            trace=tracer.advance,
         )
         pipeline = Pipeline(
             read=self._read,
             infer=self.network.infer,
             finish=writer.write_rows,
+            follow=tracer.followers,
             store=self.store,
             keeps_core=run.keeps_core,
             batch=batch,

@@ -95,10 +95,9 @@ def _shrink(thumbnail: NDArray[np.uint8], share: float) -> NDArray[np.uint8]:
 
 def _lay_over(image: NDArray[np.uint8], rgb: tuple[int, int, int], cover: NDArray[np.uint8]) -> None:
     """Blend a color into an image with weights `cover`, (h, w) uint8, 255 being opaque."""
-    share = cover / np.float32(255)
-    for channel, value in enumerate(rgb):
-        below = image[..., channel]
-        image[..., channel] = np.rint(below + (value - below.astype(np.float32)) * share)
+    where = cover > 0
+    share, below = cover[where][:, None] / np.float32(255), image[where].astype(np.float32)
+    image[where] = np.rint(below + (np.float32(rgb) - below) * share)
 
 
 def _center(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

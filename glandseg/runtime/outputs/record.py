@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import platform
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from glandseg import RESEARCH_USE, __version__
 LIBRARIES = (
     "numpy",
     "opencv-python",
+    "opencv-python-headless",
     "onnxruntime",
     "onnxruntime-gpu",
     "openslide-python",
@@ -37,6 +39,8 @@ def write_record(path: Path, facts: Mapping[str, Any]) -> None:
 
 def list_versions() -> dict[str, str]:
     """Return the versions of Python, the system and the libraries in use."""
-    installed = {found.name.lower(): found.version for found in metadata.distributions()}
-    system = {"python": platform.python_version(), "system": f"{platform.system()} {platform.machine()}"}
-    return system | {name: installed[name] for name in LIBRARIES if name in installed}
+    versions = {"python": platform.python_version(), "system": f"{platform.system()} {platform.machine()}"}
+    for name in LIBRARIES:  # a listing of all that is installed would take a quarter of a second
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            versions[name] = metadata.version(name)
+    return versions

@@ -31,7 +31,6 @@ class MapWriter:
         unstained: 0 and 1 of the base plane, written here.
         core: p(core) of the base plane, written here where there is gland; None if it is not needed.
         excludes: Called with a rectangle of the base plane; return px on which no gland may lie.
-        trace: Called with (rows that are final).
     """
 
     planes: Sequence[ScalePlane]
@@ -40,7 +39,6 @@ class MapWriter:
     unstained: TileMap
     core: TileMap | None = None
     excludes: Sequence[Exclude]
-    trace: Callable[[int], None]
     _done: int = field(default=0)
 
     def write_rows(self, rows: int) -> None:
@@ -52,7 +50,6 @@ class MapWriter:
                 self._write_block(top, left, bottom, min(left + BLOCK_PX, width))
         if rows > self._done:
             self._done = rows
-            self.trace(rows)
             release_memory()
 
     def _write_block(self, top: int, left: int, bottom: int, right: int) -> None:

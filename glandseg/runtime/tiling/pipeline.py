@@ -1,17 +1,19 @@
 """Windows read, run, stored and finished at the same time, so that only the network is waited for.
 
 One after the other, decoding would leave a GPU idle, and the GPU the decoders. Readers run some batches
-ahead, `slots` calls of the network overlap, and one thread finishes rows in order. Queues are bounded, so
-that memory does not depend on the slide. A window is stored before the rows that need it are finished: a
-killed process loses at most the batches under way.
+ahead, `slots` calls of the network overlap, one thread finishes rows in order, and others follow it. Queues
+are bounded, so that memory does not depend on the slide. A window is stored before the rows that need it are
+finished: a killed process loses at most the batches under way.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +47,7 @@ class Pipeline:
         read: Called with (key); returns a window, (320, 320, 3) uint8 RGB, or None with nothing to run.
         infer: Network; called from `slots` threads.
         finish: Called with (rows that are final), from one thread, in order.
+        follow: Each called with (rows that are finished), from a thread of its own, in order.
         store: Finished windows, which are not run again.
         keeps_core: Store the network's p(core) too.
         batch: Windows per call of the network.
@@ -57,6 +60,7 @@ class Pipeline:
     read: Read
     infer: Infer
     finish: Callable[[int], None]
+    follow: Sequence[Callable[[int], None]] = ()
     store: WindowStore
     keeps_core: bool = False
     batch: int
@@ -77,21 +81,25 @@ class Pipeline:
         """
         # Entered last, left first: the readers end before the network, the network before the finishing.
         with (
+            ExitStack() as opened,
             Workers("finish", 1) as finishers,
             Workers("network", self.slots) as networks,
             Workers("read", self.readers) as readers,
         ):
+            followers = [opened.enter_context(Workers("follow", 1)) for _ in self.follow]
             running: deque[tuple[_Batch, Future[NDArray[np.uint8]]]] = deque()
-            finishing: deque[Future[None]] = deque()
+            finishing = _Finishing(
+                lambda rows: finishers.submit(self._finish, rows, followers),
+                lambda future: await_result(future, "finishing", self.stall_s),
+            )
             for batch in self._gather(self._read_ahead(steps, readers, count)):
                 running.append((batch, networks.submit(self._compute, batch)))
                 is_barrier = any(step.is_barrier for step in batch.ended)
                 while running and (is_barrier or len(running) > self.slots):
-                    self._keep(*running.popleft(), finishers, finishing, count)
+                    self._keep(*running.popleft(), finishing, count)
             while running:
-                self._keep(*running.popleft(), finishers, finishing, count)
-            while finishing:
-                await_result(finishing.popleft(), "finishing", self.stall_s)
+                self._keep(*running.popleft(), finishing, count)
+            finishing.wait(0)
 
     def _read_ahead(
         self, steps: Iterable[Step], readers: Workers, count: Callable[[int], None]
@@ -142,8 +150,7 @@ class Pipeline:
         self,
         batch: _Batch,
         computed: Future[NDArray[np.uint8]],
-        finishers: Workers,
-        finishing: deque[Future[None]],
+        finishing: _Finishing,
         count: Callable[[int], None],
     ) -> None:
         """Store a batch once it is computed, and submit the rows that it makes final."""
@@ -155,9 +162,8 @@ class Pipeline:
                 self.store.append(key, gland)  # the last, for with it the window counts as finished
         count(len(batch.keys))
         for step in batch.ended:
-            finishing.append(finishers.submit(self._finish, step.final_px))
-        while len(finishing) > _FINISHES_AHEAD:
-            await_result(finishing.popleft(), "finishing", self.stall_s)
+            finishing.begin(step.final_px)
+        finishing.wait(_FINISHES_AHEAD)
 
     def _read(self, key: Key) -> NDArray[np.uint8] | None:
         with self.trace.span("read"):
@@ -170,6 +176,45 @@ class Pipeline:
         with self.trace.span("network"):
             return self.infer(windows)[:, GLAND : CORE + 1 if self.keeps_core else CORE]
 
-    def _finish(self, rows: int) -> None:
+    def _finish(self, rows: int, followers: list[Workers]) -> list[Future[None]]:
+        """Finish rows, and let the followers begin with them."""
         with self.trace.span("finish"):
             self.finish(rows)
+        return [
+            worker.submit(self._follow, follow, rows)
+            for worker, follow in zip(followers, self.follow, strict=True)
+        ]
+
+    def _follow(self, follow: Callable[[int], None], rows: int) -> None:
+        with self.trace.span("follow"):
+            follow(rows)
+
+
+class _Finishing:
+    """Rows that are being finished, and then followed, in order.
+
+    Args:
+        submit: Called with (rows); schedules their finishing, which schedules what follows.
+        await_done: Called with (future); waits for its result.
+    """
+
+    def __init__(
+        self,
+        submit: Callable[[int], Future[list[Future[None]]]],
+        await_done: Callable[[Future[Any]], Any],
+    ) -> None:
+        self._submit, self._await_done = submit, await_done
+        self._finishing: deque[Future[list[Future[None]]]] = deque()
+        self._following: deque[list[Future[None]]] = deque()
+
+    def begin(self, rows: int) -> None:
+        """Schedule rows."""
+        self._finishing.append(self._submit(rows))
+
+    def wait(self, most: int) -> None:
+        """Wait until at most so many calls of each kind are left."""
+        while len(self._finishing) > most:
+            self._following.append(self._await_done(self._finishing.popleft()))
+        while len(self._following) > most:
+            for future in self._following.popleft():
+                self._await_done(future)

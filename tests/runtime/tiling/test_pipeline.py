@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -28,6 +29,7 @@ class Plant:
         self.reads: list[int] = []
         self.batches: list[list[int]] = []
         self.finished: list[int] = []
+        self.followed: list[list[int]] = [[], []]
         self.counted = 0
 
     def read(self, key: Key) -> Pixels | None:
@@ -40,6 +42,10 @@ class Plant:
 
     def finish(self, rows: int) -> None:
         self.finished.append(rows)
+
+    def follow(self, index: int, rows: int) -> None:
+        assert rows in self.finished
+        self.followed[index].append(rows)
 
     def count(self, windows: int) -> None:
         self.counted += windows
@@ -55,6 +61,7 @@ class Plant:
             read=lambda key: self.read(key),
             infer=lambda windows: self.infer(windows),
             finish=lambda rows: self.finish(rows),
+            follow=[lambda rows: self.follow(0, rows), lambda rows: self.follow(1, rows)],
             store=self.store,
             keeps_core=keeps_core,
             batch=4,
@@ -86,6 +93,7 @@ def test_every_window_is_run_and_stored_and_rows_finish_in_order(plant: Plant, s
     assert sorted(plant.reads) == list(range(20))
     assert sorted(map(len, plant.batches)) == [4] * 5
     assert plant.finished == [256, 512, 768, 1024]
+    assert plant.followed == [plant.finished] * 2
     assert plant.counted == 20
     for column in range(20):
         assert (plant.store.get(Key(0, 0, column)) == column).all()  # type: ignore[union-attr]
@@ -94,6 +102,7 @@ def test_every_window_is_run_and_stored_and_rows_finish_in_order(plant: Plant, s
 def test_rows_are_finished_only_once_their_windows_are_stored(plant: Plant) -> None:
     steps = make_steps(5, 9, 3)
     stored: list[int] = []
+    plant.follow = lambda index, rows: None  # type: ignore[method-assign]
     plant.finish = lambda rows: stored.append(len(plant.store))  # type: ignore[method-assign]
     plant.run(steps)
     assert all(count >= least for count, least in zip(stored, (5, 14, 17), strict=True))
@@ -200,6 +209,28 @@ def test_an_error_in_any_stage_ends_the_run(plant: Plant, stage: str) -> None:
     setattr(plant, stage, fail)
     with pytest.raises(OSError, match="No space"):
         plant.run(make_steps(50, 50))
+
+
+def test_an_error_of_a_follower_ends_the_run(plant: Plant) -> None:
+    def fail(index: int, rows: int) -> None:
+        if index and rows == 512:
+            raise OSError(28, "No space left on device")
+
+    plant.follow = fail  # type: ignore[method-assign]
+    with pytest.raises(OSError, match="No space"):
+        plant.run(make_steps(50, 50, 50))
+
+
+def test_slow_followers_hold_back_the_rows(plant: Plant) -> None:
+    waiting: list[int] = []
+
+    def follow(index: int, rows: int) -> None:
+        time.sleep(0.01)
+        waiting.append(len(plant.finished) - rows // 256)
+
+    plant.follow = follow  # type: ignore[method-assign]
+    plant.run(make_steps(*[4] * 30))
+    assert max(waiting) <= 2 * (2 + 1) + 1
 
 
 def test_an_error_loses_no_window_that_was_stored(plant: Plant) -> None:
