@@ -97,7 +97,7 @@ def _lay_over(image: NDArray[np.uint8], rgb: tuple[int, int, int], cover: NDArra
     """Blend a color into an image with weights `cover`, (h, w) uint8, 255 being opaque."""
     where = cover > 0
     share, below = cover[where][:, None] / np.float32(255), image[where].astype(np.float32)
-    image[where] = np.rint(below + (np.float32(rgb) - below) * share)
+    image[where] = np.rint(below + (np.asarray(rgb, np.float32) - below) * share)
 
 
 def _center(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -212,7 +212,7 @@ class _Finishing:
         self._finishing.append(self._submit(rows))
 
     def wait(self, most: int) -> None:
-        """Wait until at most so many calls of each kind are left."""
+        """Wait until at most `most` calls of each kind are left."""
         while len(self._finishing) > most:
             self._following.append(self._await_done(self._finishing.popleft()))
         while len(self._following) > most:
