@@ -74,6 +74,8 @@ def infer(
         str,
         typer.Option(help='Decimal mark of the table: "." or ","; with ",", columns are separated by ";".'),
     ] = ".",
+    report: Annotated[bool, typer.Option(help="Write a report that any browser opens.")] = True,
+    report_mb: Annotated[float, typer.Option(help="Maximum size of the report, in MB.")] = 20.0,
     profile: Annotated[
         Path | None,
         typer.Option(help="File of a trace for ui.perfetto.dev; the time of each stage is printed too."),
@@ -106,6 +108,8 @@ def infer(
         max_ram_gib=max_ram,
         max_unread=max_unread,
         csv_decimal=csv_decimal,
+        report=report,
+        report_mb=report_mb,
     )
     slides = list_slides(slides, out)
     if profile is not None:

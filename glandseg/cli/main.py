@@ -22,6 +22,7 @@ from glandseg.cli.stopping import INTERRUPTED, take_signals
 from glandseg.cli.streams import guard_streams
 from glandseg.cli.train import train
 from glandseg.cli.verify import verify
+from glandseg.cli.view import view
 from glandseg.core.errors import EnvironmentLacksError
 
 SIGNALLED = 128  # shells add the number of the signal that ended a process
@@ -38,6 +39,7 @@ app.command()(train)
 app.command()(export)
 app.command()(verify)
 app.command()(infer)
+app.command()(view)
 app.command()(evaluate)
 app.command()(adapt)
 app.command()(demo)

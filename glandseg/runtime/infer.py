@@ -12,14 +12,16 @@ from glandseg.core.trace import Trace
 from glandseg.model.backend import ModelBackend
 from glandseg.model.files import ModelFile
 from glandseg.runtime.glands.store import Glands
+from glandseg.runtime.maps.tile_map import ReadableMap
 from glandseg.runtime.outputs.gland_writer import SlideGlands
 from glandseg.runtime.outputs.record import write_record
+from glandseg.runtime.outputs.report.report import REPORT_SUFFIX, end_report
 from glandseg.runtime.outputs.write import OutputPaths, write_outputs
 from glandseg.runtime.preflight import choose_batch
 from glandseg.runtime.settings import InferSettings
 from glandseg.runtime.slide_facts import describe_frame, list_late_warnings
 from glandseg.runtime.slide_run import SlideRun, open_run
-from glandseg.runtime.slide_tissue import Tissue, find_tissue, measure_unread, watch_unread
+from glandseg.runtime.slide_tissue import Tissue, find_tissue, measure_unread, show_slide, watch_unread
 from glandseg.runtime.slide_windows import SlideWindows
 
 
@@ -89,7 +91,7 @@ def infer_slide(
         UnreadError: Too much of the tissue cannot be read.
     """
     own = Trace(keeps_spans=trace is not None and trace.keeps_spans)
-    paths = OutputPaths.of_slide(path, out)
+    paths = OutputPaths.of_slide(path, out, () if settings.report else (REPORT_SUFFIX,))
     with ExitStack() as opened:
         if trace is not None:
             opened.callback(trace.absorb, own)
@@ -103,11 +105,16 @@ def infer_slide(
             tracer = windows.run_all(batch, watch_unread(run, tissue, advance))
             with own.span("finish"):
                 glands, mask_glands = tracer.finish()
-        return _write(run, tissue, glands, mask_glands, windows)
+        return _write(run, tissue, glands, mask_glands, windows, tracer.probability)
 
 
 def _write(
-    run: SlideRun, tissue: Tissue, glands: Glands, mask_glands: Glands, windows: SlideWindows
+    run: SlideRun,
+    tissue: Tissue,
+    glands: Glands,
+    mask_glands: Glands,
+    windows: SlideWindows,
+    probability: ReadableMap,
 ) -> Result:
     """Write the outputs into the work folder, the record last."""
     unread_share = measure_unread(run, tissue)
@@ -120,11 +127,11 @@ def _write(
         extent_px=run.extent_px,
         slide_sha256=run.slide_sha256,
         model_sha256=run.model.sha256,
-        thumbnail=tissue.thumbnail.rgb,
-        thumbnail_px_per_px=run.base.um_per_px / tissue.thumbnail.um_per_px,
+        imagery=show_slide(run, tissue, probability),
         metadata=describe_frame(run.slide, run.base),
         unread=run.unread_regions.list_features(run.slide_sha256),
         csv_decimal=run.settings.csv_decimal,
+        report_bytes=int(run.settings.report_mb * 1e6),
     )
     with run.trace.span("write"):
         notes = write_outputs(found, paths)
@@ -143,7 +150,9 @@ def _write(
         seconds={name: stage.busy_s for name, stage in times.items()},
         warnings=(*tissue.warnings, *late_warnings, *notes),
     )
-    write_record(paths.record, _describe_run(run, windows, result))
+    record = write_record(paths.record, _describe_run(run, windows, result))
+    if run.settings.report:
+        end_report(paths[REPORT_SUFFIX], record)
     return result
 
 

@@ -27,6 +27,8 @@ _AFTERWARDS = (
     "max_ram_gib",
     "max_unread",
     "csv_decimal",
+    "report",
+    "report_mb",
     "roi",
 )
 

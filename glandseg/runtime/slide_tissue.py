@@ -8,12 +8,16 @@ from glandseg.core.callbacks import Advance, Say
 from glandseg.core.errors import BadInputError
 from glandseg.core.system import release_memory
 from glandseg.core.workers import STALL_S
+from glandseg.runtime.maps.tile_map import ReadableMap
+from glandseg.runtime.outputs.imagery import Imagery
 from glandseg.runtime.slide_facts import list_early_warnings
 from glandseg.runtime.slide_run import SlideRun
 from glandseg.runtime.tissue.thumbnail import Thumbnail, make_thumbnail
 from glandseg.runtime.tissue.thumbnail_reader import describe_reading, report_thumbnail
 from glandseg.runtime.tissue.tissue_mask import TissueMask
+from glandseg.slides.slide_plane import SlidePlane
 
+IMAGERY_CACHE_BYTES = 16 << 20
 WATCHED_WINDOWS = 64  # after which the share of unread tissue is measured again
 
 
@@ -60,6 +64,19 @@ def find_tissue(run: SlideRun, warn: Say) -> Tissue:
     tissue = Tissue(thumbnail=thumbnail, mask=mask, inside=inside, area_mm2=area_mm2, warnings=warnings)
     measure_unread(run, tissue)
     return tissue
+
+
+def show_slide(run: SlideRun, tissue: Tissue, probability: ReadableMap) -> Imagery:
+    """Return what outputs show of a slide whose windows have run; unread px have the background's color."""
+    unread_regions, fill_rgb = run.unread_regions, tissue.thumbnail.fill_rgb
+    return Imagery(
+        lay_plane=lambda um: SlidePlane(run.slide, um, IMAGERY_CACHE_BYTES, unread_regions, fill_rgb),
+        tissue=tissue.inside,
+        probability=probability,
+        thumbnail=tissue.thumbnail.rgb,
+        thumbnail_um_per_px=tissue.thumbnail.um_per_px,
+        readers=run.readers,
+    )
 
 
 def watch_unread(run: SlideRun, tissue: Tissue, advance: Advance) -> Advance:

@@ -8,7 +8,19 @@ import sys
 import pytest
 
 HEAVY = ("torch", "onnxruntime", "onnx", "cv2", "numpy", "openslide", "tifffile", "shapely", "rich", "yaml")
-COMMANDS = ("cut", "train", "export", "infer", "evaluate", "adapt", "demo", "inspect", "doctor", "verify")
+COMMANDS = (
+    "cut",
+    "train",
+    "export",
+    "infer",
+    "evaluate",
+    "adapt",
+    "demo",
+    "inspect",
+    "doctor",
+    "verify",
+    "view",
+)
 
 PROGRAM = """
 import sys

@@ -54,7 +54,7 @@ class Outputs:
 
     @classmethod
     def read(cls, result: Result) -> Outputs:
-        outlines, mask, table, overview, labels, record = result.outputs
+        outlines, mask, table, overview, labels, _, record = result.outputs
         with table.open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
         return cls(

@@ -18,6 +18,7 @@ from glandseg.model.onnx.cpu import CpuSession
 from glandseg.runtime.infer import Result, infer_slide
 from glandseg.runtime.settings import InferSettings
 from glandseg.synthetic import write_slide
+from tests.runtime.output_bytes import read_output
 
 Pixels = NDArray[np.uint8]
 Infer = Callable[..., list[bytes]]
@@ -52,7 +53,7 @@ def read_bytes(result: Result) -> list[bytes]:
         told["result"].pop(fickle)
     for asked in ("batch", "max_ram_gib"):
         told["settings"].pop(asked)
-    return [path.read_bytes() for path in files] + [json.dumps(told).encode()]
+    return [*map(read_output, files), json.dumps(told).encode()]
 
 
 @pytest.mark.parametrize("scales", [(1.0,), (0.75, 1.5), (1.0, 2.0)])

@@ -22,6 +22,7 @@ from glandseg.model.separation import Separation
 from glandseg.runtime.infer import Result, infer_slide
 from glandseg.runtime.settings import InferSettings
 from glandseg.synthetic import write_slide
+from tests.runtime.output_bytes import read_output
 
 Pixels = NDArray[np.uint8]
 Infer = Callable[..., Result]
@@ -84,12 +85,12 @@ def infer(slide: Path, model: ModelFile, tmp_path: Path) -> Infer:
 
 
 def read_files(result: Result) -> list[bytes]:
-    return [path.read_bytes() for path in result.outputs[:-1]]
+    return [read_output(path) for path in result.outputs[:-1]]
 
 
 def count_everywhere(result: Result) -> set[int]:
     """Return the number of glands in each output."""
-    outlines, _, table, _, labels, record = result.outputs
+    outlines, _, table, _, labels, _, record = result.outputs
     numbers = tifffile.imread(labels)
     with table.open(encoding="utf-8", newline="") as file:
         rows = len(list(csv.DictReader(file)))

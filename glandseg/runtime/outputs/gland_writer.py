@@ -9,16 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from glandseg.runtime.glands.measurements import Measurements, measure_gland
 from glandseg.runtime.glands.store import Gland, Glands
+from glandseg.runtime.outputs.imagery import Imagery
 from glandseg.slides.plane import TiledPlane
 from glandseg.slides.slide_plane import ROUNDING
 
 AddGland = Callable[[Gland, Measurements], None]
 Warn = Callable[[str], None]
+REPORT_BYTES = 20_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,11 +32,11 @@ class SlideGlands:
         extent_px: Width and height of the slide in px of the plane, whose last px may lie partly outside.
         slide_sha256: SHA-256 of the slide's file.
         model_sha256: SHA-256 of the model's file.
-        thumbnail: (h, w, 3) uint8 RGB of the whole plane.
-        thumbnail_px_per_px: Thumbnail px per px of the plane.
+        imagery: The slide's px, tissue and probabilities.
         metadata: Facts about the slide and its coordinates.
         unread: GeoJSON features of the parts that could not be read, in level-0 px.
         csv_decimal: Decimal mark of the table, "." or ",".
+        report_bytes: Maximum size of the report.
     """
 
     name: str
@@ -47,11 +46,11 @@ class SlideGlands:
     extent_px: tuple[float, float]
     slide_sha256: str
     model_sha256: str
-    thumbnail: NDArray[np.uint8]
-    thumbnail_px_per_px: float
+    imagery: Imagery
     metadata: Mapping[str, str]
     unread: Sequence[Mapping[str, Any]] = ()
     csv_decimal: str = "."
+    report_bytes: int = REPORT_BYTES
 
     @property
     def area_mm2(self) -> float:

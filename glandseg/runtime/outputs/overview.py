@@ -31,8 +31,10 @@ _SHIFT = 4  # fractional bits of drawn coordinates
 @contextmanager
 def write_overview(path: Path, found: SlideGlands, warn: Warn) -> Iterator[AddGland]:
     """Write a PNG; the same glands and thumbnail give the same pixels, and nothing in it names the file."""
-    shrink = min(1.0, OVERVIEW_PX / max(found.thumbnail.shape))
-    image, scale = _shrink(found.thumbnail, shrink), found.thumbnail_px_per_px * shrink
+    imagery = found.imagery
+    shrink = min(1.0, OVERVIEW_PX / max(imagery.thumbnail.shape))
+    image = _shrink(imagery.thumbnail, shrink)
+    scale = found.plane.um_per_px / imagery.thumbnail_um_per_px * shrink
     with draw_contours(image, scale) as draw:
         yield lambda gland, _: draw(gland.polygon_px)
     page = _center(image)

@@ -31,10 +31,11 @@ LIBRARIES = (
 )
 
 
-def write_record(path: Path, facts: Mapping[str, Any]) -> None:
-    """Write the facts of a run as JSON, with versions and the research-use line."""
+def write_record(path: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the facts of a run as JSON, with versions and the research-use line; return them all."""
     record = {"glandseg": __version__, "use": RESEARCH_USE, **facts, "versions": list_versions()}
     path.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return record
 
 
 def list_versions() -> dict[str, str]:

@@ -6,6 +6,7 @@ older files, and moved into place with the others, all or none.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from glandseg.runtime.outputs.gland_writer import GlandWriter, SlideGlands
 from glandseg.runtime.outputs.label_tiff import write_labels
 from glandseg.runtime.outputs.mask_tiff import write_gland_mask
 from glandseg.runtime.outputs.overview import write_overview
+from glandseg.runtime.outputs.report.report import REPORT_SUFFIX, write_report
 from glandseg.runtime.outputs.table import write_csv
 
 MASK_SUFFIX = ".mask.ome.tif"
@@ -25,6 +27,7 @@ WRITERS: dict[str, GlandWriter] = {
     ".glands.csv": write_csv,
     ".overview.png": write_overview,
     ".glands.labels.tif": write_labels,
+    REPORT_SUFFIX: write_report,
 }
 SUFFIXES = (*WRITERS, RECORD_SUFFIX)
 
@@ -36,21 +39,23 @@ class OutputPaths:
     Attributes:
         folder: Folder of the outputs.
         stem: What their names begin with.
+        left_out: Suffixes of the outputs that are not written.
     """
 
     folder: Path
     stem: str
+    left_out: frozenset[str] = frozenset()
 
     @classmethod
-    def of_slide(cls, slide: Path, folder: Path | None = None) -> OutputPaths:
+    def of_slide(cls, slide: Path, folder: Path | None = None, left_out: Iterable[str] = ()) -> OutputPaths:
         """Name outputs after a slide without its suffix, of which `.ome.tif` is one; beside it by default."""
         is_ome = slide.name.lower().endswith((".ome.tif", ".ome.tiff"))
-        return cls(folder or slide.parent, slide.stem[:-4] if is_ome else slide.stem)
+        return cls(folder or slide.parent, slide.stem[:-4] if is_ome else slide.stem, frozenset(left_out))
 
     @property
     def names(self) -> list[str]:
         """File names of all outputs, the record last."""
-        return [self.stem + suffix for suffix in SUFFIXES]
+        return [self.stem + suffix for suffix in SUFFIXES if suffix not in self.left_out]
 
     @property
     def record(self) -> Path:
@@ -77,6 +82,7 @@ def write_outputs(found: SlideGlands, paths: OutputPaths) -> list[str]:
         outputs = [
             opened.enter_context(writer(paths[suffix], found, warnings.append))
             for suffix, writer in WRITERS.items()
+            if suffix not in paths.left_out
         ]
         for gland in found.glands:
             measurements = found.measure(gland)

@@ -10,9 +10,12 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from glandseg.runtime.glands.store import Gland, Glands
 from glandseg.runtime.outputs.gland_writer import AddGland, SlideGlands
+from glandseg.runtime.outputs.imagery import Imagery
+from glandseg.runtime.tissue.tissue_mask import TissueMask
 
 MakeFound = Callable[..., SlideGlands]
 Write = Callable[..., list[str]]
@@ -26,6 +29,28 @@ class GlandList(list[Gland]):
         return sum(gland.polygon_px.area for gland in self)
 
 
+class EmptyMap:
+    """A map whose probabilities are 0."""
+
+    def __init__(self, height_px: int, width_px: int) -> None:
+        self.shape = (height_px, width_px)
+
+    def read(self, top: int, left: int, bottom: int, right: int) -> NDArray[np.uint8]:
+        return np.zeros((bottom - top, right - left), np.uint8)
+
+
+def show(plane: Any, thumbnail: NDArray[np.uint8], px_per_px: float) -> Imagery:
+    """Show a plane as its thumbnail: no px are read from it."""
+    um_per_px = plane.um_per_px
+    return Imagery(
+        lay_plane=lambda um: plane,
+        tissue=TissueMask(np.zeros((1, 1), bool), um_per_px),
+        probability=EmptyMap(plane.height_px, plane.width_px),
+        thumbnail=thumbnail,
+        thumbnail_um_per_px=um_per_px / px_per_px,
+    )
+
+
 def make(
     glands: Iterable[Gland], plane: Any = None, um_per_px: float = 0.5, l0_per_px: float = 2.0, **options: Any
 ) -> SlideGlands:
@@ -35,10 +60,10 @@ def make(
         "extent_px": (plane.width_px, plane.height_px),
         "slide_sha256": "s",
         "model_sha256": "m",
-        "thumbnail": np.full((100, 100, 3), 220, np.uint8),
-        "thumbnail_px_per_px": 0.5,
         "metadata": {},
     }
+    thumbnail = options.pop("thumbnail", np.full((100, 100, 3), 220, np.uint8))
+    facts["imagery"] = show(plane, thumbnail, options.pop("thumbnail_px_per_px", 0.5))
     listed = cast(Glands, GlandList(glands))
     return SlideGlands(**{"glands": listed, "mask_glands": listed, "plane": plane, **facts, **options})
 

@@ -28,6 +28,7 @@ from glandseg.runtime.outputs.write import RECORD_SUFFIX, SUFFIXES, WRITERS, Out
 from glandseg.runtime.settings import InferSettings
 from glandseg.slides.open import open_slide
 from glandseg.slides.slide_plane import SlidePlane
+from tests.runtime.output_bytes import read_output
 
 Trace = Callable[..., Glands]
 MakeFound = Callable[..., SlideGlands]
@@ -198,7 +199,7 @@ def add_output(monkeypatch: pytest.MonkeyPatch, writer: GlandWriter) -> None:
 def test_an_added_output_is_named_written_and_moved_into_place(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = [path.read_bytes() for path in run().outputs[:-1]]
+    plain = [read_output(path) for path in run().outputs[:-1]]
     add_output(monkeypatch, write_wkt)
     result = run()
     wkt, *others, record = result.outputs
@@ -207,7 +208,7 @@ def test_an_added_output_is_named_written_and_moved_into_place(
     assert (number, result.warnings) == ("1", ("1 as WKT",))
     assert float(area) / 1e6 == pytest.approx(result.gland_mm2, abs=1e-6)
     assert shapely.from_wkt(contour).is_valid
-    assert [path.read_bytes() for path in others] == plain
+    assert [read_output(path) for path in others] == plain
 
 
 def test_an_added_output_that_fails_leaves_no_file(
