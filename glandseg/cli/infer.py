@@ -74,6 +74,9 @@ def infer(
         str,
         typer.Option(help='Decimal mark of the table: "." or ","; with ",", columns are separated by ";".'),
     ] = ".",
+    suggest: Annotated[
+        int, typer.Option(help="Number of regions to suggest for correction, where the model is least sure.")
+    ] = 0,
     report: Annotated[bool, typer.Option(help="Write a report that any browser opens.")] = True,
     report_mb: Annotated[float, typer.Option(help="Maximum size of the report, in MB.")] = 20.0,
     profile: Annotated[
@@ -108,6 +111,7 @@ def infer(
         max_ram_gib=max_ram,
         max_unread=max_unread,
         csv_decimal=csv_decimal,
+        suggest=suggest,
         report=report,
         report_mb=report_mb,
     )

@@ -13,9 +13,11 @@ from glandseg.model.backend import ModelBackend
 from glandseg.model.files import ModelFile
 from glandseg.runtime.glands.store import Glands
 from glandseg.runtime.maps.tile_map import ReadableMap
+from glandseg.runtime.maps.uncertainty import suggest_regions
 from glandseg.runtime.outputs.gland_writer import SlideGlands
 from glandseg.runtime.outputs.record import write_record
 from glandseg.runtime.outputs.report.report import REPORT_SUFFIX, end_report
+from glandseg.runtime.outputs.suggestions import SUGGESTIONS_SUFFIX
 from glandseg.runtime.outputs.write import OutputPaths, write_outputs
 from glandseg.runtime.preflight import choose_batch
 from glandseg.runtime.settings import InferSettings
@@ -91,7 +93,7 @@ def infer_slide(
         UnreadError: Too much of the tissue cannot be read.
     """
     own = Trace(keeps_spans=trace is not None and trace.keeps_spans)
-    paths = OutputPaths.of_slide(path, out, () if settings.report else (REPORT_SUFFIX,))
+    paths = OutputPaths.of_slide(path, out, list_left_out(settings))
     with ExitStack() as opened:
         if trace is not None:
             opened.callback(trace.absorb, own)
@@ -106,6 +108,12 @@ def infer_slide(
             with own.span("finish"):
                 glands, mask_glands = tracer.finish()
         return _write(run, tissue, glands, mask_glands, windows, tracer.probability)
+
+
+def list_left_out(settings: InferSettings) -> set[str]:
+    """Return the suffixes of the outputs that are not written."""
+    wanted = {REPORT_SUFFIX: settings.report, SUGGESTIONS_SUFFIX: settings.suggest > 0}
+    return {suffix for suffix, is_wanted in wanted.items() if not is_wanted}
 
 
 def _write(
@@ -130,6 +138,9 @@ def _write(
         imagery=show_slide(run, tissue, probability),
         metadata=describe_frame(run.slide, run.base),
         unread=run.unread_regions.list_features(run.slide_sha256),
+        suggestions=suggest_regions(
+            probability, run.base.um_per_px, run.base.l0_per_px, run.settings.suggest
+        ),
         csv_decimal=run.settings.csv_decimal,
         report_bytes=int(run.settings.report_mb * 1e6),
     )
@@ -150,7 +161,8 @@ def _write(
         seconds={name: stage.busy_s for name, stage in times.items()},
         warnings=(*tissue.warnings, *late_warnings, *notes),
     )
-    record = write_record(paths.record, _describe_run(run, windows, result))
+    suggestions = [asdict(region) for region in found.suggestions]
+    record = write_record(paths.record, _describe_run(run, windows, result) | {"suggestions": suggestions})
     if run.settings.report:
         end_report(paths[REPORT_SUFFIX], record)
     return result

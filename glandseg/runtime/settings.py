@@ -15,6 +15,7 @@ BASE_SCALES = (1.25, 1.75)  # run everywhere; the other scales run only where th
 ADAPTIVE = "adaptive"
 MIN_RAM_GIB, MAX_RAM_GIB = 0.5, 65536.0
 MAX_BATCH = 4096
+MAX_SUGGESTIONS = 1000
 MIN_REPORT_MB, MAX_REPORT_MB = 2.0, 400.0  # beyond, browsers refuse the page
 DECIMAL_MARKS = (".", ",")
 
@@ -38,6 +39,7 @@ class InferSettings:
         max_ram_gib: Memory that the process may take, GiB.
         max_unread: Share of the tissue that may be unreadable, 0..1, before the slide counts as failed.
         csv_decimal: Decimal mark of the table, "." or ",".
+        suggest: Number of regions to suggest for correction.
         report: Write the report.
         report_mb: Maximum size of the report, MB.
     """
@@ -56,6 +58,7 @@ class InferSettings:
     max_ram_gib: float = 2.0
     max_unread: float = 0.01
     csv_decimal: str = "."
+    suggest: int = 0
     report: bool = True
     report_mb: float = 20.0
 
@@ -79,6 +82,8 @@ class InferSettings:
             raise BadInputError(f"--max-ram: at most {MAX_RAM_GIB:g} GiB. Received: {self.max_ram_gib:g}")
         if self.csv_decimal not in DECIMAL_MARKS:
             raise BadInputError(f'--csv-decimal: "." or ",". Received: {self.csv_decimal}')
+        if not 0 <= self.suggest <= MAX_SUGGESTIONS:
+            raise BadInputError(f"--suggest: 0 to {MAX_SUGGESTIONS}. Received: {self.suggest}")
         if not MIN_REPORT_MB <= self.report_mb <= MAX_REPORT_MB:
             raise BadInputError(
                 f"--report-mb: {MIN_REPORT_MB:g} to {MAX_REPORT_MB:g}. Received: {self.report_mb:g}"

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from glandseg.runtime.glands.measurements import Measurements, measure_gland
 from glandseg.runtime.glands.store import Gland, Glands
+from glandseg.runtime.maps.uncertainty import Suggestion
 from glandseg.runtime.outputs.imagery import Imagery
 from glandseg.slides.plane import TiledPlane
 from glandseg.slides.slide_plane import ROUNDING
@@ -35,6 +36,7 @@ class SlideGlands:
         imagery: The slide's px, tissue and probabilities.
         metadata: Facts about the slide and its coordinates.
         unread: GeoJSON features of the parts that could not be read, in level-0 px.
+        suggestions: Regions to correct first.
         csv_decimal: Decimal mark of the table, "." or ",".
         report_bytes: Maximum size of the report.
     """
@@ -49,6 +51,7 @@ class SlideGlands:
     imagery: Imagery
     metadata: Mapping[str, str]
     unread: Sequence[Mapping[str, Any]] = ()
+    suggestions: Sequence[Suggestion] = ()
     csv_decimal: str = "."
     report_bytes: int = REPORT_BYTES
 

@@ -17,6 +17,7 @@ from glandseg.runtime.outputs.label_tiff import write_labels
 from glandseg.runtime.outputs.mask_tiff import write_gland_mask
 from glandseg.runtime.outputs.overview import write_overview
 from glandseg.runtime.outputs.report.report import REPORT_SUFFIX, write_report
+from glandseg.runtime.outputs.suggestions import SUGGESTIONS_SUFFIX, write_suggestions
 from glandseg.runtime.outputs.table import write_csv
 
 MASK_SUFFIX = ".mask.ome.tif"
@@ -28,6 +29,7 @@ WRITERS: dict[str, GlandWriter] = {
     ".overview.png": write_overview,
     ".glands.labels.tif": write_labels,
     REPORT_SUFFIX: write_report,
+    SUGGESTIONS_SUFFIX: write_suggestions,
 }
 SUFFIXES = (*WRITERS, RECORD_SUFFIX)
 

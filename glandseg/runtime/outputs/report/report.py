@@ -11,6 +11,7 @@ import base64
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
@@ -118,6 +119,7 @@ def _describe_layout(
         "width_px": width,
         "height_px": height,
         "tiles": tiles,
+        "suggestions": [asdict(region) for region in found.suggestions],
         "unread": [feature["geometry"] for feature in found.unread[:UNREAD_SHOWN]],
         "l0_per_px": found.plane.l0_per_px,
     }

@@ -2,7 +2,7 @@
 // Shows what the scripts before this one hold: tiles, glands, measurements and the record. Map px are px at
 // the model's um/px; outlines and centroids are in them.
 (async () => {
-  const OUTLINE = "#56b4e9", CASING = "rgba(0, 20, 45, 0.75)", CHOSEN = "#f0e442", UNREAD = "#d55e00";
+  const OUTLINE = "#56b4e9", CASING = "rgba(0, 20, 45, 0.75)", CHOSEN = "#f0e442", UNREAD = "#d55e00", SUGGESTED = "#e69f00";
   const ROWS_PER_PAGE = 50, VECTORS_MAX = 1500, PLAN_PX = 4096, BINS = 24;
   const byId = (id) => document.getElementById(id);
   const readJson = (id) => JSON.parse(byId(id).textContent);
@@ -157,7 +157,7 @@
       trace(path, glands[chosen]);
       strokeTwice(pen, path, scale, ratio, CHOSEN, 3);
     }
-    drawUnread(pen, scale, ratio);
+    drawRegions(pen, scale, ratio);
   }
 
   function findInView(left, top, right, bottom) {
@@ -202,9 +202,15 @@
     }
   }
 
-  function drawUnread(pen, scale, ratio) {
-    pen.strokeStyle = UNREAD;
+  function drawRegions(pen, scale, ratio) {
     pen.lineWidth = 2 * ratio / scale;
+    pen.strokeStyle = SUGGESTED;
+    pen.setLineDash([8 * ratio / scale, 4 * ratio / scale]);
+    for (const region of layout.suggestions) {
+      pen.strokeRect(...["left", "top", "width", "height"].map((name) => region[`${name}_l0`] / layout.l0_per_px));
+    }
+    pen.setLineDash([]);
+    pen.strokeStyle = UNREAD;
     for (const geometry of layout.unread) {
       const polygons = geometry.type === "Polygon" ? [geometry.coordinates] : geometry.coordinates;
       for (const ring of polygons.flat()) {
@@ -257,8 +263,13 @@
     const um = ["centroid_x_um", "centroid_y_um"].map((name) => valueOf(gland, name) / layout.um_per_px);
     const box = glands[gland] ? boxes.subarray(4 * gland, 4 * gland + 4)
       : [um[0] - 50, um[1] - 50, um[0] + 50, um[1] + 50];
-    const side = 4 * Math.max(box[2] - box[0], box[3] - box[1]) / pxPerViewport();
-    const [x, y] = [(box[0] + box[2]) / 2, (box[1] + box[3]) / 2].map((value) => value / pxPerViewport());
+    flyTo([box[0], box[1], box[2] - box[0], box[3] - box[1]], 4);
+  }
+
+  // Shows a rectangle in map px, its longer side taking 1 / room of the view.
+  function flyTo([left, top, width, height], room) {
+    const side = room * Math.max(width, height) / pxPerViewport();
+    const [x, y] = [left + width / 2, top + height / 2].map((value) => value / pxPerViewport());
     viewer.viewport.fitBounds(new OpenSeadragon.Rect(x - side / 2, y - side / 2, side, side));
     byId("viewer").scrollIntoView({ block: "nearest" });
   }
@@ -284,6 +295,14 @@
       byId("warnings").hidden = false;
     }
     byId("shown").textContent = describeShown();
+    byId("suggestions").hidden = !layout.suggestions.length;
+    layout.suggestions.forEach((region, rank) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = `${rank + 1} (${(100 * region.uncertainty).toFixed(1)} % uncertain)`;
+      button.addEventListener("click", () => flyTo(["left", "top", "width", "height"].map((name) => region[`${name}_l0`] / layout.l0_per_px), 1.2));
+      byId("suggestions").append(button);
+    });
     writeRecord();
   }
 
