@@ -89,7 +89,7 @@ def infer_slide(
         UnreadError: Too much of the tissue cannot be read.
     """
     own = Trace(keeps_spans=trace is not None and trace.keeps_spans)
-    paths = OutputPaths.of_slide(path, out)
+    paths = OutputPaths.of_slide(path, out, settings.write)
     with ExitStack() as opened:
         if trace is not None:
             opened.callback(trace.absorb, own)

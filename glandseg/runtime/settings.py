@@ -37,6 +37,7 @@ class InferSettings:
         max_ram_gib: Memory that the process may take, GiB.
         max_unread: Share of the tissue that may be unreadable, 0..1, before the slide counts as failed.
         csv_decimal: Decimal mark of the table, "." or ",".
+        write: Names of the outputs to write, as in `WRITERS`; None for the default ones.
     """
 
     scales: tuple[float, ...] | None = None
@@ -53,6 +54,7 @@ class InferSettings:
     max_ram_gib: float = 2.0
     max_unread: float = 0.01
     csv_decimal: str = "."
+    write: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         """Check the bounds."""

@@ -27,6 +27,7 @@ _AFTERWARDS = (
     "max_ram_gib",
     "max_unread",
     "csv_decimal",
+    "write",
     "roi",
 )
 
