@@ -73,7 +73,8 @@ def infer(
     write: Annotated[
         list[str] | None,
         typer.Option(
-            help="Outputs to write, separated by commas: default, geojson, mask, csv, overview, labels."
+            help="Outputs to write, separated by commas: default (geojson, mask, csv, overview, labels), "
+            "geojson.gz, parquet."
         ),
     ] = None,
     csv_decimal: Annotated[

@@ -16,6 +16,7 @@ from glandseg.runtime.outputs.label_tiff import write_labels
 from glandseg.runtime.outputs.mask_tiff import write_gland_mask
 from glandseg.runtime.outputs.output import Output
 from glandseg.runtime.outputs.overview import write_overview
+from glandseg.runtime.outputs.parquet import write_parquet
 from glandseg.runtime.outputs.table import write_csv
 
 MASK_SUFFIX = ".mask.ome.tif"
@@ -26,6 +27,10 @@ WRITERS: dict[str, Output] = {
     "csv": Output(".glands.csv", write_csv),
     "overview": Output(".overview.png", write_overview),
     "labels": Output(".glands.labels.tif", write_labels, px_bytes=4),
+    "geojson.gz": Output(".glands.geojson.gz", write_geojson, by_default=False),
+    "parquet": Output(
+        ".glands.parquet", write_parquet, by_default=False, extra="parquet", libraries=("pyarrow",)
+    ),
 }
 
 

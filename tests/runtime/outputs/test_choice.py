@@ -9,7 +9,9 @@ from typing import Any
 
 import cv2
 import pytest
+import typer
 
+from glandseg.cli.main import app
 from glandseg.core.errors import BadInputError, EnvironmentLacksError
 from glandseg.model.files import ModelFile
 from glandseg.model.onnx.cpu import CpuSession
@@ -40,6 +42,16 @@ def test_names_are_read(given: list[str] | None, chosen: tuple[str, ...] | None)
 def test_unknown_names_are_refused_with_those_that_exist(given: str, received: str) -> None:
     with pytest.raises(BadInputError, match=rf"default, geojson, .*csv.*Received: {received}$"):
         parse_outputs([given])
+
+
+def test_the_help_and_the_readme_name_every_output() -> None:
+    readme = Path(__file__).parents[3].joinpath("README.md").read_text(encoding="utf-8")
+    command = typer.main.get_command(app).commands["infer"]  # type: ignore[attr-defined]
+    (told,) = (option.help for option in command.params if option.name == "write")
+    for name, output in WRITERS.items():
+        assert f"`{name}`" in readme
+        assert f"`SLIDE{output.suffix}`" in readme
+        assert name in told.replace(",", " ").replace("(", " ").replace(")", " ").rstrip(".").split()
 
 
 def test_a_missing_library_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
