@@ -12,6 +12,7 @@ from glandseg.core.trace import Trace
 from glandseg.model.backend import ModelBackend
 from glandseg.model.files import ModelFile
 from glandseg.runtime.glands.store import Glands
+from glandseg.runtime.maps.tile_map import ReadableMap
 from glandseg.runtime.outputs.gland_writer import SlideGlands
 from glandseg.runtime.outputs.record import write_record
 from glandseg.runtime.outputs.write import OutputPaths, write_outputs
@@ -103,11 +104,16 @@ def infer_slide(
             tracer = windows.run_all(batch, watch_unread(run, tissue, advance))
             with own.span("finish"):
                 glands, mask_glands = tracer.finish()
-        return _write(run, tissue, glands, mask_glands, windows)
+        return _write(run, tissue, glands, mask_glands, windows, tracer.probability)
 
 
 def _write(
-    run: SlideRun, tissue: Tissue, glands: Glands, mask_glands: Glands, windows: SlideWindows
+    run: SlideRun,
+    tissue: Tissue,
+    glands: Glands,
+    mask_glands: Glands,
+    windows: SlideWindows,
+    probability: ReadableMap,
 ) -> Result:
     """Write the outputs into the work folder, the record last."""
     unread_share = measure_unread(run, tissue)
@@ -123,6 +129,7 @@ def _write(
         thumbnail=tissue.thumbnail.rgb,
         thumbnail_px_per_px=run.base.um_per_px / tissue.thumbnail.um_per_px,
         metadata=describe_frame(run.slide, run.base),
+        probability=probability,
         unread=run.unread_regions.list_features(run.slide_sha256),
         csv_decimal=run.settings.csv_decimal,
     )

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from glandseg.runtime.glands.measurements import Measurements, measure_gland
 from glandseg.runtime.glands.store import Gland, Glands
+from glandseg.runtime.maps.tile_map import ReadableMap
 from glandseg.slides.plane import TiledPlane
 from glandseg.slides.slide_plane import ROUNDING
 
@@ -36,6 +37,7 @@ class SlideGlands:
         thumbnail: (h, w, 3) uint8 RGB of the whole plane.
         thumbnail_px_per_px: Thumbnail px per px of the plane.
         metadata: Facts about the slide and its coordinates.
+        probability: p(gland) of the plane, 0..255, read while outputs are written.
         unread: GeoJSON features of the parts that could not be read, in level-0 px.
         csv_decimal: Decimal mark of the table, "." or ",".
     """
@@ -50,6 +52,7 @@ class SlideGlands:
     thumbnail: NDArray[np.uint8]
     thumbnail_px_per_px: float
     metadata: Mapping[str, str]
+    probability: ReadableMap | None = None
     unread: Sequence[Mapping[str, Any]] = ()
     csv_decimal: str = "."
 
@@ -63,6 +66,16 @@ class SlideGlands:
         """Height and width of the mask: px that lie on the slide as a whole, at least 1."""
         width, height = (max(1, math.floor(side + ROUNDING)) for side in self.extent_px)
         return min(height, self.plane.height_px), min(width, self.plane.width_px)
+
+    def get_probability(self) -> ReadableMap:
+        """Return p(gland) of the plane.
+
+        Raises:
+            ValueError: It was not given.
+        """
+        if self.probability is None:
+            raise ValueError("probability: needed by this output. Received: None")
+        return self.probability
 
     def measure(self, gland: Gland) -> Measurements:
         """Measure one of the glands."""

@@ -21,7 +21,7 @@ from tifffile import TiffWriter
 from glandseg.runtime.maps.rasterize import draw_inside
 from glandseg.runtime.maps.tile_map import TileMap
 from glandseg.runtime.outputs.gland_writer import AddGland, SlideGlands, Warn
-from glandseg.runtime.outputs.mask_tiff import BIG_BYTES
+from glandseg.runtime.outputs.ome_tiff import BIG_BYTES
 
 STRIP_ROWS = 64
 _LEVEL = 1  # of zlib: labels are constant over many px

@@ -15,8 +15,10 @@ from glandseg.runtime.outputs.gland_writer import SlideGlands
 from glandseg.runtime.outputs.label_tiff import write_labels
 from glandseg.runtime.outputs.mask_tiff import write_gland_mask
 from glandseg.runtime.outputs.output import Output
+from glandseg.runtime.outputs.overlay_tiff import write_overlay
 from glandseg.runtime.outputs.overview import write_overview
 from glandseg.runtime.outputs.parquet import write_parquet
+from glandseg.runtime.outputs.probability_tiff import write_probability
 from glandseg.runtime.outputs.table import write_csv
 
 MASK_SUFFIX = ".mask.ome.tif"
@@ -27,6 +29,8 @@ WRITERS: dict[str, Output] = {
     "csv": Output(".glands.csv", write_csv),
     "overview": Output(".overview.png", write_overview),
     "labels": Output(".glands.labels.tif", write_labels, px_bytes=4),
+    "probability": Output(".probability.ome.tif", write_probability, by_default=False, px_bytes=2),
+    "overlay": Output(".overlay.ome.tif", write_overlay, by_default=False, px_bytes=2),
     "geojson.gz": Output(".glands.geojson.gz", write_geojson, by_default=False),
     "parquet": Output(
         ".glands.parquet", write_parquet, by_default=False, extra="parquet", libraries=("pyarrow",)
