@@ -74,7 +74,7 @@ def infer(
         list[str] | None,
         typer.Option(
             help="Outputs to write, separated by commas: default (geojson, mask, csv, overview, labels), "
-            "geojson.gz, parquet, probability, overlay."
+            "geojson.gz, parquet, probability, overlay, zarr."
         ),
     ] = None,
     csv_decimal: Annotated[

@@ -14,6 +14,7 @@ from glandseg.runtime.outputs.geojson import write_geojson
 from glandseg.runtime.outputs.gland_writer import SlideGlands
 from glandseg.runtime.outputs.label_tiff import write_labels
 from glandseg.runtime.outputs.mask_tiff import write_gland_mask
+from glandseg.runtime.outputs.ome_zarr import write_zarr
 from glandseg.runtime.outputs.output import Output
 from glandseg.runtime.outputs.overlay_tiff import write_overlay
 from glandseg.runtime.outputs.overview import write_overview
@@ -34,6 +35,9 @@ WRITERS: dict[str, Output] = {
     "geojson.gz": Output(".glands.geojson.gz", write_geojson, by_default=False),
     "parquet": Output(
         ".glands.parquet", write_parquet, by_default=False, extra="parquet", libraries=("pyarrow",)
+    ),
+    "zarr": Output(
+        ".labels.ome.zarr", write_zarr, by_default=False, px_bytes=10, extra="zarr", libraries=("zarr",)
     ),
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -134,3 +135,14 @@ def test_paths_know_what_an_earlier_run_left(tmp_path: Path) -> None:
     assert paths.others == []
     (tmp_path / "a.mask.ome.tif").touch()
     assert paths.others == [tmp_path / "a.mask.ome.tif"]
+
+
+@pytest.mark.skipif(find_spec("zarr") is None, reason='needs pip install "glandseg[zarr]"')
+def test_an_output_that_is_a_folder_is_replaced_by_the_next_run(run: Run, tmp_path: Path) -> None:
+    run("zarr")
+    first = sorted(path.relative_to(tmp_path) for path in (tmp_path / "out").rglob("*"))
+    assert (tmp_path / "out" / "disk.labels.ome.zarr" / "labels" / "glands" / "zarr.json").is_file()
+    run("zarr")
+    assert sorted(path.relative_to(tmp_path) for path in (tmp_path / "out").rglob("*")) == first
+    run("csv", radius=60.0, overwrite=True)
+    assert list_names(tmp_path) == ["disk.glands.csv", "disk.run.json"]
