@@ -52,7 +52,7 @@ class NetworkModel(ModelABC):  # type: ignore[misc]
 def segment(task: Task) -> None:
     """Write the mask of a slide at the network's um/px."""
     import torch
-    import zarr  # type: ignore[import-not-found]
+    import zarr
 
     network = NetworkModel(open_network(task.model, task.threads))
     resolution = [{"units": "mpp", "resolution": task.um}]

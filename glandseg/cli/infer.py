@@ -70,6 +70,13 @@ def infer(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Also replace outputs of another slide with the same name.")
     ] = False,
+    write: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Outputs to write, separated by commas: default (geojson, mask, csv, overview, labels, "
+            "report), suggestions, geojson.gz, parquet, probability, overlay, zarr."
+        ),
+    ] = None,
     csv_decimal: Annotated[
         str,
         typer.Option(help='Decimal mark of the table: "." or ","; with ",", columns are separated by ";".'),
@@ -94,6 +101,7 @@ def infer(
     from glandseg.model.backend import BATCH
     from glandseg.model.files import check_model, find_model
     from glandseg.model.open_backend import open_backend
+    from glandseg.runtime.outputs.choice import parse_outputs
     from glandseg.runtime.settings import ADAPTIVE, InferSettings, parse_scales
 
     settings = InferSettings(
@@ -112,8 +120,8 @@ def infer(
         max_unread=max_unread,
         csv_decimal=csv_decimal,
         suggest=suggest,
-        report=report,
         report_mb=report_mb,
+        write=parse_outputs(write, report=report),
     )
     slides = list_slides(slides, out)
     if profile is not None:

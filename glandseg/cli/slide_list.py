@@ -39,9 +39,10 @@ def leave_out_outputs(slides: list[Path]) -> list[Path]:
     Raises:
         BadInputError: Nothing else is left.
     """
-    from glandseg.runtime.outputs.write import SUFFIXES
+    from glandseg.runtime.outputs.write import RECORD_SUFFIX, WRITERS
 
-    outputs = [slide for slide in slides if slide.name.lower().endswith(SUFFIXES)]
+    suffixes = (*(output.suffix for output in WRITERS.values()), RECORD_SUFFIX)
+    outputs = [slide for slide in slides if slide.name.lower().endswith(suffixes)]
     if slides and len(outputs) == len(slides):
         raise BadInputError(
             f"{outputs[0]}: has the name of an output of glandseg. Give the slide, or rename it."

@@ -16,6 +16,7 @@ from glandseg.core.moves import move, remove
 from glandseg.core.own_files import is_link, open_own
 
 OLDER = "older"  # folder of the files that are being replaced
+FOLDER_SUFFIX = ".zarr"  # of outputs that are folders: no other folder is ever replaced
 FULL = (errno.ENOSPC, errno.EDQUOT)
 REFUSED = (
     errno.EACCES,
@@ -91,22 +92,39 @@ def made_folder(folder: Path) -> Iterator[None]:
                 folder.rmdir()  # refuses unless empty
 
 
-def move_into_place(scratch: Path, folder: Path, names: Sequence[str]) -> None:
-    """Move files out of a scratch folder; if one cannot be moved, restore the older ones.
+def move_into_place(scratch: Path, folder: Path, names: Sequence[str], retired: Sequence[str] = ()) -> None:
+    """Move files and folders out of a scratch folder; if one cannot be moved, restore the older ones.
 
     Older files leave first, so a run killed between two moves is recognised by its missing last file.
+
+    Args:
+        scratch: Folder inside `folder` that holds the new files.
+        folder: Folder of the outputs.
+        names: Names of the new files.
+        retired: Names of older files to remove that no new one replaces.
     """
     older = scratch / OLDER
     older.mkdir()
     with contextlib.ExitStack() as undo:
-        for name in reversed(names):
-            if (folder / name).is_file():
+        for name in reversed((*retired, *names)):
+            if _is_output(folder / name):
                 move(folder / name, older / name)
                 undo.callback(move, older / name, folder / name)
         for name in names:
             move(scratch / name, folder / name)
-            undo.callback(remove, folder / name)
+            undo.callback(_remove, folder / name)
         undo.pop_all()
+
+
+def _is_output(path: Path) -> bool:
+    return path.is_file() or (path.is_dir() and path.suffix == FOLDER_SUFFIX)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not is_link(path):
+        shutil.rmtree(path)
+    else:
+        remove(path)
 
 
 def try_names(scratch: Path, names: Sequence[str]) -> None:

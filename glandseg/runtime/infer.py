@@ -14,10 +14,10 @@ from glandseg.model.files import ModelFile
 from glandseg.runtime.glands.store import Glands
 from glandseg.runtime.maps.tile_map import ReadableMap
 from glandseg.runtime.maps.uncertainty import suggest_regions
+from glandseg.runtime.outputs.choice import choose_outputs
 from glandseg.runtime.outputs.gland_writer import SlideGlands
 from glandseg.runtime.outputs.record import write_record
 from glandseg.runtime.outputs.report.report import REPORT_SUFFIX, end_report
-from glandseg.runtime.outputs.suggestions import SUGGESTIONS_SUFFIX
 from glandseg.runtime.outputs.write import OutputPaths, write_outputs
 from glandseg.runtime.preflight import choose_batch
 from glandseg.runtime.settings import InferSettings
@@ -93,7 +93,7 @@ def infer_slide(
         UnreadError: Too much of the tissue cannot be read.
     """
     own = Trace(keeps_spans=trace is not None and trace.keeps_spans)
-    paths = OutputPaths.of_slide(path, out, list_left_out(settings))
+    paths = OutputPaths.of_slide(path, out, choose_outputs(settings))
     with ExitStack() as opened:
         if trace is not None:
             opened.callback(trace.absorb, own)
@@ -108,12 +108,6 @@ def infer_slide(
             with own.span("finish"):
                 glands, mask_glands = tracer.finish()
         return _write(run, tissue, glands, mask_glands, windows, tracer.probability)
-
-
-def list_left_out(settings: InferSettings) -> set[str]:
-    """Return the suffixes of the outputs that are not written."""
-    wanted = {REPORT_SUFFIX: settings.report, SUGGESTIONS_SUFFIX: settings.suggest > 0}
-    return {suffix for suffix, is_wanted in wanted.items() if not is_wanted}
 
 
 def _write(
@@ -163,7 +157,7 @@ def _write(
     )
     suggestions = [asdict(region) for region in found.suggestions]
     record = write_record(paths.record, _describe_run(run, windows, result) | {"suggestions": suggestions})
-    if run.settings.report:
+    if "report" in run.paths.outputs:
         end_report(paths[REPORT_SUFFIX], record)
     return result
 

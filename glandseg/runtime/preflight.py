@@ -15,7 +15,8 @@ from glandseg.runtime.slide_windows import SlideWindows
 
 _STORED_BYTES = 45_000  # of a stored window, compressed; at most 35 kB were measured on glands alone
 _GLAND_BYTES = 40_000  # of the glands of a window full of them: store, GeoJSON and table
-_MAPS = 7  # bytes per px, at most: probability, unstained px, mask, and four of the labels
+_MAPS = 2  # bytes per px, at most: probability, unstained px
+_OUTPUTS = 5  # of those written by default: mask, and four of the labels
 _SEPARATION_MAPS = 2  # outline map, p(core)
 _L0_PER_PX = 64  # maximum level-0 px, which the overview shows, per px of the base plane
 _FIXED_BYTES = 2 << 20  # record, facts, folders, and the unfilled tiles at the maps' edges
@@ -50,6 +51,8 @@ class Preflight:
         *,
         separates: bool = False,
         keeps_core: bool = False,
+        outputs_px_bytes: int = _OUTPUTS,
+        report_bytes: int = 0,
     ) -> Preflight:
         """Estimate what `windows` windows over a base plane of `pixels` px will take.
 
@@ -61,11 +64,13 @@ class Preflight:
             pixels: Px of the base plane.
             separates: Whether touching glands are told apart: the glands are then stored twice.
             keeps_core: Whether p(core) is stored too.
+            outputs_px_bytes: Bytes per px of the outputs.
+            report_bytes: Bytes of the report.
         """
         overview = 3 * min(_L0_PER_PX * pixels, OVERVIEW_PX**2)  # as if nothing could be compressed
         each = _STORED_BYTES * (1 + keeps_core) + _GLAND_BYTES * (1 + separates)
-        maps = (_MAPS + _SEPARATION_MAPS * separates) * pixels
-        disk = windows * each + maps + overview + _FIXED_BYTES
+        maps = (_MAPS + outputs_px_bytes + _SEPARATION_MAPS * separates) * pixels
+        disk = windows * each + maps + overview + report_bytes + _FIXED_BYTES
         return cls(windows=windows, left=left, seconds=left * window_s, memory=memory, disk=disk)
 
     def __str__(self) -> str:
@@ -114,6 +119,8 @@ def choose_batch(run: SlideRun, windows: SlideWindows) -> int:
         grid.height_px * grid.width_px,
         separates=run.separation is not None,
         keeps_core=run.keeps_core,
+        outputs_px_bytes=sum(output.px_bytes for output in run.paths.outputs.values()),
+        report_bytes=int(settings.report_mb * 1e6) if "report" in run.paths.outputs else 0,
     )
     run.say(str(preflight))
     if pace.batch < settings.batch:

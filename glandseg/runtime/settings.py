@@ -40,8 +40,8 @@ class InferSettings:
         max_unread: Share of the tissue that may be unreadable, 0..1, before the slide counts as failed.
         csv_decimal: Decimal mark of the table, "." or ",".
         suggest: Number of regions to suggest for correction.
-        report: Write the report.
         report_mb: Maximum size of the report, MB.
+        write: Names of the outputs to write, as in `WRITERS`; None for the default ones.
     """
 
     scales: tuple[float, ...] | None = None
@@ -59,8 +59,8 @@ class InferSettings:
     max_unread: float = 0.01
     csv_decimal: str = "."
     suggest: int = 0
-    report: bool = True
     report_mb: float = 20.0
+    write: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         """Check the bounds."""
@@ -84,6 +84,8 @@ class InferSettings:
             raise BadInputError(f'--csv-decimal: "." or ",". Received: {self.csv_decimal}')
         if not 0 <= self.suggest <= MAX_SUGGESTIONS:
             raise BadInputError(f"--suggest: 0 to {MAX_SUGGESTIONS}. Received: {self.suggest}")
+        if self.write and "suggestions" in self.write and not self.suggest:
+            raise BadInputError("--write suggestions: how many? Give --suggest a number.")
         if not MIN_REPORT_MB <= self.report_mb <= MAX_REPORT_MB:
             raise BadInputError(
                 f"--report-mb: {MIN_REPORT_MB:g} to {MAX_REPORT_MB:g}. Received: {self.report_mb:g}"

@@ -28,8 +28,8 @@ _AFTERWARDS = (
     "max_unread",
     "csv_decimal",
     "suggest",
-    "report",
     "report_mb",
+    "write",
     "roi",
 )
 

@@ -18,7 +18,7 @@ from glandseg.model.backend import ModelBackend
 from glandseg.model.files import ModelFile
 from glandseg.model.separation import CORE_CHANNEL, Separation
 from glandseg.runtime.memory import Budget
-from glandseg.runtime.outputs.older_outputs import check_older_outputs
+from glandseg.runtime.outputs.older_outputs import check_older_outputs, list_foreign_outputs
 from glandseg.runtime.outputs.write import OutputPaths
 from glandseg.runtime.settings import InferSettings
 from glandseg.runtime.slide_facts import describe_slide, list_resume_key
@@ -109,6 +109,8 @@ def open_run(
     budget = Budget(ceiling=int(settings.max_ram_gib * GIB))
     opened = call_in_time("opening the slide", STALL_S, open_slide, path, settings.mpp, budget.decoder_cache)
     with opened as slide:
+        for name, output in paths.outputs.items():
+            output.check_format(name, path.name, slide.format)
         base = SlidePlane(slide, backend.card.um_per_px)
         say(describe_slide(slide, base))
         roi = read_roi(settings.roi, slide) if settings.roi else None
@@ -138,4 +140,4 @@ def open_run(
                 say=say,
             )
             check_unchanged(path, state, sha256)
-            move_into_place(work, paths.folder, paths.names)
+            move_into_place(work, paths.folder, paths.names, list_foreign_outputs(paths, sha256))

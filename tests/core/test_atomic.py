@@ -140,3 +140,18 @@ def test_a_name_too_long_is_refused_and_one_that_fits_leaves_nothing(tmp_path: P
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(OSError):
         try_names(tmp_path, ["a", "n" * 300])
+
+
+def write_folder(scratch: Path, text: str) -> None:
+    (scratch / "a.zarr" / "c").mkdir(parents=True)
+    (scratch / "a.zarr" / "c" / "0").write_text(text)
+
+
+def test_a_folder_replaces_an_older_one_or_leaves_it(tmp_path: Path) -> None:
+    for text in ("older", "newer"):
+        with stage_outputs(tmp_path, ["a.zarr"]) as scratch:
+            write_folder(scratch, text)
+    with pytest.raises(FileNotFoundError), stage_outputs(tmp_path, ["a.zarr", "b"]) as scratch:
+        write_folder(scratch, "newest")  # and b is missing
+    assert (tmp_path / "a.zarr" / "c" / "0").read_text() == "newer"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.zarr"]

@@ -27,6 +27,7 @@ from glandseg.model.card import ModelCard
 from glandseg.model.files import ModelFile, check_model
 from glandseg.model.onnx.cpu import CpuSession
 from glandseg.runtime.infer import Result, infer_slide
+from glandseg.runtime.outputs.output import Output
 from glandseg.runtime.outputs.write import SUFFIXES
 from glandseg.runtime.settings import InferSettings
 from glandseg.runtime.slide_tissue import UnreadError
@@ -528,10 +529,10 @@ def test_a_full_disk_is_told(
     older: dict[str, bytes],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def refuse(*arguments: Any) -> None:
+    def refuse(*arguments: Any) -> Any:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("glandseg.runtime.outputs.write.WRITERS", {".glands.csv": refuse})
+    monkeypatch.setattr("glandseg.runtime.outputs.write.WRITERS", {"csv": Output(".glands.csv", refuse)})
     path = write_png(tmp_path / "disks.png", image)
     with pytest.raises(EnvironmentLacksError, match="the disk is full; nothing was written"):
         run(path, tmp_path / "out", mpp=0.5)

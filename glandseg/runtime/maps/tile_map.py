@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -15,17 +16,33 @@ TILE_PX = 256
 
 
 class ReadableMap(Protocol):
-    """A map that is read by rectangle.
+    """A map that is read by rectangle."""
 
-    Attributes:
-        shape: (height, width).
-    """
-
-    shape: tuple[int, int]
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(height, width)."""
+        ...
 
     def read(self, top: int, left: int, bottom: int, right: int) -> NDArray[np.uint8]:
         """Read rows top..bottom and columns left..right, ends excluded; the caller owns the result."""
         ...
+
+
+@dataclass(frozen=True)
+class CroppedMap:
+    """The upper left part of a map.
+
+    Attributes:
+        whole: Map that is at least as large.
+        shape: (height, width) of the part.
+    """
+
+    whole: ReadableMap
+    shape: tuple[int, int]
+
+    def read(self, top: int, left: int, bottom: int, right: int) -> NDArray[np.uint8]:
+        """Read rows top..bottom and columns left..right, ends excluded; the caller owns the result."""
+        return self.whole.read(top, left, bottom, right)
 
 
 class TileMap:

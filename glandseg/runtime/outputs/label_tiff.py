@@ -18,14 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 from tifffile import TiffWriter
 
-from glandseg.runtime.maps.rasterize import draw_inside
-from glandseg.runtime.maps.tile_map import TileMap
+from glandseg.runtime.maps.label_map import NUMBER, LabelMap
 from glandseg.runtime.outputs.gland_writer import AddGland, SlideGlands, Warn
-from glandseg.runtime.outputs.mask_tiff import BIG_BYTES
+from glandseg.runtime.outputs.ome_tiff import BIG_BYTES
 
 STRIP_ROWS = 64
 _LEVEL = 1  # of zlib: labels are constant over many px
-_NUMBER: np.dtype[np.uint32] = np.dtype(np.uint32)
 # A px is left 0 where one of these neighbours, the later ones in reading order, has another number.
 _NEIGHBOURS = ((0, 1), (1, -1), (1, 0), (1, 1))
 
@@ -34,13 +32,13 @@ _NEIGHBOURS = ((0, 1), (1, -1), (1, 0), (1, 1))
 def write_labels(path: Path, found: SlideGlands, warn: Warn) -> Iterator[AddGland]:
     """Write the numbers of a slide's glands, drawn on disk first."""
     shape = found.mask_shape
-    with TileMap(path.with_name("labels.map"), shape[0], shape[1] * _NUMBER.itemsize) as labels:
-        yield lambda gland, _: _draw(labels, draw_inside(gland.polygon_px, shape), gland.number)
+    with LabelMap(path.with_name("labels.map"), shape) as labels:
+        yield lambda gland, _: labels.draw(gland.polygon_px, gland.number)
         with TiffWriter(path, bigtiff=math.prod(shape) >= BIG_BYTES, byteorder="<", shaped=False) as tiff:
             tiff.write(
                 _list_strips(labels),
                 shape=shape,
-                dtype=_NUMBER,
+                dtype=NUMBER,
                 photometric="minisblack",
                 compression="zlib",
                 rowsperstrip=STRIP_ROWS,
@@ -51,23 +49,12 @@ def write_labels(path: Path, found: SlideGlands, warn: Warn) -> Iterator[AddGlan
             )
 
 
-def _draw(labels: TileMap, strips: Iterator[tuple[int, int, NDArray[np.bool_]]], number: int) -> None:
-    for top, left, body in strips:
-        part = _read(labels, top, left, top + body.shape[0], left + body.shape[1])
-        part[body] = number
-        labels.write(top, left * _NUMBER.itemsize, part.view(np.uint8))
-
-
-def _read(labels: TileMap, top: int, left: int, bottom: int, right: int) -> NDArray[np.uint32]:
-    return labels.read(top, left * _NUMBER.itemsize, bottom, right * _NUMBER.itemsize).view(_NUMBER)
-
-
-def _list_strips(labels: TileMap) -> Iterator[bytes]:
+def _list_strips(labels: LabelMap) -> Iterator[bytes]:
     """Yield the strips of rows, compressed."""
-    height, width = labels.shape[0], labels.shape[1] // _NUMBER.itemsize
+    height, width = labels.shape
     for top in range(0, height, STRIP_ROWS):
         bottom = min(top + STRIP_ROWS, height)
-        numbers = _read(labels, top, 0, min(bottom + 1, height), width)
+        numbers = labels.read(top, 0, min(bottom + 1, height), width)
         yield zlib.compress(_part(numbers)[: bottom - top].tobytes(), _LEVEL)
 
 

@@ -19,12 +19,13 @@ def check_older_outputs(paths: OutputPaths, sha256: str, overwrite: bool, say: C
         paths: Paths of the new outputs.
         sha256: SHA-256 of the slide's file.
         overwrite: Whether to replace another slide's outputs too.
-        say: Called with a line where outputs without a readable record are replaced.
+        say: Called with a line where outputs without a readable record are replaced, or others stay.
 
     Raises:
         BadInputError: The outputs are another slide's, and `overwrite` is False.
     """
-    older = next((path for name in paths.names if (path := paths.folder / name).is_file()), None)
+    chosen = [path for name in paths.names[:-1] if (path := paths.folder / name).exists()]
+    older = next((path for path in (*chosen, *paths.others, paths.record) if path.exists()), None)
     if older is None or overwrite:
         return
     recorded = read_slide_hash(paths.record)
@@ -35,6 +36,22 @@ def check_older_outputs(paths: OutputPaths, sha256: str, overwrite: bool, say: C
             f"{older}: is of another slide, or of an older state of this one, says {paths.record.name} "
             f"({recorded[:12]}, not {sha256[:12]}). Give another --out, or --overwrite to replace it."
         )
+    if paths.others:
+        say(f"{', '.join(path.name for path in paths.others)}: of an earlier run, not written by this one")
+
+
+def list_foreign_outputs(paths: OutputPaths, sha256: str) -> list[str]:
+    """List outputs of another slide, by the record beside them, that a new run would not replace.
+
+    They are removed with those it replaces: the new record would pass them off as the new slide's.
+
+    Args:
+        paths: Paths of the new outputs.
+        sha256: SHA-256 of the new slide's file.
+    """
+    recorded = read_slide_hash(paths.record)
+    is_foreign = recorded is not None and recorded != sha256
+    return [path.name for path in paths.others] if is_foreign else []
 
 
 def read_slide_hash(record: Path) -> str | None:

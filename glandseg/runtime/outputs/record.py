@@ -25,6 +25,8 @@ LIBRARIES = (
     "simplejpeg",
     "contourpy",
     "shapely",
+    "pyarrow",
+    "zarr",
     "tensorrt",
     "tensorrt-rtx",
     "pycuda",

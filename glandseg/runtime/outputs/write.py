@@ -1,37 +1,57 @@
 """The outputs of a slide: their names, and the one pass over its glands that writes them.
 
-A new output is a `GlandWriter` in a module of its own and a line in WRITERS: it is then named, checked for
-older files, and moved into place with the others, all or none.
+A new output is a `GlandWriter` in a module of its own and a line in WRITERS: `--write` then knows it, and it
+is named, checked for older files, and moved into place with the others, all or none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from glandseg.runtime.outputs.geojson import write_geojson
-from glandseg.runtime.outputs.gland_writer import GlandWriter, SlideGlands
+from glandseg.runtime.outputs.gland_writer import SlideGlands
 from glandseg.runtime.outputs.label_tiff import write_labels
 from glandseg.runtime.outputs.mask_tiff import write_gland_mask
+from glandseg.runtime.outputs.ome_zarr import write_zarr
+from glandseg.runtime.outputs.output import Output
+from glandseg.runtime.outputs.overlay_tiff import write_overlay
 from glandseg.runtime.outputs.overview import write_overview
+from glandseg.runtime.outputs.parquet import write_parquet
+from glandseg.runtime.outputs.probability_tiff import write_probability
 from glandseg.runtime.outputs.report.report import REPORT_SUFFIX, write_report
 from glandseg.runtime.outputs.suggestions import SUGGESTIONS_SUFFIX, write_suggestions
 from glandseg.runtime.outputs.table import write_csv
 
 MASK_SUFFIX = ".mask.ome.tif"
 RECORD_SUFFIX = ".run.json"
-WRITERS: dict[str, GlandWriter] = {
-    ".glands.geojson": write_geojson,
-    MASK_SUFFIX: write_gland_mask,
-    ".glands.csv": write_csv,
-    ".overview.png": write_overview,
-    ".glands.labels.tif": write_labels,
-    REPORT_SUFFIX: write_report,
-    SUGGESTIONS_SUFFIX: write_suggestions,
+WRITERS: dict[str, Output] = {
+    "geojson": Output(".glands.geojson", write_geojson),
+    "mask": Output(MASK_SUFFIX, write_gland_mask, px_bytes=1),
+    "csv": Output(".glands.csv", write_csv),
+    "overview": Output(".overview.png", write_overview),
+    "labels": Output(".glands.labels.tif", write_labels, px_bytes=4),
+    "report": Output(REPORT_SUFFIX, write_report),
+    "suggestions": Output(SUGGESTIONS_SUFFIX, write_suggestions, by_default=False),
+    "probability": Output(".probability.ome.tif", write_probability, by_default=False, px_bytes=2),
+    "overlay": Output(".overlay.ome.tif", write_overlay, by_default=False, px_bytes=2),
+    "geojson.gz": Output(".glands.geojson.gz", write_geojson, by_default=False),
+    "parquet": Output(
+        ".glands.parquet", write_parquet, by_default=False, extra="parquet", libraries=("pyarrow",)
+    ),
+    "zarr": Output(
+        ".labels.ome.zarr", write_zarr, by_default=False, px_bytes=10, extra="zarr", libraries=("zarr",)
+    ),
 }
-SUFFIXES = (*WRITERS, RECORD_SUFFIX)
+
+
+def list_defaults() -> tuple[str, ...]:
+    """Return the names of the outputs that are written where nothing is chosen."""
+    return tuple(name for name, output in WRITERS.items() if output.by_default)
+
+
+SUFFIXES = (*(WRITERS[name].suffix for name in list_defaults()), RECORD_SUFFIX)  # those written by default
 
 
 @dataclass(frozen=True)
@@ -41,23 +61,37 @@ class OutputPaths:
     Attributes:
         folder: Folder of the outputs.
         stem: What their names begin with.
-        left_out: Suffixes of the outputs that are not written.
+        chosen: Names in WRITERS of the outputs to write; None for the default ones.
     """
 
     folder: Path
     stem: str
-    left_out: frozenset[str] = frozenset()
+    chosen: tuple[str, ...] | None = None
 
     @classmethod
-    def of_slide(cls, slide: Path, folder: Path | None = None, left_out: Iterable[str] = ()) -> OutputPaths:
+    def of_slide(
+        cls, slide: Path, folder: Path | None = None, chosen: tuple[str, ...] | None = None
+    ) -> OutputPaths:
         """Name outputs after a slide without its suffix, of which `.ome.tif` is one; beside it by default."""
         is_ome = slide.name.lower().endswith((".ome.tif", ".ome.tiff"))
-        return cls(folder or slide.parent, slide.stem[:-4] if is_ome else slide.stem, frozenset(left_out))
+        return cls(folder or slide.parent, slide.stem[:-4] if is_ome else slide.stem, chosen)
+
+    @property
+    def outputs(self) -> dict[str, Output]:
+        """The outputs to write."""
+        chosen = list_defaults() if self.chosen is None else self.chosen
+        return {name: WRITERS[name] for name in chosen}
 
     @property
     def names(self) -> list[str]:
-        """File names of all outputs, the record last."""
-        return [self.stem + suffix for suffix in SUFFIXES if suffix not in self.left_out]
+        """File names of the outputs to write, the record last."""
+        return [*(self.stem + output.suffix for output in self.outputs.values()), self.record.name]
+
+    @property
+    def others(self) -> list[Path]:
+        """Outputs of an earlier run that this one does not write."""
+        suffixes = (output.suffix for name, output in WRITERS.items() if name not in self.outputs)
+        return [path for suffix in suffixes if (path := self[suffix]).exists()]
 
     @property
     def record(self) -> Path:
@@ -70,7 +104,7 @@ class OutputPaths:
 
 
 def write_outputs(found: SlideGlands, paths: OutputPaths) -> list[str]:
-    """Write all outputs but the record, reading each gland once.
+    """Write the chosen outputs but the record, reading each gland once.
 
     Args:
         found: Glands of the slide.
@@ -82,9 +116,8 @@ def write_outputs(found: SlideGlands, paths: OutputPaths) -> list[str]:
     warnings: list[str] = []
     with ExitStack() as opened:
         outputs = [
-            opened.enter_context(writer(paths[suffix], found, warnings.append))
-            for suffix, writer in WRITERS.items()
-            if suffix not in paths.left_out
+            opened.enter_context(output.writer(paths[output.suffix], found, warnings.append))
+            for output in paths.outputs.values()
         ]
         for gland in found.glands:
             measurements = found.measure(gland)

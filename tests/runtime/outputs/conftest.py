@@ -13,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from glandseg.runtime.glands.store import Gland, Glands
+from glandseg.runtime.maps.tile_map import ReadableMap
 from glandseg.runtime.outputs.gland_writer import AddGland, SlideGlands
 from glandseg.runtime.outputs.imagery import Imagery
 from glandseg.runtime.tissue.tissue_mask import TissueMask
@@ -39,13 +40,15 @@ class EmptyMap:
         return np.zeros((bottom - top, right - left), np.uint8)
 
 
-def show(plane: Any, thumbnail: NDArray[np.uint8], px_per_px: float) -> Imagery:
+def show(
+    plane: Any, thumbnail: NDArray[np.uint8], px_per_px: float, probability: ReadableMap | None
+) -> Imagery:
     """Show a plane as its thumbnail: no px are read from it."""
     um_per_px = plane.um_per_px
     return Imagery(
         lay_plane=lambda um: plane,
         tissue=TissueMask(np.zeros((1, 1), bool), um_per_px),
-        probability=EmptyMap(plane.height_px, plane.width_px),
+        probability=probability or EmptyMap(plane.height_px, plane.width_px),
         thumbnail=thumbnail,
         thumbnail_um_per_px=um_per_px / px_per_px,
     )
@@ -63,7 +66,8 @@ def make(
         "metadata": {},
     }
     thumbnail = options.pop("thumbnail", np.full((100, 100, 3), 220, np.uint8))
-    facts["imagery"] = show(plane, thumbnail, options.pop("thumbnail_px_per_px", 0.5))
+    px_per_px, probability = options.pop("thumbnail_px_per_px", 0.5), options.pop("probability", None)
+    facts["imagery"] = show(plane, thumbnail, px_per_px, probability)
     listed = cast(Glands, GlandList(glands))
     return SlideGlands(**{"glands": listed, "mask_glands": listed, "plane": plane, **facts, **options})
 

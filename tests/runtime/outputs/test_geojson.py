@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import math
 import uuid
@@ -211,3 +212,24 @@ def test_outlines_mask_and_table_agree(
     assert sum(shape(feature["geometry"]).area for feature in features) == pytest.approx(
         sum(row.area_px_l0 for row in rows), rel=1e-3
     )
+
+
+def test_a_compressed_file_holds_the_same_text_and_no_time(
+    tmp_path: Path, make_found: MakeFound, write: Write
+) -> None:
+    found = make_found(wrap(RING))
+    write(write_geojson, tmp_path / "a.geojson", found)
+    write(write_geojson, tmp_path / "a.geojson.gz", found)
+    packed = (tmp_path / "a.geojson.gz").read_bytes()
+    assert gzip.decompress(packed) == (tmp_path / "a.geojson").read_bytes()
+    assert packed[3:8] == bytes(5)  # flags, time
+
+
+def test_the_memory_that_qupath_needs_follows_the_text(
+    tmp_path: Path, make_found: MakeFound, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("glandseg.runtime.outputs.geojson._LARGE_BYTES", 5000)
+    found = make_found(wrap(*[RING] * 20))
+    plain, packed = (write(write_geojson, tmp_path / name, found) for name in ("a.geojson", "a.geojson.gz"))
+    assert plain == packed != []
+    assert (tmp_path / "a.geojson.gz").stat().st_size < 5000

@@ -23,7 +23,7 @@ def shrink(mask: NDArray[np.bool_], lay_map: LayMap, folder: Path) -> list[NDArr
     with ExitStack() as files:
         maps = [files.enter_context(TileMap(folder / str(i), *size)) for i, size in enumerate(shapes[1:])]
         levels = [lay_map(mask), *maps]
-        fill_levels(levels, boxes)
+        fill_levels(levels[0], levels[1:], boxes)
         return [level.read(0, 0, *level.shape) for level in levels[1:]]
 
 

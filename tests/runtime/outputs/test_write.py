@@ -24,7 +24,8 @@ from glandseg.model.onnx.cpu import CpuSession
 from glandseg.runtime.glands.store import Glands, GlandStore
 from glandseg.runtime.infer import Result, infer_slide
 from glandseg.runtime.outputs.gland_writer import AddGland, GlandWriter, SlideGlands, Warn
-from glandseg.runtime.outputs.write import RECORD_SUFFIX, SUFFIXES, WRITERS, OutputPaths, write_outputs
+from glandseg.runtime.outputs.output import Output
+from glandseg.runtime.outputs.write import SUFFIXES, WRITERS, OutputPaths, write_outputs
 from glandseg.runtime.settings import InferSettings
 from glandseg.slides.open import open_slide
 from glandseg.slides.slide_plane import SlidePlane
@@ -82,7 +83,7 @@ def write(make_found: MakeFound, tmp_path: Path) -> Write:
         (tmp_path / out).mkdir()
         paths = OutputPaths(tmp_path / out, "a")
         assert write_outputs(make_found(glands, plane, **options), paths) == []
-        return [paths[suffix].read_bytes() for suffix in WRITERS]
+        return [paths[output.suffix].read_bytes() for output in paths.outputs.values()]
 
     return run
 
@@ -191,9 +192,8 @@ def run(red_model: Path, draw_disks: Callable[..., Any], tmp_path: Path) -> Run:
 
 
 def add_output(monkeypatch: pytest.MonkeyPatch, writer: GlandWriter) -> None:
-    writers = {".glands.wkt": writer, **WRITERS}
+    writers = {"wkt": Output(".glands.wkt", writer), **WRITERS}
     monkeypatch.setattr("glandseg.runtime.outputs.write.WRITERS", writers)
-    monkeypatch.setattr("glandseg.runtime.outputs.write.SUFFIXES", (*writers, RECORD_SUFFIX))
 
 
 def test_an_added_output_is_named_written_and_moved_into_place(
