@@ -105,7 +105,7 @@ READERS: dict[str, Centres] = {
 }
 
 
-class Bounded(openslide.OpenSlide):
+class Bounded(openslide.OpenSlide):  # type: ignore[misc]
     """A slide whose scanned rectangle is smaller than its image, as MIRAX has it."""
 
     @property
