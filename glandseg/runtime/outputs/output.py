@@ -31,14 +31,17 @@ class Output:
     libraries: tuple[str, ...] = ()
     formats: tuple[str, ...] = ()
 
+    def list_lacking(self) -> list[str]:
+        """Return the import names of its libraries that are not installed."""
+        return [library for library in self.libraries if find_spec(library) is None]
+
     def check_libraries(self, name: str) -> None:
         """Check that its libraries are installed.
 
         Raises:
             EnvironmentLacksError: One is not.
         """
-        lacking = [library for library in self.libraries if find_spec(library) is None]
-        if lacking:
+        if lacking := self.list_lacking():
             raise EnvironmentLacksError(
                 f"--write {name}: needs {' and '.join(lacking)}, which are not part of the plain install. "
                 f'Run pip install "glandseg[{self.extra}]", or leave {name} out.'
