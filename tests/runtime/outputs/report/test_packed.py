@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,34 +18,7 @@ from glandseg.runtime.outputs.report.packed import (
     encode_varints,
     pack_outline,
 )
-
-
-def read_numbers(data: bytes) -> Iterator[int]:
-    """Read variable-length integers byte by byte."""
-    value = shift = 0
-    for byte in data:
-        value |= (byte & 127) << shift
-        shift += 7
-        if byte < 128:
-            yield value
-            value = shift = 0
-
-
-def read_outline(data: bytes) -> list[list[tuple[float, float]]]:
-    numbers = read_numbers(data)
-    rings = []
-    for _ in range(next(numbers)):
-        ring, x, y = [], 0, 0
-        for _ in range(next(numbers)):
-            dx, dy = (
-                value >> 1 if value % 2 == 0 else -(value + 1) // 2
-                for value in (next(numbers), next(numbers))
-            )
-            x, y = x + dx, y + dy
-            ring.append((x / STEPS_PER_PX, y / STEPS_PER_PX))
-        rings.append(ring)
-    assert next(numbers, None) is None
-    return rings
+from tests.runtime.outputs.report.page_reader import read_numbers, read_outlines
 
 
 def test_integers_of_any_length_are_read_back() -> None:
@@ -58,7 +30,7 @@ def test_integers_of_any_length_are_read_back() -> None:
 def test_an_outline_and_its_lumen_are_read_back_to_an_eighth_of_a_px() -> None:
     outer = shapely.affinity.rotate(box(90_000.1, 10.3, 90_060.7, 44.9), 31)
     gland = Polygon(outer.exterior, [shapely.affinity.scale(outer, 0.3, 0.3).exterior])
-    rings = read_outline(pack_outline(gland))
+    (rings,) = read_outlines(pack_outline(gland))
     assert len(rings) == 2
     for ring, contour in zip(rings, (gland.exterior, *gland.interiors), strict=True):
         assert np.abs(np.array(ring) - shapely.get_coordinates(contour)[:-1]).max() <= 0.5 / STEPS_PER_PX
