@@ -1,14 +1,16 @@
 """The report as an output: a page that holds the slide, its glands, their measurements and the record.
 
-The page is written in the order in which its parts become known: the markup, the viewer, the glands, the
-slide's tiles, and last, by `end_report`, the record and the script that shows it all. Of its maximum size
-the glands take a part first; the slide is shown as finely as the rest allows.
+The page is written in the order in which its parts become known: the markup, the viewer, the slide's tiles,
+in a thread beside the other outputs, then the glands, and last, by `end_report`, the record and the script
+that shows it all. Of its maximum size, a part is kept for the glands by their number; the slide is shown as
+finely as the rest allows.
 """
 
 from __future__ import annotations
 
 import base64
 import json
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -18,6 +20,7 @@ from typing import IO, Any
 import numpy as np
 
 from glandseg import RESEARCH_USE
+from glandseg.core.workers import Workers, await_result
 from glandseg.runtime.glands.contour_edits import simplify_contour
 from glandseg.runtime.glands.measurements import QUANTITIES, Measurements
 from glandseg.runtime.glands.store import Gland
@@ -30,7 +33,9 @@ REPORT_SUFFIX = ".report.html"
 TOLERANCES_PX = (0.25, 2.0)  # of the outlines; the coarse ones are shown where the fine ones do not fit
 UNREAD_SHOWN = 100  # parts that could not be read, listed in the page
 _PAGE = Path(__file__).with_name("page")
-_OUTLINES_SHARE, _ROWS_SHARE = 0.4, 0.3  # of the space, at most
+_GLAND_BYTES, _FEW_GLANDS_BYTES = 400, 200_000  # kept for each gland, and for a few large ones
+_GLANDS_SHARE = 0.7  # of the space, at most
+_ROWS_SHARE = 0.3  # of what is kept for glands
 _RECORD_BYTES = 64_000  # kept free for the record
 _TIMES = ("seconds", "network_share")
 _DATA = "<!-- data -->"  # where the page's data begin
@@ -44,12 +49,16 @@ def write_report(path: Path, found: SlideGlands, warn: Warn) -> Iterator[AddGlan
     """
     head, script = read_page().split(_DATA)
     space = found.report_bytes - len(head) - len(script) - _RECORD_BYTES
+    reserved = min(_FEW_GLANDS_BYTES + _GLAND_BYTES * len(found.glands), space * _GLANDS_SHARE)
     with (
-        PackedRecords(path.parent, space * _ROWS_SHARE) as rows,
-        PackedRecords(path.parent, space * _OUTLINES_SHARE) as fine,
-        PackedRecords(path.parent, space * _OUTLINES_SHARE) as coarse,
+        PackedRecords(path.parent, reserved * _ROWS_SHARE) as rows,
+        PackedRecords(path.parent, reserved * (1 - _ROWS_SHARE)) as fine,
+        PackedRecords(path.parent, reserved * (1 - _ROWS_SHARE)) as coarse,
         path.open("w+b") as file,
+        Workers("report", 1) as workers,
     ):
+        file.write(head.encode())
+        showing = workers.submit(_write_images, file, found, len(head) + space - reserved)
 
         def add(gland: Gland, measured: Measurements) -> None:
             quantities = measured.list_quantities()
@@ -58,11 +67,9 @@ def write_report(path: Path, found: SlideGlands, warn: Warn) -> Iterator[AddGlan
                 outlines.add(pack_outline(simplify_contour(gland.polygon_px, tolerance_px)))
 
         yield add
-        file.write(head.encode())
+        tiles = await_result(showing, "the report", math.inf)  # what it waits for has limits of its own
         outlines = coarse if fine.is_full else fine
         _write_glands(file, rows, outlines)
-        _write_probability(file, found)
-        tiles = write_tiles(file, found.imagery, found.plane.um_per_px, _find_room(file, found, script))
         _write_json(file, "layout", _describe_layout(found, tiles, rows.count, outlines.count))
 
 
@@ -94,13 +101,11 @@ def _write_glands(file: IO[bytes], rows: PackedRecords, outlines: PackedRecords)
         file.write(b"</script>\n")
 
 
-def _write_probability(file: IO[bytes], found: SlideGlands) -> None:
+def _write_images(file: IO[bytes], found: SlideGlands, end: float) -> dict[str, Any]:
+    """Write the probabilities, and as many of the slide's tiles as the file may hold; return their layout."""
     png = base64.b64encode(encode_probability(found.imagery.probability))
     file.write(b'<script type="image/png" id="probability">' + png + b"</script>\n")
-
-
-def _find_room(file: IO[bytes], found: SlideGlands, script: str) -> int:
-    return max(found.report_bytes - file.tell() - len(script) - _RECORD_BYTES, 0)
+    return write_tiles(file, found.imagery, found.plane.um_per_px, max(end - file.tell(), 0))
 
 
 def _describe_layout(

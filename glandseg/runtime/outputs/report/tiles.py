@@ -26,6 +26,7 @@ from glandseg.runtime.outputs.report.images import encode_jpeg
 from glandseg.slides.plane import TiledPlane
 
 TILE_PX = 256
+_MAX_BYTES_PX = 1.0  # of JPEG: more than tissue takes
 _SAMPLES = 12  # tiles from which the size is estimated
 _LEVELS_SHARE = 4 / 3  # of a level's bytes with those of all coarser ones
 _TEXT_SHARE = 4 / 3  # of the bytes as base64
@@ -66,10 +67,12 @@ def write_tiles(file: IO[bytes], imagery: Imagery, um_per_px: float, max_bytes: 
 
 def _choose_first(imagery: Imagery, um_per_px: float, max_bytes: float) -> int:
     """Estimate how often the px must be doubled for all tiles to fit, from some of the finest level."""
-    plane, tissue = imagery.lay_plane(um_per_px), imagery.tissue
+    tissue = imagery.tissue
     spots = np.argwhere(tissue.mask)
-    if not len(spots):
+    whole_px = tissue.area_mm2 * 1e6 / um_per_px**2 * _LEVELS_SHARE * _TEXT_SHARE
+    if whole_px * _MAX_BYTES_PX <= max_bytes:
         return 0
+    plane = imagery.lay_plane(um_per_px)
     chosen = spots[np.linspace(0, len(spots) - 1, _SAMPLES).astype(int)] * (tissue.um_per_px / um_per_px)
     corners = {(int(x) // TILE_PX, int(y) // TILE_PX) for y, x in chosen}
     sizes = [
@@ -78,8 +81,7 @@ def _choose_first(imagery: Imagery, um_per_px: float, max_bytes: float) -> int:
         if column * TILE_PX < plane.width_px and row * TILE_PX < plane.height_px
     ]
     per_px = sum(sizes) / (max(len(sizes), 1) * TILE_PX**2)
-    whole = tissue.area_mm2 * 1e6 / um_per_px**2 * per_px * _LEVELS_SHARE * _TEXT_SHARE
-    return max(0, math.ceil(math.log(max(whole / max(max_bytes, 1), 1e-9), 4)))
+    return max(0, math.ceil(math.log(max(whole_px * per_px / max(max_bytes, 1), 1e-9), 4)))
 
 
 def _write(file: IO[bytes], tiles: Iterator[Tile], end: float) -> bool:
