@@ -16,6 +16,7 @@ from glandseg.runtime.tissue.thumbnail import Thumbnail, make_thumbnail
 from glandseg.runtime.tissue.thumbnail_reader import describe_reading, report_thumbnail
 from glandseg.runtime.tissue.tissue_mask import TissueMask
 from glandseg.slides.slide_plane import SlidePlane
+from glandseg.slides.unread import UnreadRegions
 
 IMAGERY_CACHE_BYTES = 16 << 20
 WATCHED_WINDOWS = 64  # after which the share of unread tissue is measured again
@@ -67,10 +68,13 @@ def find_tissue(run: SlideRun, warn: Say) -> Tissue:
 
 
 def show_slide(run: SlideRun, tissue: Tissue, probability: ReadableMap) -> Imagery:
-    """Return what outputs show of a slide whose windows have run; unread px have the background's color."""
-    unread_regions, fill_rgb = run.unread_regions, tissue.thumbnail.fill_rgb
+    """Return what outputs show of a slide whose windows have run; unread px have the background's color.
+
+    What cannot be read for them is not added to the run's unread regions, on which a resumed run depends.
+    """
+    unread, fill_rgb = UnreadRegions(), tissue.thumbnail.fill_rgb
     return Imagery(
-        lay_plane=lambda um: SlidePlane(run.slide, um, IMAGERY_CACHE_BYTES, unread_regions, fill_rgb),
+        lay_plane=lambda um: SlidePlane(run.slide, um, IMAGERY_CACHE_BYTES, unread, fill_rgb),
         tissue=tissue.inside,
         probability=probability,
         thumbnail=tissue.thumbnail.rgb,

@@ -10,6 +10,7 @@ import platform
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import cv2
@@ -30,7 +31,9 @@ from glandseg.runtime.infer import Result, infer_slide
 from glandseg.runtime.outputs.output import Output
 from glandseg.runtime.outputs.write import SUFFIXES
 from glandseg.runtime.settings import InferSettings
-from glandseg.runtime.slide_tissue import UnreadError
+from glandseg.runtime.slide_tissue import UnreadError, show_slide
+from glandseg.slides.open import open_slide
+from glandseg.slides.unread import UnreadRegions
 from glandseg.synthetic import write_slide
 
 Pixels = NDArray[np.uint8]
@@ -463,6 +466,16 @@ def test_unread_tissue_is_left_out_and_recorded(
     marks = [part for part in outputs.features if part["properties"]["classification"]["name"] == "Unread"]
     assert len(marks) >= 1
     assert result.glands == len(outputs.rows) == len(outputs.features) - len(marks)
+
+
+def test_what_cannot_be_read_to_show_it_is_not_recorded(damaged: Path) -> None:
+    with open_slide(damaged, 0.5) as slide:
+        run = SimpleNamespace(slide=slide, unread_regions=UnreadRegions(), readers=1)
+        thumbnail = SimpleNamespace(rgb=None, um_per_px=8.0, fill_rgb=(250, 240, 230))
+        tissue = SimpleNamespace(thumbnail=thumbnail, inside=None)
+        plane = show_slide(cast(Any, run), cast(Any, tissue), cast(Any, None)).lay_plane(0.5)
+        assert tuple(plane.read(WIDTH - 9, HEIGHT - 9, 1, 1)[0, 0]) == thumbnail.fill_rgb
+        assert not run.unread_regions.entries
 
 
 def test_tissue_and_unread_share_are_those_inside_the_regions(
