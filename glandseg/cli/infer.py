@@ -82,16 +82,16 @@ def infer(
         typer.Option(help='Decimal mark of the table: "." or ","; with ",", columns are separated by ";".'),
     ] = ".",
     suggest: Annotated[
-        int, typer.Option(help="Number of regions to suggest for correction, where the model is least sure.")
+        int, typer.Option(help="Number of regions to suggest for correction: where the model is least sure.")
     ] = 0,
-    report: Annotated[bool, typer.Option(help="Write a report that any browser opens.")] = True,
+    report: Annotated[bool, typer.Option(help="Write the report, a page for any browser.")] = True,
     report_mb: Annotated[float, typer.Option(help="Maximum size of the report, in MB.")] = 20.0,
     profile: Annotated[
         Path | None,
         typer.Option(help="File of a trace for ui.perfetto.dev; the time of each stage is printed too."),
     ] = None,
 ) -> None:
-    """Find glands in slides and write outlines, mask, table, overview and record.
+    """Find glands in slides and write outlines, mask, table, overview, labels, report and record.
 
     To resume an interrupted run, repeat the command.
     """

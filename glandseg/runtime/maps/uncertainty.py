@@ -43,11 +43,13 @@ def suggest_regions(
     """Find at most `count` squares that do not overlap, the least certain first; none that is wholly sure.
 
     Args:
-        probability: (H, W) uint8, 255 p(gland); read once, in bands of rows.
+        probability: (H, W) uint8, 255 p(gland); read once, in bands of rows, if any square is wanted.
         um_per_px: Size of its px.
         l0_per_px: Level-0 px per px of the map.
         count: Number of squares wanted.
     """
+    if not count:
+        return ()
     step = max(1, round(SIDE_UM / _STEPS / um_per_px))
     means = _average_squares(_average_cells(probability, step))
     found: list[Suggestion] = []

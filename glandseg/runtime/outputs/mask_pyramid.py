@@ -21,9 +21,8 @@ from glandseg.runtime.maps.tile_map import ReadableMap, TileMap
 TILE = 512
 _MAX_LEVELS = 1 + int(math.log2(TILE))  # boxes are no larger than a tile, so that each lies in one
 Box = tuple[int, int]  # height, width in full-size pixels
-Fill = Callable[
-    [ReadableMap, Sequence[TileMap], Sequence[Box]], None
-]  # full size, smaller levels, boxes of all
+# Called with the map, the smaller levels to fill, and the boxes of all.
+Fill = Callable[[ReadableMap, Sequence[TileMap], Sequence[Box]], None]
 
 
 def list_boxes(shape_hw: tuple[int, int]) -> list[Box]:

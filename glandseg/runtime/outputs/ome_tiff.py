@@ -7,8 +7,10 @@ the first page's SubIFDs, plain TIFF (OpenSlide, GDAL) follows the chain of page
 
 from __future__ import annotations
 
+import contextlib
 import math
 import struct
+import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,8 +22,8 @@ from numpy.typing import NDArray
 from tifffile import TiffFile, TiffWriter
 
 from glandseg.core.errors import BadInputError
-from glandseg.runtime.maps.tile_map import ReadableMap
-from glandseg.runtime.outputs.mask_pyramid import TILE, Box, read_tiles
+from glandseg.runtime.maps.tile_map import ReadableMap, TileMap
+from glandseg.runtime.outputs.mask_pyramid import TILE, Box, Fill, list_boxes, read_tiles
 
 BIG_BYTES = 1 << 31  # raw pixels from which on offsets take 64 bits
 Encode = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
@@ -87,6 +89,31 @@ class OmeImage:
         facts = {"name": self.name, "channel": self.channel, "samples": self.samples}
         um = f"{self.um_per_px:.6g}"
         return _OME.format(height=shape_hw[0], width=shape_hw[1], um=um, **facts).encode()
+
+
+def write_map(path: Path, full: ReadableMap, image: OmeImage, fill: Fill, encode: Encode) -> None:
+    """Write a map and smaller levels of it as a pyramid.
+
+    The map is read twice: to fill the smaller levels, on disk beside the file, and to write it.
+
+    Args:
+        path: File to write; its name should end in ".ome.tif".
+        full: (H, W) map.
+        image: What the file says.
+        fill: Fills the smaller levels.
+        encode: Turns a part of a level into px, as for `write_pyramid`.
+
+    Raises:
+        BadInputError: The pixel size is not a finite number above 0.
+    """
+    image.check(path)
+    boxes = list_boxes(full.shape)
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=path.parent)))
+        maps = (TileMap(folder / f"{y}x{x}", full.shape[0] // y, full.shape[1] // x) for y, x in boxes[1:])
+        smaller = [stack.enter_context(level) for level in maps]
+        fill(full, smaller, boxes)
+        write_pyramid(path, [full, *smaller], boxes, image, encode)
 
 
 def write_pyramid(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from shapely import LinearRing, Polygon
 
 from glandseg import RESEARCH_USE
-from glandseg.core.errors import EnvironmentLacksError
+from glandseg.runtime.outputs.encoded_image import encode_image
 from glandseg.runtime.outputs.gland_writer import AddGland, SlideGlands, Warn
 
 _LINE_RGB = (40, 255, 120)  # brighter than the fill color in QuPath: a thin line loses strength
@@ -41,7 +41,8 @@ def write_overview(path: Path, found: SlideGlands, warn: Warn) -> Iterator[AddGl
     count = len(found.glands)
     caption = f"{count:,} gland{'s' * (count != 1)}, {found.area_mm2:,.3f} sq mm"
     footer = _draw_footer(page.shape[1], found.plane.um_per_px / scale, caption)
-    _write_png(path, np.vstack([page, footer]))
+    page = cv2.cvtColor(np.vstack([page, footer]), cv2.COLOR_RGB2BGR)
+    path.write_bytes(encode_image(".png", np.asarray(page, np.uint8)))
 
 
 @contextmanager
@@ -132,10 +133,3 @@ def _measure_text(text: str, size: float) -> int:
 
 def _write_text(image: NDArray[np.uint8], text: str, x: int, y: int, size: float) -> None:
     cv2.putText(image, text, (x, y), _FONT, size, _INK_RGB, 1, cv2.LINE_AA)
-
-
-def _write_png(path: Path, image: NDArray[np.uint8]) -> None:
-    done, packed = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-    if not done:
-        raise EnvironmentLacksError(f"{path.name}: this OpenCV writes no PNG. Reinstall opencv-python.")
-    path.write_bytes(packed.tobytes())

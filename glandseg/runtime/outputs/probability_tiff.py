@@ -13,8 +13,7 @@ from pathlib import Path
 from glandseg.runtime.maps.tile_map import CroppedMap
 from glandseg.runtime.outputs.gland_writer import AddGland, SlideGlands, Warn
 from glandseg.runtime.outputs.mask_pyramid import fill_means
-from glandseg.runtime.outputs.mask_tiff import write_map
-from glandseg.runtime.outputs.ome_tiff import OmeImage
+from glandseg.runtime.outputs.ome_tiff import OmeImage, write_map
 
 
 @contextlib.contextmanager

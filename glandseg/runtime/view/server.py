@@ -2,8 +2,8 @@
 
 It listens on 127.0.0.1, on a port that the system picks, and answers only below a random path, for requests
 that name this address: another user's guess, another site's script and a rebound host name get nothing. No
-path of a request is looked up on the disk. The standard library's server is enough
-for one reader, and needs nothing installed.
+path of a request is looked up on the disk. The standard library's server is enough for one reader, and needs
+nothing installed.
 """
 
 from __future__ import annotations

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from functools import lru_cache
 from typing import Any
 
 from glandseg.runtime.outputs.report.images import encode_jpeg
-from glandseg.runtime.outputs.report.tiles import TILE_PX
+from glandseg.runtime.outputs.report.tiles import TILE_PX, count_levels, describe_levels
 from glandseg.slides.slide import Slide
 from glandseg.slides.slide_plane import SlidePlane
 from glandseg.slides.unread import UnreadRegions
@@ -28,8 +27,8 @@ class SlideTiles:
     """
 
     def __init__(self, slide: Slide, um_per_px: float) -> None:
-        self._um_per_px, sides = um_per_px, (slide.width_l0, slide.height_l0)
-        self.levels = 1 + max(0, math.ceil(math.log2(max(sides) / TILE_PX)))
+        self._um_per_px, self._size_wh = um_per_px, (slide.width_l0, slide.height_l0)
+        self.levels = count_levels(self._size_wh)
         unread = UnreadRegions()
         self._planes = [
             SlidePlane(slide, um_per_px * 2**level, CACHE_BYTES, unread) for level in range(self.levels)
@@ -38,14 +37,7 @@ class SlideTiles:
 
     def describe(self) -> dict[str, Any]:
         """Return how the tiles are laid, as the page wants it."""
-        finest = self._planes[0]
-        return {
-            "tile": TILE_PX,
-            "um_per_px": self._um_per_px,
-            "width": finest.width_px,
-            "height": finest.height_px,
-            "levels": self.levels,
-        }
+        return describe_levels(self._um_per_px, self._size_wh)
 
     def _read(self, level: int, column: int, row: int) -> bytes | None:
         """Return a tile as JPEG; None where there is none."""

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from glandseg.core.errors import EnvironmentLacksError
 from glandseg.runtime.maps.tile_map import ReadableMap
+from glandseg.runtime.outputs.encoded_image import encode_image
 
 JPEG_QUALITY = 80
 PROBABILITY_PX = 2048  # maximum of the longer side
@@ -18,7 +18,9 @@ _OPACITY = 200  # of p(gland) = 1, of 255
 
 def encode_jpeg(rgb: NDArray[np.uint8]) -> bytes:
     """Encode an (h, w, 3) uint8 RGB image as JPEG."""
-    return _encode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    return encode_image(
+        ".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
+    )
 
 
 def encode_probability(probability: ReadableMap) -> bytes:
@@ -29,7 +31,7 @@ def encode_probability(probability: ReadableMap) -> bytes:
     small = _shrink(probability)
     steps = np.rint(small / np.float32(255) * (_STEPS - 1)) / (_STEPS - 1)
     colors = cv2.applyColorMap(np.rint(steps * 255).astype(np.uint8), cv2.COLORMAP_CIVIDIS)
-    return _encode(".png", np.dstack([colors, np.rint(steps * _OPACITY).astype(np.uint8)]), [])
+    return encode_image(".png", np.dstack([colors, np.rint(steps * _OPACITY).astype(np.uint8)]))
 
 
 def _shrink(probability: ReadableMap) -> NDArray[np.uint8]:
@@ -49,10 +51,3 @@ def _average(band: NDArray[np.uint8], step: int) -> NDArray[np.uint8]:
     whole = np.pad(band, ((0, height - band.shape[0]), (0, width - band.shape[1])), mode="edge")
     size = width // step, height // step
     return np.asarray(cv2.resize(whole, size, interpolation=cv2.INTER_AREA), np.uint8)
-
-
-def _encode(suffix: str, image: NDArray[np.uint8], options: list[int]) -> bytes:
-    done, packed = cv2.imencode(suffix, image, options)
-    if not done:
-        raise EnvironmentLacksError(f"this OpenCV writes no {suffix}. Reinstall opencv-python.")
-    return packed.tobytes()

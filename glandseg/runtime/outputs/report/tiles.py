@@ -37,7 +37,7 @@ Tile = tuple[int, int, int, bytes]  # level (0 is the finest), column, row, JPEG
 
 
 def write_tiles(file: IO[bytes], imagery: Imagery, um_per_px: float, max_bytes: float) -> dict[str, Any]:
-    """Write the tiles of all levels as scripts that hold JSON, and return how they are laid.
+    """Write the tiles of all levels as scripts that hold JPEG, and return how they are laid.
 
     Args:
         file: File to write, at its end.
@@ -56,13 +56,19 @@ def write_tiles(file: IO[bytes], imagery: Imagery, um_per_px: float, max_bytes: 
             break
         file.seek(start)
         file.truncate()
-    return {
-        "tile": TILE_PX,
-        "um_per_px": pyramid.um_per_px,
-        "width": pyramid.size_wh[0],
-        "height": pyramid.size_wh[1],
-        "levels": pyramid.levels,
-    }
+    return describe_levels(pyramid.um_per_px, pyramid.size_wh)
+
+
+def describe_levels(um_per_px: float, size_wh: tuple[int, int]) -> dict[str, Any]:
+    """Describe levels of tiles for the page, by the um/px and the size of the finest."""
+    width, height = size_wh
+    levels = count_levels(size_wh)
+    return {"tile": TILE_PX, "um_per_px": um_per_px, "width": width, "height": height, "levels": levels}
+
+
+def count_levels(size_wh: tuple[int, int]) -> int:
+    """Return the number of levels of which each has half the size, the last being within one tile."""
+    return 1 + max(0, math.ceil(math.log2(max(size_wh) / TILE_PX)))
 
 
 def _choose_first(imagery: Imagery, um_per_px: float, max_bytes: float) -> int:
@@ -104,7 +110,7 @@ class _Pyramid:
         self._plane = plane = imagery.lay_plane(um_per_px) if scale > 1 else None
         height, width = (max(1, round(side * scale)) for side in imagery.thumbnail.shape[:2])
         self.size_wh = (plane.width_px, plane.height_px) if plane else (width, height)
-        self.levels = 1 + max(0, math.ceil(math.log2(max(self.size_wh) / TILE_PX)))
+        self.levels = count_levels(self.size_wh)
         self._finer = min(self.levels, math.ceil(math.log2(scale))) if plane else 0
 
     def list_tiles(self) -> Iterator[Tile]:
