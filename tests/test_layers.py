@@ -15,10 +15,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "slides": {"core"},
     "model": {"core", "synthetic"},
     "runtime": {"core", "model", "slides"},
+    "cohort": {"core", "model", "slides", "runtime"},
     "doctor": {"core", "synthetic", "model", "slides", "runtime"},
     "training": {"core", "synthetic", "model", "slides", "runtime"},
     "export": {"core", "synthetic", "model", "training", "doctor"},
-    "cli": {"core", "synthetic", "model", "slides", "runtime", "doctor", "training", "export"},
+    "cli": {"core", "synthetic", "model", "slides", "runtime", "cohort", "doctor", "training", "export"},
 }
 LEARNS = {"training", "export", "cli"}  # the parts that may import what only the extra `train` brings
 TORCH = {"torch", "safetensors", "onnx", "onnxscript"}

@@ -16,7 +16,7 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder of the synthetic slide and the outputs.")] = Path("demo"),
 ) -> None:
     """Draw a slide with known glands, find them with the bundled model, and compare both."""
-    from glandseg.cli.infer import infer_one
+    from glandseg.cli.one_slide import infer_one
     from glandseg.core.atomic import explain_disk_errors
     from glandseg.model.files import find_bundled
     from glandseg.model.open_backend import open_backend

@@ -2,37 +2,34 @@
 
 from __future__ import annotations
 
-import contextlib
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from glandseg.cli.console import pluralise, print_error, say, warn
+from glandseg.cli.console import warn
 from glandseg.cli.options import Flips, Int8, Precision, Scales, Separate, choose_precision
-from glandseg.cli.profile_file import check_profile, write_profile
-from glandseg.cli.progress import show_progress
-from glandseg.cli.slide_list import list_slides
-from glandseg.core.errors import EnvironmentLacksError
 from glandseg.model.files import AUTO
-
-if TYPE_CHECKING:
-    from glandseg.core.trace import Trace
-    from glandseg.model.backend import ModelBackend
-    from glandseg.model.files import ModelFile
-    from glandseg.runtime.settings import InferSettings
 
 
 def infer(
-    slides: Annotated[list[Path], typer.Argument(help="Slides or images: SVS, NDPI, TIFF, DICOM, PNG, ...")],
+    slides: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Slides, images or folders of them: SVS, NDPI, TIFF, DICOM, PNG, ..."),
+    ] = None,
     model: Annotated[
         Path | None,
         typer.Option(help="Model file; by default the newest in models/, else the bundled model."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the outputs; by default that of each slide.")
+    ] = None,
+    recursive: Annotated[
+        bool, typer.Option("--recursive", help="Look in the subfolders of folders too.")
+    ] = False,
+    table: Annotated[
+        Path | None,
+        typer.Option("--list", help="CSV file of slides: column slide, and optionally mpp, roi, out."),
     ] = None,
     mpp: Annotated[
         float | None, typer.Option(help="Microns per pixel, where the file has none or a wrong value.")
@@ -51,7 +48,10 @@ def infer(
     roi: Annotated[
         Path | None, typer.Option(help="GeoJSON file of the regions to segment, drawn in QuPath.")
     ] = None,
-    device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:N, trt or trt:N.")] = "auto",
+    device: Annotated[
+        str,
+        typer.Option(help="Device: auto, cpu, cuda, cuda:N, trt or trt:N; several separated by commas."),
+    ] = "auto",
     precision: Precision = AUTO,
     int8: Int8 = False,
     require_gpu: Annotated[
@@ -62,7 +62,21 @@ def infer(
         typer.Option(help="Maximum batch size, in windows; by default 8, or that of the engine."),
     ] = None,
     threads: Annotated[int, typer.Option(help="CPU threads of the network; 0 uses all.")] = 0,
-    max_ram: Annotated[float, typer.Option(help="Memory limit, in GiB.")] = 2.0,
+    workers: Annotated[
+        str,
+        typer.Option(
+            help="Number of slides to run at a time; auto: one per GPU, or per CPU and GiB of memory."
+        ),
+    ] = "1",
+    shard: Annotated[
+        str | None,
+        typer.Option(help="Part of the slides to run, such as 2/8: for job arrays on several machines."),
+    ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(help="Address of a Ray cluster to run on, or local; needs the extra cluster."),
+    ] = None,
+    max_ram: Annotated[float, typer.Option(help="Memory limit of all workers together, in GiB.")] = 2.0,
     max_unread: Annotated[
         float,
         typer.Option(help="Maximum share of the tissue that may be unreadable; above it, the slide fails."),
@@ -70,6 +84,13 @@ def infer(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Also replace outputs of another slide with the same name.")
     ] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Also run slides again that failed before.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only print what the slides will take: time, memory, disk.")
+    ] = False,
+    watch: Annotated[bool, typer.Option("--watch", hidden=True)] = False,
     write: Annotated[
         list[str] | None,
         typer.Option(
@@ -93,14 +114,14 @@ def infer(
 ) -> None:
     """Find glands in slides and write outlines, mask, table, overview, labels, report and record.
 
-    To resume an interrupted run, repeat the command.
+    To resume an interrupted run, repeat the command. Of several slides, those that are done are left as they
+    are.
     """
-    from dataclasses import replace
-
-    from glandseg.core.trace import Trace
+    from glandseg.cli.cohort import Cohort, list_cohort, print_plan, run_slides, watch_slides
+    from glandseg.cli.one_slide import infer_alone
+    from glandseg.cohort.slide_runner import CohortJob
     from glandseg.model.backend import BATCH
-    from glandseg.model.files import check_model, find_model
-    from glandseg.model.open_backend import open_backend
+    from glandseg.model.model_choice import ModelChoice
     from glandseg.runtime.outputs.choice import parse_outputs
     from glandseg.runtime.settings import ADAPTIVE, InferSettings, parse_scales
 
@@ -123,126 +144,36 @@ def infer(
         report_mb=report_mb,
         write=parse_outputs(write, report=report),
     )
-    slides = list_slides(slides, out)
-    if profile is not None:
-        check_profile(profile)
-    wanted = choose_precision(precision, int8)
-    file = find_model(model, precision=None if wanted == AUTO else wanted)
-
-    def take(path: Path, reason: str) -> None:
-        nonlocal file
-        file = replace(check_model(path, file.origin), choice=reason)
-
-    trace = Trace(keeps_spans=profile is not None)
-    with open_backend(
-        file.path,
-        device=device,
+    devices = device.split(",")
+    choice = ModelChoice(
+        path=model,
+        precision=choose_precision(precision, int8),
+        device=devices[0],
         threads=threads,
         batch=batch,
         require_gpu=require_gpu,
-        precision=wanted,
-        say=say,
-        take=take,
-    ) as backend:
-        say(f"model: {backend.card.name} ({file.origin}), learned on {backend.card.tissue}; {backend.name}")
-        if file.choice:
-            say(f"precision: {file.choice}")
-        if rule := backend.card.separation:
-            say(f"touching glands: {f'told apart, {rule}' if separate else 'one gland, by --no-separate'}")
-        try:
-            failed = infer_all(
-                slides, lambda slide: infer_one(slide, backend, file, settings, out, trace, overwrite)
-            )
-        finally:
-            if profile is not None:
-                write_profile(trace, profile)
-    if failed:
-        warn(f"{failed} of {len(slides)} slides failed")
-        raise typer.Exit(1)
-
-
-def infer_all(slides: list[Path], run: Callable[[Path], None]) -> int:
-    """Run slides and count those that failed; a single slide fails with its own exit code.
-
-    Args:
-        slides: Slides to run.
-        run: Called with each slide; its errors are printed, and the other slides still run.
-    """
-    if len(slides) == 1:
-        run(slides[0])
-        return 0
-    return sum(not _succeeds(run, slide) for slide in slides)
-
-
-def _succeeds(run: Callable[[Path], None], slide: Path) -> bool:
-    try:
-        run(slide)
-    except Exception as error:
-        print_error(error)
-        return False
-    return True
-
-
-def infer_one(
-    path: Path,
-    backend: ModelBackend,
-    file: ModelFile,
-    settings: InferSettings,
-    out: Path | None,
-    trace: Trace | None = None,
-    overwrite: bool = False,
-) -> None:
-    """Run one slide and print its results."""
-    from glandseg.runtime.infer import infer_slide
-
-    start = time.monotonic()
-    warned: list[str] = []
-
-    def announce(warning: str) -> None:
-        warned.append(warning)
-        warn(f"warning: {path.name}: {warning}")
-
-    with explain_interruption(path), show_progress("windows") as advance:
-        result = infer_slide(
-            path,
-            backend,
-            file,
-            settings,
-            out=out,
-            advance=lambda done, total: advance(done, total, ""),
-            say=say,
-            warn=announce,
-            trace=trace,
-            overwrite=overwrite,
-        )
-    for warning in result.warnings:
-        if warning not in warned:
-            announce(warning)
-    seconds = time.monotonic() - start
-    touching = result.mask_glands != result.glands
-    apart = f" ({result.mask_glands} with those that touch as one)" if touching else ""
-    say(
-        f"{path.name}: {pluralise(result.glands, 'gland')}{apart}, {result.gland_mm2:.3f} mm2 "
-        f"of {result.tissue_mm2:.3f} mm2 tissue, in {seconds:.1f} s; "
-        f"the network was busy {result.network_share:.0%} of the time"
     )
-    for output in result.outputs:
-        say(f"  {output}")
-
-
-@contextlib.contextmanager
-def explain_interruption(path: Path) -> Iterator[None]:
-    """Print how to resume when Ctrl-C or a signal interrupts a slide.
-
-    Raises:
-        EnvironmentLacksError: There is not enough memory for the slide.
-    """
-    try:
-        yield
-    except MemoryError as error:
-        raise EnvironmentLacksError(
-            f"{path}: not enough memory. Free some, or give a smaller --batch or --max-ram."
-        ) from error
-    except KeyboardInterrupt:
-        warn(f"{path.name}: finished windows are kept; to resume, repeat the command")
-        raise
+    job = CohortJob(model=choice, settings=settings, overwrite=overwrite, retry_failed=retry_failed)
+    cohort = Cohort(
+        job=job,
+        given=slides or [],
+        out=out,
+        recursive=recursive,
+        table=table,
+        workers=workers,
+        devices=devices,
+        shard=shard,
+        ray=ray,
+        profile=profile,
+    )
+    if watch:
+        watch_slides(cohort)
+        return
+    found = list_cohort(cohort)
+    if dry_run:
+        print_plan(cohort, found)
+    elif cohort.is_one(found):
+        infer_alone(found[0].path, job, out, profile)
+    elif failed := run_slides(cohort, found):
+        warn(f"{failed} of {len(found)} slides failed")
+        raise typer.Exit(1)

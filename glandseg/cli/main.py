@@ -23,6 +23,7 @@ from glandseg.cli.streams import guard_streams
 from glandseg.cli.train import train
 from glandseg.cli.verify import verify
 from glandseg.cli.view import view
+from glandseg.cli.watch import watch
 from glandseg.core.errors import EnvironmentLacksError
 
 SIGNALLED = 128  # shells add the number of the signal that ended a process
@@ -39,6 +40,7 @@ app.command()(train)
 app.command()(export)
 app.command()(verify)
 app.command()(infer)
+app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(watch)
 app.command()(view)
 app.command()(evaluate)
 app.command()(adapt)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,3 +44,18 @@ def write_profile(trace: Trace, path: Path) -> None:
     for line in tabulate(trace):
         say(line)
     say(f"trace: {path}; open it at ui.perfetto.dev, which keeps it on this machine")
+
+
+@contextmanager
+def traced(profile: Path | None) -> Iterator[Trace]:
+    """Yield a trace, and write it to a file in the end if one is given."""
+    from glandseg.core.trace import Trace
+
+    if profile is not None:
+        check_profile(profile)
+    trace = Trace(keeps_spans=profile is not None)
+    try:
+        yield trace
+    finally:
+        if profile is not None:
+            write_profile(trace, profile)

@@ -23,6 +23,10 @@ _TRIES, _PAUSE_S = 10, 0.02  # a process that ends removes the folder
 _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS)
 
 
+class BusyError(EnvironmentLacksError):
+    """Another process works in the folder."""
+
+
 @contextlib.contextmanager
 def lock_folder(folder: Path, busy: str, *, is_private: bool = True) -> Iterator[None]:
     """Make a folder if there is none, keep other processes out, and remove it in the end if it is empty.
@@ -33,7 +37,8 @@ def lock_folder(folder: Path, busy: str, *, is_private: bool = True) -> Iterator
         is_private: Whether it must be this user's and hold no links.
 
     Raises:
-        EnvironmentLacksError: Another process works in it, or it is private and not this user's alone.
+        BusyError: Another process works in it.
+        EnvironmentLacksError: It is private and not this user's alone.
         OSError: It cannot be written.
     """
     lock = _claim(folder, busy, is_private)
@@ -56,7 +61,7 @@ def _claim(folder: Path, busy: str, is_private: bool) -> BaseFileLock:
         if lock is not None:
             return lock
         time.sleep(_PAUSE_S)
-    raise EnvironmentLacksError(busy)
+    raise BusyError(busy)
 
 
 def _make(folder: Path, is_private: bool) -> None:

@@ -27,11 +27,13 @@ class DeviceChoice:
 def parse_device(text: str) -> DeviceChoice:
     """Parse a device written as "auto", "cpu", "cuda", "cuda:1", "trt" or "trt:1".
 
+    "auto:1" is the best that works on GPU 1.
+
     Raises:
         BadInputError: if it is none of them.
     """
     found = _WRITTEN.fullmatch(text)
-    if found is None or (found["ordinal"] and found["kind"] in ("auto", "cpu")):
+    if found is None or (found["ordinal"] and found["kind"] == "cpu"):
         raise BadInputError(
             f"--device: one of {', '.join(DEVICES)}, or a GPU by number, such as cuda:1. Received: {text}."
         )

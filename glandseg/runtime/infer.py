@@ -63,6 +63,7 @@ def infer_slide(
     settings: InferSettings,
     *,
     out: Path | None = None,
+    stem: str | None = None,
     advance: Advance = lambda done, total: None,
     say: Say = lambda text: None,
     warn: Say = lambda text: None,
@@ -79,6 +80,7 @@ def infer_slide(
         model: Model file, for the record.
         settings: Settings of the inference.
         out: Folder of the outputs; None for the slide's own.
+        stem: What the outputs' names begin with; None for the slide's name without its suffix.
         advance: Called with (windows done, windows in all).
         say: Called with lines on what the slide is and will take, before the network runs.
         warn: Called with each of the result's warnings that is known before the windows run.
@@ -93,7 +95,7 @@ def infer_slide(
         UnreadError: Too much of the tissue cannot be read.
     """
     own = Trace(keeps_spans=trace is not None and trace.keeps_spans)
-    paths = OutputPaths.of_slide(path, out, choose_outputs(settings))
+    paths = OutputPaths.of_slide(path, out, choose_outputs(settings), stem)
     with ExitStack() as opened:
         if trace is not None:
             opened.callback(trace.absorb, own)

@@ -8,9 +8,13 @@ from pathlib import Path
 
 from glandseg.core.errors import EnvironmentLacksError
 from glandseg.core.units import GIB
+from glandseg.model.backend import ModelBackend
+from glandseg.model.files import ModelFile
 from glandseg.runtime.memory import measure_pace
 from glandseg.runtime.outputs.overview import OVERVIEW_PX
-from glandseg.runtime.slide_run import SlideRun
+from glandseg.runtime.settings import InferSettings
+from glandseg.runtime.slide_run import SlideRun, open_trial
+from glandseg.runtime.slide_tissue import find_tissue
 from glandseg.runtime.slide_windows import SlideWindows
 
 _STORED_BYTES = 45_000  # of a stored window, compressed; at most 35 kB were measured on glands alone
@@ -106,14 +110,41 @@ def choose_batch(run: SlideRun, windows: SlideWindows) -> int:
     Raises:
         EnvironmentLacksError: There is not enough memory or disk.
     """
+    preflight, batch = _weigh_run(run, windows)
+    run.say(str(preflight))
+    if batch < run.settings.batch:
+        run.say(f"batches of {batch} windows, to stay within --max-ram {run.settings.max_ram_gib:g}")
+    preflight.check_disk(run.work, windows.store.size)
+    return batch
+
+
+def weigh_slide(path: Path, backend: ModelBackend, model: ModelFile, settings: InferSettings) -> Preflight:
+    """Estimate what a slide will take, as if nothing of it had run before.
+
+    The arguments and errors are those of `infer_slide`.
+    """
+    with open_trial(path, backend, model, settings) as run:
+        tissue = find_tissue(run, lambda text: None)
+        with SlideWindows(run, tissue) as windows:
+            return _weigh_run(run, windows)[0]
+
+
+def describe_seconds(seconds: float) -> str:
+    """Describe a duration roughly: "40 s", "12 min", "3.5 h"."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _weigh_run(run: SlideRun, windows: SlideWindows) -> tuple[Preflight, int]:
+    """Measure the network; return what the slide will take, and the batch size that fits."""
     run.slide.clear_cache()
     settings, ceiling, grid = run.settings, run.budget.ceiling, windows.base.grid
     reserve = run.budget.reserve(len(windows.planes))
     pace = measure_pace(windows.network.infer, settings.batch, ceiling, reserve, run.slide.held_bytes)
-    left = windows.count - windows.count_finished()
     preflight = Preflight.weigh(
         windows.count,
-        left,
+        windows.count - windows.count_finished(),
         pace.window_s,
         pace.peak,
         grid.height_px * grid.width_px,
@@ -122,15 +153,4 @@ def choose_batch(run: SlideRun, windows: SlideWindows) -> int:
         outputs_px_bytes=sum(output.px_bytes for output in run.paths.outputs.values()),
         report_bytes=int(settings.report_mb * 1e6) if "report" in run.paths.outputs else 0,
     )
-    run.say(str(preflight))
-    if pace.batch < settings.batch:
-        run.say(f"batches of {pace.batch} windows, to stay within --max-ram {settings.max_ram_gib:g}")
-    preflight.check_disk(run.work, windows.store.size)
-    return pace.batch
-
-
-def describe_seconds(seconds: float) -> str:
-    """Describe a duration roughly: "40 s", "12 min", "3.5 h"."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+    return preflight, pace.batch

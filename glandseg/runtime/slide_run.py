@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from glandseg.core.atomic import explain_disk_errors, move_into_place, try_names
 from glandseg.core.callbacks import Say
@@ -18,6 +19,7 @@ from glandseg.model.backend import ModelBackend
 from glandseg.model.files import ModelFile
 from glandseg.model.separation import CORE_CHANNEL, Separation
 from glandseg.runtime.memory import Budget
+from glandseg.runtime.outputs.choice import choose_outputs
 from glandseg.runtime.outputs.older_outputs import check_older_outputs, list_foreign_outputs
 from glandseg.runtime.outputs.write import OutputPaths
 from glandseg.runtime.settings import InferSettings
@@ -107,8 +109,7 @@ def open_run(
     The arguments and errors are those of `infer_slide`.
     """
     budget = Budget(ceiling=int(settings.max_ram_gib * GIB))
-    opened = call_in_time("opening the slide", STALL_S, open_slide, path, settings.mpp, budget.decoder_cache)
-    with opened as slide:
+    with _open_slide(path, settings, budget) as slide:
         for name, output in paths.outputs.items():
             output.check_format(name, path.name, slide.format)
         base = SlidePlane(slide, backend.card.um_per_px)
@@ -141,3 +142,34 @@ def open_run(
             )
             check_unchanged(path, state, sha256)
             move_into_place(work, paths.folder, paths.names, list_foreign_outputs(paths, sha256))
+
+
+@contextlib.contextmanager
+def open_trial(
+    path: Path, backend: ModelBackend, model: ModelFile, settings: InferSettings
+) -> Iterator[SlideRun]:
+    """Open a slide to see what it will take: nothing is hashed, and nothing stays on disk.
+
+    The arguments and errors are those of `infer_slide`.
+    """
+    budget = Budget(ceiling=int(settings.max_ram_gib * GIB))
+    with _open_slide(path, settings, budget) as slide, TemporaryDirectory(prefix="glandseg-") as work:
+        yield SlideRun(
+            slide=slide,
+            slide_sha256="",
+            base=SlidePlane(slide, backend.card.um_per_px),
+            backend=backend,
+            model=model,
+            settings=settings,
+            budget=budget,
+            roi=read_roi(settings.roi, slide) if settings.roi else None,
+            paths=OutputPaths.of_slide(path, None, choose_outputs(settings)),
+            work=Path(work),
+            unread_regions=UnreadRegions(),
+            trace=Trace(),
+            say=lambda text: None,
+        )
+
+
+def _open_slide(path: Path, settings: InferSettings, budget: Budget) -> Slide:
+    return call_in_time("opening the slide", STALL_S, open_slide, path, settings.mpp, budget.decoder_cache)

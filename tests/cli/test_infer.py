@@ -185,14 +185,14 @@ def test_patterns_are_expanded(slide: Path, tmp_path: Path, red_model: Path, run
     other.write_bytes(slide.read_bytes())
     out = tmp_path / "out"
     assert run_command("infer", tmp_path / "*.tif", "--model", red_model, "--out", out).code == 0
-    assert sorted(out.iterdir()) == sorted(list_outputs(slide, out) + list_outputs(other, out))
+    assert {*list_outputs(slide, out), *list_outputs(other, out)} < {*out.iterdir()}
 
 
 def test_a_dicom_series_is_one_slide(
     slide: Path, tmp_path: Path, red_model: Path, run_command: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     label = tmp_path / "label.dcm"
-    monkeypatch.setattr("glandseg.slides.slide_files.find_repeats", lambda paths: {label: slide})
+    monkeypatch.setattr("glandseg.cohort.find_slides.find_repeats", lambda paths: {label: slide})
     done = run_command("infer", label, slide, "--mpp", "0.5", "--model", red_model, "--out", tmp_path / "out")
     assert done.code == 0
     assert f"{label}: left out, of the same DICOM series as {slide.name}" in done.err

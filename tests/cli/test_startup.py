@@ -20,6 +20,7 @@ COMMANDS = (
     "doctor",
     "verify",
     "view",
+    "watch",
 )
 
 PROGRAM = """

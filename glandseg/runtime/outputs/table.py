@@ -1,24 +1,22 @@
 """The table of a slide's glands: CSV that data frames, databases and spreadsheets read alike.
 
-A spreadsheet takes a cell that begins with certain characters for a formula. The slide's name is the only
-text that comes from outside, so it is quoted, and marked as text where it begins like a formula.
+The slide's name is the only text that comes from outside, so it is quoted.
 """
 
 from __future__ import annotations
 
 import csv
-import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from glandseg.core.csv_file import make_plain_cell
 from glandseg.runtime.glands.measurements import QUANTITIES, Measurements
 from glandseg.runtime.glands.store import Gland
 from glandseg.runtime.outputs.gland_writer import AddGland, SlideGlands, Warn
 
 COLUMNS = ("slide", "id", "number", *QUANTITIES)
 _SEPARATORS = {".": ",", ",": ";"}  # as spreadsheets of countries with that decimal mark expect
-_FORMULA_STARTS = tuple("=+-@＝＋－＠")
 
 
 @contextmanager
@@ -47,11 +45,5 @@ def _format(row: Measurements, decimal: str) -> Iterator[str]:
 
 
 def _quote(name: str) -> str:
-    """Return a name as a quoted cell, without control characters and never the beginning of a formula.
-
-    Bytes of a file name that are not UTF-8 become "?", as control characters do.
-    """
-    text = "".join("?" if unicodedata.category(letter) in ("Cc", "Cs") else letter for letter in name)
-    if text.lstrip().startswith(_FORMULA_STARTS):
-        text = "'" + text
-    return '"' + text.replace('"', '""') + '"'
+    """Return a name as a quoted cell."""
+    return '"' + make_plain_cell(name).replace('"', '""') + '"'

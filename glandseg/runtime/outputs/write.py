@@ -70,11 +70,15 @@ class OutputPaths:
 
     @classmethod
     def of_slide(
-        cls, slide: Path, folder: Path | None = None, chosen: tuple[str, ...] | None = None
+        cls,
+        slide: Path,
+        folder: Path | None = None,
+        chosen: tuple[str, ...] | None = None,
+        stem: str | None = None,
     ) -> OutputPaths:
         """Name outputs after a slide without its suffix, of which `.ome.tif` is one; beside it by default."""
         is_ome = slide.name.lower().endswith((".ome.tif", ".ome.tiff"))
-        return cls(folder or slide.parent, slide.stem[:-4] if is_ome else slide.stem, chosen)
+        return cls(folder or slide.parent, stem or (slide.stem[:-4] if is_ome else slide.stem), chosen)
 
     @property
     def outputs(self) -> dict[str, Output]:

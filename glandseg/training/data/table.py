@@ -7,11 +7,10 @@ one patient into training and test.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 from pathlib import Path
 
+from glandseg.core.csv_file import fold_name, read_csv
 from glandseg.core.errors import BadInputError
 from glandseg.core.regular_file import check_regular_file
 from glandseg.training.data.image_file import normalize
@@ -32,8 +31,6 @@ COLUMNS = {
 # Names that columns of patients have elsewhere; an error where there is no column `patient`.
 LIKE_PATIENT = ("case", "subject", "donor", "person", "individual", "participant", "mrn", "pid")
 NUMBERED = ("", "id", "ids", "no", "nr", "number", "name", "code", "key")
-SPREADSHEETS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # Excel and OpenDocument, and Excel before 2007
-SEPARATORS = ",;\t|"
 
 
 def read_table(table: Path, columns: tuple[str, ...]) -> Iterator[tuple[str, Row]]:
@@ -49,20 +46,16 @@ def read_table(table: Path, columns: tuple[str, ...]) -> Iterator[tuple[str, Row
     if not table.is_file():
         return
     seen: set[str] = set()
-    try:
-        separator, start, text = _find_separator(_read_text(table))
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-        header = _read_header(table, next(reader, []), columns)
-        for cells in filter(any, reader):
-            row = dict(zip(header, [cell.strip() for cell in cells] + [""] * len(header), strict=False))
-            where, key = f"{table}: line {reader.line_num + start}", row[columns[0]] if columns else None
-            if key is not None:
-                if normalize(key) in seen:
-                    raise BadInputError(f"{where} names {key} again. Name each image once.")
-                seen.add(normalize(key))
-            yield where, row
-    except csv.Error as error:
-        raise BadInputError(f"{table}: not a CSV file in UTF-8 ({error}). Save it as one.") from None
+    rows = read_csv(table)
+    header = _read_header(table, next(rows, (0, []))[1], columns)
+    for line, cells in rows:
+        row = dict(zip(header, cells + [""] * len(header), strict=False))
+        where, key = f"{table}: line {line}", row[columns[0]] if columns else None
+        if key is not None:
+            if normalize(key) in seen:
+                raise BadInputError(f"{where} names {key} again. Name each image once.")
+            seen.add(normalize(key))
+        yield where, row
 
 
 def read_column(table: Path, name: str, value: str) -> dict[str, str]:
@@ -97,33 +90,8 @@ def read_um(table: Path) -> float | None:
     return next(iter(found), None)
 
 
-def _read_text(table: Path) -> str:
-    data = table.read_bytes()
-    if data.startswith(SPREADSHEETS):
-        raise BadInputError(f"{table}: is a spreadsheet with another name. Save it as CSV in UTF-8.")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise BadInputError(f"{table}: not a CSV file in UTF-8 ({error}). Save it as one.") from None
-
-
-def _find_separator(text: str) -> tuple[str, int, str]:
-    """Return the separator, the number of lines before the header, and the text from the header on.
-
-    Excel's first line `sep=;` names it; otherwise it is the most frequent separator in the header.
-    """
-    first, _, rest = text.partition("\n")
-    named = first.strip().strip('"').lower()
-    if named.startswith("sep=") and len(first.strip().strip('"')) == 5:
-        return named[4], 1, rest
-    if named == "sep=":  # a tab, which stripping removed
-        return "\t", 1, rest
-    counts = {separator: first.count(separator) for separator in SEPARATORS}
-    return max(counts, key=lambda separator: counts[separator]) if any(counts.values()) else ",", 0, text
-
-
 def _read_header(table: Path, cells: list[str], columns: tuple[str, ...]) -> list[str]:
-    header = [COLUMNS.get(_fold(cell), cell.strip()) for cell in cells]
+    header = [COLUMNS.get(fold_name(cell), cell.strip()) for cell in cells]
     lacking = sorted(set(columns) - set(header))
     if lacking:
         _refuse_like_patient(table, header)
@@ -143,17 +111,12 @@ def _refuse_like_patient(table: Path, header: list[str]) -> None:
     if "patient" in header:
         return
     for name in header:
-        folded = _fold(name)
+        folded = fold_name(name)
         if "patient" in folded or any(folded == word + end for word in LIKE_PATIENT for end in NUMBERED):
             raise BadInputError(
                 f"{table}: the column {name} looks like the patients', which is not read by that name. "
                 "Name it patient, or remove it if it is something else."
             )
-
-
-def _fold(name: str) -> str:
-    """Return a column's name in lower case, without blanks, - and _."""
-    return "".join(name.casefold().split()).translate(str.maketrans("", "", "-_"))
 
 
 def _read_positive(text: str, where: str) -> float:

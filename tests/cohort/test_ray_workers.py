@@ -1,0 +1,72 @@
+"""Slides on a Ray cluster of two nodes on this machine, one of which is lost."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from glandseg.cohort.dispatch import run_cohort
+from glandseg.cohort.ray_workers import start_ray_workers
+from glandseg.cohort.slide_state import DONE, read_slide_state
+from glandseg.core.errors import EnvironmentLacksError
+from tests.cohort.cohort_folder import Reports, make_job, write_slides
+
+ray = pytest.importorskip("ray", reason="Ray is not installed: the extra cluster")
+from ray.cluster_utils import Cluster  # noqa: E402
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="clusters are tested on Linux"),
+]
+
+
+@pytest.fixture
+def cluster() -> Iterator[Any]:
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    cluster.add_node(num_cpus=1)
+    cluster.wait_for_nodes()
+    yield cluster
+    ray.shutdown()
+    cluster.shutdown()
+
+
+def test_a_lost_node_loses_no_slide(
+    cluster: Any, tmp_path: Path, red_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("glandseg.cohort.ray_workers.ROOM_S", 3.0)
+    slides, said = write_slides(tmp_path, [f"{number}.tif" for number in range(6)]), list[str]()
+    reports = LosingReports(cluster)
+    with start_ray_workers(make_job(red_model), cluster.address, "auto", len(slides), said.append) as workers:
+        assert len(workers) == 2
+        run_cohort(slides, workers, reports)
+    states = [read_slide_state(slide) for slide in slides]
+    assert [state.state for state in states if state] == [DONE] * 6
+    assert reports.is_lost
+    assert any("was lost" in warning for warning in reports.warnings)
+    assert said == ["Ray cluster: 2 workers, 2 nodes"]
+
+
+class LosingReports(Reports):
+    """Takes a node from the cluster once two slides have ended."""
+
+    def __init__(self, cluster: Any) -> None:
+        super().__init__()
+        self._cluster, self.is_lost = cluster, False
+
+    def end(self, outcome: Any) -> None:
+        super().end(outcome)
+        if len(self.ended) == 2:
+            self._cluster.remove_node(self._cluster.worker_nodes.copy().pop(), allow_graceful=False)
+            self.is_lost = True
+
+
+def test_a_cluster_that_does_not_answer_is_said(tmp_path: Path, red_model: Path) -> None:
+    with (
+        pytest.raises(EnvironmentLacksError, match="--ray 127.0.0.1:1: no cluster answers"),
+        start_ray_workers(make_job(red_model), "127.0.0.1:1", "1", 1, lambda text: None),
+    ):
+        pass
