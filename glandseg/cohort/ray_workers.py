@@ -169,9 +169,8 @@ def start_ray_workers(
     try:
         resources = _choose_resources(job, ray.cluster_resources())
         count = max(1, min(_count(workers, resources, ray.cluster_resources()), slides))
-        say(
-            f"Ray cluster: {count} worker{'s' * (count != 1)}, {len(ray.nodes())} node{'s' * (len(ray.nodes()) != 1)}"
-        )
+        nodes = len(ray.nodes())
+        say(f"Ray cluster: {count} worker{'s' * (count != 1)}, {nodes} node{'s' * (nodes != 1)}")
         threads = int(resources["num_cpus"]) if not job.model.threads else job.model.threads
         job = replace(job, model=replace(_make_model_absolute(job), threads=threads))
         yield [RayWorker(job, resources) for _ in range(count)]

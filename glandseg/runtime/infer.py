@@ -23,8 +23,10 @@ from glandseg.runtime.preflight import choose_batch
 from glandseg.runtime.settings import InferSettings
 from glandseg.runtime.slide_facts import describe_frame, list_late_warnings
 from glandseg.runtime.slide_run import SlideRun, open_run
+from glandseg.runtime.slide_scope import measure_distance
 from glandseg.runtime.slide_tissue import Tissue, find_tissue, measure_unread, show_slide, watch_unread
 from glandseg.runtime.slide_windows import SlideWindows
+from glandseg.runtime.tissue.scope import Distance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,18 +105,20 @@ def infer_slide(
             open_run(path, paths, backend, model, settings, trace=own, say=say, overwrite=overwrite)
         )
         tissue = find_tissue(run, warn)
+        distance = measure_distance(run, tissue, warn)
         windows = opened.enter_context(SlideWindows(run, tissue))
         batch = choose_batch(run, windows)
         with own.span("windows"):
             tracer = windows.run_all(batch, watch_unread(run, tissue, advance))
             with own.span("finish"):
                 glands, mask_glands = tracer.finish()
-        return _write(run, tissue, glands, mask_glands, windows, tracer.probability)
+        return _write(run, tissue, distance, glands, mask_glands, windows, tracer.probability)
 
 
 def _write(
     run: SlideRun,
     tissue: Tissue,
+    distance: Distance | None,
     glands: Glands,
     mask_glands: Glands,
     windows: SlideWindows,
@@ -155,10 +159,16 @@ def _write(
         windows=windows.count_finished(),
         network_share=round(network_s / max(times["windows"].busy_s, 1e-9), 4),
         seconds={name: stage.busy_s for name, stage in times.items()},
-        warnings=(*tissue.warnings, *late_warnings, *notes),
+        warnings=(
+            *tissue.warnings,
+            *(distance.list_warnings() if distance else ()),
+            *late_warnings,
+            *notes,
+        ),
     )
     suggestions = [asdict(region) for region in found.suggestions]
-    record = write_record(paths.record, _describe_run(run, windows, result) | {"suggestions": suggestions})
+    seen = {"scope": asdict(distance) if distance else None, "suggestions": suggestions}
+    record = write_record(paths.record, _describe_run(run, windows, result) | seen)
     if "report" in run.paths.outputs:
         end_report(paths[REPORT_SUFFIX], record)
     return result
