@@ -30,6 +30,7 @@ from glandseg.slides.open import open_slide
 from glandseg.slides.slide_plane import SlidePlane
 
 Pixels = NDArray[np.uint8]
+ARTIFACTS = "artefacts"  # codespell:ignore artefacts
 UM_PER_PX = 1.3  # of the bundled model, and assumed of EBHI-Seg
 GLAS_UM, ATLAS_UM, ARTIFACT_UM = 0.62, 0.7, 0.5
 # Optical density of haematoxylin and DAB in red, green, blue (Ruifrok and Johnston 2001), and eosin.
@@ -107,11 +108,11 @@ def list_outside(
         yield name, [read_slide(data / "slides" / file)]
     for organ in ("stomach", "endometrium", "duodenum", "fat necrosis"):
         yield f"{organ}, H&E", [image for name, image in atlas if name.startswith(organ)]
-    by_kind: dict[str, list[Pixels]] = {"pen, glass, dust, line": [], "other tissue in H&E (artefacts)": []}
-    for row in read_rows(data / "artefacts" / "index.csv"):
+    by_kind: dict[str, list[Pixels]] = {"pen, glass, dust, line": [], "other tissue in H&E": []}
+    for row in read_rows(data / ARTIFACTS / "index.csv"):
         is_artifact = any(word in row["what"] for word in ("pen", "glass", "line", "dust"))
-        kind = "pen, glass, dust, line" if is_artifact else "other tissue in H&E (artefacts)"
-        by_kind[kind].append(read_image(data / "artefacts" / row["file"], ARTIFACT_UM))
+        kind = "pen, glass, dust, line" if is_artifact else "other tissue in H&E"
+        by_kind[kind].append(read_image(data / ARTIFACTS / row["file"], ARTIFACT_UM))
     yield from by_kind.items()
     rows = read_rows(data / "kather_patches" / "patches.csv")
     textures = [row for row in rows if row["gland"] == "0"]
