@@ -11,7 +11,7 @@ TEST := .venv/test
 
 install: $(TEST)/installed  ## a venv to develop in: .venv/test
 
-demo: $(DEMO)/installed  ## find the glands of a drawn slide, and compare them with the truth
+demo: $(DEMO)/installed  ## find the glands of a drawn slide, whose truth is known, and of a real one
 	$(DEMO)/$(BIN)/glandseg demo --out demo
 
 test: check  ## style, types, tests

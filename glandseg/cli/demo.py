@@ -1,7 +1,8 @@
-"""`glandseg demo`: glands of a synthetic slide, found and compared with the truth."""
+"""`glandseg demo`: glands of a synthetic slide, compared with the truth, and of a real one."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -10,12 +11,13 @@ import typer
 from glandseg.cli.console import say
 
 SIDE_PX, UM_PER_PX, SEED = 5120, 0.5, 7
+REAL_SLIDE = Path(__file__).parent / "demo_slide" / "colon.tif"
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder of the synthetic slide and the outputs.")] = Path("demo"),
+    out: Annotated[Path, typer.Option(help="Folder of the slides and the outputs.")] = Path("demo"),
 ) -> None:
-    """Draw a slide with known glands, find them with the bundled model, and compare both."""
+    """Find the glands of a drawn slide and compare them with the truth; then find those of a real slide."""
     from glandseg.cli.one_slide import infer_one
     from glandseg.core.atomic import explain_disk_errors
     from glandseg.model.files import find_bundled
@@ -26,16 +28,18 @@ def demo(
 
     say(f"drawing a slide of {SIDE_PX} x {SIDE_PX} px at {UM_PER_PX:g} um/px ...")
     image, truth = draw_slide(SIDE_PX, SIDE_PX, UM_PER_PX, SEED)
-    slide = out / "demo.tif"
+    drawn, real = out / "demo.tif", out / REAL_SLIDE.name
     with explain_disk_errors(out):
         out.mkdir(parents=True, exist_ok=True)
-        write_slide(slide, image, UM_PER_PX)
+        write_slide(drawn, image, UM_PER_PX)
+        shutil.copyfile(REAL_SLIDE, real)
     file = find_bundled()
     with open_backend(file.path, say=say) as backend:
         say(f"model: {backend.card.name} ({file.origin}); {backend.name}")
-        l0_per_px = backend.card.um_per_px / UM_PER_PX
-        infer_one(slide, backend, file, InferSettings(), out, overwrite=True)
-    dice = compare_with_truth(out / "demo.mask.ome.tif", truth, l0_per_px)
-    say(f"Dice against the true glands: {dice:.3f}")
-    say(f"look at {out / 'demo.overview.png'}; in QuPath, open {slide}")
-    say(f"and drop {out / 'demo.glands.geojson'} on it")
+        infer_one(drawn, backend, file, InferSettings(), out, overwrite=True)
+        dice = compare_with_truth(out / "demo.mask.ome.tif", truth, backend.card.um_per_px / UM_PER_PX)
+        say(f"Dice against the true glands: {dice:.3f}")
+        infer_one(real, backend, file, InferSettings(), out, overwrite=True)
+    say("the second slide is real: colon, melanosis coli, H&E; Pathology Atlas, CC BY 4.0")
+    say(f"open {out / 'colon.report.html'} in a browser; in QuPath, open {real}")
+    say(f"and drop {out / 'colon.glands.geojson'} on it")
