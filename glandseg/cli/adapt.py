@@ -1,4 +1,4 @@
-"""`glandseg adapt`: a run fine-tuned on fractions of another data set."""
+"""`glandseg adapt`: a segmenter fine-tuned on fractions of another data set, or on corrected slides."""
 
 from __future__ import annotations
 
@@ -16,8 +16,21 @@ from glandseg.core.errors import BadInputError
 
 
 def adapt(
-    run: Annotated[Path, typer.Argument(help="Run folder of the segmenter to fine-tune.")],
-    data: Annotated[Path, typer.Argument(help="Folder of the other data set, with outline masks.")],
+    run: Annotated[
+        Path | None, typer.Argument(help="Run folder of the segmenter to fine-tune on another data set.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Argument(help="Folder of the other data set, with outline masks.")
+    ] = None,
+    corrections: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="In place of both: slides corrected in QuPath, or folders of them; each beside its GeoJSON."
+        ),
+    ] = None,
+    start_from: Annotated[
+        str, typer.Option(help="With --corrections: run folder to correct, or bundled.")
+    ] = "bundled",
     fractions: Annotated[
         str, typer.Option(help="Fractions of the training images of the other data set, separated by commas.")
     ] = "0.2,0.1,0.05,0.01",
@@ -25,20 +38,47 @@ def adapt(
         int, typer.Option(help="Number of runs per fraction, each on other images.", min=1, max=1000)
     ] = 5,
     out: Annotated[
-        Path | None, typer.Option(help="Folder of the runs and their scores; by default runs/RUN-to-DATA.")
+        Path | None,
+        typer.Option(help="Folder of the runs; by default runs/RUN-to-DATA, or runs/corrected."),
     ] = None,
-    mpp: Annotated[
-        float | None, typer.Option(help="Microns per pixel of the images of the other data set.")
-    ] = None,
+    mpp: Annotated[float | None, typer.Option(help="Microns per pixel of the images or slides.")] = None,
     set_: Overrides = None,
     threads: Threads = 0,
 ) -> None:
-    """Fine-tune a run on a few images of another data set, and score it on the test images of that set.
+    """Fine-tune a segmenter on a few images of another data set, or on slides corrected in QuPath.
 
-    To resume after an interruption, repeat the command; finished fractions and seeds are not repeated. Unless
-    --set changes it, fine-tuning takes 400 steps at a fifth of the run's learning rate, with outlines.
+    RUN and DATA: fine-tune on fractions of the other data set and score on its test images. Finished
+    fractions and seeds are not repeated. Unless --set changes it, this takes 400 steps at a fifth of the
+    run's learning rate, with outlines.
+
+    --corrections: learn the regions of class Region*, in which every gland is outlined. Every fourth region
+    is held out; the model is exported if it does better there, and is not if it does not.
+
+    To resume after an interruption, repeat the command.
     """
-    shares = parse_fractions(fractions)
+    from glandseg.cli.correct import correct
+
+    if corrections:
+        if run or data:
+            raise BadInputError("--corrections: in place of RUN and DATA. Leave these out; see --start-from.")
+        correct(corrections, out or Path("runs") / "corrected", start_from, mpp, set_ or [], threads)
+        return
+    if run is None or data is None:
+        raise BadInputError("adapt: a RUN and the DATA to adapt it to, or --corrections. Give these.")
+    adapt_run(run, data, parse_fractions(fractions), seeds, out, mpp, set_ or [], threads)
+
+
+def adapt_run(
+    run: Path,
+    data: Path,
+    shares: tuple[float, ...],
+    seeds: int,
+    out: Path | None,
+    mpp: float | None,
+    overrides: list[str],
+    threads: int,
+) -> None:
+    """Fine-tune a run on fractions of another data set; the arguments are the options of `adapt`."""
     import torch
 
     from glandseg.core.system import count_cpus
@@ -51,7 +91,7 @@ def adapt(
 
     source = open_run(run)
     settings = apply_options(plan_fine_tuning(source), {"--mpp": ("um_per_px", mpp)})
-    settings = override_settings(settings, set_ or [])
+    settings = override_settings(settings, overrides)
     folder = out or Path("runs") / f"{run.resolve().name}-to-{data.resolve().name}"
     torch.set_num_threads(threads or count_cpus())
     try:

@@ -52,6 +52,10 @@ def train(
             help="Segmenter to start from: bundled (the bundled model), a model file or a run folder."
         ),
     ] = None,
+    corrections: Annotated[
+        list[Path] | None,
+        typer.Option(help="Slides corrected in QuPath, or folders of them, to learn from too."),
+    ] = None,
     mpp: Annotated[float | None, typer.Option(help="Microns per pixel of the training images.")] = None,
     preset: Annotated[
         str,
@@ -99,6 +103,7 @@ def train(
         "--teacher": ("teacher", teacher.as_posix() if teacher else None),
         "--weights": ("weights", weights or None),
         "--start-from": ("start_from", start_from or None),
+        "--corrections": ("corrections", tuple(path.as_posix() for path in corrections or ()) or None),
         "--mpp": ("um_per_px", mpp),
     }
     base = apply_options(base, options)
@@ -109,7 +114,7 @@ def train(
     torch.set_num_threads(threads or count_cpus())
     try:
         with show_progress("steps") as advance:
-            run = run_training(folder, out, wanted, report=_report_steps(advance), say=say)
+            run = run_training(folder, out, wanted, report=report_steps(advance), say=say)
     except TrainingStopped as stop:
         warn(f"{stop}. To resume, repeat the command with the run folder as --out.")
         raise typer.Exit(INTERRUPTED) from None
@@ -143,7 +148,9 @@ def _apply_option(settings: TrainSettings, option: str, name: str, value: Any) -
         raise BadInputError(f"{option}: {str(error).removeprefix(f'{name}: ')}") from None
 
 
-def _report_steps(advance: Advance) -> Callable[[str, Progress], None]:
+def report_steps(advance: Advance) -> Callable[[str, Progress], None]:
+    """Return a function that shows each step of a training, and prints its validations."""
+
     def report(stage: str, progress: Progress) -> None:
         advance(progress.step, progress.steps, f"{stage}, loss {progress.loss:.3f}")
         if progress.scores:

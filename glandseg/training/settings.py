@@ -31,6 +31,8 @@ class TrainSettings:
             "timm/resnest200e.in1k"; None initialises randomly. Only stages with this encoder use them.
         start_from: Run folder or float32 model file whose segmenter is the initial one; "bundled" means the
             model file that comes with the package.
+        corrections: Slides corrected in QuPath, or folders of them, whose marked regions the segmenter learns
+            beside the training images.
         um_per_px: Microns per pixel of the training images; None means that known of the data set.
         split: "auto" (the published test images if there are any, else by patient), "feng" or "oeem".
         shares: Shares of training, validation and test without published parts.
@@ -49,6 +51,7 @@ class TrainSettings:
     encoder: str = "mobilenetv2"
     weights: str | None = None
     start_from: str | None = None
+    corrections: tuple[str, ...] = ()
     um_per_px: float | None = None
     split: str = "auto"
     shares: tuple[float, float, float] = (0.7, 0.1, 0.2)

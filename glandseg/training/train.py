@@ -9,6 +9,8 @@ from pathlib import Path
 import torch
 
 from glandseg.core.callbacks import Say
+from glandseg.training.data.corrections import cut_corrections, find_corrected_slides
+from glandseg.training.data.datasets import find_samples
 from glandseg.training.data.examples import choose_validation, cut_tiles, note_one_class, read_examples
 from glandseg.training.data.splits import Split
 from glandseg.training.data.synthetic_examples import count_examples, draw_examples
@@ -25,6 +27,7 @@ from glandseg.training.settings import TrainSettings
 from glandseg.training.stages import Report, Training, fit_segmenter
 from glandseg.training.start import describe_start
 
+CORRECTIONS = "corrections"  # folder of their patches, in that of the run
 TRAIN_BY_PSEUDO_MASKS = "train, the pseudo masks for truth"  # what the scores of such a run refer to
 
 
@@ -66,6 +69,7 @@ def train(data: Path, folder: Path | None, settings: TrainSettings, *, report: R
         if labelled:
             make_missing_masks(training, prepared, labelled)
         examples, val, judged_by = _read_examples(training, prepared, teacher)
+        examples += _read_corrections(training, prepared)
         note_one_class(examples, val, say)
         examples = cut_tiles(examples, settings.segmenter.crop, settings.segmenter.stride)
         examples += _draw_synthetic(len(examples), prepared, settings)
@@ -109,6 +113,21 @@ def _read_examples(
     chosen_on, has_outlines = choose_validation(split, settings.labels, training.say)
     val = read_examples(chosen_on, None if has_outlines else run, um_per_px, stage)
     return examples, val, VAL if split.val or has_outlines else TRAIN_BY_PSEUDO_MASKS
+
+
+def _read_corrections(training: Training, prepared: Prepared) -> list[Example]:
+    """Cut the corrected regions of slides into the run folder, and read them with their outlines."""
+    settings, folder = training.settings, training.run.path / CORRECTIONS
+    if not settings.corrections:
+        return []
+    slides = find_corrected_slides([Path(path) for path in settings.corrections])
+    um_per_px = prepared.um_per_px
+    ask_first(lambda: cut_corrections(slides, folder, um_per_px, say=training.say, holds_out=False))
+    samples = find_samples(folder).samples
+    training.say(
+        f"corrections: {len(samples)} patches of {len(slides)} slides are learned with their outlines"
+    )
+    return read_examples(samples, None, um_per_px, settings.segmenter)
 
 
 def _draw_synthetic(count: int, prepared: Prepared, settings: TrainSettings) -> list[Example]:

@@ -31,6 +31,7 @@ from glandseg.training.settings import TrainSettings
 from glandseg.training.settings_file import override_settings
 from glandseg.training.train import train
 from glandseg.training.weak.label_rules import label_image
+from tests.training.data.test_corrections import write_corrected_slide
 
 FIT = FitSettings(steps=4, batch=3, lr=2e-3, warmup=2, precision="float32", validate_every=2)
 SMALL = TrainSettings(
@@ -339,3 +340,16 @@ def test_the_demos_tiles_to_choose_on_hold_glands_and_none(tmp_path: Path) -> No
     shares = [float(sample.read_mask().mean()) for sample in val]
     assert min(shares) == 0
     assert max(shares) > 0.3
+
+
+def test_corrections_are_learned_beside_the_patches(tiles: Path, tmp_path: Path) -> None:
+    slide = write_corrected_slide(tmp_path / "slides", "a", 1)
+    settings = override_settings(SMALL, [f"corrections=[{slide.as_posix()}]"])
+    said: list[str] = []
+    run = train(tiles, tmp_path / "run", settings, report=lambda stage, progress: None, say=said.append)
+    patches = len(list((run.path / "corrections" / "images").iterdir()))
+    assert patches == 4
+    assert f"corrections: {patches} patches of 1 slides are learned with their outlines" in said
+    without = run_quietly(tiles, tmp_path / "without", SMALL)
+    one, other = (path.joinpath("segmenter.safetensors").read_bytes() for path in (run.path, without.path))
+    assert one != other

@@ -36,13 +36,13 @@ class AnnotatedRegions:
 
     def find_islands(self) -> tuple[BaseGeometry, ...]:
         """Return the separate annotated areas, of either class."""
-        return _list_polygons(shapely.union(_unite(self.gland), _unite(self.non_gland)))
+        return list_polygons(shapely.union(_unite(self.gland), _unite(self.non_gland)))
 
     def crop(self, width: float, height: float) -> AnnotatedRegions:
         """Return the parts within an image of this size, in px."""
         frame = shapely.box(0, 0, width, height)
         gland, non_gland = (
-            _list_polygons(shapely.intersection(_unite(part), frame)) for part in (self.gland, self.non_gland)
+            list_polygons(shapely.intersection(_unite(part), frame)) for part in (self.gland, self.non_gland)
         )
         return AnnotatedRegions(gland=gland, non_gland=non_gland)
 
@@ -76,9 +76,9 @@ def read_regions(path: Path) -> AnnotatedRegions:
             f"{path}: no region is classified Gland or Non-gland (found: "
             f"{count_classes(annotations) or 'no features'}). Set the classes in QuPath and export again."
         )
-    polygons = [_take_polygon(each, path) for each in counted]
+    polygons = [take_polygon(each, path) for each in counted]
     refuse_hidden(path, passed, counted, polygons)
-    left_out = [_take_polygon(each, path) for each in ignored if _has_area(each)]
+    left_out = [take_polygon(each, path) for each in ignored if _has_area(each)]
     regions = _settle_overlaps(polygons, [IS_GLAND[simplify(each.names[0])] for each in counted], left_out)
     return replace(regions, notes=tuple(_list_notes(annotations, passed, ignored)))
 
@@ -104,7 +104,12 @@ def _has_area(annotation: Annotation) -> bool:
     return annotation.geometry is not None and annotation.geometry.kind in ("Polygon", "MultiPolygon")
 
 
-def _take_polygon(annotation: Annotation, path: Path) -> BaseGeometry:
+def take_polygon(annotation: Annotation, path: Path) -> BaseGeometry:
+    """Return an annotation's area.
+
+    Raises:
+        BadInputError: If it is no area, or not a valid polygon.
+    """
     where = f"{path}: feature {annotation.number} ({annotation.label})"
     geometry = annotation.geometry
     kind = geometry.kind if geometry else None
@@ -154,7 +159,7 @@ def _settle_overlaps(
     if left_out:
         away = _unite(left_out)
         gland, other_tissue = shapely.difference(gland, away), shapely.difference(other_tissue, away)
-    return AnnotatedRegions(gland=_list_polygons(gland), non_gland=_list_polygons(other_tissue))
+    return AnnotatedRegions(gland=list_polygons(gland), non_gland=list_polygons(other_tissue))
 
 
 def _unite(areas: Sequence[BaseGeometry]) -> BaseGeometry:
@@ -162,6 +167,6 @@ def _unite(areas: Sequence[BaseGeometry]) -> BaseGeometry:
     return shapely.disjoint_subset_union_all(np.array(areas, object))
 
 
-def _list_polygons(area: BaseGeometry) -> tuple[BaseGeometry, ...]:
+def list_polygons(area: BaseGeometry) -> tuple[BaseGeometry, ...]:
     """Return the polygons of an area without the lines and points that overlays may leave."""
     return tuple(part for part in shapely.get_parts(area) if part.area > 0)

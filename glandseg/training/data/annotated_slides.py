@@ -11,7 +11,7 @@ from glandseg.training.data.table import read_column
 
 PATIENTS_CSV = "patients.csv"
 ENDINGS = (".geojson", ".geojson.gz")
-OWN_OUTPUT = ".glands"  # ending of what `glandseg infer` writes beside a slide
+OWN_OUTPUTS = (".glands", ".suggested")  # endings of what `glandseg infer` writes beside a slide
 NO_SLIDES = (*ENDINGS, ".gz", ".json", ".csv", ".txt", ".xml", ".qpdata")
 
 
@@ -48,7 +48,7 @@ def find_annotated_slides(folder: Path) -> list[AnnotatedSlide]:
     found: dict[Path, AnnotatedSlide] = {}
     for regions_path in files:
         name = _strip_ending(regions_path.name)
-        if name is None or name.endswith(OWN_OUTPUT):
+        if name is None or name.endswith(OWN_OUTPUTS):
             continue
         path = _find_slide(regions_path, name, files)
         if path in found:

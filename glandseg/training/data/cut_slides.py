@@ -101,17 +101,28 @@ def cut_slide(
         plane = SlidePlane(slide, settings.um_per_px)
         regions = regions_l0.crop(slide.width_l0, slide.height_l0).shrink(plane.l0_per_px)
         areas = Area(regions.non_gland), Area(regions.gland)
-        places = list(_place_patches(regions, areas, settings))
-        if not places:
+        if not any(True for _ in _place_patches(regions, areas, settings)):
             raise BadInputError(
                 f"{regions_path}: no patch of {settings.side} px ({settings.side * settings.um_per_px:g} um) "
                 "lies in an annotated region. Annotate larger regions, or give a smaller --side."
             )
-        for x_px, y_px, present in places:
-            image = plane.read(x_px, y_px, settings.side, settings.side)
-            if measure_white(image) <= settings.background:
-                mask = areas[1].draw(x_px, y_px, settings.side) if settings.outlines else None
-                yield CutPatch(x_px=x_px, y_px=y_px, image=image, present=present, mask=mask)
+        yield from cut_regions(plane, regions, settings)
+
+
+def cut_regions(plane: SlidePlane, regions: AnnotatedRegions, settings: CutSettings) -> Iterator[CutPatch]:
+    """Cut annotated areas into patches; those that are white are left out.
+
+    Args:
+        plane: Slide at the um/px of the patches.
+        regions: Areas in px of the plane.
+        settings: Settings of the cut.
+    """
+    areas = Area(regions.non_gland), Area(regions.gland)
+    for x_px, y_px, present in _place_patches(regions, areas, settings):
+        image = plane.read(x_px, y_px, settings.side, settings.side)
+        if measure_white(image) <= settings.background:
+            mask = areas[1].draw(x_px, y_px, settings.side) if settings.outlines else None
+            yield CutPatch(x_px=x_px, y_px=y_px, image=image, present=present, mask=mask)
 
 
 def _place_patches(
