@@ -12,6 +12,7 @@ from glandseg.core.trace import Trace
 from glandseg.model.backend import ModelBackend
 from glandseg.model.files import ModelFile
 from glandseg.runtime.glands.store import Glands
+from glandseg.runtime.glands.summary import summarise_glands
 from glandseg.runtime.maps.tile_map import ReadableMap
 from glandseg.runtime.maps.uncertainty import suggest_regions
 from glandseg.runtime.outputs.choice import choose_outputs
@@ -135,6 +136,7 @@ def _write(
         extent_px=run.extent_px,
         slide_sha256=run.slide_sha256,
         model_sha256=run.model.sha256,
+        borders=run.list_borders(),
         imagery=show_slide(run, tissue, probability),
         metadata=describe_frame(run.slide, run.base),
         unread=run.unread_regions.list_features(run.slide_sha256),
@@ -167,7 +169,11 @@ def _write(
         ),
     )
     suggestions = [asdict(region) for region in found.suggestions]
-    seen = {"scope": asdict(distance) if distance else None, "suggestions": suggestions}
+    seen = {
+        "summary": summarise_glands(glands, run.base.um_per_px, tissue.area_mm2),
+        "scope": asdict(distance) if distance else None,
+        "suggestions": suggestions,
+    }
     record = write_record(paths.record, _describe_run(run, windows, result) | seen)
     if "report" in run.paths.outputs:
         end_report(paths[REPORT_SUFFIX], record)

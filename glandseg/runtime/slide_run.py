@@ -9,6 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import shapely
+
 from glandseg.core.atomic import explain_disk_errors, move_into_place, try_names
 from glandseg.core.callbacks import Say
 from glandseg.core.system import count_cpus
@@ -18,6 +20,7 @@ from glandseg.core.workers import STALL_S, call_in_time
 from glandseg.model.backend import ModelBackend
 from glandseg.model.files import ModelFile
 from glandseg.model.separation import CORE_CHANNEL, Separation
+from glandseg.runtime.glands.borders import Borders
 from glandseg.runtime.memory import Budget
 from glandseg.runtime.outputs.choice import choose_outputs
 from glandseg.runtime.outputs.older_outputs import check_older_outputs, list_foreign_outputs
@@ -90,6 +93,14 @@ class SlideRun:
     def extent_px(self) -> tuple[float, float]:
         """The slide's width and height in px of the base plane."""
         return self.slide.width_l0 / self.base.l0_per_px, self.slide.height_l0 / self.base.l0_per_px
+
+    def list_borders(self) -> Borders:
+        """Return the lines at which glands are cut, in px of the base plane, once the windows have run."""
+        l0_per_px = self.base.l0_per_px
+        unread = [entry.box_l0 for entry in self.unread_regions.entries]
+        cut = [*unread, *(self.roi.areas_l0 if self.roi else ())]
+        inner = [shapely.transform(area, lambda xy: xy / l0_per_px) for area in cut]
+        return Borders([shapely.box(0, 0, *self.extent_px), *inner])
 
 
 @contextlib.contextmanager

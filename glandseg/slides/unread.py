@@ -30,6 +30,11 @@ class UnreadRegion:
     width_l0: int
     reason: str
 
+    @property
+    def box_l0(self) -> shapely.Polygon:
+        """The rectangle, in level-0 px."""
+        return shapely.box(self.x_l0, self.y_l0, self.x_l0 + self.width_l0, self.y_l0 + self.height_l0)
+
 
 class UnreadRegions:
     """Unread regions of one slide; safe for threads.
@@ -104,8 +109,7 @@ class UnreadRegions:
         """List GeoJSON features in level-0 px: a polygon for each connected area with one reason."""
         by_reason: dict[str, list[shapely.Geometry]] = {}
         for entry in self.entries:
-            corner = (entry.x_l0 + entry.width_l0, entry.y_l0 + entry.height_l0)
-            by_reason.setdefault(entry.reason, []).append(shapely.box(entry.x_l0, entry.y_l0, *corner))
+            by_reason.setdefault(entry.reason, []).append(entry.box_l0)
         return [
             build_feature(part, reason, slide_sha256)
             for reason, boxes in sorted(by_reason.items())

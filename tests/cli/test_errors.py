@@ -88,7 +88,7 @@ def make_nothing(path: Path) -> None:
     ("name", "make", "says"),
     [
         ("a.svs", make_nothing, "there is no such file"),
-        ("a.svs", make_folder, "is a folder"),
+        ("a.svs", make_folder, "no slide in this folder"),
         ("a.svs", make_empty, "is empty"),
         ("a.svs", make_text, "holds no slide"),
         ("a.ndpi", make_text, "holds no slide"),
@@ -152,13 +152,16 @@ def test_a_command_or_slide_is_needed(run_command: Run) -> None:
         assert (outcome.code, len(outcome.err)) == (2, 1)
 
 
-def test_two_slides_with_the_same_outputs_are_refused(
+def test_two_slides_of_one_name_are_named_in_full(
     slide: Path, tmp_path: Path, red_model: Path, run_command: Run
 ) -> None:
-    other = tmp_path / "one.svs"
-    outcome = run_command("infer", slide, other, "--out", tmp_path, "--model", red_model)
-    assert outcome.code == 2
-    assert "would overwrite" in outcome.err[0]
+    other = tmp_path / "one.png"
+    cv2.imwrite(str(other), np.full((300, 300, 3), 90, np.uint8))
+    options = ("--out", tmp_path / "out", "--model", red_model, "--mpp", 0.5)
+    assert run_command("infer", slide, other, *options).code == 0
+    assert {path.name for path in (tmp_path / "out").glob("*.csv")} == {
+        "one.tif.glands.csv", "one.png.glands.csv", "summary.csv"
+    }  # fmt: skip
 
 
 # Models

@@ -753,3 +753,19 @@ def test_slide_overwritten_in_the_run_fails(
     with pytest.raises(BadInputError, match="was written to while it was read"):
         infer_slide(path, session, model, InferSettings(mpp=0.5), advance=overwrite)
     assert list(list_folder(tmp_path)) == ["a.png"]
+
+
+def test_glands_on_a_border_and_the_summary(run: Callable[..., Result], tmp_path: Path) -> None:
+    disks = [(300.0, 250.0, 80.0), (0.0, 700.0, 90.0)]
+    image = np.full((HEIGHT, WIDTH, 3), 90, np.uint8)
+    y, x = np.ogrid[0.5:HEIGHT, 0.5:WIDTH]
+    image[..., 0] = 255 * np.any([np.hypot(x - cx, y - cy) < r for cx, cy, r in disks], axis=0)
+    outputs = Outputs.read(run(write_ome(tmp_path / "a.ome.tif", image, UM_PER_PX)))
+    cut = {row["on_border"]: float(row["centroid_x_l0"]) for row in outputs.rows}
+    assert cut["0.0"] == pytest.approx(300, abs=1)
+    assert cut["1.0"] < 90
+    areas = sorted(float(row["area_um2"]) for row in outputs.rows)
+    summary, tissue_mm2 = outputs.record["summary"], outputs.record["result"]["tissue_mm2"]
+    assert summary["area_um2"]["50"] == pytest.approx(sum(areas) / 2, rel=1e-3)
+    assert summary["glands_per_mm2"] == pytest.approx(2 / tissue_mm2, rel=1e-3)
+    assert summary["gland_share"] == pytest.approx(sum(areas) / 1e6 / tissue_mm2, rel=1e-2)

@@ -43,14 +43,19 @@ class Glands:
     Args:
         store: Store of the glands.
         places: (N, 2) int64, offset and bytes of each gland.
-        area_px2: Sum of their areas.
+        areas_px2: (N,) float64, their areas.
 
     Attributes:
-        area_px2: Area of all glands, lumina excluded, in square map pixels.
+        areas_px2: Areas of the glands, lumina excluded, in square map pixels.
     """
 
-    def __init__(self, store: GlandStore, places: NDArray[np.int64], area_px2: float) -> None:
-        self._store, self._places, self.area_px2 = store, places, area_px2
+    def __init__(self, store: GlandStore, places: NDArray[np.int64], areas_px2: NDArray[np.float64]) -> None:
+        self._store, self._places, self.areas_px2 = store, places, areas_px2
+
+    @property
+    def area_px2(self) -> float:
+        """Area of all glands, in square map pixels."""
+        return math.fsum(self.areas_px2)
 
     def __len__(self) -> int:
         """Return the number of glands."""
@@ -112,7 +117,7 @@ class GlandStore:
         top, left, row, column = keys[:, :4].T
         order = np.lexsort((column, row, left, top))
         order = order[~self._find_swallowed(keys[:, 2:4])[order]]
-        return Glands(self, keys[order, 4:], math.fsum(np.array(self._areas)[order]))
+        return Glands(self, keys[order, 4:], np.array(self._areas, np.float64)[order])
 
     def close(self) -> None:
         """Close the file, which stays; may be called repeatedly."""

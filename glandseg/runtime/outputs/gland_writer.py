@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from glandseg.runtime.glands.borders import Borders
 from glandseg.runtime.glands.measurements import Measurements, measure_gland
 from glandseg.runtime.glands.store import Gland, Glands
 from glandseg.runtime.maps.uncertainty import Suggestion
@@ -35,6 +36,7 @@ class SlideGlands:
         model_sha256: SHA-256 of the model's file.
         imagery: The slide's px, tissue and probabilities.
         metadata: Facts about the slide and its coordinates.
+        borders: Lines at which glands are cut.
         unread: GeoJSON features of the parts that could not be read, in level-0 px.
         suggestions: Regions to correct first.
         csv_decimal: Decimal mark of the table, "." or ",".
@@ -50,6 +52,7 @@ class SlideGlands:
     model_sha256: str
     imagery: Imagery
     metadata: Mapping[str, str]
+    borders: Borders = field(default_factory=lambda: Borders([]))
     unread: Sequence[Mapping[str, Any]] = ()
     suggestions: Sequence[Suggestion] = ()
     csv_decimal: str = "."
@@ -74,6 +77,7 @@ class SlideGlands:
             l0_per_px=self.plane.l0_per_px,
             slide_hash=self.slide_sha256,
             model_hash=self.model_sha256,
+            is_on_border=self.borders.touch(gland.polygon_px),
         )
 
 

@@ -80,6 +80,11 @@ class Roi:
         outside = ~self.mask(x_px, y_px, width_px, height_px, l0_per_px)
         return outside if outside.any() else None
 
+    @property
+    def areas_l0(self) -> list[shapely.Polygon]:
+        """The polygons, and those that are ignored."""
+        return [*self._polygons, *self._ignored]
+
     def restrict(self, tissue: TissueMask) -> tuple[TissueMask, float]:
         """Return the px of a tissue mask that the regions touch, and the area of tissue in them, in mm2."""
         l0_per_px = tissue.um_per_px / self._um_per_l0

@@ -6,9 +6,11 @@ import math
 import uuid
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 from shapely import Polygon, affinity, box
+from skimage.measure import regionprops
 
 from glandseg.runtime.glands.measurements import QUANTITIES, Measurements, identify_gland, measure_gland
 from glandseg.runtime.glands.store import Gland
@@ -65,6 +67,41 @@ def test_hole_lessens_the_area_only() -> None:
 def test_notch_lessens_solidity() -> None:
     notched = Polygon([(0, 0), (5, 0), (5, 10), (15, 10), (15, 0), (20, 0), (20, 20), (0, 20)])
     assert measure(notched).filled_solidity == pytest.approx(0.75)
+
+
+@pytest.mark.parametrize("angle", [0, 30, 90, 137, 179])
+def test_orientation_is_that_of_skimage(angle: float) -> None:
+    polygon = draw_ellipse(80, 40, -angle)  # shapely turns as on paper, and y points down here
+    mask = np.zeros((400, 400), np.uint8)
+    outline = np.asarray(polygon.exterior.coords) - [4800, 2800]
+    cv2.fillPoly(mask, [np.rint(outline).astype(np.int32)], 1)
+    (region,) = regionprops(mask)
+    expected = (math.degrees(region.orientation) + 90) % 180  # from the row axis to the x axis
+    measured = measure(polygon).orientation_deg
+    assert abs((measured - expected + 90) % 180 - 90) < 1
+    assert abs((measured - angle + 90) % 180 - 90) < 0.01
+
+
+def test_a_round_gland_has_no_orientation() -> None:
+    circle = measure(draw_ellipse(40, 40))
+    assert math.isnan(circle.orientation_deg)
+    assert "orientation_deg" not in circle.list_quantities()
+
+
+def test_circularity_and_convexity() -> None:
+    circle, square = measure(draw_ellipse(40, 40)), measure(box(0, 0, 20, 20))
+    assert (circle.circularity, circle.convexity) == pytest.approx((1, 1), abs=1e-4)
+    assert (square.circularity, square.convexity) == pytest.approx((math.pi / 4, 1))
+    notched = measure(Polygon([(0, 0), (5, 0), (5, 10), (15, 10), (15, 0), (20, 0), (20, 20), (0, 20)]))
+    assert notched.convexity == pytest.approx(80 / 100)
+
+
+def test_wall_thickness_of_a_ring_a_disc_and_a_strip() -> None:
+    outer, inner = draw_ellipse(40, 40), draw_ellipse(30, 30)
+    ring = Polygon(outer.exterior, [inner.exterior])
+    assert measure(ring).wall_thickness_um == pytest.approx(0.5 * 10, rel=1e-3)
+    assert measure(outer).wall_thickness_um == pytest.approx(0.5 * 40, rel=1e-3)
+    assert measure(box(0, 0, 10_000, 10)).wall_thickness_um == pytest.approx(0.5 * 10, rel=1e-2)
 
 
 def test_id_is_a_uuid_of_slide_model_and_outline() -> None:

@@ -18,7 +18,7 @@ from glandseg.runtime.outputs.gland_writer import SlideGlands
 from glandseg.runtime.outputs.table import COLUMNS, write_csv
 
 Write = Callable[..., str]
-GLAND = Gland(number=3, polygon_px=box(2, 4, 22, 24), mean_probability=0.997, lumen_fraction=0.5)
+GLAND = Gland(number=3, polygon_px=box(2, 4, 22, 34), mean_probability=0.997, lumen_fraction=0.5)
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_not_a_number_is_left_empty(write: Write, row: Measurements) -> None:
     broken = replace(row, mean_probability=math.nan, filled_solidity=math.inf)
     (cells,) = csv.DictReader(write([broken]).splitlines())
     assert (cells["mean_probability"], cells["filled_solidity"]) == ("", "")
-    assert cells["area_um2"] == "100.00"
+    assert cells["area_um2"] == "150.00"
 
 
 @pytest.mark.parametrize(
