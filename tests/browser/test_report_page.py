@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from glandseg.runtime.glands.measurements import QUANTITIES
 from tests.browser.conftest import DISKS, Opened
 
 OUTLINE_RGB, CHOSEN_RGB = (86, 180, 233), (240, 228, 66)
@@ -83,14 +84,24 @@ def test_a_row_flies_to_its_gland_and_a_click_on_a_gland_finds_its_row(opened: O
 def test_columns_sort_both_ways(opened: Opened) -> None:
     assert list_numbers(opened.page) == list(range(1, 51))
     assert f"of {len(DISKS)}" in opened.page.inner_text("#page")
+    column = 2 + list(QUANTITIES).index("centroid_x_um")  # from 1, after the number
     for wanted in ("ascending", "descending"):
         opened.page.get_by_role("button", name="Centroid X um").click()
-        values = [
-            float(text) for text in opened.page.locator("#table tbody td:nth-child(10)").all_inner_texts()
-        ]
+        cells = opened.page.locator(f"#table tbody td:nth-child({column})")
+        values = [float(text) for text in cells.all_inner_texts()]
         assert values == sorted(values, reverse=wanted == "descending")
-        assert opened.page.get_attribute("th:nth-child(10)", "aria-sort") == wanted
+        assert opened.page.get_attribute(f"th:nth-child({column})", "aria-sort") == wanted
     assert len(set(values)) > 5
+
+
+def test_glands_without_a_value_come_last(opened: Opened) -> None:
+    column = 2 + list(QUANTITIES).index("orientation_deg")
+    for _ in ("ascending", "descending"):
+        opened.page.get_by_role("button", name="Orientation deg").click()
+        cells = opened.page.locator(f"#table tbody td:nth-child({column})").all_inner_texts()
+        finite = [cell != "" for cell in cells]
+        assert finite == sorted(finite, reverse=True)
+    assert not all(finite)
 
 
 def test_the_keyboard_reaches_everything(opened: Opened) -> None:

@@ -393,7 +393,10 @@
     descending = sortedBy === cell ? !descending : false;
     sortedBy = cell;
     const key = column ? (gland) => valueOf(gland, column.name) : (gland) => gland;
-    order.sort((a, b) => (key(a) - key(b)) * (descending ? -1 : 1) || a - b);
+    order.sort((a, b) => { // what is not finite comes last either way
+      const one = key(a), other = key(b), sign = descending ? -1 : 1;
+      return isFinite(one) - isFinite(other) ? isFinite(other) - isFinite(one) : (one - other) * sign || a - b;
+    });
     for (const other of byId("table").tHead.rows[0].cells) other.removeAttribute("aria-sort");
     cell.setAttribute("aria-sort", descending ? "descending" : "ascending");
     firstRow = 0;
