@@ -10,6 +10,7 @@ import typer
 
 from glandseg import RESEARCH_USE, __version__
 from glandseg.cli.adapt import adapt
+from glandseg.cli.check import check
 from glandseg.cli.console import print_error, say, warn
 from glandseg.cli.cut import cut
 from glandseg.cli.demo import demo
@@ -42,6 +43,7 @@ app.command()(verify)
 app.command()(infer)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(watch)
 app.command()(view)
+app.command()(check)
 app.command()(evaluate)
 app.command()(adapt)
 app.command()(demo)

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from glandseg.core.callbacks import Advance, Say
+from glandseg.core.errors import GlandsegError
 from glandseg.core.trace import Trace
 from glandseg.model.backend import ModelBackend
 from glandseg.model.files import ModelFile
+from glandseg.runtime.checks.check_geojson import check_geojson
 from glandseg.runtime.glands.store import Glands
 from glandseg.runtime.glands.summary import summarise_glands
 from glandseg.runtime.maps.tile_map import ReadableMap
@@ -148,6 +150,8 @@ def _write(
     )
     with run.trace.span("write"):
         notes = write_outputs(found, paths)
+    with run.trace.span("check"):
+        check_outlines(paths)
     late_warnings = list_late_warnings(found, tissue.inside, run.unread_regions)
     times = run.trace.get_times()
     network_s = times["network"].busy_s if "network" in times else 0.0
@@ -178,6 +182,19 @@ def _write(
     if "report" in run.paths.outputs:
         end_report(paths[REPORT_SUFFIX], record)
     return result
+
+
+def check_outlines(paths: OutputPaths) -> None:
+    """Check the outlines by QuPath's rules before success is reported.
+
+    Raises:
+        GlandsegError: QuPath would reject them.
+    """
+    for name in ("geojson", "geojson.gz"):
+        if name in paths.outputs:
+            path = paths[paths.outputs[name].suffix]
+            if fault := next(check_geojson(path), None):
+                raise GlandsegError(f"{path.name}: {fault}: QuPath would reject it. Report this fault.")
 
 
 def _describe_run(run: SlideRun, windows: SlideWindows, result: Result) -> dict[str, Any]:

@@ -21,6 +21,7 @@ COMMANDS = (
     "verify",
     "view",
     "watch",
+    "check",
 )
 
 PROGRAM = """
