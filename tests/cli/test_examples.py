@@ -1,9 +1,11 @@
-"""The commands of the examples are ones that the command line takes."""
+"""The examples: their commands are ones that the command line takes, and the notebook runs."""
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -24,3 +26,14 @@ def test_every_option_exists(name: str) -> None:
         named = set(re.findall(r"--[a-z-]+", words))
         assert named
         assert named <= known
+
+
+def test_the_notebook_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    notebook = json.loads((EXAMPLES / "segment_slide.ipynb").read_text(encoding="utf-8"))
+    names: dict[str, Any] = {}
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            exec("".join(cell["source"]), names)
+    assert len(names["result"].glands) > 10
+    assert abs(names["share"] - names["truth"].mean()) < 0.1
+    assert "glands; the largest has" in capsys.readouterr().out
