@@ -1,0 +1,54 @@
+"""The kit for computers without network: its hashes are checked before anything is installed."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+TOOLS = Path(__file__).parents[1] / "tools"
+
+
+def load(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def kit(tmp_path: Path) -> Path:
+    (tmp_path / "wheels").mkdir()
+    for name in ("a-1-py3-none-any.whl", "b-2-py3-none-any.whl"):
+        (tmp_path / "wheels" / name).write_bytes(name.encode())
+    load(TOOLS / "make_kit.py").write_sums(tmp_path)
+    return tmp_path
+
+
+def test_the_wheels_of_a_whole_kit_are_returned(kit: Path) -> None:
+    wheels = load(TOOLS / "kit" / "install.py").check_sums(kit)
+    assert [wheel.name[0] for wheel in wheels] == ["a", "b"]
+
+
+@pytest.mark.parametrize("fault", ["changed", "missing", "added"])
+def test_a_kit_that_differs_is_refused(kit: Path, fault: str) -> None:
+    wheel = kit / "wheels" / "a-1-py3-none-any.whl"
+    if fault == "changed":
+        wheel.write_bytes(b"other")
+    elif fault == "missing":
+        wheel.unlink()
+    else:
+        (kit / "wheels" / "c-3-py3-none-any.whl").touch()
+    with pytest.raises(SystemExit, match="SHA256SUMS") as caught:
+        load(TOOLS / "kit" / "install.py").check_sums(kit)
+    assert "Copy the kit again" in str(caught.value)
+
+
+def test_a_folder_that_is_not_empty_stays(kit: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["make_kit.py", "--platform", "linux", "--out", str(kit)])
+    with pytest.raises(SystemExit, match="is not empty"):
+        load(TOOLS / "make_kit.py").main()
