@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import zipfile
 from pathlib import Path
 from types import ModuleType
 
@@ -52,3 +53,17 @@ def test_a_folder_that_is_not_empty_stays(kit: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(sys, "argv", ["make_kit.py", "--platform", "linux", "--out", str(kit)])
     with pytest.raises(SystemExit, match="is not empty"):
         load(TOOLS / "make_kit.py").main()
+
+
+def test_what_only_the_other_system_requires_is_found(tmp_path: Path) -> None:
+    text = (
+        "Name: a\nVersion: 1\nRequires-Dist: b\nRequires-Dist: colorama>=0.4; platform_system == 'Windows'\n"
+    )
+    text += "Requires-Dist: older; python_version < '3.11'\nRequires-Dist: c; extra == 'dev'\n"
+    for name, content in (("a", text), ("b", "Name: b\nVersion: 1\n")):
+        with zipfile.ZipFile(tmp_path / f"{name}-1-py3-none-any.whl", "w") as wheel:
+            wheel.writestr(f"{name}-1.dist-info/METADATA", content)
+    list_missing = load(TOOLS / "make_kit.py").list_missing
+    assert list_missing(tmp_path, "windows", "3.12") == ["colorama>=0.4"]
+    assert list_missing(tmp_path, "linux", "3.12") == []
+    assert list_missing(tmp_path, "linux", "3.10") == ["older"]

@@ -13,7 +13,13 @@ import hashlib
 import shutil
 import subprocess
 import sys
+import zipfile
+from email import message_from_bytes
 from pathlib import Path
+
+from packaging.markers import default_environment
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 PROJECT = Path(__file__).resolve().parents[1]
 TAGS = {
@@ -25,6 +31,7 @@ TAGS = {
     ),
     "windows": ("win_amd64",),
 }
+SYSTEMS = {"linux": ("Linux", "linux"), "windows": ("Windows", "win32")}
 README = """glandseg {version} for {platform} (x86-64), Python {python}, extra {extra}
 
 1. Check that `python --version` says {python}.
@@ -51,7 +58,10 @@ def main() -> None:
     (own,) = wheels.glob("glandseg-*.whl")
     tags = [word for tag in TAGS[args.platform] for word in ("--platform", tag)]
     target = ["--python-version", args.python, "--implementation", "cp", "--only-binary", ":all:"]
-    run_pip("download", *tags, *target, "--dest", str(wheels), f"{own}[{args.extra}]")
+    download = ["download", *tags, *target, "--dest", str(wheels)]
+    run_pip(*download, f"{own}[{args.extra}]")
+    while missing := list_missing(wheels, args.platform, args.python):
+        run_pip(*download, *missing)
     version = own.name.split("-")[1]
     facts = {"version": version, "platform": args.platform, "python": args.python, "extra": args.extra}
     (args.out / "README.txt").write_text(README.format(**facts), encoding="utf-8")
@@ -59,6 +69,32 @@ def main() -> None:
     write_sums(args.out)
     size = sum(wheel.stat().st_size for wheel in wheels.iterdir()) / 1e6
     print(f"{args.out}: {len(list(wheels.iterdir()))} wheels, {size:.0f} MB")
+
+
+def list_missing(wheels: Path, platform: str, python: str) -> list[str]:
+    """List what the wheels require on the other system alone, where pip looks at this one."""
+    system, name = SYSTEMS[platform]
+    target = {
+        "platform_system": system,
+        "sys_platform": name,
+        "os_name": "nt" if name == "win32" else "posix",
+    }
+    environment = {**default_environment(), **target, "python_version": python, "extra": ""}
+    held = {canonicalize_name(wheel.name.split("-")[0]) for wheel in wheels.glob("*.whl")}
+    missing = set()
+    for wheel in wheels.glob("*.whl"):
+        for requirement in map(Requirement, read_requirements(wheel)):
+            is_needed = requirement.marker is None or requirement.marker.evaluate(environment)
+            if is_needed and canonicalize_name(requirement.name) not in held:
+                missing.add(f"{requirement.name}{requirement.specifier}")
+    return sorted(missing)
+
+
+def read_requirements(wheel: Path) -> list[str]:
+    """Read the requirements of a wheel from its metadata."""
+    with zipfile.ZipFile(wheel) as archive:
+        path = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        return message_from_bytes(archive.read(path)).get_all("Requires-Dist") or []
 
 
 def run_pip(*words: str) -> None:
