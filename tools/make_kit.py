@@ -79,7 +79,8 @@ def list_missing(wheels: Path, platform: str, python: str) -> list[str]:
         "sys_platform": name,
         "os_name": "nt" if name == "win32" else "posix",
     }
-    environment = {**default_environment(), **target, "python_version": python, "extra": ""}
+    known = {key: str(value) for key, value in default_environment().items()}
+    environment = {**known, **target, "python_version": python, "extra": ""}
     held = {canonicalize_name(wheel.name.split("-")[0]) for wheel in wheels.glob("*.whl")}
     missing = set()
     for wheel in wheels.glob("*.whl"):
