@@ -81,19 +81,22 @@ def list_cohort(cohort: Cohort) -> list[CohortSlide]:
     return find_slides(cohort.given, cohort.out, recursive=cohort.recursive, say=say, warn=warn)
 
 
-def run_slides(cohort: Cohort, found: Sequence[CohortSlide]) -> int:
+def run_slides(
+    cohort: Cohort, found: Sequence[CohortSlide], wanted: Sequence[CohortSlide] | None = None
+) -> int:
     """Run the slides that are not done yet, write the summary, and return how many have failed.
 
     Args:
         cohort: How to run them.
-        found: All slides of the cohort.
+        found: All slides of the cohort, which the summary covers.
+        wanted: Those to run; None for all, or the cohort's shard.
     """
     from glandseg.cohort.summary import PAGE, write_summary
     from glandseg.cohort.summary_row import describe_states
 
     folder = cohort.find_summary_folder(found)
     try:
-        outcomes = _run(cohort, _choose_shard(found, cohort.shard))
+        outcomes = _run(cohort, _choose_shard(found, cohort.shard) if wanted is None else wanted)
     finally:
         if folder is not None:
             rows = write_summary(found, folder, cohort.job.settings.csv_decimal)
@@ -109,7 +112,7 @@ def watch_slides(cohort: Cohort) -> None:
 
     say(f"watching {', '.join(map(str, cohort.given))}, every {POLL_S:g} s; Ctrl-C ends it")
     for ready in list_ready(lambda: list_cohort(cohort)):
-        run_slides(cohort, ready)
+        run_slides(cohort, list_cohort(cohort), ready)
 
 
 def print_plan(cohort: Cohort, found: Sequence[CohortSlide]) -> None:

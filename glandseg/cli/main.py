@@ -72,7 +72,7 @@ def set_up(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit: 0 done, 1 some slides failed, 2 bad input, 3 environment, 4 internal.
+    """Run the command line and exit: 0 done, 1 not all well, 2 bad input, 3 environment, 4 internal.
 
     After a signal the exit code is the one that shells report: 130 for Ctrl-C, 143 for SIGTERM.
     """

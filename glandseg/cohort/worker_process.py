@@ -37,9 +37,16 @@ class WorkerProcess:
 
         Raises:
             GlandsegError: It cannot open the model.
+            EnvironmentLacksError: It ends.
         """
         while True:
-            kind, *values = self._receive()
+            try:
+                kind, *values = self._receive()
+            except OSError as error:
+                raise EnvironmentLacksError(
+                    "a worker ended while it opened the model, perhaps because memory ran out. "
+                    "Give fewer --workers."
+                ) from error
             if kind == "say":
                 say(*values)
             elif kind == "ready":

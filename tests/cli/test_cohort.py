@@ -144,6 +144,7 @@ def test_a_watched_folder_is_run_as_slides_arrive(tmp_path: Path, red_model: Pat
         wait_for_done(out, slides[0].stem, process)
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 128 + signal.SIGTERM
+    assert set(read_states(out)) == {"a.tif", "b.tif"}
 
 
 def wait_for_done(out: Path, stem: str, process: subprocess.Popen[str]) -> None:
