@@ -351,7 +351,7 @@ def test_the_record_tells_what_was_run(image: Pixels, tmp_path: Path, run: Calla
     assert len(record["model"]["sha256"]) == len(record["slide"]["sha256"]) == 64
     assert record["settings"]["threshold"] == 0.6
     assert record["settings"]["scales"] == [1.0]
-    stages = {"hash", "thumbnail", "windows", "read", "network", "keep", "finish", "follow", "write"}
+    stages = {"check", "hash", "thumbnail", "windows", "read", "network", "keep", "finish", "follow", "write"}
     assert set(record["result"]["seconds"]) == stages
     assert 0 < record["result"]["network_share"] <= 1
     assert (record["result"]["windows"], record["unread"]) == (4, [])
