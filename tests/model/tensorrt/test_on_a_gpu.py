@@ -1,4 +1,4 @@
-"""The streams and the thread of an engine over the real PyCUDA on a real GPU; PyTorch stands in for TensorRT."""
+"""An engine's streams and thread over the real PyCUDA on a real GPU; PyTorch stands in for TensorRT."""
 
 from __future__ import annotations
 
