@@ -23,16 +23,29 @@ from glandseg.synthetic import draw_tile, write_slide
 
 Run = Callable[..., Any]
 FP16 = BUNDLED.with_name(f"{BUNDLED.stem}{FP16_SUFFIX}.onnx")
-LEFT = 1200 << 20  # bytes of GPU memory that another process leaves
-TAKE_MEMORY = f"""
+SPARE = 128 << 20  # bytes of GPU memory left beside what one window needs; 256 windows need more
+MEMORY = """
 import ctypes, sys
 cuda = ctypes.CDLL("libcuda.so.1")
 free, total, context, memory = ctypes.c_size_t(), ctypes.c_size_t(), ctypes.c_void_p(), ctypes.c_uint64()
 assert cuda.cuInit(0) == 0
 assert cuda.cuDevicePrimaryCtxRetain(ctypes.byref(context), 0) == 0
 assert cuda.cuCtxSetCurrent(context) == 0
-assert cuda.cuMemGetInfo_v2(ctypes.byref(free), ctypes.byref(total)) == 0
-assert cuda.cuMemAlloc_v2(ctypes.byref(memory), ctypes.c_size_t(free.value - {LEFT})) == 0
+def read_memory():
+    assert cuda.cuMemGetInfo_v2(ctypes.byref(free), ctypes.byref(total)) == 0
+"""
+MEASURE_ONE_WINDOW = f"""{MEMORY}
+from pathlib import Path
+import numpy as np
+from glandseg.model.open_backend import open_backend
+with open_backend(Path(sys.argv[1]), device="cuda", batch=1) as backend:
+    backend.infer(np.zeros((1, 320, 320, 3), np.uint8))
+    read_memory()
+print(total.value - free.value)
+"""
+TAKE_MEMORY = f"""{MEMORY}
+read_memory()
+assert cuda.cuMemAlloc_v2(ctypes.byref(memory), ctypes.c_size_t(free.value - int(sys.argv[1]))) == 0
 print("taken", flush=True)
 sys.stdin.read()
 """
@@ -58,8 +71,10 @@ def slide(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def taken_memory() -> Iterator[None]:
-    """Another process that holds all of the GPU's memory but `LEFT`."""
-    command = [sys.executable, "-c", TAKE_MEMORY]
+    """Another process that holds the GPU's memory but what one window needs and `SPARE`."""
+    measure = [sys.executable, "-c", MEASURE_ONE_WINDOW, str(BUNDLED)]
+    needed = int(subprocess.run(measure, capture_output=True, text=True, check=True).stdout)
+    command = [sys.executable, "-c", TAKE_MEMORY, str(needed + SPARE)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "taken\n"

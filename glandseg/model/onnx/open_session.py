@@ -25,6 +25,7 @@ _MEMORY_SIGNS = (
     "bad allocation",
     "ALLOC_FAILED",
     "ALLOCATION_FAILED",
+    "resource allocation failed",  # of cuBLAS
 )
 
 

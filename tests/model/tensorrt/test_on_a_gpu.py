@@ -78,8 +78,8 @@ class TorchContext:
         def view(name: str, *shape: int) -> Any:
             return torch.as_tensor(DeviceArray(self.addresses[name], (self.batch, *shape)), device="cuda")
 
-        with torch.cuda.stream(torch.cuda.ExternalStream(handle)):
-            torch.cuda._sleep(DELAY)
+        with torch.cuda.stream(torch.cuda.ExternalStream(handle)):  # type: ignore[no-untyped-call]
+            torch.cuda._sleep(DELAY)  # type: ignore[no-untyped-call]
             red = view("windows", SIDE, SIDE, 3)[..., 0]
             view("probabilities", 2, SIDE, SIDE).copy_(torch.stack([255 - red, red], dim=1))
         return True
