@@ -89,9 +89,11 @@ class GlandWriter(Protocol):
 
         Args:
             path: File to write; working files may lie beside it.
-            found: Glands of the slide; `found.glands` itself is read by the caller alone.
+            found: Glands of the slide; `found.glands` itself is read by the caller alone, and `mask_glands`
+                only after the last gland was added, as both may lie in one file.
             warn: Called with what a reader of the file should know.
 
         Returns:
-            Context of a function that is called with each gland and its measurements, in reading order.
+            Context of a function that is called with each gland and its measurements, in reading order. Each
+            output is opened, called and closed by a thread of its own.
         """

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,10 +19,9 @@ from tifffile import TiffWriter
 
 from glandseg.runtime.maps.label_map import NUMBER, LabelMap
 from glandseg.runtime.outputs.gland_writer import AddGland, SlideGlands, Warn
-from glandseg.runtime.outputs.ome_tiff import BIG_BYTES
+from glandseg.runtime.outputs.ome_tiff import BIG_BYTES, compress_px
 
 STRIP_ROWS = 64
-_LEVEL = 1  # of zlib: labels are constant over many px
 # A px is left 0 where one of these neighbours, the later ones in reading order, has another number.
 _NEIGHBOURS = ((0, 1), (1, -1), (1, 0), (1, 1))
 
@@ -55,7 +53,7 @@ def _list_strips(labels: LabelMap) -> Iterator[bytes]:
     for top in range(0, height, STRIP_ROWS):
         bottom = min(top + STRIP_ROWS, height)
         numbers = labels.read(top, 0, min(bottom + 1, height), width)
-        yield zlib.compress(_part(numbers)[: bottom - top].tobytes(), _LEVEL)
+        yield compress_px(_part(numbers)[: bottom - top])
 
 
 def _part(numbers: NDArray[np.uint32]) -> NDArray[np.uint32]:

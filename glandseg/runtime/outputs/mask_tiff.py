@@ -23,9 +23,12 @@ from glandseg.runtime.outputs.ome_tiff import OmeImage, write_map
 def write_gland_mask(path: Path, found: SlideGlands, warn: Warn) -> Iterator[AddGland]:
     """Write the mask of a slide's glands, as if none were separated, drawn on disk first."""
     with TileMap(path.with_name("mask.map"), *found.mask_shape) as mask:
-        yield lambda gland, _: None
-        for gland in found.mask_glands:
-            draw_polygon(gland.polygon_px, mask)
+        if found.mask_glands is found.glands:
+            yield lambda gland, _: draw_polygon(gland.polygon_px, mask)
+        else:
+            yield lambda gland, _: None
+            for gland in found.mask_glands:
+                draw_polygon(gland.polygon_px, mask)
         write_mask(path, mask, found.plane.um_per_px)
 
 

@@ -11,12 +11,12 @@ import contextlib
 import math
 import struct
 import tempfile
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 from tifffile import TiffFile, TiffWriter
@@ -26,6 +26,7 @@ from glandseg.runtime.maps.tile_map import ReadableMap, TileMap
 from glandseg.runtime.outputs.mask_pyramid import TILE, Box, Fill, list_boxes, read_tiles
 
 BIG_BYTES = 1 << 31  # raw pixels from which on offsets take 64 bits
+_LEVEL = 6  # of libdeflate
 Encode = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 _OPTIONS: dict[str, Any] = {
     "tile": (TILE, TILE),
@@ -159,15 +160,16 @@ def _chain_pages(path: Path) -> None:
 
 def _list_tiles(level: ReadableMap, encode: Encode, shape: tuple[int, ...]) -> Iterator[bytes]:
     """Yield a level's tiles, compressed, in reading order."""
-    empty = _compress(np.zeros(shape, np.uint8))
+    empty = compress_px(np.zeros(shape, np.uint8))
     for _, _, part in read_tiles(level):
         if not part.any():
             yield empty
             continue
         tile = np.zeros(shape, np.uint8)
         tile[: part.shape[0], : part.shape[1]] = encode(part)
-        yield _compress(tile)
+        yield compress_px(tile)
 
 
-def _compress(tile: NDArray[np.uint8]) -> bytes:
-    return zlib.compress(tile.tobytes(), 6)
+def compress_px(px: NDArray[Any]) -> bytes:
+    """Compress px as TIFF's deflate, smaller and in less time than zlib."""
+    return bytes(imagecodecs.deflate_encode(px.tobytes(), level=_LEVEL))

@@ -1,4 +1,4 @@
-"""The outputs of a slide: their names, and the one pass over its glands that writes them.
+"""The outputs of a slide: their names, and the one pass over its glands that writes them side by side.
 
 A new output is a `GlandWriter` in a module of its own and a line in WRITERS: `--write` then knows it, and it
 is named, checked for older files, and moved into place with the others, all or none.
@@ -6,12 +6,17 @@ is named, checked for older files, and moved into place with the others, all or 
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+import contextlib
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
+from glandseg.core.workers import Workers, await_result
 from glandseg.runtime.outputs.geojson import write_geojson
-from glandseg.runtime.outputs.gland_writer import SlideGlands
+from glandseg.runtime.outputs.gland_feed import CHUNK, GlandFeed, MeasuredGland
+from glandseg.runtime.outputs.gland_writer import GlandWriter, SlideGlands
 from glandseg.runtime.outputs.label_tiff import write_labels
 from glandseg.runtime.outputs.mask_tiff import write_gland_mask
 from glandseg.runtime.outputs.ome_zarr import write_zarr
@@ -108,7 +113,7 @@ class OutputPaths:
 
 
 def write_outputs(found: SlideGlands, paths: OutputPaths) -> list[str]:
-    """Write the chosen outputs but the record, reading each gland once.
+    """Write the chosen outputs but the record side by side, reading each gland once.
 
     Args:
         found: Glands of the slide.
@@ -117,14 +122,39 @@ def write_outputs(found: SlideGlands, paths: OutputPaths) -> list[str]:
     Returns:
         What a reader of the files should know.
     """
-    warnings: list[str] = []
-    with ExitStack() as opened:
-        outputs = [
-            opened.enter_context(output.writer(paths[output.suffix], found, warnings.append))
-            for output in paths.outputs.values()
+    outputs = list(paths.outputs.values())
+    feeds = [GlandFeed() for _ in outputs]
+    with Workers("output", len(outputs)) as workers, contextlib.ExitStack() as stack:
+        for feed in feeds:
+            stack.callback(feed.stop)
+        writing = [
+            workers.submit(_write_output, output.writer, paths[output.suffix], found, feed)
+            for output, feed in zip(outputs, feeds, strict=True)
         ]
-        for gland in found.glands:
-            measurements = found.measure(gland)
-            for add in outputs:
+        for chunk in _list_chunks(found):
+            for feed in feeds:
+                feed.give(chunk)
+            for each in writing:
+                if each.done():
+                    each.result()  # raises: no output ends before its glands do
+        return [text for each in writing for text in await_result(each, "an output", math.inf)]
+
+
+def _list_chunks(found: SlideGlands) -> Iterator[list[MeasuredGland]]:
+    """Yield the glands with their measurements, and an empty chunk after the last."""
+    measured = ((gland, found.measure(gland)) for gland in found.glands)
+    while chunk := list(islice(measured, CHUNK)):
+        yield chunk
+    yield []
+
+
+def _write_output(writer: GlandWriter, path: Path, found: SlideGlands, feed: GlandFeed) -> list[str]:
+    """Write one output, and return what a reader of it should know."""
+    warnings: list[str] = []
+    try:
+        with writer(path, found, warnings.append) as add:
+            for gland, measurements in feed.take():
                 add(gland, measurements)
+    finally:
+        feed.leave()
     return warnings
