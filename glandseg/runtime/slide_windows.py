@@ -92,6 +92,7 @@ class SlideWindows(ExitStack):
             unstained=tracer.unstained,
             core=tracer.core,
             excludes=self._list_excludes(),
+            threads=run.readers,
         )
         pipeline = Pipeline(
             read=self._read,

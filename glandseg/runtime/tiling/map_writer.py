@@ -1,7 +1,11 @@
-"""Maps of a slide written from stored windows, as their rows become final."""
+"""Maps of a slide written from stored windows, as their rows become final.
+
+Blocks of a map share no px, so that any number of threads blends them to the same bytes.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -9,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glandseg.core.system import release_memory
+from glandseg.core.workers import Workers, await_result
 from glandseg.runtime.maps.tile_map import TILE_PX, TileMap
 from glandseg.runtime.tiling.scales import ScalePlane, average_scales
 from glandseg.runtime.tiling.window_store import CORE_PLANES, Key, WindowStore
@@ -31,6 +36,7 @@ class MapWriter:
         unstained: 0 and 1 of the base plane, written here.
         core: p(core) of the base plane, written here where there is gland; None if it is not needed.
         excludes: Called with a rectangle of the base plane; return px on which no gland may lie.
+        threads: Number of threads that blend blocks.
     """
 
     planes: Sequence[ScalePlane]
@@ -39,15 +45,22 @@ class MapWriter:
     unstained: TileMap
     core: TileMap | None = None
     excludes: Sequence[Exclude]
+    threads: int = 1
     _done: int = field(default=0)
 
     def write_rows(self, rows: int) -> None:
         """Write the maps down to a row, excluded; all windows that reach above it are stored."""
         width = self.probability.shape[1]
-        for top in range(self._done, rows, TILE_PX):
-            bottom = min(top + TILE_PX, rows)
-            for left in range(0, width, BLOCK_PX):
-                self._write_block(top, left, bottom, min(left + BLOCK_PX, width))
+        with Workers("blend", self.threads) as workers:
+            blocks = [
+                workers.submit(
+                    self._write_block, top, left, min(top + TILE_PX, rows), min(left + BLOCK_PX, width)
+                )
+                for top in range(self._done, rows, TILE_PX)
+                for left in range(0, width, BLOCK_PX)
+            ]
+            for block in blocks:
+                await_result(block, "blending", math.inf)
         if rows > self._done:
             self._done = rows
             release_memory()
