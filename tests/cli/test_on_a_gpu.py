@@ -23,7 +23,7 @@ from glandseg.synthetic import draw_tile, write_slide
 
 Run = Callable[..., Any]
 FP16 = BUNDLED.with_name(f"{BUNDLED.stem}{FP16_SUFFIX}.onnx")
-SPARE = 128 << 20  # bytes of GPU memory left beside what one window needs; 256 windows need more
+SPARE = 512 << 20  # bytes of GPU memory left beside what one window needs; 256 windows need more
 MEMORY = """
 import ctypes, sys
 cuda = ctypes.CDLL("libcuda.so.1")

@@ -22,7 +22,7 @@ from glandseg.model.gpu import read_cudnn_version, read_machine
 from glandseg.model.onnx.cuda_binding import BoundBuffers, import_with_cuda, open_cuda_session
 from glandseg.model.onnx.onnx_file import read_onnx_card
 from glandseg.model.onnx.open_session import translated_errors
-from glandseg.model.ports import check_ports
+from glandseg.model.ports import INPUT, OUTPUT, check_ports
 from glandseg.model.windows import WINDOW_PX
 
 
@@ -142,6 +142,8 @@ class CudaSession:
     def _bind(self) -> None:
         session = open_cuda_session(self._runtime, self._path, self._ordinal, self._batch)
         check_ports(self._path, session.get_inputs(), session.get_outputs(), self.classes, self._batch)
+        # Before the buffers: their memory stays with the process, even where the batch does not fit.
+        session.run([OUTPUT], {INPUT: np.zeros((self._batch, WINDOW_PX, WINDOW_PX, 3), np.uint8)})
         buffers = [
             BoundBuffers(self._runtime, session, self._batch, self.classes, self._ordinal)
             for _ in range(self.slots)

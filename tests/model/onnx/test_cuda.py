@@ -90,9 +90,15 @@ class FakeRuntime:
         self.opened: list[tuple[Options, list[Any]]] = []
         self.batches: list[int] = []
         self.loaded = 0
+        self.says = OUT_OF_MEMORY
+        self.values = 0
         self.OrtValue = SimpleNamespace(
-            ortvalue_from_shape_and_type=lambda shape, kind, device, ordinal: Value(shape)
+            ortvalue_from_shape_and_type=lambda shape, kind, device, ordinal: self.allocate(shape)
         )
+
+    def allocate(self, shape: tuple[int, ...]) -> Value:
+        self.values += shape[0]
+        return Value(shape)
 
     def set_default_logger_severity(self, level: int) -> None:
         assert level == 4  # cuDNN's search prints an error for each plan that it refuses
@@ -124,14 +130,22 @@ class FakeRuntime:
             get_providers=lambda: self.get_available_providers()[not self.works :],
             **make_ports(options.batch, self.classes),
             io_binding=lambda: Binding(),
-            run_with_iobinding=self.run,
+            run=self.run,
+            run_with_iobinding=self.run_bound,
         )
 
-    def run(self, binding: Binding) -> None:
+    def run(self, outputs: list[str], inputs: dict[str, Pixels]) -> None:
+        assert outputs == ["probabilities"]
+        self.check_memory(inputs["windows"])
+
+    def check_memory(self, windows: Pixels) -> None:
+        if len(windows) > self.most_running:
+            raise RuntimeError(self.says)
+
+    def run_bound(self, binding: Binding) -> None:
         windows, answers = binding.values["windows"].pixels, binding.values["probabilities"].pixels
         binding.values["probabilities"].ready = False
-        if len(windows) > self.most_running:
-            raise RuntimeError(OUT_OF_MEMORY)
+        self.check_memory(windows)
         self.batches.append(len(windows))
         answers[:] = np.stack([255 - windows[..., 0], windows[..., 0]], axis=1)
 
@@ -256,6 +270,18 @@ def test_memory_that_goes_later_halves_once_for_all_threads(
     assert len(said) == 1
 
 
+@pytest.mark.parametrize("says", [OUT_OF_MEMORY, "CUBLAS failure 3: the resource allocation failed ; GPU=0"])
+def test_a_batch_that_does_not_fit_leaves_no_buffers(
+    runtime: FakeRuntime, path: Path, windows: Pixels, says: str
+) -> None:
+    runtime.most_running, runtime.says = 2, says
+    said: list[str] = []
+    with CudaSession(path, batch=16, say=said.append) as session:
+        assert np.array_equal(session.infer(windows)[:, 1], windows[..., 0])
+    assert len(said) == 3
+    assert runtime.values == session.slots * 2 * 2  # windows and answers of the batch that fits
+
+
 def test_no_room_for_one_window(runtime: FakeRuntime, path: Path, windows: Pixels) -> None:
     with CudaSession(path, batch=2) as session, ThreadPoolExecutor(6) as pool:
         runtime.most = runtime.most_running = 0
@@ -271,13 +297,13 @@ def test_other_errors_are_not_taken_for_lack_of_memory(
 ) -> None:
     calls = itertools.count()
 
-    def run(binding: Binding) -> None:
+    def run_bound(binding: Binding) -> None:
         if next(calls) >= 2:  # after the first run of both buffers
             raise RuntimeError(
                 f"{700 * 'x'} CUDNN failure 4: internal error ; GPU=0 ; hostname=lab-7 ; file=f"
             )
 
-    monkeypatch.setattr(runtime, "run", run)
+    monkeypatch.setattr(runtime, "run_bound", run_bound)
     session = CudaSession(path, batch=2)
     for _ in range(4):
         with pytest.raises(EnvironmentLacksError, match=r"model \(CUDNN failure 4: internal error\)"):
