@@ -6,7 +6,7 @@ BIN := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 DEMO := .venv/demo
 TEST := .venv/test
 
-.PHONY: install demo test check fuzz bench pycuda clean
+.PHONY: install demo test check docs fuzz bench pycuda clean
 .DELETE_ON_ERROR:
 
 install: $(TEST)/installed  ## a venv to develop in: .venv/test
@@ -14,7 +14,7 @@ install: $(TEST)/installed  ## a venv to develop in: .venv/test
 demo: $(DEMO)/installed  ## find the glands of a drawn slide, whose truth is known, and of a real one
 	$(DEMO)/$(BIN)/glandseg demo --out demo
 
-test: check  ## style, types, tests
+test: check docs  ## style, types, documentation, tests
 	OMP_NUM_THREADS=1 $(TEST)/$(BIN)/pytest -n 2
 
 check: $(TEST)/installed  ## style, types and words
@@ -23,6 +23,9 @@ check: $(TEST)/installed  ## style, types and words
 	$(TEST)/$(BIN)/mypy
 	$(TEST)/$(BIN)/codespell -D - -D tools/words.txt README.md CHANGELOG.md docs glandseg tests benchmarks tools
 	$(TEST)/$(BIN)/python tools/check_phrases.py
+
+docs: $(TEST)/installed  ## the documentation as a site: site/index.html; no warning, no broken link
+	NO_MKDOCS_2_WARNING=1 $(TEST)/$(BIN)/python -m mkdocs build --strict --quiet
 
 fuzz: $(TEST)/installed  ## many more damaged files than `make test` tries: about an hour
 	OMP_NUM_THREADS=1 $(TEST)/$(BIN)/pytest -n 2 tests/fuzz --fuzz-cases 900
@@ -47,4 +50,4 @@ $(TEST)/installed: pyproject.toml
 	touch $@
 
 clean:
-	rm -rf .venv/demo .venv/test .venv/pycuda demo
+	rm -rf .venv/demo .venv/test .venv/pycuda demo site

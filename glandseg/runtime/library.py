@@ -1,10 +1,10 @@
 """The package as a library: open a model, segment a slide or an image, and get glands, mask and record.
 
-from glandseg import open_model, segment_slide
-
-with open_model() as model:
-result = segment_slide("slide.svs", model)
-print(len(result.glands), result.record["summary"]["glands_per_mm2"])
+Examples:
+    >>> from glandseg import open_model, segment_slide
+    >>> with open_model() as model:
+    ...     result = segment_slide("slide.svs", model)
+    >>> print(len(result.glands), result.record["summary"]["glands_per_mm2"])
 """
 
 from __future__ import annotations
