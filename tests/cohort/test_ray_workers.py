@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from glandseg.cohort import ray_workers
 from glandseg.cohort.dispatch import run_cohort
-from glandseg.cohort.ray_workers import start_ray_workers
+from glandseg.cohort.ray_workers import RayWorker, start_ray_workers
+from glandseg.cohort.slide_runner import Outcome, begin_state
 from glandseg.cohort.slide_state import DONE, read_slide_state
 from glandseg.core.errors import EnvironmentLacksError
 from tests.cohort.cohort_folder import Reports, make_job, write_slides
@@ -48,6 +52,28 @@ def test_a_lost_node_loses_no_slide(
     assert reports.is_lost
     assert any("was lost" in warning for warning in reports.warnings)
     assert said == ["Ray cluster: 2 workers, 2 nodes"]
+
+
+@pytest.mark.parametrize(("busy", "let_go_s"), [(2, 20.0), (9, 0.0)])
+def test_a_slide_that_a_lost_process_still_holds_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, busy: int, let_go_s: float
+) -> None:
+    monkeypatch.setattr(ray_workers, "LET_GO_S", let_go_s)
+    monkeypatch.setattr(ray_workers, "_POLL_S", 0.01)
+    (slide,) = write_slides(tmp_path, ["a.tif"])
+    held = Outcome(slide=slide, state=None, is_new=False)
+    done = Outcome(slide=slide, state=replace(begin_state(slide, ""), state=DONE), is_new=True)
+    outcomes = [held] * busy + [done]
+
+    class Held(RayWorker):
+        def _start(self) -> Any:
+            return SimpleNamespace(run=SimpleNamespace(remote=lambda slide: None))
+
+        def _follow(self, running: Any, listener: Any) -> Outcome:
+            return outcomes.pop(0)
+
+    outcome = Held(make_job(tmp_path / "model.onnx"), {}).run(slide, Reports())
+    assert outcome.is_busy == (let_go_s == 0)
 
 
 class LosingReports(Reports):
