@@ -24,7 +24,7 @@ LOCAL = "local"
 CPUS_PER_WORKER = 2
 ANSWER_S = 10.0
 ROOM_S = 60.0  # to find room for a worker in place of a lost one
-LET_GO_S = 20.0  # for a lost process to let go of its slide
+RELEASE_S = 20.0  # for a lost process to release its slide
 LOSSES = 3  # of machines under a slide, after which it counts as failed
 _POLL_S = 0.5
 _TWO_AT_A_TIME = 2  # a slide, and the question what it reports
@@ -50,7 +50,7 @@ class RayWorker:
         losses = 0
         while losses < LOSSES and not self._is_stopped:
             with contextlib.suppress(ray.exceptions.RayActorError):
-                return self._run_once_let_go(slide, listener)
+                return self._run_once_released(slide, listener)
             losses += 1
             if not self._is_stopped:
                 listener.warn(slide.path.name, "its machine or process was lost; it is resumed elsewhere")
@@ -84,9 +84,9 @@ class RayWorker:
             ray.kill(self._actor)
             raise LostRunnerError("a worker of the Ray cluster is lost, and there is no room for another")
 
-    def _run_once_let_go(self, slide: CohortSlide, listener: Listener) -> Outcome:
+    def _run_once_released(self, slide: CohortSlide, listener: Listener) -> Outcome:
         """Run a slide, again while it is claimed: a lost process may hold it until it notices that it is."""
-        end = time.monotonic() + LET_GO_S
+        end = time.monotonic() + RELEASE_S
         while True:
             outcome = self._follow(self._actor.run.remote(slide), listener)
             if not outcome.is_busy or self._is_stopped or time.monotonic() > end:

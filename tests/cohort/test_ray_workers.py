@@ -54,11 +54,11 @@ def test_a_lost_node_loses_no_slide(
     assert said == ["Ray cluster: 2 workers, 2 nodes"]
 
 
-@pytest.mark.parametrize(("busy", "let_go_s"), [(2, 20.0), (9, 0.0)])
+@pytest.mark.parametrize(("busy", "release_s"), [(2, 20.0), (9, 0.0)])
 def test_a_slide_that_a_lost_process_still_holds_is_waited_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, busy: int, let_go_s: float
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, busy: int, release_s: float
 ) -> None:
-    monkeypatch.setattr(ray_workers, "LET_GO_S", let_go_s)
+    monkeypatch.setattr(ray_workers, "RELEASE_S", release_s)
     monkeypatch.setattr(ray_workers, "_POLL_S", 0.01)
     (slide,) = write_slides(tmp_path, ["a.tif"])
     held = Outcome(slide=slide, state=None, is_new=False)
@@ -73,7 +73,7 @@ def test_a_slide_that_a_lost_process_still_holds_is_waited_for(
             return outcomes.pop(0)
 
     outcome = Held(make_job(tmp_path / "model.onnx"), {}).run(slide, Reports())
-    assert outcome.is_busy == (let_go_s == 0)
+    assert outcome.is_busy == (release_s == 0)
 
 
 class LosingReports(Reports):
