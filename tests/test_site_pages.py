@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("mkdocs")
 from tools.site_pages import ROOT, list_outside, redirect
 
 

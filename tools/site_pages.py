@@ -30,10 +30,9 @@ def on_files(files: Files, config: Any) -> Files:
         "reference/commands.md": commands,
         "reference/library.md": _LIBRARY,
     }
-    texts = [
-        (ROOT / "docs" / file.src_uri).read_text(encoding="utf-8") for file in files.documentation_pages()
-    ]
-    outside = {path for text in texts for path in list_outside(text, "docs")}
+    outside = {
+        path for file in files.documentation_pages() for path in list_outside(file.content_string, "docs")
+    }
     outside |= set(list_outside(pages["index.md"], ""))
     pages["index.md"] = redirect(pages["index.md"], "")
     for uri, content in pages.items():

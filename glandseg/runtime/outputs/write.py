@@ -6,7 +6,6 @@ is named, checked for older files, and moved into place with the others, all or 
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from pathlib import Path
 
 from glandseg.core.workers import Workers, await_result
 from glandseg.runtime.outputs.geojson import write_geojson
-from glandseg.runtime.outputs.gland_feed import CHUNK, GlandFeed, MeasuredGland
+from glandseg.runtime.outputs.gland_queue import CHUNK, GlandQueue, MeasuredGland
 from glandseg.runtime.outputs.gland_writer import GlandWriter, SlideGlands
 from glandseg.runtime.outputs.label_tiff import write_labels
 from glandseg.runtime.outputs.mask_tiff import write_gland_mask
@@ -123,21 +122,23 @@ def write_outputs(found: SlideGlands, paths: OutputPaths) -> list[str]:
         What a reader of the files should know.
     """
     outputs = list(paths.outputs.values())
-    feeds = [GlandFeed() for _ in outputs]
-    with Workers("output", len(outputs)) as workers, contextlib.ExitStack() as stack:
-        for feed in feeds:
-            stack.callback(feed.stop)
+    queues = [GlandQueue() for _ in outputs]
+    with Workers("output", len(outputs)) as workers:
         writing = [
-            workers.submit(_write_output, output.writer, paths[output.suffix], found, feed)
-            for output, feed in zip(outputs, feeds, strict=True)
+            workers.submit(_write_output, output.writer, paths[output.suffix], found, queue)
+            for output, queue in zip(outputs, queues, strict=True)
         ]
-        for chunk in _list_chunks(found):
-            for feed in feeds:
-                feed.give(chunk)
-            for each in writing:
-                if each.done():
-                    each.result()  # raises: no output ends before its glands do
-        return [text for each in writing for text in await_result(each, "an output", math.inf)]
+        try:
+            for chunk in _list_chunks(found):
+                for queue in queues:
+                    queue.put(chunk)
+                for each in writing:
+                    if each.done():
+                        each.result()  # raises: no output ends before its glands do
+            return [text for each in writing for text in await_result(each, "an output", math.inf)]
+        finally:
+            for queue in queues:
+                queue.stop()
 
 
 def _list_chunks(found: SlideGlands) -> Iterator[list[MeasuredGland]]:
@@ -148,13 +149,13 @@ def _list_chunks(found: SlideGlands) -> Iterator[list[MeasuredGland]]:
     yield []
 
 
-def _write_output(writer: GlandWriter, path: Path, found: SlideGlands, feed: GlandFeed) -> list[str]:
+def _write_output(writer: GlandWriter, path: Path, found: SlideGlands, glands: GlandQueue) -> list[str]:
     """Write one output, and return what a reader of it should know."""
     warnings: list[str] = []
     try:
         with writer(path, found, warnings.append) as add:
-            for gland, measurements in feed.take():
+            for gland, measurements in glands:
                 add(gland, measurements)
     finally:
-        feed.leave()
+        glands.close()
     return warnings

@@ -45,11 +45,13 @@ class MapWriter:
     unstained: TileMap
     core: TileMap | None = None
     excludes: Sequence[Exclude]
-    threads: int = 1
+    threads: int
     _done: int = field(default=0)
 
     def write_rows(self, rows: int) -> None:
         """Write the maps down to a row, excluded; all windows that reach above it are stored."""
+        if rows <= self._done:
+            return
         width = self.probability.shape[1]
         with Workers("blend", self.threads) as workers:
             blocks = [
@@ -61,9 +63,8 @@ class MapWriter:
             ]
             for block in blocks:
                 await_result(block, "blending", math.inf)
-        if rows > self._done:
-            self._done = rows
-            release_memory()
+        self._done = rows
+        release_memory()
 
     def _write_block(self, top: int, left: int, bottom: int, right: int) -> None:
         mean = self._average(0, top, left, bottom, right)

@@ -328,6 +328,20 @@ class FakeCuda:
             raise failure
 
 
+def make_engine(dtype: int, make_context: Callable[[], Any]) -> SimpleNamespace:
+    """An engine of two classes, as TensorRT describes it; all its tensors are of one type."""
+    shapes = {"windows": (-1, 320, 320, 3), "probabilities": (-1, 2, 320, 320)}
+    names = list(shapes)
+    return SimpleNamespace(
+        num_io_tensors=2,
+        get_tensor_name=names.__getitem__,
+        get_tensor_mode=lambda name: 1 + names.index(name),
+        get_tensor_dtype=lambda name: dtype,
+        get_tensor_shape=shapes.__getitem__,
+        create_execution_context=make_context,
+    )
+
+
 class FakeTensorRt:
     """TensorRT's runtime on a fake GPU; every plan holds the same network.
 
@@ -363,16 +377,7 @@ class FakeTensorRt:
         if plan != b"plan":
             self.logger.log(1, self.complaint)
             return None
-        shapes = {"windows": (-1, 320, 320, 3), "probabilities": (-1, 2, 320, 320)}
-        names = list(shapes)
-        return SimpleNamespace(
-            num_io_tensors=2,
-            get_tensor_name=names.__getitem__,
-            get_tensor_mode=lambda name: 1 + names.index(name),
-            get_tensor_dtype=lambda name: self.dtype,
-            get_tensor_shape=shapes.__getitem__,
-            create_execution_context=self.make_context,
-        )
+        return make_engine(self.dtype, self.make_context)
 
     def make_context(self) -> ExecutionContext | None:
         if self.contexts:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +17,7 @@ from glandseg.core.errors import EnvironmentLacksError
 from glandseg.model.tensorrt.driver import held_context, load_driver
 from glandseg.model.tensorrt.runner import EngineRunner
 from glandseg.model.tensorrt.stream import EngineStreams
+from tests.model.tensorrt.fake_cuda import FakeTensorRt, make_engine
 
 Pixels = NDArray[np.uint8]
 SIDE = 320
@@ -39,24 +39,12 @@ class DeviceArray:
 class TorchTensorRt:
     """TensorRT's runtime with one network, "red is gland", which PyTorch computes on the stream given."""
 
-    class ILogger:
-        INTERNAL_ERROR, ERROR, WARNING = 0, 1, 2
-
-    TensorIOMode = SimpleNamespace(INPUT=1, OUTPUT=2)
-    DataType = SimpleNamespace(UINT8=5)
+    ILogger, TensorIOMode, DataType = FakeTensorRt.ILogger, FakeTensorRt.TensorIOMode, FakeTensorRt.DataType
 
     def Runtime(self, logger: Any) -> Any:
-        shapes = {"windows": (-1, SIDE, SIDE, 3), "probabilities": (-1, 2, SIDE, SIDE)}
-        names = list(shapes)
-        engine = SimpleNamespace(
-            num_io_tensors=2,
-            get_tensor_name=names.__getitem__,
-            get_tensor_mode=lambda name: 1 + names.index(name),
-            get_tensor_dtype=lambda name: 5,
-            get_tensor_shape=shapes.__getitem__,
-            create_execution_context=TorchContext,
+        return SimpleNamespace(
+            deserialize_cuda_engine=lambda plan: make_engine(FakeTensorRt.DataType.UINT8, TorchContext)
         )
-        return SimpleNamespace(deserialize_cuda_engine=lambda plan: engine)
 
 
 class TorchContext:
@@ -96,7 +84,7 @@ def start_runner(plan: Path, batch: int, slots: int) -> EngineRunner:
 
 
 def infer_batches(plan: Path, slots: int) -> None:
-    """Give batches of several sizes to a runner from six threads, and compare every answer."""
+    """Run batches of several sizes from six threads, and compare every answer."""
     runner = start_runner(plan, 4, slots)
     random = np.random.default_rng(slots)
     batches = [random.integers(0, 256, (1 + k % 6, SIDE, SIDE, 3), np.uint8) for k in range(48)]
@@ -116,13 +104,6 @@ def needs_a_gpu() -> None:
     torch = pytest.importorskip("torch")
     if not torch.cuda.is_available():
         pytest.skip("this PyTorch has no CUDA")
-
-
-@pytest.fixture
-def plan(tmp_path: Path) -> Iterator[Path]:
-    path = tmp_path / "red.engine"
-    path.write_bytes(b"plan")
-    yield path
 
 
 @pytest.mark.parametrize("slots", [1, 2, 3])

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from glandseg.runtime.glands.measurements import Measurements
 from glandseg.runtime.glands.store import Gland
 
-CHUNK = 64  # glands handed over together
+CHUNK = 64  # glands put together
 _AHEAD = 4  # chunks that wait for the output at most
 _TICK_S = 0.5  # between looks at the other side, when Windows too notices Ctrl-C
 
@@ -24,21 +24,21 @@ class StoppedError(Exception):
     """The glands end before the last one: the run failed elsewhere, or was stopped."""
 
 
-class GlandFeed:
-    """Glands given by one thread and taken by another, in order, a bounded number ahead."""
+class GlandQueue:
+    """Glands put by one thread and got by another, in order, a bounded number ahead."""
 
     def __init__(self) -> None:
         self._chunks: queue.Queue[Sequence[MeasuredGland]] = queue.Queue(_AHEAD)
-        self._stopped = self._left = False
+        self._stopped = self._closed = False
 
-    def give(self, chunk: Sequence[MeasuredGland]) -> None:
-        """Hand over some glands, an empty chunk after the last; a taker that has left gets none."""
-        while not self._left:
+    def put(self, chunk: Sequence[MeasuredGland]) -> None:
+        """Put some glands, an empty chunk after the last; a closed queue drops them."""
+        while not self._closed:
             with contextlib.suppress(queue.Full):
                 self._chunks.put(chunk, timeout=_TICK_S)
                 return
 
-    def take(self) -> Iterator[MeasuredGland]:
+    def __iter__(self) -> Iterator[MeasuredGland]:
         """Yield the glands.
 
         Raises:
@@ -47,12 +47,12 @@ class GlandFeed:
         while chunk := self._get():
             yield from chunk
 
-    def leave(self) -> None:
-        """Take no more glands; `give` then waits no longer."""
-        self._left = True
+    def close(self) -> None:
+        """Get no more glands; `put` then waits no longer."""
+        self._closed = True
 
     def stop(self) -> None:
-        """End the glands for a taker that still waits."""
+        """End the glands for an output that still waits."""
         self._stopped = True
 
     def _get(self) -> Sequence[MeasuredGland]:

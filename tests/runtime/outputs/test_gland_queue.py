@@ -12,13 +12,13 @@ from shapely import box
 
 from glandseg.runtime.glands.store import Glands, GlandStore
 from glandseg.runtime.outputs import write
-from glandseg.runtime.outputs.gland_feed import CHUNK, GlandFeed, MeasuredGland, StoppedError
+from glandseg.runtime.outputs.gland_queue import CHUNK, GlandQueue, MeasuredGland, StoppedError
 from glandseg.runtime.outputs.gland_writer import AddGland, SlideGlands, Warn
 from glandseg.runtime.outputs.output import Output
 from glandseg.runtime.outputs.write import OutputPaths, write_outputs
 from tests.runtime.outputs.conftest import MakeFound
 
-MANY = 1000  # glands, more than feeds hold
+MANY = 1000  # glands, more than queues hold
 
 
 @pytest.fixture
@@ -100,25 +100,25 @@ def test_a_stopped_run_completes_no_output(
     paths = OutputPaths(tmp_path, "a", use(monkeypatch, writer))
     found = make_found(glands)
 
-    give = GlandFeed.give
+    put = GlandQueue.put
 
-    def stop_later(feed: GlandFeed, chunk: Sequence[MeasuredGland]) -> None:
-        if chunk[0][0].number > 5 * CHUNK:  # more than a feed holds, so the output has begun
+    def stop_later(queue: GlandQueue, chunk: Sequence[MeasuredGland]) -> None:
+        if chunk[0][0].number > 5 * CHUNK:  # more than a queue holds, so the output has begun
             raise KeyboardInterrupt
-        give(feed, chunk)
+        put(queue, chunk)
 
-    monkeypatch.setattr(GlandFeed, "give", stop_later)
+    monkeypatch.setattr(GlandQueue, "put", stop_later)
     with pytest.raises(KeyboardInterrupt):
         write_outputs(found, paths)
     assert writer.ended
     assert not writer.completed
 
 
-def test_a_taker_that_left_holds_nobody_up() -> None:
-    feed = GlandFeed()
-    feed.leave()
+def test_a_closed_queue_holds_nobody_up() -> None:
+    queue = GlandQueue()
+    queue.close()
     for _ in range(20):
-        feed.give([])
-    feed.stop()
+        queue.put([])
+    queue.stop()
     with pytest.raises(StoppedError):
-        next(feed.take())
+        next(iter(queue))
