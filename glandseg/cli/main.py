@@ -11,6 +11,7 @@ import typer
 from glandseg import RESEARCH_USE, __version__
 from glandseg.cli.adapt import adapt
 from glandseg.cli.check import check
+from glandseg.cli.compare import compare
 from glandseg.cli.console import print_error, say, warn
 from glandseg.cli.cut import cut
 from glandseg.cli.demo import demo
@@ -46,6 +47,7 @@ app.command()(view)
 app.command()(check)
 app.command()(evaluate)
 app.command()(adapt)
+app.command()(compare)
 app.command()(demo)
 app.command()(inspect)
 app.command()(doctor)

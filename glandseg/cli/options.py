@@ -16,6 +16,23 @@ Overrides: TypeAlias = Annotated[
     list[str] | None,
     typer.Option("--set", help="One setting, such as segmenter.fit.steps=500; can be repeated."),
 ]
+Preset: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        help="Built-in settings: edge (for small machines), those of a paper (feng, feng-224, oeem), or "
+        "those of its released code (feng-code, oeem-code)."
+    ),
+]
+SettingsFile: TypeAlias = Annotated[
+    Path | None, typer.Option(help="Settings file (YAML) that overrides the preset.")
+]
+Weights: TypeAlias = Annotated[
+    str | None,
+    typer.Option(help="Pretrained encoder weights: a .safetensors or .pth file, or hub to download them."),
+]
+TrainingMpp: TypeAlias = Annotated[
+    float | None, typer.Option(help="Microns per pixel of the training images.")
+]
 Scales: TypeAlias = Annotated[
     str | None,
     typer.Option(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from glandseg.cli.console import say, warn
-from glandseg.cli.options import Overrides, Threads
+from glandseg.cli.options import Overrides, Preset, SettingsFile, Threads, TrainingMpp, Weights
 from glandseg.cli.progress import Advance, show_progress
 from glandseg.cli.stopping import INTERRUPTED
 from glandseg.core.errors import BadInputError
@@ -40,12 +40,7 @@ def train(
         Path | None,
         typer.Option(help="Teacher: run folder or model file; needs --labels none or outlines."),
     ] = None,
-    weights: Annotated[
-        str | None,
-        typer.Option(
-            help="Pretrained encoder weights: a .safetensors or .pth file, or hub to download them."
-        ),
-    ] = None,
+    weights: Weights = None,
     start_from: Annotated[
         str | None,
         typer.Option(
@@ -56,17 +51,9 @@ def train(
         list[Path] | None,
         typer.Option(help="Slides corrected in QuPath, or folders of them, to learn from too."),
     ] = None,
-    mpp: Annotated[float | None, typer.Option(help="Microns per pixel of the training images.")] = None,
-    preset: Annotated[
-        str,
-        typer.Option(
-            help="Built-in settings: edge (for small machines), those of a paper (feng, feng-224, oeem), or "
-            "those of its released code (feng-code, oeem-code)."
-        ),
-    ] = "edge",
-    settings: Annotated[
-        Path | None, typer.Option(help="Settings file (YAML) that overrides the preset.")
-    ] = None,
+    mpp: TrainingMpp = None,
+    preset: Preset = "edge",
+    settings: SettingsFile = None,
     set_: Overrides = None,
     threads: Threads = 0,
     demo: Annotated[

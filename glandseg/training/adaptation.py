@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from glandseg.core.errors import BadInputError
 from glandseg.core.system import hash_file
-from glandseg.training.data.datasets import DataSet, Sample, find_samples
+from glandseg.training.data.datasets import DataSet, find_samples
 from glandseg.training.data.published_splits import split_data_set
-from glandseg.training.evaluation.evaluate import evaluate
-from glandseg.training.evaluation.scored_model import open_model
 from glandseg.training.loop.fit import Progress
-from glandseg.training.run import RECORD, Run, start_run
+from glandseg.training.run import Run, start_run
+from glandseg.training.run_scores import Scores, find_test, is_scored, record_test_scores, score_run
 from glandseg.training.settings import TrainSettings
 from glandseg.training.train import train
 
 STEPS, RATE_SHARE = 400, 0.2  # of fine-tuning: steps, and share of the source's learning rate
-Scores = Mapping[str, float]
 Report = Callable[[float, int, Progress], None]
 
 
@@ -130,13 +128,7 @@ def adapt(
 
 def _set_fraction(settings: TrainSettings, fraction: float, seed: int) -> TrainSettings:
     settings = settings if settings.labels == "patches" else drop_weights(settings)
-    classifier, segmenter = settings.classifier, settings.segmenter
-    return replace(
-        settings,
-        fraction=fraction,
-        classifier=replace(classifier, fit=replace(classifier.fit, seed=seed)),
-        segmenter=replace(segmenter, fit=replace(segmenter.fit, seed=seed)),
-    )
+    return replace(settings, fraction=fraction).seed(seed)
 
 
 def drop_weights(settings: TrainSettings) -> TrainSettings:
@@ -155,15 +147,14 @@ def _adapt_once(
     fraction, seed = settings.fraction, settings.segmenter.fit.seed
     path = folder / f"{100 * fraction:g}-percent-seed-{seed}"
     run = start_run(path, settings)
-    if _is_scored(run):
+    if is_scored(run):
         find_test(run, data_set)  # raises for another data set's run
         say(f"{path}: finished already")
     else:
         run = train(
             data, path, settings, report=lambda stage, progress: report(fraction, seed, progress), say=say
         )
-        scores = _score(run, find_test(run, data_set), data_set.kind, run.record["images_um_per_px"])
-        run.write_record(scores=run.record["scores"] | {"test": scores})
+        record_test_scores(run, data_set)
     record = run.record
     return AdaptedRun(
         path=path,
@@ -174,41 +165,12 @@ def _adapt_once(
     )
 
 
-def _is_scored(run: Run) -> bool:
-    return (run.path / RECORD).is_file() and "test" in run.record.get("scores", {})
-
-
-def find_test(run: Run, data_set: DataSet) -> tuple[Sample, ...]:
-    """Return the test samples of a run's split.
-
-    Raises:
-        BadInputError: If the run is of another data set.
-    """
-    parts = run.read_parts()
-    if not set(parts) <= {sample.name for sample in data_set.samples}:
-        raise BadInputError(f"{run.path}: was begun on other data. Give another --out folder.")
-    return tuple(sample for sample in data_set.samples if parts.get(sample.name) == "test")
-
-
-def _score(run: Run, samples: Iterable[Sample], kind: str, image_um: float) -> Scores:
-    with open_model(run.path) as model:
-        return evaluate(
-            samples,
-            model.backend,
-            image_um=image_um,
-            model_um=model.um_per_px,
-            scales=model.scales,
-            rule=model.separation,
-            objects=kind == "glas",
-        ).list_scores()
-
-
 def _score_source(source: Run, adapted: Run, data_set: DataSet) -> Scores:
     """Score the source on the test images, once: the first adapted run's record stores the scores."""
     record = adapted.record
     sha256 = hash_file(source.segmenter_path)
     if record.get("before", {}).get("sha256") != sha256:
-        scores = _score(source, find_test(adapted, data_set), data_set.kind, record["images_um_per_px"])
+        scores = score_run(source, find_test(adapted, data_set), data_set.kind, record["images_um_per_px"])
         adapted.write_record(before={"sha256": sha256, "scores": scores})
     kept: Scores = adapted.record["before"]["scores"]
     return kept

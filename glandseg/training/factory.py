@@ -29,6 +29,17 @@ def load_method(name: str) -> type[WeakMethod]:
     return method
 
 
+def load_classifier(run: Run) -> WeakMethod:
+    """Build a run's classifier in evaluation mode and read its weights.
+
+    Raises:
+        BadInputError: If the weights are missing, damaged or do not fit the run's settings.
+    """
+    classifier = build_classifier(run.settings).eval()
+    load_network(run.classifier_path, classifier)
+    return classifier
+
+
 def build_segmenter(settings: TrainSettings) -> Segmenter:
     """Build the segmenter of stage 2, randomly initialised."""
     stage = settings.segmenter

@@ -32,7 +32,8 @@ _LABEL_TO_GREY = np.full(256, 128, np.uint8)
 _LABEL_TO_GREY[:2] = 0, 255
 _GREY_TO_LABEL = np.full(256, 255, np.uint8)
 _GREY_TO_LABEL[[0, 255]] = 0, 1
-SETTINGS, SPLIT, RECORD, SEGMENTER = "settings.yaml", "split.csv", "run.json", "segmenter.safetensors"
+SETTINGS, SPLIT, RECORD = "settings.yaml", "split.csv", "run.json"
+CLASSIFIER, SEGMENTER = "classifier.safetensors", "segmenter.safetensors"
 SPLIT_HEADER, PARTS = ("name", "group", "part"), ("train", "val", "test")
 
 
@@ -74,6 +75,11 @@ class Run:
         if isinstance(value, bool) or not isinstance(value, int | float) or not is_believable(value):
             raise _build_record_error(self.path / RECORD, f"um_per_px is {str(value)[:40]}")
         return float(value)
+
+    @property
+    def classifier_path(self) -> Path:
+        """Path of the classifier's weights."""
+        return self.path / CLASSIFIER
 
     @property
     def segmenter_path(self) -> Path:

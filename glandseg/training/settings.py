@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from glandseg.core.errors import BadInputError
 from glandseg.training.classifier_settings import CLASSIFIER, PROBE, ClassifierSettings
@@ -78,6 +78,15 @@ class TrainSettings:
         if not abs(sum(self.shares) - 1) <= SUM_TOLERANCE:
             raise BadInputError(f"shares: three that sum to 1. Received: {list(self.shares)}")
         refuse_outside(self, 0, MAX_SEED, "split_seed")
+
+    def seed(self, seed: int) -> TrainSettings:
+        """Return the same settings with another random seed of both stages."""
+        classifier, segmenter = self.classifier, self.segmenter
+        return replace(
+            self,
+            classifier=replace(classifier, fit=replace(classifier.fit, seed=seed)),
+            segmenter=replace(segmenter, fit=replace(segmenter.fit, seed=seed)),
+        )
 
     def list_stages(self) -> dict[str, ClassifierSettings | SegmenterSettings]:
         """Return the stages that build an encoder, by name."""

@@ -17,7 +17,7 @@ from glandseg.core.errors import BadInputError
 from glandseg.training.settings import TrainSettings
 from glandseg.training.yaml_file import describe_fault, parse_yaml, read_yaml
 
-__all__ = ["override_settings", "read_preset", "read_settings", "read_yaml", "write_settings"]
+__all__ = ["override_settings", "read_preset", "read_settings", "read_yaml", "to_plain", "write_settings"]
 
 Settings = TypeVar("Settings")
 PRESETS = Path(__file__).parent / "presets"
@@ -31,7 +31,7 @@ _SHORT.maxlevel, _SHORT.maxlist, _SHORT.maxdict = 2, 6, 3
 def write_settings(path: Path, settings: TrainSettings) -> None:
     """Write settings as YAML."""
     with write_whole(path) as part:
-        part.write_text(yaml.safe_dump(_to_plain(asdict(settings)), sort_keys=False), encoding="utf-8")
+        part.write_text(yaml.safe_dump(to_plain(settings), sort_keys=False), encoding="utf-8")
 
 
 def read_settings(path: Path, base: TrainSettings | None = None) -> TrainSettings:
@@ -85,6 +85,12 @@ def override_settings(settings: TrainSettings, assignments: Iterable[str]) -> Tr
             nested = {part: nested}
         settings = _from_plain(settings, nested, where)
     return settings
+
+
+def to_plain(settings: TrainSettings) -> dict[str, Any]:
+    """Return settings as nested dictionaries and lists, as YAML and JSON hold them."""
+    plain: dict[str, Any] = _to_plain(asdict(settings))
+    return plain
 
 
 def _to_plain(value: Any) -> Any:

@@ -15,6 +15,7 @@ COMMANDS = (
     "infer",
     "evaluate",
     "adapt",
+    "compare",
     "demo",
     "inspect",
     "doctor",

@@ -35,15 +35,18 @@ class Cell:
     caption: str
 
 
-def write_contact_sheet(path: Path, cells: Sequence[Cell], title: str = "") -> None:
+def write_contact_sheet(
+    path: Path, cells: Sequence[Cell], title: str = "", *, columns: int = COLUMNS
+) -> None:
     """Write a sheet as PNG, row by row.
 
     Args:
         path: PNG file.
         cells: Images, at least one.
         title: Text above them, in ASCII.
+        columns: Maximum number of images in a row.
     """
-    columns = min(COLUMNS, len(cells))
+    columns = min(columns, len(cells))
     drawn = [draw_cell(cell) for cell in cells]
     rows = [_join_row(drawn[first : first + columns], columns) for first in range(0, len(drawn), columns)]
     sheet = np.vstack([_write_line(title, columns * SIDE_PX), *rows] if title else rows)

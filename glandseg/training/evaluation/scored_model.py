@@ -94,14 +94,20 @@ def _open_run(folder: Path, device: str, threads: int) -> ScoredModel:
         um_per_px=run.um_per_px,
         scales=run.settings.segmenter.scales,
         flips=run.settings.segmenter.flips,
-        backend=TorchBackend(load_segmenter(run).to(_choose_device(device))),
+        backend=TorchBackend(load_segmenter(run).to(choose_device(device))),
         separation=separate_by_cores(run.settings.segmenter.core_um),
         data=run.record.get("data"),
         seen=frozenset(name for name, part in run.read_parts().items() if part in ("train", "val")),
     )
 
 
-def _choose_device(device: str) -> str:
+def choose_device(device: str = "auto") -> str:
+    """Return PyTorch's name of a device, as in `open_model`.
+
+    Raises:
+        BadInputError: If it cannot run a run's network.
+        EnvironmentLacksError: If it is missing.
+    """
     import torch
 
     choice = parse_device(device)

@@ -1,0 +1,1 @@
+"""Weakly supervised methods compared on one data set, encoder and evaluation: the papers' tables."""
