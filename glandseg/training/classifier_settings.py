@@ -53,7 +53,8 @@ class ClassifierSettings:
         last_dilation: Dilation of resnet38's last block at stride 8: 4, or 2 as in OEEM; others have none.
         normalize: By which mean and standard deviation RGB in 0..1 is normalized: "imagenet", "glas" (of its
             training images), or "none".
-        method: "feng", with attention and pooling as below, or "cam", plain class activation maps.
+        method: "feng", with attention and pooling as below; "cam", plain class activation maps; or another
+            key of `METHODS`. Of the others, "ham-net" has attention and pooling, too.
         attention: Attention after each of the encoder's last three stages: "none", "criss-cross",
             "criss-cross-twice" or "cca".
         bias: Whether the layer of the class map has a bias.
@@ -63,6 +64,7 @@ class ClassifierSettings:
         balance: Whether patches with only gland, only non-gland and both are sampled equally often.
         present: Minimum share of a patch, 0 to 1, that a class covers to be labelled present.
         background: Maximum share of white in a patch, 0 to 1.
+        climbs: Steps of adv-cam's climbing, each costs as much as a step of training on the patch.
         scales: Scales of the patch at which activation maps are computed and averaged.
         combine: "relu" rectifies each map and divides it by its maximum (Feng Eq. 4), "raw" keeps logits.
         fit: Settings of its training loop.
@@ -92,6 +94,7 @@ class ClassifierSettings:
     balance: bool = True
     present: float = 0.05
     background: float = 0.9
+    climbs: int = 27
     scales: tuple[float, ...] = (1.0,)
     combine: str = "relu"
     fit: FitSettings = field(
@@ -125,7 +128,7 @@ class ClassifierSettings:
             raise BadInputError(f"attention: one of each of three stages. Received: {len(self.attention)}")
         refuse_scales(self.scales)
         refuse_outside_each("sizes", self.sizes, 1, 256)
-        refuse_outside(self, 1, 10_000, "side", "stride", "input")
+        refuse_outside(self, 1, 10_000, "side", "stride", "input", "climbs")
         refuse_outside(self, 0, 1, "present", "background")
         refuse_outside(self, 0, 0.99, "ignore")
 

@@ -16,6 +16,7 @@ from glandseg.training.data.examples import choose_validation, fit_example
 from glandseg.training.data.mask_rule import Glands
 from glandseg.training.data.patches import LabelledPatches, grid_starts
 from glandseg.training.data.synthetic_examples import count_examples
+from glandseg.training.factory import load_method
 from glandseg.training.loop.checkpoint import count_left
 from glandseg.training.loop.fit_settings import FitSettings
 from glandseg.training.loop.precision import explain_precision
@@ -24,7 +25,7 @@ from glandseg.training.preparation import Prepared
 from glandseg.training.segmenter import Example
 from glandseg.training.segmenter_settings import SegmenterSettings
 from glandseg.training.settings import TrainSettings
-from glandseg.training.stages import Training, fit_classifier, fit_segmenter
+from glandseg.training.stages import Training, fit_classifier, fit_segmenter, name_round
 from glandseg.training.weak.patch_stream import PatchStream
 
 IMAGES = 4  # from which the timed steps of stage 2 draw
@@ -78,7 +79,11 @@ def _plan_stage_1(training: Training, labelled: LabelledPatches) -> Iterator[Row
     run, stage = training.run, training.settings.classifier
     missing = {i for i, sample in enumerate(labelled.samples) if not run.has_pseudo_mask(sample.name)}
     fit = stage.fit.turn_to_steps(len(PatchStream(labelled.train, labelled.images, stage)))
-    left = count_left(run.path / "classifier.progress.safetensors", fit.count_steps())
+    rounds = load_method(stage.method).rounds
+    left = sum(
+        count_left(run.path / f"{name_round(number, rounds)}.progress.safetensors", fit.count_steps())
+        for number in range(1, rounds + 1)
+    )
     if not (left or missing):
         return
     val = labelled.val[: fit.batch]

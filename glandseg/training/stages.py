@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar, cast
 
 import numpy as np
@@ -56,18 +56,25 @@ def fit_classifier(
 ) -> WeakMethod:
     """Fit the classifier of stage 1 and return it with its best weights."""
     stage = training.settings.classifier
-    classifier = _build(training, "classifier", build_classifier, stage)
+    stage = replace(stage, fit=stage.fit.turn_to_steps(len(PatchStream(train, images, stage))))
+    counted = replace(training, settings=replace(training.settings, classifier=stage))
+    classifier = _build(counted, "classifier", build_classifier, stage)
     training.say(f"classifier: {len(train)} patches, {count_presence(train)}")
-    stream = PatchStream(train, images, stage)
-    _fit(
-        training,
-        "classifier",
-        classifier,
-        stream,
-        lambda _, batch: classifier.compute_loss(batch),
-        lambda network: cast(WeakMethod, network).score(val, images, stage),
-    )
+    for number in range(1, classifier.rounds + 1):
+        _fit(
+            counted,
+            name_round(number, classifier.rounds),
+            classifier,
+            PatchStream(train, images, stage, classifier.begin_round(number, train, images)),
+            lambda _, batch: classifier.compute_loss(batch),
+            lambda network: cast(WeakMethod, network).score(val, images, stage),
+        )
     return classifier
+
+
+def name_round(number: int, rounds: int) -> str:
+    """Return the stem of the files of a round of stage 1; the last one's are the classifier's."""
+    return "classifier" if number == rounds else f"classifier-round-{number}"
 
 
 def fit_segmenter(
@@ -125,7 +132,7 @@ def _fit(
 ) -> None:
     """Fit the network of a stage in the run folder, and draw the curves of its log."""
     settings = training.settings
-    stage = settings.classifier if name == "classifier" else settings.segmenter
+    stage = settings.segmenter if name == "segmenter" else settings.classifier
     fit(
         network,
         stream.draw,

@@ -15,7 +15,8 @@ from glandseg.training.settings import TrainSettings
 from glandseg.training.settings_file import override_settings, read_settings
 
 FROM_LABELS = ("labels=patches", "classifier.evidence=[classifier]")
-CCA_MPFP = ("classifier.method=feng", "classifier.attention=[cca, cca, cca]", "classifier.pooling=mpfp")
+CCA_MPFP = ("classifier.attention=[cca, cca, cca]", "classifier.pooling=mpfp")
+PLAIN = ("classifier.attention=[none, none, none]", "classifier.pooling=gap")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,13 +35,31 @@ class ComparedMethod:
 COMPARED = {
     "outlines": ComparedMethod(title="fully supervised, from outlines", settings=("labels=outlines",)),
     "cam": ComparedMethod(title="CAM (Zhou et al. 2016)", settings=("classifier.method=cam",)),
+    "seam": ComparedMethod(title="SEAM (Wang et al. 2020)", settings=("classifier.method=seam",)),
+    "sc-cam": ComparedMethod(title="SC-CAM (Chang et al. 2020)", settings=("classifier.method=sc-cam",)),
+    "adv-cam": ComparedMethod(title="Adv-CAM (Lee et al. 2021)", settings=("classifier.method=adv-cam",)),
+    "recam": ComparedMethod(title="ReCAM (Chen et al. 2022)", settings=("classifier.method=recam",)),
+    "amr": ComparedMethod(title="AMR (Qin et al. 2022)", settings=("classifier.method=amr",)),
+    "mlps": ComparedMethod(title="MLPS (Han et al. 2022), stage 1", settings=("classifier.method=mlps",)),
     "oeem": ComparedMethod(
         title="OEEM (Li et al. 2022)", settings=("classifier.method=cam", "segmenter.loss=l_norm")
     ),
     "oeem-cca-mpfp": ComparedMethod(
-        title="OEEM with CCA and MPFP", settings=(*CCA_MPFP, "segmenter.loss=l_norm")
+        title="OEEM with CCA and MPFP",
+        settings=("classifier.method=feng", *CCA_MPFP, "segmenter.loss=l_norm"),
     ),
-    "feng": ComparedMethod(title="Feng et al. 2025", settings=(*CCA_MPFP, "segmenter.loss=plf")),
+    "ame-cam": ComparedMethod(title="AME-CAM (Chen et al. 2023)", settings=("classifier.method=ame-cam",)),
+    "ham-net": ComparedMethod(
+        title="HAMIL (Zhong et al. 2023), stage 1",
+        settings=("classifier.method=ham-net", *PLAIN),
+    ),
+    "ham-net-cca-mpfp": ComparedMethod(
+        title="HAMIL, stage 1, with CCA and MPFP",
+        settings=("classifier.method=ham-net", *CCA_MPFP),
+    ),
+    "feng": ComparedMethod(
+        title="Feng et al. 2025", settings=("classifier.method=feng", *CCA_MPFP, "segmenter.loss=plf")
+    ),
 }
 ALL = "all"
 

@@ -22,7 +22,8 @@ class Batch:
     Attributes:
         images: (N, 3, S, S) float32 RGB in 0..1.
         labels: (N, S, S) int64 pixel labels; (N, S, S, C) those and maps of 0..255, such as a teacher's
-            probability of gland; or (N, 2) float32 presence of non-gland and gland.
+            probability of gland; or (N, T) float32, of which the first two are presence of non-gland and
+            gland.
         step: Step that the batch belongs to.
     """
 

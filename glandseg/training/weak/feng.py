@@ -7,6 +7,8 @@ Settings switch either off, for the papers' ablations.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -41,16 +43,25 @@ class Feng(WeakMethod):
             nn.init.zeros_(self.class_map.get_parameter("bias"))
         self.pooling = build_pooling(settings.pooling, CLASSES, settings.sizes, settings.fusion)
 
-    def map_classes(self, images: Tensor) -> Tensor:
-        """Compute the signed class map F, (N, 2, h, w) float at the encoder's output stride."""
-        stages = self.encoder(self.encoder.normalise(images))[-FUSED_STAGES:]
-        attended = [attend(stage) for attend, stage in zip(self.attentions, stages, strict=True)]
+    def fuse(self, stages: Sequence[Tensor]) -> Tensor:
+        """Fuse the last three of the encoder's stages to (N, C, h, w), at the last one's size."""
+        attended = [
+            attend(stage) for attend, stage in zip(self.attentions, stages[-FUSED_STAGES:], strict=True)
+        ]
         size = attended[-1].shape[2:]
         fused = [F.interpolate(stage, size, mode="bilinear", align_corners=False) for stage in attended]
-        out: Tensor = self.class_map(torch.cat(fused, 1))
+        return torch.cat(fused, 1)
+
+    def extract(self, images: Tensor) -> Tensor:
+        """Compute the fused features, (N, C, h, w) float, of (N, 3, H, W) float RGB in 0..1."""
+        return self.fuse(self.encoder(self.encoder.normalise(images)))
+
+    def map_classes(self, images: Tensor) -> Tensor:
+        """Compute the signed class map F, (N, 2, h, w) float at the encoder's output stride."""
+        out: Tensor = self.class_map(self.extract(images))
         return out
 
     def forward(self, images: Tensor) -> Tensor:
         """Compute one logit per class, (N, 2) float, from (N, 3, H, W) float RGB in 0..1."""
-        logits: Tensor = self.pooling(self.map_classes(images))[0]
+        logits: Tensor = self.pooling(self.class_map(self.extract(images)))[0]
         return logits

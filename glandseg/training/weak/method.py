@@ -27,12 +27,33 @@ class WeakMethod(nn.Module, ABC):
 
     Args:
         encoder: Encoder, randomly initialised.
-        settings: Settings of stage 1.
+        settings: Settings of stage 1, its fit in steps.
+
+    Attributes:
+        rounds: Number of fits, one after the other; each but the first starts from the weights of the one
+            before.
     """
+
+    rounds = 1
 
     def __init__(self, encoder: Encoder, settings: ClassifierSettings) -> None:
         super().__init__()
         self.encoder = encoder
+
+    def begin_round(
+        self, number: int, patches: Sequence[Patch], images: Sequence[NDArray[np.uint8]]
+    ) -> NDArray[np.float32]:
+        """Begin a round, and return what it learns of each patch: by default the presence of the classes.
+
+        Args:
+            number: Round, from 1.
+            patches: Patches to learn from.
+            images: Images that they are cut from.
+
+        Returns:
+            (P, 2) or wider float32, a batch's labels.
+        """
+        return np.array([patch.present for patch in patches], np.float32)
 
     @abstractmethod
     def map_classes(self, images: Tensor) -> Tensor:

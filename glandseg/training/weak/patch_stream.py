@@ -23,13 +23,20 @@ class PatchStream:
         patches: Patches to draw from.
         images: Images that the patches are cut from.
         settings: Settings of stage 1.
+        targets: (P, T) float32, what is learned of each patch; None means the presence of the classes.
     """
 
     def __init__(
-        self, patches: Sequence[Patch], images: Sequence[NDArray[np.uint8]], settings: ClassifierSettings
+        self,
+        patches: Sequence[Patch],
+        images: Sequence[NDArray[np.uint8]],
+        settings: ClassifierSettings,
+        targets: NDArray[np.float32] | None = None,
     ) -> None:
+        present = np.array([patch.present for patch in patches], np.float32)
         drawn = repeat_rare([patch.present for patch in patches]) if settings.balance else range(len(patches))
         self._patches = [patches[index] for index in drawn]
+        self._targets = (present if targets is None else targets)[list(drawn)]
         self._images, self._settings = images, settings
 
     def __len__(self) -> int:
@@ -40,13 +47,13 @@ class PatchStream:
         """Draw the batch of a step, or the part of it at `places`.
 
         Returns:
-            Images (N, 3, S, S), labels (N, 2) float.
+            Images (N, 3, S, S), labels (N, T) float.
         """
         fit = self._settings.fit
         chosen = list(enumerate(shuffled_indices(len(self._patches), fit.batch, step, fit.seed)))[places]
         drawn = [self._augment(index, np.random.default_rng((fit.seed, step, i))) for i, index in chosen]
-        present = torch.tensor([self._patches[index].present for _, index in chosen], dtype=torch.float32)
-        return Batch(images=to_images(torch.from_numpy(np.stack(drawn))), labels=present, step=step)
+        labels = torch.from_numpy(self._targets[[index for _, index in chosen]])
+        return Batch(images=to_images(torch.from_numpy(np.stack(drawn))), labels=labels, step=step)
 
     def _augment(self, index: int, rng: np.random.Generator) -> NDArray[np.uint8]:
         patch, settings = self._patches[index], self._settings

@@ -108,12 +108,13 @@ def write_tiles(folder: Path) -> Path:
 def test_every_method_of_the_table_maps_both_classes(name: str) -> None:
     method = load_method(name)(MobileNetV2(output_stride=16), SETTINGS).eval()
     with torch.inference_mode():
-        assert method.map_classes(torch.rand(2, 3, 64, 96)).shape == (2, 2, 4, 6)
+        maps = method.map_classes(torch.rand(2, 3, 64, 96))
+        assert maps.shape[:2] == (2, 2) and maps.shape[3] * 2 == maps.shape[2] * 3 >= 12
         assert method(torch.rand(2, 3, 64, 96)).shape == (2, 2)
 
 
 def test_an_unknown_method_is_refused() -> None:
-    with pytest.raises(BadInputError, match=r"classifier.method: one of feng, cam. Received: mine"):
+    with pytest.raises(BadInputError, match=r"classifier.method: one of feng, cam, .*. Received: mine"):
         override_settings(TrainSettings(), ["classifier.method=mine"])
 
 
