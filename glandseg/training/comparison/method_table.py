@@ -73,8 +73,10 @@ def find_methods(names: Sequence[str], base: TrainSettings) -> dict[str, TrainSe
         base: Settings of the comparison, which those of a method override.
 
     Raises:
-        BadInputError: If a name is neither, or two are alike.
+        BadInputError: If there is none, one is neither, or two are alike.
     """
+    if not names:
+        raise BadInputError(f"--methods: one or more of {', '.join((ALL, *COMPARED))}. Received: none")
     wanted = list(COMPARED) if list(names) == [ALL] else list(names)
     base = override_settings(base, FROM_LABELS)
     found: dict[str, TrainSettings] = {}

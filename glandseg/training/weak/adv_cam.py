@@ -42,7 +42,7 @@ class AdvCAM(ClassActivationMaps):
             normalised: (N, 3, H, W) float, as of `Encoder.normalise`.
             label: Class.
         """
-        low, high = normalised.amin(), normalised.amax()
+        low, high = (limit(normalised, (1, 2, 3), keepdim=True) for limit in (torch.amin, torch.amax))
         total, first = torch.zeros(()), torch.zeros(())
         climbed = normalised
         for number in range(self.climbs):

@@ -9,8 +9,6 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, relu
 
 from glandseg.training.classifier_settings import ClassifierSettings
 from glandseg.training.data.augment import AugmentSettings
@@ -20,10 +18,10 @@ from glandseg.training.evaluation.metrics import Confusion
 from glandseg.training.factory import load_method
 from glandseg.training.loop.fit import fit
 from glandseg.training.loop.fit_settings import FitSettings
-from glandseg.training.networks.encoder import Encoder
 from glandseg.training.weak.activation_maps import ActivationMaps
 from glandseg.training.weak.method_table import METHODS
 from glandseg.training.weak.patch_stream import PatchStream
+from tests.training.weak.color_encoder import ColorEncoder
 
 SIDE, PATCH = 192, 64
 SETTINGS = ClassifierSettings(
@@ -34,30 +32,6 @@ SETTINGS = ClassifierSettings(
     augment=AugmentSettings(scale_min=1.0, scale_max=1.0, mosaic=0.0, glass=0.0),
 )
 CHANCE = 1 / 3  # mIoU of a coin on equal halves
-
-
-class ColorEncoder(Encoder):
-    """Four stages of mixed colors at strides 2, 4, 4 and 4."""
-
-    channels = (8, 8, 16, 16)
-    strides = (2, 4, 4, 4)
-
-    def __init__(self) -> None:
-        super().__init__()
-        widths = (3, *self.channels)
-        self.mixes = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(inputs, outputs, 1), nn.BatchNorm2d(outputs))
-            for inputs, outputs in zip(widths, self.channels, strict=False)
-        )
-
-    def forward(self, images: Tensor) -> list[Tensor]:
-        stages = []
-        x, stride = images, 1
-        for mix, wanted in zip(self.mixes, self.strides, strict=True):
-            x = relu(mix(avg_pool2d(x, wanted // stride)))
-            stages.append(x)
-            stride = wanted
-        return stages
 
 
 def draw_image(rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
