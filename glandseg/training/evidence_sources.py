@@ -78,6 +78,13 @@ def judge_evidence(agreement: Sequence[Mapping[str, Confusion]]) -> Iterator[str
             yield f"note: {name} knows little of this tissue. Leave it out: --set classifier.evidence=[...]"
 
 
+def weigh_layers(classifier: WeakMethod | None) -> dict[str, float]:
+    """Return the weights of a classifier's layers by their names as sources; empty for a single layer."""
+    weights = classifier.layer_weights if classifier else ()
+    named = {f"{CLASSIFIER}, layer {number}": weight for number, weight in enumerate(weights, 1)}
+    return named if len(named) > 1 else {}
+
+
 @contextlib.contextmanager
 def open_evidence(
     settings: TrainSettings,
@@ -89,7 +96,8 @@ def open_evidence(
 ) -> Iterator[dict[str, Evidence]]:
     """Open the sources of evidence for a block, by name.
 
-    A probe that has nothing to be fitted to is left out, with a note, if there is another source.
+    A probe that has nothing to be fitted to is left out, with a note, if there is another source. Each layer
+    of a classifier with several is a source of its own.
 
     Args:
         settings: Settings of the run.
@@ -111,8 +119,11 @@ def open_evidence(
             elif name != CLASSIFIER:
                 model = held.enter_context(open_teacher(_find_path(name)))
                 sources[name] = ModelEvidence(model=model, um_per_px=um_per_px)
-            elif classifier is not None:
+            elif classifier is not None and len(classifier.layer_weights) == 1:
                 sources[name] = ActivationMaps(classifier, settings.classifier)
+            elif classifier is not None:
+                for layer, key in enumerate(weigh_layers(classifier)):
+                    sources[key] = ActivationMaps(classifier, settings.classifier, layer)
         if not sources:
             raise BadInputError(
                 f"classifier.evidence {PROBE}: needs patches of only gland and of only non-gland. "

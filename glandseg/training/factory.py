@@ -7,6 +7,7 @@ import pkgutil
 from glandseg.training.loop.checkpoint import load_network
 from glandseg.training.networks.build import build_decoder, build_encoder
 from glandseg.training.networks.decoder import Segmenter
+from glandseg.training.networks.interleaved import Interleaved
 from glandseg.training.networks.table import NORMALIZATIONS
 from glandseg.training.run import Run
 from glandseg.training.settings import TrainSettings
@@ -42,6 +43,11 @@ def load_classifier(run: Run) -> WeakMethod:
 
 def build_segmenter(settings: TrainSettings) -> Segmenter:
     """Build the segmenter of stage 2, randomly initialised."""
+    members = [_build_member(settings) for _ in range(settings.segmenter.members)]
+    return members[0] if len(members) == 1 else Interleaved(members)
+
+
+def _build_member(settings: TrainSettings) -> Segmenter:
     stage = settings.segmenter
     return build_decoder(
         stage.decoder,

@@ -31,7 +31,12 @@ def compute_presence_loss(logits: Tensor, presence: Tensor) -> Tensor:
 
 
 def weighted_cross_entropy(
-    logits: Tensor, labels: Tensor, scheme: str, ignore_index: int = 255, factor: Tensor | None = None
+    logits: Tensor,
+    labels: Tensor,
+    scheme: str,
+    ignore_index: int = 255,
+    factor: Tensor | None = None,
+    share: Tensor | None = None,
 ) -> Tensor:
     """Compute the mean over the batch's valid pixels of weight times cross entropy (normalised as in Eq. 10).
 
@@ -41,6 +46,8 @@ def weighted_cross_entropy(
         scheme: Key of `SCHEMES`.
         ignore_index: Label of ignored pixels.
         factor: (N, H, W), multiplies the weight of each pixel; None multiplies by 1.
+        share: (N, H, W) float in 0..1, the share of several label maps that say class 1, of two classes: the
+            loss is the mean of theirs. None means `labels` alone.
 
     Returns:
         A scalar, float32 at least; 0 with zero gradients when no pixel is valid.
@@ -49,7 +56,11 @@ def weighted_cross_entropy(
         ValueError: If `scheme` is unknown.
     """
     logits, valid = widen(logits), labels != ignore_index
-    loss = cross_entropy(logits, labels, ignore_index=ignore_index, reduction="none")
+    if share is None:
+        loss = cross_entropy(logits, labels, ignore_index=ignore_index, reduction="none")
+    else:
+        targets = torch.stack([1 - share, share], 1).to(logits.dtype)
+        loss = torch.where(valid, cross_entropy(logits, targets, reduction="none"), 0)
     weights = _weigh(scheme, logits.detach(), loss.detach(), labels, valid)
     weights = weights if factor is None else weights * factor
     return (weights * loss).sum() / valid.sum().clamp(min=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from glandseg.core.errors import BadInputError
 from glandseg.training.classifier_settings import CLASSIFIER
 from glandseg.training.data.patches import LabelledPatches, count_presence, list_patches
-from glandseg.training.evidence_sources import judge_evidence, open_evidence
+from glandseg.training.evidence_sources import judge_evidence, open_evidence, weigh_layers
 from glandseg.training.loop.processes import ask_first
 from glandseg.training.preparation import Prepared
 from glandseg.training.stages import Training, fit_classifier
@@ -73,10 +73,18 @@ def _write_missing_masks(
         um_per_px = prepared.um_per_px
         with open_evidence(settings, classifier, learned, labelled.train, um_per_px, training.say) as sources:
             made = make_pseudo_masks(
-                sources, labelled.patches, samples, labelled.images, missing, settings.classifier
+                sources,
+                labelled.patches,
+                samples,
+                labelled.images,
+                missing,
+                settings.classifier,
+                votes=weigh_layers(classifier),
             )
             agreement = []
             for index, each in zip(missing, made, strict=True):
+                if each.soft is not None:
+                    run.write_soft_mask(samples[index].name, each.soft)
                 run.write_pseudo_mask(samples[index].name, each.mask)
                 agreement.append(each.agreement)
         for line in judge_evidence(agreement):

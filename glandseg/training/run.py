@@ -102,10 +102,19 @@ class Run:
 
     def write_pseudo_mask(self, name: str, mask: NDArray[np.uint8]) -> None:
         """Write an image's pseudo mask as a viewable PNG: gland white, ignored grey."""
-        path = self._pseudo_mask_path(name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with write_whole(path) as part:
-            encode_png(part, _LABEL_TO_GREY[mask])
+        _write_grey(self._pseudo_mask_path(name), _LABEL_TO_GREY[mask])
+
+    def read_soft_mask(self, name: str) -> NDArray[np.uint8] | None:
+        """Read an image's soft mask, (H, W) uint8, the share of votes for gland; None without one."""
+        path = self._soft_mask_path(name)
+        return read_grey(path) if path.is_file() else None
+
+    def write_soft_mask(self, name: str, mask: NDArray[np.uint8]) -> None:
+        """Write an image's soft mask as PNG."""
+        _write_grey(self._soft_mask_path(name), mask)
+
+    def _soft_mask_path(self, name: str) -> Path:
+        return self.path / "soft_masks" / f"{name}.png"
 
     def _pseudo_mask_path(self, name: str) -> Path:
         return self.pseudo_masks_path / f"{name}.png"
@@ -152,6 +161,12 @@ class Run:
             raise BadInputError(f"{self.path}: was started on other data. Give another --out folder.")
         with write_whole(path) as whole, whole.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows(rows)
+
+
+def _write_grey(path: Path, values: NDArray[np.uint8]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with write_whole(path) as part:
+        encode_png(part, values)
 
 
 def _build_record_error(path: Path, reason: str) -> BadInputError:

@@ -36,7 +36,8 @@ class Example:
     Attributes:
         image: (H, W, 3) uint8 RGB.
         mask: (H, W) uint8: 0 non-gland, 1 gland, 255 ignored.
-        soft: (H, W) uint8: a teacher's probability of gland, 255 for certainty.
+        soft: (H, W) uint8: a teacher's probability of gland, or the share of several pseudo masks that say
+            so; 255 for certainty.
         core: (H, W) uint8: probability of a gland's core, 255 for certainty.
         border: (H, W) uint8: share of `border_weight` that is added to the pixel's weight, 255 for all.
 

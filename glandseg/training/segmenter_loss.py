@@ -15,56 +15,85 @@ from glandseg.training.segmenter_settings import SegmenterSettings
 from glandseg.training.torch_backend import CLASSES
 
 
-def segmentation_loss(network: nn.Module, batch: Batch, settings: SegmenterSettings) -> Tensor:
+def segmentation_loss(
+    network: nn.Module, batch: Batch, settings: SegmenterSettings, *, has_soft: bool = False
+) -> Tensor:
     """Compute the weighted cross entropy of both heads, and their cores' where there are some.
 
     Args:
         network: Network, a `Segmenter`.
-        batch: Batch with labels (N, S, S), or (N, S, S, C) with maps of core and border.
+        batch: Batch with labels (N, S, S), or (N, S, S, C) with maps: soft, core and border.
         settings: Settings of stage 2.
+        has_soft: Whether there is a soft map, of several pseudo masks, whose mean loss is computed.
     """
-    target = split_target(batch.labels, settings)
-
-    def compute_head(logits: Tensor) -> Tensor:
-        loss = compute_class_loss(logits, target, settings, batch.step)
-        if "core" not in target:
-            return loss
-        valid = target["mask"] != IGNORED
-        return loss + settings.core_weight * compute_core_loss(logits[:, CLASSES], target["core"], valid)
-
-    return sum_heads(network, batch.images, settings.auxiliary, compute_head)
+    target = split_target(batch.labels, settings, has_soft=has_soft)
+    return sum_heads(
+        network,
+        batch.images,
+        settings.auxiliary,
+        lambda logits: compute_head_loss(logits, target, settings, batch.step),
+    )
 
 
-def split_target(
-    labels: Tensor, settings: SegmenterSettings, *, is_taught: bool = False
-) -> dict[str, Tensor]:
+def compute_head_loss(
+    logits: Tensor,
+    target: Mapping[str, Tensor],
+    settings: SegmenterSettings,
+    step: int,
+    trust: Tensor | None = None,
+) -> Tensor:
+    """Compute the loss of a head's two classes and, where the target has one, of its core.
+
+    Args:
+        logits: (N, outputs, S, S).
+        target: Mask and maps, as of `split_target`.
+        settings: Settings of stage 2.
+        step: Step of the fit.
+        trust: (N, S, S), multiplies the weight of each pixel's classes; None multiplies by 1.
+    """
+    loss = compute_class_loss(logits, target, settings, step, trust)
+    if "core" not in target:
+        return loss
+    valid = target["mask"] != IGNORED
+    return loss + settings.core_weight * compute_core_loss(logits[:, CLASSES], target["core"], valid)
+
+
+def split_target(labels: Tensor, settings: SegmenterSettings, *, has_soft: bool = False) -> dict[str, Tensor]:
     """Split a batch's labels into the mask and its maps, each (N, S, S) int64, by name.
 
     Args:
         labels: (N, S, S), the mask alone, or (N, S, S, C).
         settings: Settings of stage 2, from which the maps follow.
-        is_taught: Whether there is a teacher's map.
+        has_soft: Whether there is a soft map, a teacher's or of several pseudo masks.
     """
-    expected = (is_taught, settings.core_um is not None, settings.border_weight > 0)
+    expected = (has_soft, settings.core_um is not None, settings.border_weight > 0)
     names = ("mask", *(name for name, there in zip(MAPS, expected, strict=True) if there))
     planes = labels.unbind(dim=-1) if len(names) > 1 else (labels,)
     return dict(zip(names, planes, strict=True))
 
 
 def compute_class_loss(
-    logits: Tensor, target: Mapping[str, Tensor], settings: SegmenterSettings, step: int
+    logits: Tensor,
+    target: Mapping[str, Tensor],
+    settings: SegmenterSettings,
+    step: int,
+    trust: Tensor | None = None,
 ) -> Tensor:
     """Compute the weighted cross entropy of a head's two classes against the mask.
 
     Args:
         logits: (N, outputs, S, S).
-        target: Mask and maps, as of `split_target`.
+        target: Mask and maps, as of `split_target`; with a soft map, the labels are shares.
         settings: Settings of stage 2.
         step: Step of the fit, which decides whether the scheme of pixel weights has started.
+        trust: As in `compute_head_loss`.
     """
     scheme = "plain" if step < settings.warmup_plain else settings.loss
     factor = 1 + settings.border_weight * target["border"] / 255 if "border" in target else None
-    return weighted_cross_entropy(logits[:, :CLASSES], target["mask"], scheme, IGNORED, factor)
+    if trust is not None:
+        factor = trust if factor is None else factor * trust
+    share = target["soft"] / 255 if "soft" in target else None
+    return weighted_cross_entropy(logits[:, :CLASSES], target["mask"], scheme, IGNORED, factor, share)
 
 
 def sum_heads(

@@ -39,6 +39,8 @@ class SegmenterSettings:
             `output_stride`; None leaves the head alone.
         dropout: Dropout rate in the head.
         auxiliary: Weight of the auxiliary head's loss.
+        members: Number of networks: 1, or 3 that learn interleaved (HAMIL) and whose logits are averaged, at
+            three times the cost.
         loss: Pixel weights of both heads' losses: "plain" (equal), "plf" (Feng), "l_norm", "c_max", "c_diff",
             "lc_mix" (OEEM) or "ohem".
         warmup_plain: Steps of plain loss before these weights apply.
@@ -69,6 +71,7 @@ class SegmenterSettings:
     skip: int | None = None
     dropout: float = 0.1
     auxiliary: float = 0.4
+    members: int = 1
     loss: str = "plain"
     warmup_plain: int = 0
     core_um: float | None = None
@@ -87,6 +90,7 @@ class SegmenterSettings:
         refuse_unknown_encoder(self.encoder, self.freeze, self.output_stride)
         refuse_unknown("decoder", self.decoder, DECODERS)
         refuse_unknown("loss", self.loss, LOSSES)
+        refuse_unknown("members", self.members, (1, 3))
         refuse_um(self.um_per_px)
         refuse_unknown("skip", self.skip, (None, 4, 8))
         if self.skip and self.skip >= self.output_stride:

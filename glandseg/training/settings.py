@@ -71,6 +71,10 @@ class TrainSettings:
         refuse_unknown("split", self.split, SPLITS)
         refuse_unknown("on_corrupt", self.on_corrupt, ON_CORRUPT)
         refuse_um(self.um_per_px)
+        if self.segmenter.members > 1 and (self.teacher or self.start_from):
+            raise BadInputError(
+                f"segmenter.members: 1 with a teacher or start_from. Received: {self.segmenter.members}"
+            )
         if not 0 < self.fraction <= 1:
             raise BadInputError(f"fraction: above 0 and at most 1. Received: {self.fraction}")
         if not min(self.shares) >= 0 or not (self.shares[0] and self.shares[1]):

@@ -9,16 +9,20 @@ from typing import TypeVar, cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from glandseg.core.callbacks import Say
 from glandseg.training.classifier_settings import ClassifierSettings
 from glandseg.training.data.patches import Patch, count_presence
 from glandseg.training.distill.distillation import distillation_loss
 from glandseg.training.factory import build_classifier, build_segmenter
+from glandseg.training.interleaved_loss import interleaved_loss
 from glandseg.training.loop.curves import draw_curves
 from glandseg.training.loop.fit import ComputeLoss, Progress, Validate, fit
 from glandseg.training.loop.processes import ask_first
+from glandseg.training.loop.sampling import Batch
 from glandseg.training.networks.decoder import Segmenter
+from glandseg.training.networks.interleaved import Interleaved
 from glandseg.training.networks.pretrained import prepare_encoder
 from glandseg.training.run import Run
 from glandseg.training.segmenter import Example, ExampleStream, score_segmenter
@@ -86,20 +90,24 @@ def fit_segmenter(
     """
     settings, stage = training.settings, training.settings.segmenter
     network = _build(training, "segmenter", build_segmenter, stage)
-    stream = ExampleStream(examples, stage)
+    stream, has_soft = ExampleStream(examples, stage), examples[0].soft is not None
     if settings.start_from:
         images = stream.draw(0, slice(NORM_IMAGES)).images
         training.say(f"{settings.start_from}: {load_start(network, settings.start_from, images)}")
+
+    def compute_loss(network: nn.Module, batch: Batch) -> Tensor:
+        if settings.teacher:
+            return distillation_loss(network, batch, settings)
+        if isinstance(network, Interleaved):
+            return interleaved_loss(network, batch, stage, has_soft=has_soft)
+        return segmentation_loss(network, batch, stage, has_soft=has_soft)
+
     _fit(
         training,
         "segmenter",
         network,
         stream,
-        lambda network, batch: (
-            distillation_loss(network, batch, settings)
-            if settings.teacher
-            else segmentation_loss(network, batch, stage)
-        ),
+        compute_loss,
         lambda network: score_segmenter(network, val, stage.fit.precision),
     )
     return ask_first(lambda: score_segmenter(network, val, "float32"))
@@ -118,7 +126,8 @@ def _build(
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     encoder, weights = settings.choose_encoder(stage), settings.choose_weights(stage)
     freeze = stage.freeze if name == "classifier" else bool(stage.freeze)
-    training.say(f"{name}: {prepare_encoder(network.encoder, encoder, weights, freeze)}")
+    logs = [prepare_encoder(each, encoder, weights, freeze) for each in network.list_encoders()]
+    training.say(f"{name}: {logs[0]}" + (f", and {len(logs) - 1} more alike" if len(logs) > 1 else ""))
     return network
 
 

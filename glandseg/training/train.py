@@ -73,6 +73,8 @@ def train(data: Path, folder: Path | None, settings: TrainSettings, *, report: R
         note_one_class(examples, val, say)
         examples = cut_tiles(examples, settings.segmenter.crop, settings.segmenter.stride)
         examples += _draw_synthetic(len(examples), prepared, settings)
+        if examples[0].soft is not None:
+            examples = [each if each.soft is not None else teach_truth([each])[0] for each in examples]
         scores = fit_segmenter(training, examples, val)
         facts = _describe(prepared, teacher) | {"scores": {judged_by: scores}}
         if settings.start_from:
@@ -134,8 +136,7 @@ def _draw_synthetic(count: int, prepared: Prepared, settings: TrainSettings) -> 
     """Draw synthetic tissue to go with `count` examples."""
     stage = settings.segmenter
     wanted = count_examples(count, stage.synthetic)
-    synthetic = draw_examples(wanted, prepared.model_um, settings.split_seed, stage)
-    return teach_truth(synthetic) if settings.teacher else synthetic
+    return draw_examples(wanted, prepared.model_um, settings.split_seed, stage)
 
 
 def _describe(prepared: Prepared, teacher: Teacher | None) -> dict[str, object]:

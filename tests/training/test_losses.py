@@ -193,3 +193,19 @@ def test_presence_loss_is_safe_and_float32() -> None:
     loss = compute_presence_loss(torch.tensor([[1e4, -1e4]]).bfloat16(), torch.tensor([[0.0, 1.0]]))
     assert loss.dtype == torch.float32
     assert loss.isfinite()
+
+
+@pytest.mark.parametrize("scheme", ["plain", "plf"])
+def test_a_share_is_the_mean_loss_of_several_label_maps(scheme: str) -> None:
+    torch.manual_seed(0)
+    logits, labels = torch.randn(2, 2, 5, 6), torch.randint(0, 2, (3, 2, 5, 6))
+    labels[:, 0, 0] = IGNORED
+    parts = (0.2, 0.2, 0.6)
+    share = sum(part * (each == 1).float() for part, each in zip(parts, labels, strict=True))
+    found = weighted_cross_entropy(logits, labels[2], scheme, share=share)
+    if scheme == "plain":
+        alone = [weighted_cross_entropy(logits, each, scheme) for each in labels]
+        torch.testing.assert_close(found, sum(part * each for part, each in zip(parts, alone, strict=True)))
+    assert torch.isfinite(found)
+    hard = weighted_cross_entropy(logits, labels[2], scheme, share=(labels[2] == 1).float())
+    torch.testing.assert_close(hard, weighted_cross_entropy(logits, labels[2], scheme))

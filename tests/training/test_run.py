@@ -134,6 +134,14 @@ def test_pseudo_masks_come_back_and_can_be_looked_at(tmp_path: Path, name: str) 
     assert [path.suffix for path in tmp_path.rglob("*") if path.is_file()] == [".png"]
 
 
+def test_soft_masks_come_back_where_there_are_some(tmp_path: Path) -> None:
+    run, mask = Run(tmp_path), np.array([[0, 51, 255]], np.uint8)
+    assert run.read_soft_mask("Polyp/a") is None
+    run.write_soft_mask("Polyp/a", mask)
+    np.testing.assert_array_equal(run.read_soft_mask("Polyp/a"), mask)
+    assert not run.has_pseudo_mask("Polyp/a")
+
+
 def test_a_damaged_pseudo_mask_is_named(tmp_path: Path) -> None:
     run = Run(tmp_path)
     run.write_pseudo_mask("a", np.zeros((2, 2), np.uint8))

@@ -16,6 +16,7 @@ from glandseg.training.settings_file import override_settings, read_settings
 
 FROM_LABELS = ("labels=patches", "classifier.evidence=[classifier]")
 CCA_MPFP = ("classifier.attention=[cca, cca, cca]", "classifier.pooling=mpfp")
+HAMIL = ("classifier.method=ham-net", "segmenter.members=3")
 PLAIN = ("classifier.attention=[none, none, none]", "classifier.pooling=gap")
 
 
@@ -40,7 +41,7 @@ COMPARED = {
     "adv-cam": ComparedMethod(title="Adv-CAM (Lee et al. 2021)", settings=("classifier.method=adv-cam",)),
     "recam": ComparedMethod(title="ReCAM (Chen et al. 2022)", settings=("classifier.method=recam",)),
     "amr": ComparedMethod(title="AMR (Qin et al. 2022)", settings=("classifier.method=amr",)),
-    "mlps": ComparedMethod(title="MLPS (Han et al. 2022), stage 1", settings=("classifier.method=mlps",)),
+    "mlps": ComparedMethod(title="MLPS (Han et al. 2022)", settings=("classifier.method=mlps",)),
     "oeem": ComparedMethod(
         title="OEEM (Li et al. 2022)", settings=("classifier.method=cam", "segmenter.loss=l_norm")
     ),
@@ -49,14 +50,8 @@ COMPARED = {
         settings=("classifier.method=feng", *CCA_MPFP, "segmenter.loss=l_norm"),
     ),
     "ame-cam": ComparedMethod(title="AME-CAM (Chen et al. 2023)", settings=("classifier.method=ame-cam",)),
-    "ham-net": ComparedMethod(
-        title="HAMIL (Zhong et al. 2023), stage 1",
-        settings=("classifier.method=ham-net", *PLAIN),
-    ),
-    "ham-net-cca-mpfp": ComparedMethod(
-        title="HAMIL, stage 1, with CCA and MPFP",
-        settings=("classifier.method=ham-net", *CCA_MPFP),
-    ),
+    "hamil": ComparedMethod(title="HAMIL (Zhong et al. 2023)", settings=(*HAMIL, *PLAIN)),
+    "hamil-cca-mpfp": ComparedMethod(title="HAMIL with CCA and MPFP", settings=(*HAMIL, *CCA_MPFP)),
     "feng": ComparedMethod(
         title="Feng et al. 2025", settings=("classifier.method=feng", *CCA_MPFP, "segmenter.loss=plf")
     ),

@@ -67,12 +67,12 @@ def read_examples(
     for sample in samples:
         image = sample.read()
         if run:
-            mask = run.read_pseudo_mask(sample.name)
+            mask, soft = run.read_pseudo_mask(sample.name), run.read_soft_mask(sample.name)
             glands = Glands(gland=mask == 1)
         else:
-            glands = sample.read_glands(image.shape)
+            glands, soft = sample.read_glands(image.shape), None
             mask = glands.gland.astype(np.uint8)
-        example = Example(image=image, mask=mask)
+        example = Example(image=image, mask=mask, soft=soft)
         examples.append(fit_example(example, number_glands(glands), um_per_px, settings))
     return examples
 

@@ -52,10 +52,12 @@ def distillation_loss(network: nn.Module, batch: Batch, settings: TrainSettings)
         settings: Settings of the run.
     """
     stage, share = settings.segmenter, settings.distillation.weight
-    target = split_target(batch.labels, stage, is_taught=True)
+    target = split_target(batch.labels, stage, has_soft=True)
+
+    soft = target.pop("soft")
 
     def compute_head(logits: Tensor) -> Tensor:
-        loss = compute_soft_loss(logits[:, :CLASSES], target["soft"], settings.distillation.temperature)
+        loss = compute_soft_loss(logits[:, :CLASSES], soft, settings.distillation.temperature)
         if settings.labels != "none":
             loss = share * loss + (1 - share) * compute_class_loss(logits, target, stage, batch.step)
         if "core" in target:

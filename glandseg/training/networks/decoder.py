@@ -20,6 +20,10 @@ class Segmenter(nn.Module):
     outputs: int
     scores: tuple[str, ...]
 
+    def list_encoders(self) -> list[Encoder]:
+        """Return the encoders, which pretrained weights are loaded into: by default the only one."""
+        return [self.encoder]
+
     def forward(self, images: Tensor) -> Tensor:
         """Compute (N, outputs, H, W) logits of (N, 3, H, W) float RGB in 0..1."""
         raise NotImplementedError

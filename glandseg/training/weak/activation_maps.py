@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from glandseg.training.classifier_settings import ClassifierSettings
 from glandseg.training.data.patches import Patch
@@ -26,11 +27,15 @@ class ActivationMaps:
     Args:
         classifier: Trained classifier.
         settings: Settings of stage 1.
+        layer: Layer of the classifier whose maps are meant, times its weight; None means all at once.
     """
 
-    def __init__(self, classifier: WeakMethod, settings: ClassifierSettings) -> None:
+    def __init__(
+        self, classifier: WeakMethod, settings: ClassifierSettings, layer: int | None = None
+    ) -> None:
         self._classifier = classifier
         self._settings = settings
+        self._layer = layer
 
     def map_patches(
         self, sample: Sample, image: NDArray[np.uint8], patches: Sequence[Patch]
@@ -43,15 +48,24 @@ class ActivationMaps:
             cut = [enlarge(patch.cut(image), side) for patch in patches]
             for values, patch, found in zip(maps, patches, self._map_batches(cut), strict=True):
                 non_gland, gland = _combine(found, settings.combine, (patch.width_px, patch.height_px))
-                values += (gland - non_gland) / len(settings.scales)
+                values += self._weight * (gland - non_gland) / len(settings.scales)
         return maps
+
+    @property
+    def _weight(self) -> float:
+        return 1.0 if self._layer is None else self._classifier.layer_weights[self._layer]
+
+    def _map(self, images: Tensor) -> Tensor:
+        if self._layer is None:
+            return self._classifier.map_classes(images)
+        return self._classifier.map_layers(images)[self._layer]
 
     def _map_batches(self, cut: Sequence[NDArray[np.uint8]]) -> Iterator[NDArray[np.float32]]:
         fit = self._settings.fit
         for first in range(0, len(cut), fit.batch):
             samples = to_images(move_beside(self._classifier, np.stack(cut[first : first + fit.batch])))
             with evaluating(self._classifier), autocast(enabled=fit.precision == "bfloat16"):
-                found = self._classifier.map_classes(samples).float().cpu().numpy()
+                found = self._map(samples).float().cpu().numpy()
             yield from found
 
 

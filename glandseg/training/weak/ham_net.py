@@ -3,7 +3,8 @@
 Three exits, of the last two stages and of a light head of three convolutions, are classifiers of their own;
 their maps, at a stride of 8, are averaged (multiple layer fusion), and so are those of flipped images, in
 place of the paper's random augmentations. Settings may add Feng's attention and pooling to each exit (Feng et
-al. 2025, Table A5). The paper's second stage, interleaved learning of three segmenters, is not here.
+al. 2025, Table A5). The second stage,
+interleaved learning, is `segmenter.members=3`.
 """
 
 from __future__ import annotations

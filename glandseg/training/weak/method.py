@@ -32,9 +32,11 @@ class WeakMethod(nn.Module, ABC):
     Attributes:
         rounds: Number of fits, one after the other; each but the first starts from the weights of the one
             before.
+        layer_weights: Weights of the layers that make a pseudo mask each; stage 2 learns their mean.
     """
 
     rounds = 1
+    layer_weights: tuple[float, ...] = (1.0,)
 
     def __init__(self, encoder: Encoder, settings: ClassifierSettings) -> None:
         super().__init__()
@@ -55,9 +57,17 @@ class WeakMethod(nn.Module, ABC):
         """
         return np.array([patch.present for patch in patches], np.float32)
 
+    def list_encoders(self) -> list[Encoder]:
+        """Return the encoders, which pretrained weights are loaded into: the only one."""
+        return [self.encoder]
+
     @abstractmethod
     def map_classes(self, images: Tensor) -> Tensor:
         """Compute the activation maps, (N, 2, h, w) float, of (N, 3, H, W) float RGB in 0..1."""
+
+    def map_layers(self, images: Tensor) -> list[Tensor]:
+        """Compute each layer's activation maps, with shapes as of `map_classes`: by default these alone."""
+        return [self.map_classes(images)]
 
     @abstractmethod
     def forward(self, images: Tensor) -> Tensor:

@@ -1,9 +1,8 @@
-"""MLPS, stage 1: progressive dropout attention, and maps of three layers (Han et al. 2022).
+"""MLPS: progressive dropout attention, and pseudo masks of three layers (Han et al. 2022).
 
 Without the pixels that tell it most, a classifier must learn the rest of a gland: the dropout takes away
 features where the class map is near its maximum, more of them as the training proceeds. Grad-CAM then maps
-three layers, whose pseudo masks the paper's segmenter learns with the weights 0.2, 0.2 and 0.6. Here the maps
-are summed with these weights into one pseudo mask, so stage 2 is that of every method.
+three layers, and the segmenter learns their three pseudo masks with the weights 0.2, 0.2 and 0.6.
 """
 
 from __future__ import annotations
@@ -42,20 +41,22 @@ class MLPS(ClassActivationMaps):
             features = drop_peaks(features, self.class_map(features), max(DECAY**epoch, LOWEST))
         return compute_presence_loss(widen(self.class_map(features)).mean((2, 3)), batch.labels)
 
+    layer_weights = LAYER_WEIGHTS
+
     def map_classes(self, images: Tensor) -> Tensor:
-        """Compute the weighted sum of three layers' rectified Grad-CAM, (N, 2, h, w) float in 0..1."""
+        """Compute the weighted sum of the layers' maps, (N, 2, h, w) float in 0..1."""
+        layers = zip(self.layer_weights, self.map_layers(images), strict=True)
+        return torch.stack([weight * layer for weight, layer in layers]).sum(0)
+
+    def map_layers(self, images: Tensor) -> list[Tensor]:
+        """Compute the rectified Grad-CAM of three layers, each (N, 2, h, w) float in 0..1."""
         with torch.inference_mode(False), torch.enable_grad():
             stages = self.encoder(self.encoder.normalise(images.clone().requires_grad_()))[-FUSED_STAGES:]
             class_map = widen(self.class_map(self.fuse(stages)))
-            layers = zip(
-                *(map_layers(class_map[:, label].mean(), stages) for label in range(CLASSES)), strict=True
-            )
+            by_class = [explain(class_map[:, label].mean(), stages) for label in range(CLASSES)]
+            layers = [rectify(torch.stack(layer, 1)) for layer in zip(*by_class, strict=True)]
             size = class_map.shape[2:]
-            maps = [
-                weight * interpolate(rectify(torch.stack(layer, 1)), size, mode="bilinear")
-                for weight, layer in zip(LAYER_WEIGHTS, layers, strict=True)
-            ]
-            return torch.stack(maps).sum(0).detach()
+            return [interpolate(layer, size, mode="bilinear").detach() for layer in layers]
 
 
 def drop_peaks(features: Tensor, class_map: Tensor, threshold: float) -> Tensor:
@@ -71,7 +72,7 @@ def drop_peaks(features: Tensor, class_map: Tensor, threshold: float) -> Tensor:
     return features * kept.mean(1, keepdim=True)
 
 
-def map_layers(logit: Tensor, stages: list[Tensor]) -> list[Tensor]:
+def explain(logit: Tensor, stages: list[Tensor]) -> list[Tensor]:
     """Compute Grad-CAM of a logit at each of some layers: their channels, weighed by their mean gradients.
 
     Args:

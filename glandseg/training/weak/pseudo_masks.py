@@ -10,17 +10,20 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
-from glandseg.training.classifier_settings import ClassifierSettings
+from glandseg.training.classifier_settings import CLASSIFIER, ClassifierSettings
 from glandseg.training.data.augment import IGNORED
 from glandseg.training.data.patches import Patch
 from glandseg.training.data.sample import Sample
 from glandseg.training.evaluation.metrics import Confusion
 from glandseg.training.weak.evidence import Evidence
 from glandseg.training.weak.label_rules import Labelling, Maps, label_image
+
+NO_VOTES: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,11 +32,13 @@ class PseudoMask:
 
     Attributes:
         mask: (H, W) uint8: 0 non-gland, 1 gland, 255 where no patch lies or the decision is left out.
+        soft: (H, W) uint8: share of the votes for gland, 255 for all; None without votes.
         agreement: By source, its decisions without labels at the pixels that labels alone decide,
             counted against these.
     """
 
     mask: NDArray[np.uint8]
+    soft: NDArray[np.uint8] | None = None
     agreement: dict[str, Confusion]
 
 
@@ -44,6 +49,8 @@ def make_pseudo_masks(
     images: Sequence[NDArray[np.uint8]],
     wanted: Sequence[int],
     settings: ClassifierSettings,
+    *,
+    votes: Mapping[str, float] = NO_VOTES,
 ) -> Iterator[PseudoMask]:
     """Yield the pseudo masks of the wanted images, in that order.
 
@@ -54,6 +61,7 @@ def make_pseudo_masks(
         images: All images.
         wanted: Indices of images.
         settings: Settings of stage 1.
+        votes: Weights of the sources whose labels make the soft mask; none without one.
     """
     by_sample: dict[int, list[Patch]] = defaultdict(list)
     for patch in patches:
@@ -61,11 +69,15 @@ def make_pseudo_masks(
     for index in wanted:
         image, own = images[index], by_sample[index]
         maps = {name: source.map_patches(samples[index], image, own) for name, source in sources.items()}
-        yield decide(image.shape, own, maps, settings)
+        yield decide(image.shape, own, maps, settings, votes)
 
 
 def decide(
-    shape: tuple[int, ...], patches: Sequence[Patch], maps: Mapping[str, Maps], settings: ClassifierSettings
+    shape: tuple[int, ...],
+    patches: Sequence[Patch],
+    maps: Mapping[str, Maps],
+    settings: ClassifierSettings,
+    votes: Mapping[str, float] = NO_VOTES,
 ) -> PseudoMask:
     """Decide the label of each pixel of an image.
 
@@ -74,6 +86,7 @@ def decide(
         patches: Patches of the image.
         maps: By source, the log odds of gland of each patch.
         settings: Settings of stage 1: weights of the sources, label rule and decision.
+        votes: As in `make_pseudo_masks`.
     """
     joint = label_image(shape, patches, sum_maps(maps, settings), settings.rule)
     alone = {name: label_image(shape, patches, own, settings.rule) for name, own in maps.items()}
@@ -85,13 +98,24 @@ def decide(
     known = joint.decided != IGNORED
     truth = joint.decided[known] == 1
     agreement = {name: Confusion.of(each.log_odds[known] > 0, truth) for name, each in alone.items()}
-    return PseudoMask(mask=mask, agreement=agreement)
+    soft = count_votes({name: alone[name].mask for name in votes}, votes) if votes else None
+    return PseudoMask(mask=mask, soft=soft, agreement=agreement)
+
+
+def count_votes(masks: Mapping[str, NDArray[np.uint8]], weights: Mapping[str, float]) -> NDArray[np.uint8]:
+    """Return the weighted share of masks that label a pixel as gland: (H, W) uint8, 255 for all."""
+    votes = [weight * (masks[name] == 1) for name, weight in weights.items()]
+    share = np.sum(votes, axis=0) / sum(weights.values())
+    return np.asarray(np.round(255 * share), np.uint8)
 
 
 def sum_maps(maps: Mapping[str, Maps], settings: ClassifierSettings) -> list[NDArray[np.float32]]:
-    """Return each patch's sum of the sources' log odds, weighted as the settings say."""
+    """Return each patch's sum of the sources' log odds, weighted as the settings say.
+
+    A layer has the weight of its classifier.
+    """
     weights = settings.weigh_sources()
-    factors = np.array([weights[name] for name in maps], np.float32)
+    factors = np.array([weights.get(name, weights.get(CLASSIFIER, 1.0)) for name in maps], np.float32)
     return [np.tensordot(factors, np.stack(of_patch), 1) for of_patch in zip(*maps.values(), strict=True)]
 
 

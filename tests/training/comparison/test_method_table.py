@@ -35,19 +35,19 @@ def test_every_method_of_the_package_is_compared() -> None:
 
 
 def test_the_papers_modules_are_settings() -> None:
-    found = find_methods(["feng", "oeem", "oeem-cca-mpfp", "ham-net", "ham-net-cca-mpfp"], EDGE)
+    found = find_methods(["feng", "oeem", "oeem-cca-mpfp", "hamil", "hamil-cca-mpfp"], EDGE)
     losses = {name: settings.segmenter.loss for name, settings in found.items()}
     assert losses == {
         "feng": "plf",
         "oeem": "l_norm",
         "oeem-cca-mpfp": "l_norm",
-        "ham-net": "plain",
-        "ham-net-cca-mpfp": "plain",
+        "hamil": "plain",
+        "hamil-cca-mpfp": "plain",
     }
-    for name in ("feng", "oeem-cca-mpfp", "ham-net-cca-mpfp"):
+    for name in ("feng", "oeem-cca-mpfp", "hamil-cca-mpfp"):
         stage = found[name].classifier
         assert stage.attention == ("cca", "cca", "cca") and stage.pooling == "mpfp"
-    assert found["ham-net"].classifier.pooling == "gap"
+    assert found["hamil"].classifier.pooling == "gap"
 
 
 def test_a_settings_file_is_a_method(tmp_path: Path) -> None:

@@ -125,6 +125,40 @@ def test_settings_files_without_a_method_keep_their_meaning(tmp_path: Path) -> N
     assert "method" not in path.read_text("utf-8") and read_settings(path) == settings
 
 
+class TwoLayers(MeanRedness):
+    """Votes of redness and of its opposite."""
+
+    layer_weights = (0.75, 0.25)
+
+    def map_layers(self, images: Tensor) -> list[Tensor]:
+        return [self.map_classes(images), -self.map_classes(images)]
+
+
+def test_stage_2_learns_the_votes_of_layers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(METHODS, "layers", f"{__name__}:TwoLayers")
+    fit = FitSettings(steps=1, batch=3, warmup=1, precision="float32", validate_every=1)
+    settings = TrainSettings(
+        curves=False,
+        classifier=ClassifierSettings(
+            evidence=("classifier",), method="layers", ignore=0, input=32, combine="raw", fit=fit
+        ),
+        segmenter=SegmenterSettings(crop=32, width=8, fit=fit),
+    )
+    run = train(
+        write_tiles(tmp_path / "tiles"),
+        tmp_path / "run",
+        settings,
+        report=lambda stage, progress: None,
+        say=lambda line: None,
+    )
+    name = next(name for name, part in run.read_parts().items() if part == "train")
+    soft, mask = run.read_soft_mask(name), run.read_pseudo_mask(name)
+    assert soft is not None
+    assert (soft[:, :28] == 64).all() and (soft[:, 36:] == 191).all()  # 255 times the weight that votes gland
+    assert (mask[:, :28] == 0).all() and (mask[:, 36:] == 1).all()
+    assert "miou" in run.record["scores"]["val"]
+
+
 def test_a_new_method_trains_both_stages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(METHODS, "redness", f"{__name__}:MeanRedness")
     fit = FitSettings(steps=2, batch=3, warmup=1, precision="float32", validate_every=1)

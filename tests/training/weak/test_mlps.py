@@ -8,7 +8,7 @@ from glandseg.training.classifier_settings import ClassifierSettings
 from glandseg.training.loop.fit_settings import FitSettings
 from glandseg.training.loop.sampling import Batch
 from glandseg.training.losses import compute_presence_loss
-from glandseg.training.weak.mlps import MLPS, drop_peaks, map_layers
+from glandseg.training.weak.mlps import MLPS, drop_peaks, explain
 from tests.training.weak.color_encoder import ColorEncoder
 
 SETTINGS = ClassifierSettings(fit=FitSettings(steps=200, precision="float32"))
@@ -39,7 +39,7 @@ def test_grad_cam_of_a_linear_layer_is_its_class_map() -> None:
     torch.manual_seed(0)
     layer, weight = torch.rand(2, 6, 4, 4, requires_grad=True), torch.randn(6)
     logit = torch.einsum("c,nchw->n", weight, layer).sum()
-    [found] = map_layers(logit, [layer])
+    [found] = explain(logit, [layer])
     torch.testing.assert_close(found, torch.einsum("c,nchw->nhw", weight, layer))
 
 
@@ -53,6 +53,7 @@ def test_the_dropout_starts_after_three_of_twenty_epochs() -> None:
 def test_maps_are_the_weighted_sum_of_three_layers() -> None:
     method, images = build(), torch.rand(2, 3, 16, 16)
     with torch.inference_mode():
-        maps = method.map_classes(images)
+        maps, layers = method.map_classes(images), method.map_layers(images)
+    torch.testing.assert_close(maps, 0.2 * layers[0] + 0.2 * layers[1] + 0.6 * layers[2])
     assert maps.shape == (2, 2, 4, 4) and maps.min() >= 0 and maps.max() <= 1
     assert not maps.requires_grad

@@ -89,3 +89,17 @@ def test_a_patch_labelled_as_a_whole_becomes_a_mask() -> None:
         patches = [make_patch(0, 4, present)]
         (made,) = make_pseudo_masks({"probe": Redness()}, patches, [sample], [image], [0], ONE)
         assert made.mask[0].tolist() == expected
+
+
+def test_votes_make_a_soft_mask() -> None:
+    maps = {
+        "classifier, layer 1": [np.array([[1, 1, -1, -1]], np.float32)],
+        "classifier, layer 2": [np.array([[1, -1, 1, -1]], np.float32)],
+        "classifier, layer 3": [np.array([[1, -1, -1, -1]], np.float32)],
+    }
+    votes = dict(zip(maps, (0.2, 0.2, 0.6), strict=True))
+    settings = replace(ONE, evidence=("classifier",))
+    found = decide((1, 4), [make_patch(0, 4, BOTH)], maps, settings, votes)
+    assert found.soft is not None and found.soft.tolist() == [[255, 51, 51, 0]]
+    assert found.mask.tolist() == [[1, 0, 0, 0]]
+    assert decide((1, 4), [make_patch(0, 4, BOTH)], maps, settings).soft is None
