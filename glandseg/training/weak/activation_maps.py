@@ -47,9 +47,13 @@ class ActivationMaps:
             side = round(settings.input * scale)
             cut = [enlarge(patch.cut(image), side) for patch in patches]
             for values, patch, found in zip(maps, patches, self._map_batches(cut), strict=True):
-                non_gland, gland = _combine(found, settings.combine, (patch.width_px, patch.height_px))
+                non_gland, gland = _combine(found, self._rule, (patch.width_px, patch.height_px))
                 values += self._weight * (gland - non_gland) / len(settings.scales)
         return maps
+
+    @property
+    def _rule(self) -> str:
+        return "raw" if self._classifier.is_normalized else self._settings.combine
 
     @property
     def _weight(self) -> float:

@@ -62,6 +62,8 @@ def modulate(attention: Tensor) -> Tensor:
 class AMR(ClassActivationMaps):
     """Class maps of a spotlight and a compensation branch."""
 
+    is_normalized = True
+
     def __init__(self, encoder: Encoder, settings: ClassifierSettings) -> None:
         super().__init__(encoder, settings)
         self.modulations = nn.ModuleList(map(ActivationModulation, encoder.channels[-FUSED_STAGES:]))

@@ -31,6 +31,8 @@ FLIPS: tuple[tuple[int, ...], ...] = ((), (2,), (3,), (2, 3))  # axes of an (N, 
 class HAMNet(WeakMethod):
     """Class maps of three exits, averaged over exits and flips."""
 
+    is_normalized = True
+
     def __init__(self, encoder: Encoder, settings: ClassifierSettings) -> None:
         super().__init__(encoder, settings)
         channels = encoder.channels[-EXIT_STAGES:]

@@ -32,10 +32,13 @@ class WeakMethod(nn.Module, ABC):
     Attributes:
         rounds: Number of fits, one after the other; each but the first starts from the weights of the one
             before.
+        is_normalized: Whether maps are in 0..1 as they come, and both classes' at one scale: dividing each by
+            its maximum would make a class that is hardly anywhere as strong as the other.
         layer_weights: Weights of the layers that make a pseudo mask each; stage 2 learns their mean.
     """
 
     rounds = 1
+    is_normalized = False
     layer_weights: tuple[float, ...] = (1.0,)
 
     def __init__(self, encoder: Encoder, settings: ClassifierSettings) -> None:

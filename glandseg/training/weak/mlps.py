@@ -29,6 +29,9 @@ DECAY, LOWEST = 0.98, 0.65  # of the dropout's threshold by epoch
 class MLPS(ClassActivationMaps):
     """Class map trained with progressive dropout attention, and Grad-CAM of three stages."""
 
+    is_normalized = True
+    layer_weights = LAYER_WEIGHTS
+
     def __init__(self, encoder: Encoder, settings: ClassifierSettings) -> None:
         super().__init__(encoder, settings)
         self._fit = settings.fit
@@ -40,8 +43,6 @@ class MLPS(ClassActivationMaps):
         if epoch >= FIRST_EPOCH:
             features = drop_peaks(features, self.class_map(features), max(DECAY**epoch, LOWEST))
         return compute_presence_loss(widen(self.class_map(features)).mean((2, 3)), batch.labels)
-
-    layer_weights = LAYER_WEIGHTS
 
     def map_classes(self, images: Tensor) -> Tensor:
         """Compute the weighted sum of the layers' maps, (N, 2, h, w) float in 0..1."""

@@ -29,6 +29,8 @@ WIDTHS, EMBEDDING = (64, 128), 192  # channels of the correlation module
 class SEAM(ClassActivationMaps):
     """Self-supervised equivariant attention: class maps regularized by scale, refined by correlation."""
 
+    is_normalized = True
+
     def __init__(self, encoder: Encoder, settings: ClassifierSettings) -> None:
         super().__init__(encoder, settings)
         self.reductions = nn.ModuleList(

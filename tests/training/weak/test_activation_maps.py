@@ -86,3 +86,20 @@ def test_a_batch_bounds_memory_and_the_classifier_is_left_as_it_was() -> None:
 
 def test_without_patches_there_are_no_maps() -> None:
     assert ActivationMaps(RedIsGland(), SETTINGS).map_patches(SAMPLE, draw_halves(), []) == []
+
+
+class FaintStroma(RedIsGland):
+    """Gland at 0.6 on the right; non-gland faint everywhere, at 0.01."""
+
+    is_normalized = True
+
+    def map_classes(self, images: Tensor) -> Tensor:
+        red = 0.6 * torch.nn.functional.avg_pool2d(images[:, :1], 2)
+        return torch.cat([torch.full_like(red, 0.01), red], 1)
+
+
+def test_normalized_maps_keep_their_scale() -> None:
+    image = draw_halves()
+    patches = [patch for patch in cut_all(image) if patch.x_px == 20]  # half red
+    for values in ActivationMaps(FaintStroma(), SETTINGS).map_patches(SAMPLE, image, patches):
+        assert (values[:, -6:] > 0.5).all() and (abs(values[:, :6] + 0.01) < 1e-4).all()
