@@ -66,8 +66,8 @@ class ClassifierSettings:
         background: Maximum share of white in a patch, 0 to 1.
         climbs: Steps of adv-cam's climbing, each costs as much as a step of training on the patch.
         scales: Scales of the patch at which activation maps are computed and averaged.
-        combine: "relu" rectifies each map and divides it by its maximum (Feng Eq. 4), "raw" keeps logits. Maps
-            that a method has normalized itself stay as they are.
+        combine: "relu" rectifies each map and divides it by its maximum (Feng Eq. 4), "raw" keeps logits;
+            maps that a method has normalized itself stay as they are.
         fit: Settings of its training loop.
         augment: Settings of its augmentation.
     """
