@@ -34,11 +34,34 @@ QUANTITIES: dict[str, tuple[str, int]] = {
     "lumen_fraction": ("Lumen fraction", 4),
     "mean_probability": ("Mean probability", 4),
     "on_border": ("On border", 1),
+    "nearest_centroid_um": ("Nearest centroid um", 2),
+    "nearest_edge_um": ("Nearest edge um", 2),
+    "tissue_piece": ("Tissue piece", 1),
     "centroid_x_um": ("Centroid X um", 2),
     "centroid_y_um": ("Centroid Y um", 2),
     "centroid_x_l0": ("Centroid X px", 2),
     "centroid_y_l0": ("Centroid Y px", 2),
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What lies around a gland.
+
+    Attributes:
+        is_on_border: Whether part of the gland may be missing.
+        nearest_centroid_px: Distance of its centroid to the nearest other one, in map px; NaN without one.
+        nearest_edge_px: Distance of its contour to the nearest other one.
+        tissue_piece: Number of the piece of tissue that it lies in, from 1; NaN outside of all.
+    """
+
+    is_on_border: bool = False
+    nearest_centroid_px: float = math.nan
+    nearest_edge_px: float = math.nan
+    tissue_piece: float = math.nan
+
+
+NOWHERE = Surroundings()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +87,9 @@ class Measurements:
         mean_probability: Mean p(gland), 0..1.
         on_border: 1 if it reaches the slide's edge, that of a region of interest or of a part that cannot be
             read, so that some of it may be missing; else 0.
+        nearest_centroid_um: Distance of its centroid to the nearest other one; not finite without one.
+        nearest_edge_um: Distance of its contour to the nearest other one, to within 2 px of the model.
+        tissue_piece: Number of the piece of tissue that it lies in, from 1; not finite outside of all.
         centroid_x_um: Centroid, lumina excluded; may lie in a lumen.
         centroid_y_um: Its y.
         centroid_x_l0: Its x in level-0 pixels.
@@ -85,6 +111,9 @@ class Measurements:
     lumen_fraction: float
     mean_probability: float
     on_border: float
+    nearest_centroid_um: float
+    nearest_edge_um: float
+    tissue_piece: float
     centroid_x_um: float
     centroid_y_um: float
     centroid_x_l0: float
@@ -104,7 +133,7 @@ def measure_gland(
     l0_per_px: float,
     slide_hash: str,
     model_hash: str,
-    is_on_border: bool = False,
+    surroundings: Surroundings = NOWHERE,
 ) -> Measurements:
     """Measure a gland.
 
@@ -114,7 +143,7 @@ def measure_gland(
         l0_per_px: Level-0 pixels per map pixel, above 0.
         slide_hash: Hash of the slide, part of the gland's id.
         model_hash: Hash of the model, part of the gland's id.
-        is_on_border: Whether part of the gland may be missing.
+        surroundings: What lies around it.
     """
     polygon, filled = gland.polygon_px, Polygon(gland.polygon_px.exterior)
     outer, hull = polygon.exterior.length, filled.convex_hull
@@ -134,7 +163,10 @@ def measure_gland(
         wall_thickness_um=2 * polygon.area / polygon.length * um_per_px,
         lumen_fraction=gland.lumen_fraction,
         mean_probability=gland.mean_probability,
-        on_border=float(is_on_border),
+        on_border=float(surroundings.is_on_border),
+        nearest_centroid_um=surroundings.nearest_centroid_px * um_per_px,
+        nearest_edge_um=surroundings.nearest_edge_px * um_per_px,
+        tissue_piece=surroundings.tissue_piece,
         centroid_x_um=polygon.centroid.x * um_per_px,
         centroid_y_um=polygon.centroid.y * um_per_px,
         centroid_x_l0=polygon.centroid.x * l0_per_px,

@@ -61,13 +61,16 @@ class Glands:
         """Return the number of glands."""
         return len(self._places)
 
+    def __getitem__(self, index: int) -> Gland:
+        """Read a gland by its place in reading order, from 0."""
+        record = self._store.read(*self._places[index].tolist())
+        mean, lumen = _HEAD.unpack_from(record)
+        polygon = cast(Polygon, shapely.from_wkb(record[_HEAD.size :]))
+        return Gland(number=index + 1, polygon_px=polygon, mean_probability=mean, lumen_fraction=lumen)
+
     def __iter__(self) -> Iterator[Gland]:
         """Read the glands, one at a time."""
-        for number, place in enumerate(self._places, 1):
-            record = self._store.read(*place.tolist())
-            mean, lumen = _HEAD.unpack_from(record)
-            polygon = cast(Polygon, shapely.from_wkb(record[_HEAD.size :]))
-            yield Gland(number=number, polygon_px=polygon, mean_probability=mean, lumen_fraction=lumen)
+        return map(self.__getitem__, range(len(self)))
 
 
 class GlandStore:

@@ -6,14 +6,20 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from glandseg.runtime.glands.borders import Borders
-from glandseg.runtime.glands.measurements import Measurements, measure_gland
+from glandseg.runtime.glands.measurements import Measurements, Surroundings, measure_gland
+from glandseg.runtime.glands.neighbors import find_neighbors
 from glandseg.runtime.glands.store import Gland, Glands
 from glandseg.runtime.maps.uncertainty import Suggestion
 from glandseg.runtime.outputs.imagery import Imagery
+from glandseg.runtime.tissue.pieces import TissuePieces
 from glandseg.slides.plane import TiledPlane
 from glandseg.slides.slide_plane import ROUNDING
 
@@ -58,6 +64,16 @@ class SlideGlands:
     csv_decimal: str = "."
     report_bytes: int = REPORT_BYTES
 
+    @cached_property
+    def neighbors_px(self) -> NDArray[np.float64]:
+        """Distances of each gland to its nearest neighbors, as of `find_neighbors`."""
+        return find_neighbors(self.glands)
+
+    @cached_property
+    def pieces(self) -> TissuePieces:
+        """Pieces of the tissue."""
+        return TissuePieces(self.imagery.tissue)
+
     @property
     def area_mm2(self) -> float:
         """Area of all glands, lumina excluded."""
@@ -77,7 +93,17 @@ class SlideGlands:
             l0_per_px=self.plane.l0_per_px,
             slide_hash=self.slide_sha256,
             model_hash=self.model_sha256,
-            is_on_border=self.borders.touch(gland.polygon_px),
+            surroundings=self._look_around(gland),
+        )
+
+    def _look_around(self, gland: Gland) -> Surroundings:
+        polygon, um_per_px = gland.polygon_px, self.plane.um_per_px
+        centroid, edge = self.neighbors_px[gland.number - 1].tolist()
+        return Surroundings(
+            is_on_border=self.borders.touch(polygon),
+            nearest_centroid_px=centroid,
+            nearest_edge_px=edge,
+            tissue_piece=self.pieces.find(polygon.centroid.x * um_per_px, polygon.centroid.y * um_per_px),
         )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from shapely import box
 
-from glandseg.runtime.glands.measurements import QUANTITIES, Measurements, measure_gland
+from glandseg.runtime.glands.measurements import QUANTITIES, Measurements, Surroundings, measure_gland
 from glandseg.runtime.glands.store import Gland
 from glandseg.runtime.outputs.gland_writer import SlideGlands
 from glandseg.runtime.outputs.table import COLUMNS, write_csv
@@ -23,7 +23,10 @@ GLAND = Gland(number=3, polygon_px=box(2, 4, 22, 34), mean_probability=0.997, lu
 
 @pytest.fixture
 def row() -> Measurements:
-    return measure_gland(GLAND, um_per_px=0.5, l0_per_px=2.0, slide_hash="s", model_hash="m")
+    around = Surroundings(nearest_centroid_px=50, nearest_edge_px=20.5, tissue_piece=2)
+    return measure_gland(
+        GLAND, um_per_px=0.5, l0_per_px=2.0, slide_hash="s", model_hash="m", surroundings=around
+    )
 
 
 @pytest.fixture
