@@ -66,15 +66,18 @@ class ManyGlands:
         """Return the number of glands."""
         return self._count
 
+    def __getitem__(self, index: int) -> Gland:
+        """Draw a wavy disc."""
+        random, angles = np.random.default_rng((0, index)), np.linspace(0, 2 * np.pi, POINTS, endpoint=False)
+        radii = 20 + 3 * np.sin(angles * random.integers(2, 7)) + random.normal(0, 0.3, POINTS)
+        row, column = divmod(index, self._side)
+        xy = np.stack([radii * np.cos(angles), radii * np.sin(angles)], 1)
+        polygon = Polygon(xy + (np.array([column, row]) + 0.5) * SPACING_PX)
+        return Gland(number=index + 1, polygon_px=polygon, mean_probability=0.9, lumen_fraction=0.1)
+
     def __iter__(self) -> Iterator[Gland]:
-        """Yield wavy discs."""
-        random, angles = np.random.default_rng(0), np.linspace(0, 2 * np.pi, POINTS, endpoint=False)
-        for index in range(self._count):
-            radii = 20 + 3 * np.sin(angles * random.integers(2, 7)) + random.normal(0, 0.3, POINTS)
-            row, column = divmod(index, self._side)
-            xy = np.stack([radii * np.cos(angles), radii * np.sin(angles)], 1)
-            polygon = Polygon(xy + (np.array([column, row]) + 0.5) * SPACING_PX)
-            yield Gland(number=index + 1, polygon_px=polygon, mean_probability=0.9, lumen_fraction=0.1)
+        """Draw all."""
+        return map(self.__getitem__, range(self._count))
 
 
 class NoProbability:
@@ -118,6 +121,7 @@ def write(path: Path, count: int) -> None:
     glands = ManyGlands(count)
     found = SlideGlands(
         name="synthetic",
+        slide_path=path,
         glands=cast(Glands, glands),
         mask_glands=cast(Glands, glands),
         plane=cast(TiledPlane, plane),

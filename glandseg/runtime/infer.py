@@ -132,6 +132,7 @@ def _write(
     paths = replace(run.paths, folder=run.work)
     found = SlideGlands(
         name=paths.stem,
+        slide_path=run.slide.path,
         glands=glands,
         mask_glands=mask_glands,
         plane=run.base,

@@ -45,3 +45,13 @@ def test_faults_as_json(tmp_path: Path, run_command: RunCommand) -> None:
 
 def test_a_missing_file_is_bad_input(tmp_path: Path, run_command: RunCommand) -> None:
     assert run_command("check", tmp_path / "none.geojson").code == 2
+
+
+def test_a_whole_folder_of_outputs_can_be_given(tmp_path: Path, run_command: RunCommand) -> None:
+    good = write(tmp_path / "a.glands.geojson", make())
+    others = [tmp_path / f"a{suffix}" for suffix in (".overview.png", ".report.html", ".run.json")]
+    for path in others:
+        path.write_text("{}", encoding="utf-8")
+    done = run_command("check", good, *others)
+    assert done.code == 0 and done.out[-1] == f"{good}: no fault"
+    assert [line.partition(":")[0] for line in done.out[:3]] == [str(path) for path in others]

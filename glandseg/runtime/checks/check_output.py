@@ -1,4 +1,4 @@
-"""Check a file by its kind: GeoJSON, table, TIFF, GeoParquet or OME-Zarr."""
+"""Check a file by its kind: GeoJSON, table, TIFF, GeoParquet, DICOM or OME-Zarr."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from glandseg.core.errors import BadInputError
+from glandseg.runtime.checks.check_dicom import check_dicom
 from glandseg.runtime.checks.check_geojson import check_geojson
 from glandseg.runtime.checks.check_parquet import check_parquet
 from glandseg.runtime.checks.check_table import check_table
@@ -18,8 +19,16 @@ CHECKS: dict[tuple[str, ...], Callable[[Path], Iterator[Fault]]] = {
     (".csv",): check_table,
     (".tif", ".tiff"): check_tiff,
     (".parquet",): check_parquet,
+    (".dcm",): check_dicom,
     (".zarr",): check_zarr,
 }
+# Outputs that people look at, or that this package alone reads.
+WITHOUT_RULES = (".overview.png", ".report.html", ".run.json")
+
+
+def has_rules(path: Path) -> bool:
+    """Return whether there are rules for a file: not for an overview, a report or a record."""
+    return not path.name.lower().endswith(WITHOUT_RULES)
 
 
 def check_output(path: Path) -> Iterator[Fault]:

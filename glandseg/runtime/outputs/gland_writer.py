@@ -34,6 +34,7 @@ class SlideGlands:
 
     Attributes:
         name: Name of the slide, as its outputs begin.
+        slide_path: The slide.
         glands: Glands on disk, with contours in px of the plane.
         mask_glands: Glands that the mask shows, where those that touch are one.
         plane: Slide at the model's um/px.
@@ -50,6 +51,7 @@ class SlideGlands:
     """
 
     name: str
+    slide_path: Path
     glands: Glands
     mask_glands: Glands
     plane: TiledPlane

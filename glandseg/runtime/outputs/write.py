@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 
 from glandseg.core.workers import Workers, await_result
+from glandseg.runtime.outputs.dicom_annotations import write_dicom
 from glandseg.runtime.outputs.geojson import write_geojson
 from glandseg.runtime.outputs.gland_queue import CHUNK, GlandQueue, MeasuredGland
 from glandseg.runtime.outputs.gland_writer import GlandWriter, SlideGlands
@@ -43,6 +44,14 @@ WRITERS: dict[str, Output] = {
     "geojson.gz": Output(".glands.geojson.gz", write_geojson, by_default=False),
     "parquet": Output(
         ".glands.parquet", write_parquet, by_default=False, extra="parquet", libraries=("pyarrow",)
+    ),
+    "dicom": Output(
+        ".glands.dcm",
+        write_dicom,
+        by_default=False,
+        extra="dicom",
+        libraries=("highdicom",),
+        formats=("dicom",),
     ),
     "zarr": Output(
         ".labels.ome.zarr", write_zarr, by_default=False, px_bytes=10, extra="zarr", libraries=("zarr",)

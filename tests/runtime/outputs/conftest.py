@@ -60,6 +60,7 @@ def make(
     plane = plane or SimpleNamespace(um_per_px=um_per_px, l0_per_px=l0_per_px, width_px=200, height_px=200)
     facts: dict[str, Any] = {
         "name": "a",
+        "slide_path": Path("a.tif"),
         "extent_px": (plane.width_px, plane.height_px),
         "slide_sha256": "s",
         "model_sha256": "m",

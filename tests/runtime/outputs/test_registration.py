@@ -31,6 +31,7 @@ from tests.runtime.outputs.report.page_reader import read_page_outlines
 
 # Drawn for looking, at the thumbnail's px, which are coarser than the mask's; and without glands.
 OTHERS = {"overview", "suggestions"}
+OF_ITS_FORMAT = {"dicom"}  # tested with it
 SIZE_WH, UM_PER_L0, UM_PER_PX = (2200, 1900), 0.5, 1.4
 BOUNDS_XY, BOUNDS_WH = (301, 207), (1701, 1502)
 GLAND = (1303.3, 1106.8, 150.0)  # x, y, radius in px of the whole image
@@ -169,4 +170,4 @@ def test_a_known_gland_lies_where_it_is_on_the_slide(name: str, placed: Placed) 
 
 
 def test_every_output_is_read() -> None:
-    assert set(WRITERS) == {*READERS, *OTHERS}
+    assert set(WRITERS) == {*READERS, *OTHERS, *OF_ITS_FORMAT}
