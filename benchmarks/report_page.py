@@ -11,30 +11,19 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from playwright.sync_api import Page, sync_playwright
-from shapely import Polygon
 
+from benchmarks.many_glands import ManyGlands, lay_glands
 from benchmarks.measured_on import describe_circumstances
-from glandseg.runtime.glands.store import Gland, Glands
-from glandseg.runtime.outputs.gland_writer import SlideGlands
-from glandseg.runtime.outputs.imagery import Imagery
 from glandseg.runtime.outputs.report.report import end_report, write_report
-from glandseg.runtime.tissue.tissue_mask import TissueMask
-from glandseg.slides.plane import TiledPlane
 
-SPACING_PX, POINTS = 60, 104  # of glands, as on real colon at 1.3 um/px
-UM_PER_PX, THUMBNAIL_UM = 1.3, 10.4
 ZOOMS = (1, 4, 16, 64)  # of the whole slide
 FRAMES = 60
 # Pans by a hundredth of the view each frame, and returns the times of the frames in ms. A px of each
@@ -53,42 +42,6 @@ PAN = """frames => new Promise(done => {
   };
   requestAnimationFrame(move);
 })"""
-
-
-class ManyGlands:
-    """Glands on a grid, made when they are read."""
-
-    def __init__(self, count: int) -> None:
-        self._count, self._side = count, math.ceil(math.sqrt(count))
-        self.area_px2 = 0.0
-
-    def __len__(self) -> int:
-        """Return the number of glands."""
-        return self._count
-
-    def __getitem__(self, index: int) -> Gland:
-        """Draw a wavy disc."""
-        random, angles = np.random.default_rng((0, index)), np.linspace(0, 2 * np.pi, POINTS, endpoint=False)
-        radii = 20 + 3 * np.sin(angles * random.integers(2, 7)) + random.normal(0, 0.3, POINTS)
-        row, column = divmod(index, self._side)
-        xy = np.stack([radii * np.cos(angles), radii * np.sin(angles)], 1)
-        polygon = Polygon(xy + (np.array([column, row]) + 0.5) * SPACING_PX)
-        return Gland(number=index + 1, polygon_px=polygon, mean_probability=0.9, lumen_fraction=0.1)
-
-    def __iter__(self) -> Iterator[Gland]:
-        """Draw all."""
-        return map(self.__getitem__, range(self._count))
-
-
-class NoProbability:
-    """A map of zeros."""
-
-    def __init__(self, side_px: int) -> None:
-        self.shape = (side_px, side_px)
-
-    def read(self, top: int, left: int, bottom: int, right: int) -> NDArray[np.uint8]:
-        """Return zeros."""
-        return np.zeros((bottom - top, right - left), np.uint8)
 
 
 def main() -> None:
@@ -115,30 +68,9 @@ def main() -> None:
 
 def write(path: Path, count: int) -> None:
     """Write a report of synthetic glands."""
-    side_px = math.ceil(math.sqrt(count)) * SPACING_PX
-    plane = SimpleNamespace(um_per_px=UM_PER_PX, l0_per_px=2.6, width_px=side_px, height_px=side_px)
-    thumbnail = np.full((math.ceil(side_px / 8), math.ceil(side_px / 8), 3), (235, 210, 225), np.uint8)
-    glands = ManyGlands(count)
-    found = SlideGlands(
-        name="synthetic",
-        slide_path=path,
-        glands=cast(Glands, glands),
-        mask_glands=cast(Glands, glands),
-        plane=cast(TiledPlane, plane),
-        extent_px=(side_px, side_px),
-        slide_sha256="",
-        model_sha256="",
-        imagery=Imagery(
-            lay_plane=lambda um: cast(TiledPlane, plane),
-            tissue=TissueMask(np.zeros((1, 1), np.bool_), 8.0),
-            probability=NoProbability(side_px),
-            thumbnail=thumbnail,
-            thumbnail_um_per_px=THUMBNAIL_UM,
-        ),
-        metadata={},
-    )
+    found = lay_glands(path, ManyGlands(count))
     with write_report(path, found, print) as add:
-        for gland in glands:
+        for gland in found.glands:
             add(gland, found.measure(gland))
     result = {"glands": count, "gland_mm2": 1.0, "tissue_mm2": 2.0, "warnings": []}
     slide = {"um_per_px": "0.5", "um_per_px_source": "synthetic"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,8 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from glandseg.core.errors import EnvironmentLacksError
 from glandseg.runtime.checks.fault import Fault
+from glandseg.runtime.checks.reader import import_reader
 
 
 def check_dicom(path: Path) -> Iterator[Fault]:
@@ -21,12 +20,7 @@ def check_dicom(path: Path) -> Iterator[Fault]:
     Raises:
         EnvironmentLacksError: highdicom is not installed.
     """
-    try:
-        ann: Any = importlib.import_module("highdicom.ann")
-    except ImportError as error:
-        raise EnvironmentLacksError(
-            f'{path}: needs highdicom to be checked. Run pip install "glandseg[dicom]".'
-        ) from error
+    ann = import_reader(path, "highdicom.ann", "dicom")
     try:
         annotations = ann.annread(path)
         for group in annotations.get_annotation_groups():

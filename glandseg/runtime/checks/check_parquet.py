@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +10,8 @@ from typing import Any
 import numpy as np
 import shapely
 
-from glandseg.core.errors import EnvironmentLacksError
 from glandseg.runtime.checks.fault import Fault
+from glandseg.runtime.checks.reader import import_reader
 
 
 def check_parquet(path: Path) -> Iterator[Fault]:
@@ -21,12 +20,7 @@ def check_parquet(path: Path) -> Iterator[Fault]:
     Raises:
         EnvironmentLacksError: pyarrow is not installed.
     """
-    try:
-        parquet: Any = importlib.import_module("pyarrow.parquet")
-    except ImportError as error:
-        raise EnvironmentLacksError(
-            f'{path}: needs pyarrow to be checked. Run pip install "glandseg[parquet]".'
-        ) from error
+    parquet = import_reader(path, "pyarrow.parquet", "parquet")
     try:
         with parquet.ParquetFile(path) as file:
             geo = json.loads((file.metadata.metadata or {}).get(b"geo", b"null"))
