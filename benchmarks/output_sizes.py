@@ -1,7 +1,7 @@
 """How large outputs are, how long they take and how much memory, by the number of glands.
 
-Synthetic glands lie on disk as those of a slide do; each output is written alone, by a process of its own, whose
-peak of memory is reported. "read" only reads and measures the glands, which every output needs.
+Synthetic glands lie on disk as those of a slide do; each output is written alone, by a process of its own,
+whose peak of memory is reported. "read" only reads and measures the glands, which every output needs.
 
     python -m benchmarks.output_sizes --glands 1000 100000 --json benchmarks/results/output-sizes.json
 """
