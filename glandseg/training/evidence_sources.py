@@ -28,7 +28,7 @@ from glandseg.training.paths import is_file, is_folder
 from glandseg.training.segmenter_settings import SegmenterSettings
 from glandseg.training.settings import TrainSettings
 from glandseg.training.torch_backend import to_images
-from glandseg.training.weak.activation_maps import ActivationMaps
+from glandseg.training.weak.activation_maps import ActivationMaps, LayerMaps, SharedMaps
 from glandseg.training.weak.evidence import Evidence
 from glandseg.training.weak.method import WeakMethod
 from glandseg.training.weak.model_evidence import ModelEvidence
@@ -119,17 +119,23 @@ def open_evidence(
             elif name != CLASSIFIER:
                 model = held.enter_context(open_teacher(_find_path(name)))
                 sources[name] = ModelEvidence(model=model, um_per_px=um_per_px)
-            elif classifier is not None and len(classifier.layer_weights) == 1:
-                sources[name] = ActivationMaps(classifier, settings.classifier)
             elif classifier is not None:
-                for layer, key in enumerate(weigh_layers(classifier)):
-                    sources[key] = ActivationMaps(classifier, settings.classifier, layer)
+                sources |= _open_classifier(classifier, settings)
         if not sources:
             raise BadInputError(
                 f"classifier.evidence {PROBE}: needs patches of only gland and of only non-gland. "
                 f"Received: {count_presence(patches)}. Add some, or add {BUNDLED} to classifier.evidence."
             )
         yield sources
+
+
+def _open_classifier(classifier: WeakMethod, settings: TrainSettings) -> dict[str, Evidence]:
+    """Return a classifier's activation maps as a source, or those of each of its layers."""
+    maps = ActivationMaps(classifier, settings.classifier)
+    if not (layers := weigh_layers(classifier)):
+        return {CLASSIFIER: maps}
+    shared = SharedMaps(maps)
+    return {name: LayerMaps(shared, place) for place, name in enumerate(layers)}
 
 
 def _refuse_random_encoder(settings: TrainSettings) -> None:

@@ -6,7 +6,7 @@ patches, and of several scales, evens both out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import cv2
 import numpy as np
@@ -20,6 +20,8 @@ from glandseg.training.torch_backend import autocast, evaluating, move_beside, t
 from glandseg.training.weak.method import WeakMethod
 from glandseg.training.weak.patch_stream import enlarge
 
+MapImages = Callable[[Tensor], list[Tensor]]  # (N, 3, H, W) images -> (N, 2, h, w) class maps of each layer
+
 
 class ActivationMaps:
     """Activation map of gland minus that of non-gland, averaged over the scales of the settings.
@@ -27,50 +29,93 @@ class ActivationMaps:
     Args:
         classifier: Trained classifier.
         settings: Settings of stage 1.
-        layer: Layer of the classifier whose maps are meant, times its weight; None means all at once.
     """
 
-    def __init__(
-        self, classifier: WeakMethod, settings: ClassifierSettings, layer: int | None = None
-    ) -> None:
+    def __init__(self, classifier: WeakMethod, settings: ClassifierSettings) -> None:
         self._classifier = classifier
         self._settings = settings
-        self._layer = layer
 
     def map_patches(
         self, sample: Sample, image: NDArray[np.uint8], patches: Sequence[Patch]
     ) -> list[NDArray[np.float32]]:
         """Compute the log odds of gland of each patch, as `Evidence` says."""
-        settings = self._settings
-        maps = [np.zeros((patch.height_px, patch.width_px), np.float32) for patch in patches]
-        for scale in settings.scales if patches else ():
-            side = round(settings.input * scale)
-            cut = [enlarge(patch.cut(image), side) for patch in patches]
-            for values, patch, found in zip(maps, patches, self._map_batches(cut), strict=True):
-                non_gland, gland = _combine(found, self._rule, (patch.width_px, patch.height_px))
-                values += self._weight * (gland - non_gland) / len(settings.scales)
+        [maps] = self._map(image, patches, lambda images: [self._classifier.map_classes(images)], (1.0,))
         return maps
 
-    @property
-    def _rule(self) -> str:
-        return "raw" if self._classifier.is_normalized else self._settings.combine
+    def map_layers(
+        self, image: NDArray[np.uint8], patches: Sequence[Patch]
+    ) -> list[list[NDArray[np.float32]]]:
+        """Compute the same for each layer of the classifier, times the layer's weight."""
+        return self._map(image, patches, self._classifier.map_layers, self._classifier.layer_weights)
 
-    @property
-    def _weight(self) -> float:
-        return 1.0 if self._layer is None else self._classifier.layer_weights[self._layer]
+    def _map(
+        self,
+        image: NDArray[np.uint8],
+        patches: Sequence[Patch],
+        map_images: MapImages,
+        weights: Sequence[float],
+    ) -> list[list[NDArray[np.float32]]]:
+        settings = self._settings
+        rule = "raw" if self._classifier.is_normalized else settings.combine
+        maps = [[np.zeros((each.height_px, each.width_px), np.float32) for each in patches] for _ in weights]
+        for scale in settings.scales if patches else ():
+            cut = [enlarge(patch.cut(image), round(settings.input * scale)) for patch in patches]
+            for place, layers in enumerate(self._map_batches(cut, map_images)):
+                size_wh = patches[place].width_px, patches[place].height_px
+                for of_layer, weight, found in zip(maps, weights, layers, strict=True):
+                    non_gland, gland = _combine(found, rule, size_wh)
+                    of_layer[place] += weight * (gland - non_gland) / len(settings.scales)
+        return maps
 
-    def _map(self, images: Tensor) -> Tensor:
-        if self._layer is None:
-            return self._classifier.map_classes(images)
-        return self._classifier.map_layers(images)[self._layer]
-
-    def _map_batches(self, cut: Sequence[NDArray[np.uint8]]) -> Iterator[NDArray[np.float32]]:
+    def _map_batches(
+        self, cut: Sequence[NDArray[np.uint8]], map_images: MapImages
+    ) -> Iterator[tuple[NDArray[np.float32], ...]]:
+        """Yield each patch's class maps, (2, h, w) of each layer."""
         fit = self._settings.fit
         for first in range(0, len(cut), fit.batch):
             samples = to_images(move_beside(self._classifier, np.stack(cut[first : first + fit.batch])))
             with evaluating(self._classifier), autocast(enabled=fit.precision == "bfloat16"):
-                found = self._map(samples).float().cpu().numpy()
-            yield from found
+                layers = [layer.float().cpu().numpy() for layer in map_images(samples)]
+            yield from zip(*layers, strict=True)
+
+
+class LayerMaps:
+    """One layer's activation maps; all layers of an image are mapped together, when the first is asked for.
+
+    Args:
+        shared: Maps that all layers share, by image.
+        layer: Place of the layer.
+    """
+
+    def __init__(self, shared: SharedMaps, layer: int) -> None:
+        self._shared, self._layer = shared, layer
+
+    def map_patches(
+        self, sample: Sample, image: NDArray[np.uint8], patches: Sequence[Patch]
+    ) -> list[NDArray[np.float32]]:
+        """Compute the log odds of gland of each patch, as `Evidence` says."""
+        return self._shared.map_layers(sample, image, patches)[self._layer]
+
+
+class SharedMaps:
+    """The maps of all layers of the image that was asked for last.
+
+    Args:
+        maps: Activation maps of a classifier with several layers.
+    """
+
+    def __init__(self, maps: ActivationMaps) -> None:
+        self._maps = maps
+        self._name: str | None = None
+        self._layers: list[list[NDArray[np.float32]]] = []
+
+    def map_layers(
+        self, sample: Sample, image: NDArray[np.uint8], patches: Sequence[Patch]
+    ) -> list[list[NDArray[np.float32]]]:
+        """Compute the maps of each patch for each layer, or return those that were computed before."""
+        if sample.name != self._name:
+            self._name, self._layers = sample.name, self._maps.map_layers(image, patches)
+        return self._layers
 
 
 def _combine(class_map: NDArray[np.float32], rule: str, size_wh: tuple[int, int]) -> NDArray[np.float32]:

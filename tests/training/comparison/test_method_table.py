@@ -29,6 +29,14 @@ def test_all_methods_learn_from_patch_labels_but_the_upper_bound() -> None:
         assert settings.encoder == EDGE.encoder and settings.segmenter.fit == EDGE.segmenter.fit
 
 
+@pytest.mark.parametrize("preset", ["feng", "feng-224", "oeem"])
+def test_the_papers_networks_can_be_compared_too(preset: str) -> None:
+    base = read_preset(preset)
+    found = find_methods([ALL], base)
+    assert {settings.classifier.encoder for settings in found.values()} == {base.classifier.encoder}
+    assert {settings.classifier.fit for settings in found.values()} == {base.classifier.fit}
+
+
 def test_every_method_of_the_package_is_compared() -> None:
     found = find_methods([ALL], EDGE)
     assert {settings.classifier.method for settings in found.values()} == set(METHODS)

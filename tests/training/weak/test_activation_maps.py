@@ -16,7 +16,7 @@ from glandseg.training.data.patches import Patch
 from glandseg.training.data.sample import Sample
 from glandseg.training.loop.fit_settings import FitSettings
 from glandseg.training.networks.mobilenetv2 import MobileNetV2
-from glandseg.training.weak.activation_maps import ActivationMaps
+from glandseg.training.weak.activation_maps import ActivationMaps, LayerMaps, SharedMaps
 from glandseg.training.weak.method import WeakMethod
 
 SETTINGS = ClassifierSettings(input=16, fit=FitSettings(batch=2, precision="float32"))
@@ -103,3 +103,26 @@ def test_normalized_maps_keep_their_scale() -> None:
     patches = [patch for patch in cut_all(image) if patch.x_px == 20]  # half red
     for values in ActivationMaps(FaintStroma(), SETTINGS).map_patches(SAMPLE, image, patches):
         assert (values[:, -6:] > 0.5).all() and (abs(values[:, :6] + 0.01) < 1e-4).all()
+
+
+class TwoLayers(RedIsGland):
+    """Redness and its opposite."""
+
+    layer_weights = (0.75, 0.25)
+
+    def map_layers(self, images: Tensor) -> list[Tensor]:
+        found = self.map_classes(images)
+        return [found, -found]
+
+
+def test_layers_of_an_image_are_mapped_together() -> None:
+    image, classifier = draw_halves(), TwoLayers()
+    patches = cut_all(image)[:2]
+    shared = SharedMaps(ActivationMaps(classifier, replace(SETTINGS, combine="raw")))
+    layers = [LayerMaps(shared, place) for place in range(2)]
+    first, second = (layer.map_patches(SAMPLE, image, patches) for layer in layers)
+    assert len(classifier.calls) == 1
+    for one, other in zip(first, second, strict=True):
+        np.testing.assert_allclose(one, -3 * other, rtol=1e-5)
+    layers[0].map_patches(replace(SAMPLE, name="b"), image, patches)
+    assert len(classifier.calls) == 2
