@@ -229,7 +229,7 @@ def test_pretrained_weights_freeze_stage_1_alone(
     encoder.b6 = encoder.b7 = nn.Identity()  # type: ignore[assignment]
     encoder = encoder.to_empty(device="cpu")
     network: Any = nn.Module()
-    network.encoder = encoder
+    network.encoder, network.list_encoders = encoder, lambda: [encoder]
     save_file({"conv1a.weight": torch.zeros(64, 3, 3, 3)}, tmp_path / "w.safetensors")
     settings = override_settings(
         read_preset("oeem"), [f"weights={tmp_path.as_posix()}/w.safetensors", f"{name}.freeze={freeze}"]
