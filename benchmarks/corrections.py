@@ -29,7 +29,7 @@ from glandseg.synthetic import write_slide
 from glandseg.training.correction import learn_corrections, plan_correction
 from glandseg.training.data.borders import number_glands
 from glandseg.training.data.datasets import Sample, find_samples
-from glandseg.training.evaluation.evaluate import evaluate
+from glandseg.training.evaluation.evaluate import score_model
 from glandseg.training.evaluation.scored_model import open_model
 from glandseg.training.settings_file import override_settings
 
@@ -125,15 +125,7 @@ def describe(name: str, ring: list[Any]) -> dict[str, Any]:
 def score(model: Path, samples: Sequence[Sample]) -> dict[str, float]:
     """Score a model file or a run as `glandseg evaluate` does."""
     with open_model(model) as opened:
-        return evaluate(
-            samples,
-            opened.backend,
-            image_um=UM_PER_PX,
-            model_um=opened.um_per_px,
-            scales=opened.scales,
-            rule=opened.separation,
-            objects=True,
-        ).list_scores()
+        return score_model(opened, samples, UM_PER_PX, objects=True)
 
 
 if __name__ == "__main__":

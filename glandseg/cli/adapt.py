@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from glandseg.cli.console import say, say_lines, warn
+from glandseg.cli.console import say, say_lines
 from glandseg.cli.options import Overrides, Threads
 from glandseg.cli.progress import show_progress
-from glandseg.cli.stopping import INTERRUPTED
+from glandseg.cli.stopping import resumable
 from glandseg.cli.train import apply_options
 from glandseg.core.errors import BadInputError
 
@@ -85,7 +85,6 @@ def adapt_run(
     from glandseg.training.adaptation import adapt as run_adaptation
     from glandseg.training.adaptation import plan_fine_tuning
     from glandseg.training.adaptation_report import format_adaptation, write_report
-    from glandseg.training.loop.stopping import TrainingStopped
     from glandseg.training.run import open_run
     from glandseg.training.settings_file import override_settings
 
@@ -94,25 +93,21 @@ def adapt_run(
     settings = override_settings(settings, overrides)
     folder = out or Path("runs") / f"{run.resolve().name}-to-{data.resolve().name}"
     torch.set_num_threads(threads or count_cpus())
-    try:
-        with show_progress("steps") as advance:
-            result = run_adaptation(
-                source,
-                data,
-                folder,
-                settings,
-                fractions=shares,
-                seeds=range(seeds),
-                report=lambda fraction, seed, progress: advance(
-                    progress.step,
-                    progress.steps,
-                    f"{100 * fraction:g} %, seed {seed}, loss {progress.loss:.3f}",
-                ),
-                say=say,
-            )
-    except TrainingStopped as stop:
-        warn(f"{stop}. To resume, repeat the command.")
-        raise typer.Exit(INTERRUPTED) from None
+    with resumable(), show_progress("steps") as advance:
+        result = run_adaptation(
+            source,
+            data,
+            folder,
+            settings,
+            fractions=shares,
+            seeds=range(seeds),
+            report=lambda fraction, seed, progress: advance(
+                progress.step,
+                progress.steps,
+                f"{100 * fraction:g} %, seed {seed}, loss {progress.loss:.3f}",
+            ),
+            say=say,
+        )
     say_lines(format_adaptation(result))
     for path in write_report(folder, result):
         say(f"  {path}")

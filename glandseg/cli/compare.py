@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from glandseg.cli.console import say, say_lines, warn
+from glandseg.cli.console import say, say_lines
 from glandseg.cli.options import Overrides, Preset, SettingsFile, Threads, TrainingMpp, Weights
 from glandseg.cli.progress import show_progress
-from glandseg.cli.stopping import INTERRUPTED
+from glandseg.cli.stopping import resumable
 from glandseg.cli.train import apply_options
 
 
@@ -52,7 +52,6 @@ def compare(
     from glandseg.training.comparison.compare import compare as run_comparison
     from glandseg.training.comparison.method_table import find_methods
     from glandseg.training.comparison.report import format_comparison, write_comparison
-    from glandseg.training.loop.stopping import TrainingStopped
     from glandseg.training.settings_file import override_settings, read_preset, read_settings
 
     base = read_preset(preset)
@@ -61,24 +60,20 @@ def compare(
     base = override_settings(base, set_ or [])
     names = [name.strip() for name in methods.split(",") if name.strip()]
     torch.set_num_threads(threads or count_cpus())
-    try:
-        with show_progress("steps") as advance:
-            comparison = run_comparison(
-                data,
-                out,
-                base,
-                methods=find_methods(names, base),
-                seeds=range(seeds),
-                report=lambda method, seed, stage, progress: advance(
-                    progress.step,
-                    progress.steps,
-                    f"{method}, seed {seed}, {stage}, loss {progress.loss:.3f}",
-                ),
-                say=say,
-            )
-    except TrainingStopped as stop:
-        warn(f"{stop}. To resume, repeat the command.")
-        raise typer.Exit(INTERRUPTED) from None
+    with resumable(), show_progress("steps") as advance:
+        comparison = run_comparison(
+            data,
+            out,
+            base,
+            methods=find_methods(names, base),
+            seeds=range(seeds),
+            report=lambda method, seed, stage, progress: advance(
+                progress.step,
+                progress.steps,
+                f"{method}, seed {seed}, {stage}, loss {progress.loss:.3f}",
+            ),
+            say=say,
+        )
     say_lines(format_comparison(comparison))
     for path in write_comparison(comparison):
         say(f"  {path}")

@@ -10,7 +10,7 @@ import typer
 
 from glandseg.cli.console import say, warn
 from glandseg.cli.progress import show_progress
-from glandseg.cli.stopping import INTERRUPTED
+from glandseg.cli.stopping import resumable
 from glandseg.cli.train import report_steps
 
 if TYPE_CHECKING:
@@ -34,19 +34,14 @@ def correct(
     from glandseg.core.system import count_cpus
     from glandseg.export.run_export import export_run
     from glandseg.training.correction import learn_corrections, plan_correction
-    from glandseg.training.loop.stopping import TrainingStopped
     from glandseg.training.settings_file import override_settings
 
     settings = override_settings(plan_correction(start_from), list(overrides))
     torch.set_num_threads(threads or count_cpus())
-    try:
-        with show_progress("steps") as advance:
-            correction = learn_corrections(
-                paths, folder, settings, mpp=mpp, report=report_steps(advance), say=say
-            )
-    except TrainingStopped as stop:
-        warn(f"{stop}. To resume, repeat the command.")
-        raise typer.Exit(INTERRUPTED) from None
+    with resumable(), show_progress("steps") as advance:
+        correction = learn_corrections(
+            paths, folder, settings, mpp=mpp, report=report_steps(advance), say=say
+        )
     _print_scores(correction)
     if not correction.is_better:
         warn(

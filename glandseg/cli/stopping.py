@@ -9,8 +9,31 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
+import typer
+
+from glandseg.cli.console import warn
+
 INTERRUPTED = 130  # exit code of typer and of shells for Ctrl-C
 _SIGNALS = ("SIGTERM", "SIGHUP", "SIGBREAK")
+
+
+RESUME = "To resume, repeat the command"
+
+
+@contextlib.contextmanager
+def resumable(cure: str = f"{RESUME}.") -> Iterator[None]:
+    """Turn a requested stop of a training in the block into a warning and the exit code of Ctrl-C.
+
+    Args:
+        cure: How to resume.
+    """
+    from glandseg.training.loop.stopping import TrainingStopped
+
+    try:
+        yield
+    except TrainingStopped as stop:
+        warn(f"{stop}. {cure}")
+        raise typer.Exit(INTERRUPTED) from None
 
 
 class Stopped(KeyboardInterrupt):

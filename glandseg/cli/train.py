@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from glandseg.cli.console import say, warn
+from glandseg.cli.console import say
 from glandseg.cli.options import Overrides, Preset, SettingsFile, Threads, TrainingMpp, Weights
 from glandseg.cli.progress import Advance, show_progress
-from glandseg.cli.stopping import INTERRUPTED
+from glandseg.cli.stopping import RESUME, resumable
 from glandseg.core.errors import BadInputError
 
 if TYPE_CHECKING:
@@ -77,7 +77,6 @@ def train(
     from glandseg.core.system import count_cpus
     from glandseg.training.demo import shorten, write_synthetic_data
     from glandseg.training.loop.processes import is_first
-    from glandseg.training.loop.stopping import TrainingStopped
     from glandseg.training.settings_file import override_settings, read_preset, read_settings
     from glandseg.training.train import train as run_training
 
@@ -99,12 +98,8 @@ def train(
     import torch
 
     torch.set_num_threads(threads or count_cpus())
-    try:
-        with show_progress("steps") as advance:
-            run = run_training(folder, out, wanted, report=report_steps(advance), say=say)
-    except TrainingStopped as stop:
-        warn(f"{stop}. To resume, repeat the command with the run folder as --out.")
-        raise typer.Exit(INTERRUPTED) from None
+    with resumable(f"{RESUME} with the run folder as --out."), show_progress("steps") as advance:
+        run = run_training(folder, out, wanted, report=report_steps(advance), say=say)
     if not is_first():
         return
     test, scores = next(iter(run.record["scores"].items()))

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 import glandseg
 from glandseg.core.atomic import stage_outputs
 from glandseg.training.adaptation import Adaptation, AdaptedRun
-from glandseg.training.evaluation.score_table import COLUMNS
+from glandseg.training.evaluation.score_table import COLUMNS, format_rows
 from glandseg.training.evaluation.significance import summarise
 
 NAMES = ("adaptation.csv", "adaptation.md", "adaptation.png", "adaptation.json")
@@ -57,7 +57,7 @@ def format_adaptation(adaptation: Adaptation) -> str:
     for fraction, runs in group_by_fraction(adaptation.runs).items():
         cells = [str(summarise([run.scores[key] for run in runs])) for key in keys]
         lines.append([f"{100 * fraction:g} %", str(runs[0].images), str(len(runs)), *cells])
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return format_rows(lines)
 
 
 def group_by_fraction(runs: Sequence[AdaptedRun]) -> dict[float, list[AdaptedRun]]:

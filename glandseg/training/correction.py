@@ -13,9 +13,9 @@ from glandseg.model.onnx.onnx_file import read_onnx_card
 from glandseg.training.adaptation import plan_fine_tuning
 from glandseg.training.classifier_settings import BUNDLED
 from glandseg.training.data.corrections import cut_corrections, find_corrected_slides
-from glandseg.training.data.datasets import Sample, find_samples
-from glandseg.training.evaluation.evaluate import evaluate
-from glandseg.training.evaluation.scored_model import ScoredModel, open_model
+from glandseg.training.data.datasets import find_samples
+from glandseg.training.evaluation.evaluate import score_model
+from glandseg.training.evaluation.scored_model import open_model
 from glandseg.training.run import Run, open_run
 from glandseg.training.settings import TrainSettings
 from glandseg.training.settings_file import override_settings, read_preset
@@ -114,23 +114,11 @@ def learn_corrections(
     run = train(data, folder, replace(settings, um_per_px=image_um), report=report, say=say)
     held_out = [sample for sample in find_samples(data).samples if sample.part == "test"]
     with open_model(find_start(start_from) if start_from == BUNDLED else Path(start_from)) as model:
-        before = _score(model, held_out, image_um)
+        before = score_model(model, held_out, image_um, objects=True)
     with open_model(run.path) as model:
-        after = _score(model, held_out, image_um)
+        after = score_model(model, held_out, image_um, objects=True)
     run.write_record(corrections={"before": before, "after": after})
     return Correction(run=run, before=before, after=after, facts=_describe(start_from))
-
-
-def _score(model: ScoredModel, samples: Sequence[Sample], image_um: float) -> Scores:
-    return evaluate(
-        samples,
-        model.backend,
-        image_um=image_um,
-        model_um=model.um_per_px,
-        scales=model.scales,
-        rule=model.separation,
-        objects=True,
-    ).list_scores()
 
 
 def _describe(start_from: str) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from glandseg.training.weak.evidence import Evidence
 from glandseg.training.weak.method import WeakMethod
 from glandseg.training.weak.model_evidence import ModelEvidence
 from glandseg.training.weak.probe import Probe, fit_probe
+from glandseg.training.weak.pseudo_masks import LAYER
 
 BUNDLED_ENCODER = "mobilenetv2"
 LEAST_AGREEMENT = 75.0  # percent of balanced accuracy; a coin has 50
@@ -81,7 +82,7 @@ def judge_evidence(agreement: Sequence[Mapping[str, Confusion]]) -> Iterator[str
 def weigh_layers(classifier: WeakMethod | None) -> dict[str, float]:
     """Return the weights of a classifier's layers by their names as sources; empty for a single layer."""
     weights = classifier.layer_weights if classifier else ()
-    named = {f"{CLASSIFIER}, layer {number}": weight for number, weight in enumerate(weights, 1)}
+    named = {f"{LAYER}{number}": weight for number, weight in enumerate(weights, 1)}
     return named if len(named) > 1 else {}
 
 

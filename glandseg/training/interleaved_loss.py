@@ -40,8 +40,8 @@ def interleaved_loss(
     losses = []
     for index, (main, other) in enumerate(heads):
         judges = [each for place, each in enumerate(classes) if place != index]
-        trust = weigh_by_agreement(judges)
-        own = compute_head_loss(main, target, settings, batch.step, trust)
+        trusted = target | {"trust": weigh_by_agreement(judges)}
+        own = compute_head_loss(main, trusted, settings, batch.step)
         own = own + settings.auxiliary * compute_head_loss(other, target, settings, batch.step)
         valid = target["mask"] != IGNORED
         losses.append(own + DISTILLATION * distill(main[:, :CLASSES], torch.stack(judges).mean(0), valid))

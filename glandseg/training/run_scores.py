@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from glandseg.core.errors import BadInputError
 from glandseg.training.data.datasets import DataSet, Sample
-from glandseg.training.evaluation.evaluate import evaluate
+from glandseg.training.evaluation.evaluate import score_model
 from glandseg.training.evaluation.scored_model import open_model
 from glandseg.training.run import RECORD, Run
 
@@ -43,15 +43,7 @@ def score_run(run: Run, samples: Iterable[Sample], kind: str, image_um: float) -
         Scores by name, as in `Evaluation.list_scores`.
     """
     with open_model(run.path) as model:
-        return evaluate(
-            samples,
-            model.backend,
-            image_um=image_um,
-            model_um=model.um_per_px,
-            scales=model.scales,
-            rule=model.separation,
-            objects=kind == "glas",
-        ).list_scores()
+        return score_model(model, samples, image_um, objects=kind == "glas")
 
 
 def record_test_scores(run: Run, data_set: DataSet) -> None:

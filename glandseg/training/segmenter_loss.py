@@ -36,11 +36,7 @@ def segmentation_loss(
 
 
 def compute_head_loss(
-    logits: Tensor,
-    target: Mapping[str, Tensor],
-    settings: SegmenterSettings,
-    step: int,
-    trust: Tensor | None = None,
+    logits: Tensor, target: Mapping[str, Tensor], settings: SegmenterSettings, step: int
 ) -> Tensor:
     """Compute the loss of a head's two classes and, where the target has one, of its core.
 
@@ -49,9 +45,8 @@ def compute_head_loss(
         target: Mask and maps, as of `split_target`.
         settings: Settings of stage 2.
         step: Step of the fit.
-        trust: (N, S, S), multiplies the weight of each pixel's classes; None multiplies by 1.
     """
-    loss = compute_class_loss(logits, target, settings, step, trust)
+    loss = compute_class_loss(logits, target, settings, step)
     if "core" not in target:
         return loss
     valid = target["mask"] != IGNORED
@@ -73,25 +68,21 @@ def split_target(labels: Tensor, settings: SegmenterSettings, *, has_soft: bool 
 
 
 def compute_class_loss(
-    logits: Tensor,
-    target: Mapping[str, Tensor],
-    settings: SegmenterSettings,
-    step: int,
-    trust: Tensor | None = None,
+    logits: Tensor, target: Mapping[str, Tensor], settings: SegmenterSettings, step: int
 ) -> Tensor:
     """Compute the weighted cross entropy of a head's two classes against the mask.
 
     Args:
         logits: (N, outputs, S, S).
-        target: Mask and maps, as of `split_target`; with a soft map, the labels are shares.
+        target: Mask and maps, as of `split_target`; with a soft map, the labels are shares. A map "trust",
+            (N, S, S) float, multiplies the weight of each pixel.
         settings: Settings of stage 2.
         step: Step of the fit, which decides whether the scheme of pixel weights has started.
-        trust: As in `compute_head_loss`.
     """
     scheme = "plain" if step < settings.warmup_plain else settings.loss
     factor = 1 + settings.border_weight * target["border"] / 255 if "border" in target else None
-    if trust is not None:
-        factor = trust if factor is None else factor * trust
+    if "trust" in target:
+        factor = target["trust"] if factor is None else factor * target["trust"]
     share = target["soft"] / 255 if "soft" in target else None
     return weighted_cross_entropy(logits[:, :CLASSES], target["mask"], scheme, IGNORED, factor, share)
 

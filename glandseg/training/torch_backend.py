@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 import torch
@@ -79,6 +80,34 @@ def autocast(*, enabled: bool) -> torch.autocast:
     """Return a context that computes in bfloat16 where that is safe, on the GPU or else the CPU."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.autocast(device, torch.bfloat16, enabled=enabled)
+
+
+def run_batches(
+    network: nn.Module,
+    images: Iterable[NDArray[np.uint8]],
+    batch: int,
+    compute: Callable[[Tensor], Sequence[Tensor]],
+    *,
+    bfloat16: bool,
+) -> Iterator[list[NDArray[np.float32]]]:
+    """Evaluate something on images, batch by batch.
+
+    Args:
+        network: Network, put in evaluation mode for each batch, to whose device the images are moved.
+        images: Images of one size, (H, W, 3) uint8 RGB, read as they are needed.
+        batch: Maximum number of images in a batch.
+        compute: Called with a batch, (N, 3, H, W) float32 RGB in 0..1; returns tensors of N items each.
+        bfloat16: Whether to compute in bfloat16 where that is safe.
+
+    Yields:
+        The tensors of a batch, as float32 arrays.
+    """
+    rest = iter(images)
+    while part := list(islice(rest, batch)):
+        with evaluating(network), autocast(enabled=bfloat16):
+            found = compute(to_images(move_beside(network, np.stack(part))))
+            arrays = [each.float().cpu().numpy() for each in found]
+        yield arrays
 
 
 @contextlib.contextmanager

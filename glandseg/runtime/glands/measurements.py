@@ -146,7 +146,7 @@ def measure_gland(
         surroundings: What lies around it.
     """
     polygon, filled = gland.polygon_px, Polygon(gland.polygon_px.exterior)
-    outer, hull = polygon.exterior.length, filled.convex_hull
+    outer, hull, centroid = polygon.exterior.length, filled.convex_hull, polygon.centroid
     eccentricity, orientation_deg = _fit_ellipse(shapely.get_coordinates(filled))
     return Measurements(
         id=identify_gland(slide_hash, model_hash, polygon, l0_per_px),
@@ -167,10 +167,10 @@ def measure_gland(
         nearest_centroid_um=surroundings.nearest_centroid_px * um_per_px,
         nearest_edge_um=surroundings.nearest_edge_px * um_per_px,
         tissue_piece=surroundings.tissue_piece,
-        centroid_x_um=polygon.centroid.x * um_per_px,
-        centroid_y_um=polygon.centroid.y * um_per_px,
-        centroid_x_l0=polygon.centroid.x * l0_per_px,
-        centroid_y_l0=polygon.centroid.y * l0_per_px,
+        centroid_x_um=centroid.x * um_per_px,
+        centroid_y_um=centroid.y * um_per_px,
+        centroid_x_l0=centroid.x * l0_per_px,
+        centroid_y_l0=centroid.y * l0_per_px,
     )
 
 

@@ -99,13 +99,13 @@ class SlideGlands:
         )
 
     def _look_around(self, gland: Gland) -> Surroundings:
-        polygon, um_per_px = gland.polygon_px, self.plane.um_per_px
+        middle, um_per_px = gland.polygon_px.centroid, self.plane.um_per_px
         centroid, edge = self.neighbors_px[gland.number - 1].tolist()
         return Surroundings(
-            is_on_border=self.borders.touch(polygon),
+            is_on_border=self.borders.touch(gland.polygon_px),
             nearest_centroid_px=centroid,
             nearest_edge_px=edge,
-            tissue_piece=self.pieces.find(polygon.centroid.x * um_per_px, polygon.centroid.y * um_per_px),
+            tissue_piece=self.pieces.find(middle.x * um_per_px, middle.y * um_per_px),
         )
 
 

@@ -16,13 +16,12 @@ from glandseg.training.comparison.stage_1_scores import score_stage_1
 from glandseg.training.data.datasets import DataSet, find_samples
 from glandseg.training.data.published_splits import split_data_set
 from glandseg.training.loop.fit import Progress
-from glandseg.training.run import RECORD, Run, start_run
+from glandseg.training.run import RECORD, SETTINGS, Run, start_run
 from glandseg.training.run_scores import Scores, find_test, is_scored, record_test_scores
 from glandseg.training.settings import TrainSettings
 from glandseg.training.settings_file import read_settings, write_settings
 from glandseg.training.train import train
 
-SETTINGS = "settings.yaml"
 Report = Callable[[str, int, str, Progress], None]
 
 

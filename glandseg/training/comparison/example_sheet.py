@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from glandseg.runtime.settings import DEFAULTS
 from glandseg.training.comparison.compare import ComparedRun, Comparison
 from glandseg.training.comparison.method_table import name_method
-from glandseg.training.data.sample import Sample
+from glandseg.training.data.sample import Sample, pick_evenly
 from glandseg.training.evaluation.contact_sheet import CYAN, GREEN, Cell, write_contact_sheet
 from glandseg.training.evaluation.metrics import Confusion
 from glandseg.training.evaluation.scored_model import open_model
@@ -30,18 +30,11 @@ def write_examples(path: Path, comparison: Comparison) -> None:
         comparison: Comparison with at least one run.
     """
     firsts = [runs[0] for runs in comparison.group().values()]
-    samples = choose_examples(find_test(Run(firsts[0].path), comparison.data_set))
+    samples = pick_evenly(find_test(Run(firsts[0].path), comparison.data_set), EXAMPLES)
     columns = [_draw_column(run, samples) for run in firsts]
     rows = list(zip(*columns, strict=True))
     title = f"{comparison.data_set.kind}, seed {firsts[0].seed}: truth green, prediction cyan"
     write_contact_sheet(path, [cell for row in rows for cell in row], title, columns=len(columns))
-
-
-def choose_examples(samples: Sequence[Sample]) -> list[Sample]:
-    """Return up to `EXAMPLES` samples, evenly spaced by name, so the same in every comparison."""
-    ordered = sorted(samples, key=lambda sample: sample.name)
-    places = np.linspace(0, len(ordered) - 1, min(EXAMPLES, len(ordered))).round().astype(int)
-    return [ordered[place] for place in places]
 
 
 def _draw_column(run: ComparedRun, samples: Sequence[Sample]) -> list[Cell]:

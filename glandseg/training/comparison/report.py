@@ -14,7 +14,9 @@ from glandseg.training.comparison.compare import ComparedRun, Comparison
 from glandseg.training.comparison.example_sheet import write_examples
 from glandseg.training.comparison.figure import draw_bars
 from glandseg.training.comparison.method_table import name_method
+from glandseg.training.evaluation.score_table import format_rows
 from glandseg.training.evaluation.significance import Spread, compare_groups, mark_significance, summarise
+from glandseg.training.run import SETTINGS
 from glandseg.training.settings_file import read_settings, to_plain
 
 NAMES = ("comparison.md", "comparison.json", "comparison.png", "examples.png")
@@ -53,11 +55,11 @@ def format_comparison(comparison: Comparison) -> str:
         (
             f"Segmentation of {images['test']} test images of {comparison.data_set.kind}; {LEGEND}",
             "",
-            _format_table(first),
+            format_rows(first),
             f"mIoU % of the activation maps and pseudo masks on {images['train']} training images, "
             "and of the prediction on the test images.",
             "",
-            _format_table(second),
+            format_rows(second),
             *(f"{note}." for note in comparison.data_set.notes),
         )
     )
@@ -91,7 +93,7 @@ def list_p_values(comparison: Comparison) -> dict[str, float]:
 
 def describe_comparison(comparison: Comparison) -> dict[str, Any]:
     """Return everything as JSON: settings, machine, runs with their scores, spreads, p-values."""
-    first = comparison.runs[0].record
+    first, p_values = comparison.runs[0].record, list_p_values(comparison)
     return {
         "glandseg": glandseg.__version__,
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -99,12 +101,12 @@ def describe_comparison(comparison: Comparison) -> dict[str, Any]:
         "device": first.get("device"),
         "data": comparison.data_set.kind,
         "images": first["images"],
-        "settings": to_plain(read_settings(comparison.folder / "settings.yaml")),
+        "settings": to_plain(read_settings(comparison.folder / SETTINGS)),
         "best": find_best(comparison),
         "methods": {
             method: {
                 "title": name_method(method),
-                "p_value": list_p_values(comparison).get(method),
+                "p_value": p_values.get(method),
                 "spreads": {
                     key: {"mean": round(each.mean, 3), "std": round(each.deviation, 3)}
                     for key, each in _summarise(runs).items()
@@ -132,7 +134,3 @@ def _summarise(runs: Sequence[ComparedRun]) -> dict[str, Spread]:
 
 def _format_p(p_value: float | None) -> str:
     return NOT_KNOWN if p_value is None else f"{p_value:.2g} {mark_significance(p_value)}".strip()
-
-
-def _format_table(lines: Sequence[Sequence[str]]) -> str:
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)

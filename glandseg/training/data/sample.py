@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,6 +83,13 @@ class DataSet:
     samples: tuple[Sample, ...]
     um_per_px: float | None
     notes: tuple[str, ...] = ()
+
+
+def pick_evenly(samples: Sequence[Sample], count: int) -> list[Sample]:
+    """Return up to `count` samples, evenly spaced by name, so the same ones whatever their order."""
+    ordered = sorted(samples, key=lambda sample: sample.name)
+    places = np.linspace(0, len(ordered) - 1, min(count, len(ordered))).round().astype(int)
+    return [ordered[place] for place in places]
 
 
 def pair_samples(

@@ -53,7 +53,6 @@ def distillation_loss(network: nn.Module, batch: Batch, settings: TrainSettings)
     """
     stage, share = settings.segmenter, settings.distillation.weight
     target = split_target(batch.labels, stage, has_soft=True)
-
     soft = target.pop("soft")
 
     def compute_head(logits: Tensor) -> Tensor:

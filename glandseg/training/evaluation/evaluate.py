@@ -23,6 +23,7 @@ from glandseg.training.data.image_file import note_names
 from glandseg.training.data.published_splits import list_parts
 from glandseg.training.evaluation.metrics import Confusion
 from glandseg.training.evaluation.object_metrics import ObjectAgreement
+from glandseg.training.evaluation.scored_model import ScoredModel
 from glandseg.training.evaluation.segment import label_file
 
 
@@ -172,6 +173,31 @@ def evaluate(
         keep(sample, found[sample.name], labels > 0)
         report(len(found))
     return Evaluation(samples=found)
+
+
+def score_model(
+    model: ScoredModel, samples: Iterable[Sample], image_um: float, *, objects: bool
+) -> dict[str, float]:
+    """Score an open model on samples with outlines, at its own scales.
+
+    Args:
+        model: Open model.
+        samples: Samples with outline masks.
+        image_um: Microns per pixel of the images.
+        objects: Whether glands are matched and scored too.
+
+    Returns:
+        Scores by name, as in `Evaluation.list_scores`.
+    """
+    return evaluate(
+        samples,
+        model.backend,
+        image_um=image_um,
+        model_um=model.um_per_px,
+        scales=model.scales,
+        rule=model.separation,
+        objects=objects,
+    ).list_scores()
 
 
 def score_image(

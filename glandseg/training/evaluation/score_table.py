@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
@@ -135,8 +135,7 @@ class ScoreTable:
         lines += [
             [name, part, images, *(cells.get(key, "") for key in keys)] for name, part, images, cells in rows
         ]
-        table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-        return "\n\n".join([table, *self.list_notes()]) + "\n"
+        return "\n".join([format_rows(lines), *(f"{note}\n" for note in self.list_notes())])
 
     def to_json(self) -> dict[str, Any]:
         """Return everything: models with their hashes, scores by part and by image, spreads, p-values."""
@@ -183,6 +182,11 @@ class ScoreTable:
             "scores": {part: self.list_scores(part)[each.name] for part in self.all_parts},
             "images": {name: score.list_scores() for name, score in each.evaluation.samples.items()},
         }
+
+
+def format_rows(lines: Iterable[Sequence[str]]) -> str:
+    """Format lines of cells as rows of a Markdown table, each with its line end."""
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def _to_plain(groups: Mapping[str, Mapping[str, Spread]]) -> dict[str, Any]:

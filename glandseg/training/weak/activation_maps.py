@@ -16,7 +16,7 @@ from torch import Tensor
 from glandseg.training.classifier_settings import ClassifierSettings
 from glandseg.training.data.patches import Patch
 from glandseg.training.data.sample import Sample
-from glandseg.training.torch_backend import autocast, evaluating, move_beside, to_images
+from glandseg.training.torch_backend import run_batches
 from glandseg.training.weak.method import WeakMethod
 from glandseg.training.weak.patch_stream import enlarge
 
@@ -72,10 +72,8 @@ class ActivationMaps:
     ) -> Iterator[tuple[NDArray[np.float32], ...]]:
         """Yield each patch's class maps, (2, h, w) of each layer."""
         fit = self._settings.fit
-        for first in range(0, len(cut), fit.batch):
-            samples = to_images(move_beside(self._classifier, np.stack(cut[first : first + fit.batch])))
-            with evaluating(self._classifier), autocast(enabled=fit.precision == "bfloat16"):
-                layers = [layer.float().cpu().numpy() for layer in map_images(samples)]
+        bfloat16 = fit.precision == "bfloat16"
+        for layers in run_batches(self._classifier, cut, fit.batch, map_images, bfloat16=bfloat16):
             yield from zip(*layers, strict=True)
 
 

@@ -73,7 +73,7 @@ class AMR(ClassActivationMaps):
     def map_both(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Compute the signed class maps of spotlight and compensation, both (N, 2, h, w) float."""
         stages = self.encoder(self.encoder.normalise(images))[-FUSED_STAGES:]
-        modulated = [modulate(stage) for modulate, stage in zip(self.modulations, stages, strict=True)]
+        modulated = [change(stage) for change, stage in zip(self.modulations, stages, strict=True)]
         return self.class_map(self.fuse(stages)), self.compensation(self.fuse(modulated))
 
     def map_classes(self, images: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ the fit) and what follows (pseudo masks, stage 2) is the same for all, so they m
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from glandseg.training.data.patches import Patch
 from glandseg.training.loop.sampling import Batch
 from glandseg.training.losses import compute_presence_loss
 from glandseg.training.networks.encoder import Encoder
-from glandseg.training.torch_backend import CLASSES, autocast, evaluating, move_beside, to_images
+from glandseg.training.torch_backend import CLASSES, run_batches
 from glandseg.training.weak.patch_stream import enlarge
 
 
@@ -101,16 +101,30 @@ def score_presence(
 
     Plain accuracy means nothing here: nearly every patch holds both classes.
     """
-    scores = []
-    for first in range(0, len(patches), settings.fit.batch):
-        part = patches[first : first + settings.fit.batch]
-        cut = np.stack([enlarge(patch.cut(images[patch.sample]), settings.input) for patch in part])
-        with evaluating(network), autocast(enabled=settings.fit.precision == "bfloat16"):
-            scores.append(network(to_images(move_beside(network, cut))).float().cpu().numpy())
-    predicted = np.concatenate(scores) > 0
+    scores = run_on_patches(network, patches, images, settings, network)
+    predicted = scores > 0
     present = np.array([patch.present for patch in patches])
     non_gland, gland = (_balance(predicted[:, c], present[:, c]) for c in range(CLASSES))
     return {"balanced": round((non_gland + gland) / 2, 3), "non_gland": non_gland, "gland": gland}
+
+
+def run_on_patches(
+    network: nn.Module,
+    patches: Sequence[Patch],
+    images: Sequence[NDArray[np.uint8]],
+    settings: ClassifierSettings,
+    compute: Callable[[Tensor], Tensor],
+) -> NDArray[np.float32]:
+    """Evaluate something on patches without augmentation; return (P, ...) float32, an item for each."""
+    cut = (enlarge(patch.cut(images[patch.sample]), settings.input) for patch in patches)
+    batches = run_batches(
+        network,
+        cut,
+        settings.fit.batch,
+        lambda batch: [compute(batch)],
+        bfloat16=settings.fit.precision == "bfloat16",
+    )
+    return np.concatenate([found for [found] in batches])
 
 
 def _balance(predicted: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 from glandseg.core.atomic import write_whole
 from glandseg.core.system import hash_file
 from glandseg.training.data.augment import IGNORED
-from glandseg.training.data.datasets import Sample
+from glandseg.training.data.sample import Sample, pick_evenly
 from glandseg.training.evaluation.contact_sheet import GREEN, YELLOW, Cell, write_contact_sheet
 from glandseg.training.run import Run
 
@@ -49,10 +49,8 @@ def _describe(run: Run, name: str) -> tuple[str | int, ...]:
 
 def write_pseudo_mask_sheet(run: Run, samples: Sequence[Sample]) -> Path:
     """Write `pseudo_masks.png`: some images, evenly spaced by name, so the same in every run."""
-    ordered = sorted(samples, key=lambda sample: sample.name)
-    places = np.linspace(0, len(ordered) - 1, min(SHEET_CELLS, len(ordered))).round().astype(int)
-    cells = [_draw(run, ordered[place]) for place in places]
-    title = f"pseudo masks of {len(cells)} of {len(ordered)} images: gland green, ignored yellow"
+    cells = [_draw(run, sample) for sample in pick_evenly(samples, SHEET_CELLS)]
+    title = f"pseudo masks of {len(cells)} of {len(samples)} images: gland green, ignored yellow"
     write_contact_sheet(run.path / SHEET, cells, title)
     return run.path / SHEET
 

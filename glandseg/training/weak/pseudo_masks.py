@@ -23,6 +23,7 @@ from glandseg.training.evaluation.metrics import Confusion
 from glandseg.training.weak.evidence import Evidence
 from glandseg.training.weak.label_rules import Labelling, Maps, label_image
 
+LAYER = f"{CLASSIFIER}, layer "  # what the names of its layers, as sources, begin with
 NO_VOTES: Mapping[str, float] = MappingProxyType({})
 
 
@@ -115,7 +116,8 @@ def sum_maps(maps: Mapping[str, Maps], settings: ClassifierSettings) -> list[NDA
     A layer has the weight of its classifier.
     """
     weights = settings.weigh_sources()
-    factors = np.array([weights.get(name, weights.get(CLASSIFIER, 1.0)) for name in maps], np.float32)
+    sources = [CLASSIFIER if name.startswith(LAYER) else name for name in maps]
+    factors = np.array([weights[source] for source in sources], np.float32)
     return [np.tensordot(factors, np.stack(of_patch), 1) for of_patch in zip(*maps.values(), strict=True)]
 
 

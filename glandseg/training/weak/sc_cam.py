@@ -19,9 +19,9 @@ from glandseg.training.loop.precision import widen
 from glandseg.training.loop.sampling import Batch
 from glandseg.training.losses import compute_presence_loss
 from glandseg.training.networks.encoder import Encoder
-from glandseg.training.torch_backend import CLASSES, autocast, evaluating, move_beside, to_images
+from glandseg.training.torch_backend import CLASSES
 from glandseg.training.weak.cam import ClassActivationMaps
-from glandseg.training.weak.patch_stream import enlarge
+from glandseg.training.weak.method import run_on_patches
 
 CLUSTERS = 10  # sub-categories of each class
 WEIGHT = 5.0  # of the sub-categories' loss
@@ -45,7 +45,9 @@ class SCCAM(ClassActivationMaps):
         present = super().begin_round(number, patches, images)
         if number == 1:
             return present
-        features = self._describe(patches, images)
+        features = run_on_patches(
+            self, patches, images, self._settings, lambda batch: widen(self.extract(batch)).mean((2, 3))
+        )
         clusters = [
             cluster(features, present[:, label] > 0, self._settings.fit.seed) for label in range(CLASSES)
         ]
@@ -59,17 +61,6 @@ class SCCAM(ClassActivationMaps):
         if not categories.shape[1]:
             return loss
         return loss + WEIGHT * compute_presence_loss(self.categories(pooled).flatten(1), categories)
-
-    def _describe(self, patches: Sequence[Patch], images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        """Compute the pooled features of patches without augmentation, (P, C)."""
-        fit, found = self._settings.fit, []
-        for first in range(0, len(patches), fit.batch):
-            part = patches[first : first + fit.batch]
-            cut = np.stack([enlarge(patch.cut(images[patch.sample]), self._settings.input) for patch in part])
-            with evaluating(self), autocast(enabled=fit.precision == "bfloat16"):
-                features = self.extract(to_images(move_beside(self, cut)))
-                found.append(widen(features).mean((2, 3)).cpu().numpy())
-        return np.concatenate(found)
 
 
 def cluster(features: NDArray[np.float32], chosen: NDArray[np.bool_], seed: int) -> NDArray[np.float32]:

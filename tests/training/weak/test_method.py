@@ -21,6 +21,7 @@ from glandseg.training.loop.fit_settings import FitSettings
 from glandseg.training.loop.sampling import Batch
 from glandseg.training.networks.encoder import Encoder
 from glandseg.training.networks.mobilenetv2 import MobileNetV2
+from glandseg.training.run import Run
 from glandseg.training.segmenter_settings import SegmenterSettings
 from glandseg.training.settings import TrainSettings
 from glandseg.training.settings_file import override_settings, read_settings, write_settings
@@ -104,6 +105,16 @@ def write_tiles(folder: Path) -> Path:
     return folder
 
 
+def train_on_tiles(folder: Path, settings: TrainSettings) -> Run:
+    return train(
+        write_tiles(folder / "tiles"),
+        folder / "run",
+        settings,
+        report=lambda stage, progress: None,
+        say=lambda line: None,
+    )
+
+
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_of_the_table_maps_both_classes(name: str) -> None:
     method = load_method(name)(MobileNetV2(output_stride=16), SETTINGS).eval()
@@ -144,13 +155,7 @@ def test_stage_2_learns_the_votes_of_layers(tmp_path: Path, monkeypatch: pytest.
         ),
         segmenter=SegmenterSettings(crop=32, width=8, fit=fit),
     )
-    run = train(
-        write_tiles(tmp_path / "tiles"),
-        tmp_path / "run",
-        settings,
-        report=lambda stage, progress: None,
-        say=lambda line: None,
-    )
+    run = train_on_tiles(tmp_path, settings)
     name = next(name for name, part in run.read_parts().items() if part == "train")
     soft, mask = run.read_soft_mask(name), run.read_pseudo_mask(name)
     assert soft is not None
@@ -169,13 +174,7 @@ def test_a_new_method_trains_both_stages(tmp_path: Path, monkeypatch: pytest.Mon
         ),
         segmenter=SegmenterSettings(crop=32, width=8, fit=fit),
     )
-    run = train(
-        write_tiles(tmp_path / "tiles"),
-        tmp_path / "run",
-        settings,
-        report=lambda stage, progress: None,
-        say=lambda line: None,
-    )
+    run = train_on_tiles(tmp_path, settings)
     assert run.settings.classifier.method == "redness"
     header, first, *_ = (run.path / "classifier.csv").read_text("utf-8").splitlines()
     assert header == "step,loss,lr,low_threshold" and float(first.split(",")[3]) > -0.5
