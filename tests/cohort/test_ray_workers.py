@@ -22,6 +22,8 @@ from tests.cohort.cohort_folder import Reports, make_job, write_slides
 ray = pytest.importorskip("ray", reason="Ray is not installed: the extra cluster")
 from ray.cluster_utils import Cluster  # noqa: E402
 
+SLIDES = 20  # enough that a worker is still running one when its node is gone
+
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(sys.platform != "linux", reason="clusters are tested on Linux"),
@@ -42,13 +44,13 @@ def test_a_lost_node_loses_no_slide(
     cluster: Any, tmp_path: Path, red_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("glandseg.cohort.ray_workers.ROOM_S", 3.0)
-    slides, said = write_slides(tmp_path, [f"{number}.tif" for number in range(6)]), list[str]()
+    slides, said = write_slides(tmp_path, [f"{number}.tif" for number in range(SLIDES)]), list[str]()
     reports = LosingReports(cluster)
     with start_ray_workers(make_job(red_model), cluster.address, "auto", len(slides), said.append) as workers:
         assert len(workers) == 2
         run_cohort(slides, workers, reports)
     states = [read_slide_state(slide) for slide in slides]
-    assert [state.state for state in states if state] == [DONE] * 6
+    assert [state.state for state in states if state] == [DONE] * SLIDES
     assert reports.is_lost
     assert any("was lost" in warning for warning in reports.warnings)
     assert said == ["Ray cluster: 2 workers, 2 nodes"]

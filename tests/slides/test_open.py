@@ -318,6 +318,15 @@ def test_tiff_cut_short(tmp_path: Path, options: dict[str, Any], share: float) -
         read_whole(path)
 
 
+def test_tiff_whose_pages_were_at_its_lost_end(tmp_path: Path) -> None:
+    path = write_tiff(tmp_path / "a.tif", draw())
+    data = bytearray(path.read_bytes())
+    data[4:8] = (len(data) + 2).to_bytes(4, "little")
+    path.write_bytes(data)
+    with pytest.raises(BadInputError, match=r"none of its pages begins .* cut short"):
+        open_slide(path)
+
+
 @pytest.mark.parametrize("share", [0.1, 0.6, 0.98])
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".bmp"])
 def test_image_cut_short(tmp_path: Path, suffix: str, share: float) -> None:

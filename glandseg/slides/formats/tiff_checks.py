@@ -154,12 +154,14 @@ def list_entries(page: tifffile.TiffPage) -> list[tuple[int, int]]:
 
 
 def check_chain(tiff: tifffile.TiffFile) -> None:
-    """Check that the last page does not point beyond the end of the file, which tifffile only logs.
+    """Check that no page lies beyond the end of the file, which tifffile only logs.
 
     Raises:
-        EOFError: It does.
+        EOFError: One does, or there is none.
     """
     layout, file = tiff.tiff, tiff.filehandle
+    if not len(tiff.pages):
+        raise EOFError(f"none of its pages begins within its {file.size:,} bytes")
     file.seek(tiff.pages[-1].offset)
     (tags,) = struct.unpack(layout.tagnoformat, file.read(layout.tagnosize))
     file.seek(tags * layout.tagsize, 1)
