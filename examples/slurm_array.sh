@@ -10,7 +10,8 @@
 #SBATCH --requeue
 set -euo pipefail
 
-# A job that is requeued resumes its slides; a slide that another job runs is left to it.
+# A job that is requeued resumes its slides; a slide that another job runs is left to it. After a loss, submit
+# the whole array again: what is done is kept.
 glandseg infer "$1" --recursive --out "$2" \
   --shard "${SLURM_ARRAY_TASK_ID:-1}/${SLURM_ARRAY_TASK_COUNT:-1}" \
   --threads "${SLURM_CPUS_PER_TASK:-0}" --max-ram 12

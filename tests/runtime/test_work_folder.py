@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 
+from glandseg.core import folder_lock
 from glandseg.core.atomic import OLDER, move_into_place
 from glandseg.core.errors import EnvironmentLacksError
 from glandseg.core.folder_lock import LOCK, PID_LOCK
@@ -175,19 +179,61 @@ def test_two_never_work_on_one_slide(tmp_path: Path) -> None:
     os.close(second)
 
 
-@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP])
-def test_a_share_without_locks_gets_a_file_that_names_the_process(
-    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def refuse_locks(monkeypatch: pytest.MonkeyPatch, number: int = errno.ENOLCK) -> None:
+    """Let no file be locked, as on some network file systems."""
+
     def refuse(lock: FileLock, *arguments: object, **options: object) -> None:
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(FileLock, "_acquire", refuse)
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_share_without_locks_gets_a_file_that_names_the_process(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse_locks(monkeypatch, number)
     with open_work_folder(tmp_path, "slide", FACTS, print) as work:
         assert str(os.getpid()) in (work / PID_LOCK).read_text()
         with pytest.raises(EnvironmentLacksError, match=r"another glandseg.*remove \.slide\.glandseg"):
             work_on(tmp_path, FACTS)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("age_s", "is_taken"), [(folder_lock.LEASE_S - 60, False), (folder_lock.LEASE_S + 60, True)]
+)
+def test_a_lock_outlives_a_lost_host_by_a_while_only(
+    age_s: float, is_taken: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse_locks(monkeypatch)
+    with contextlib.suppress(InterruptedError), open_work_folder(tmp_path, "slide", FACTS, print) as work:
+        lost = (work / PID_LOCK).read_text().replace(socket.gethostname(), "lost-host")
+        (work / "finished.windows").write_text("window")
+        raise InterruptedError
+    assert "lost-host" in lost
+    (work / PID_LOCK).write_text(lost)
+    os.utime(work / PID_LOCK, (time.time() - age_s,) * 2)
+    if is_taken:
+        assert work_on(tmp_path, FACTS) == ["found window"]
+    else:
+        with pytest.raises(EnvironmentLacksError, match="another glandseg"):
+            work_on(tmp_path, FACTS)
+
+
+def test_a_process_that_lost_its_lock_while_it_stood_still_is_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse_locks(monkeypatch)
+    monkeypatch.setattr(folder_lock, "HEARTBEAT_S", 0.05)
+    with (
+        pytest.raises(EnvironmentLacksError, match=r"its lock is lost.*another glandseg"),
+        open_work_folder(tmp_path, "slide", FACTS, print) as work,
+    ):
+        (work / PID_LOCK).unlink()
+        (work / PID_LOCK).write_text("another process")
+        for _ in range(3000):
+            time.sleep(0.01)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no folder in use can be moved there")
