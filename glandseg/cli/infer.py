@@ -95,7 +95,7 @@ def infer(
         list[str] | None,
         typer.Option(
             help="Outputs to write, separated by commas: default (geojson, mask, csv, overview, labels, "
-            "report), suggestions, geojson.gz, parquet, dicom, probability, overlay, zarr."
+            "report), suggestions, geojson.gz, parquet, dicom, dicom-mask, probability, overlay, zarr."
         ),
     ] = None,
     csv_decimal: Annotated[

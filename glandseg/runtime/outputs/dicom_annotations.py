@@ -8,7 +8,6 @@ model.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,23 +18,21 @@ import shapely
 from numpy.typing import NDArray
 from shapely import Polygon
 
-import glandseg
 from glandseg import RESEARCH_USE
-from glandseg.core.errors import BadInputError
 from glandseg.runtime.glands.measurements import Measurements
 from glandseg.runtime.glands.store import Gland
+from glandseg.runtime.outputs.dicom_source import (
+    describe_instance,
+    find_base,
+    identify_model,
+    make_uid,
+    name_gland,
+)
 from glandseg.runtime.outputs.gland_writer import AddGland, SlideGlands, Warn
-from glandseg.slides.slide_files import list_slide_files
 
 SIMPLIFIED_PX = 0.5
 _SERIES_NUMBER = 9301  # unlike those that scanners give
 _TRIANGLE = np.array([[0, 0], [1, 0], [0, 1]], np.float32)
-_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:glandseg:dicom")
-# Attributes that the standard wants, if empty, and scanners leave out.
-_MAY_LACK = (
-    *("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyID", "StudyDate", "StudyTime"),
-    *("AccessionNumber", "ReferringPhysicianName"),
-)
 
 
 @contextmanager
@@ -69,28 +66,6 @@ def trace_outside(polygon_px: Polygon, l0_per_px: float) -> NDArray[np.float32]:
     return np.asarray(shapely.get_coordinates(simplified)[:-1] * l0_per_px, np.float32)
 
 
-def find_base(found: SlideGlands) -> Any:
-    """Read the header of the largest image of a slide's series, as a pydicom dataset.
-
-    Raises:
-        BadInputError: There is none.
-    """
-    import pydicom
-
-    headers = [pydicom.dcmread(each, stop_before_pixels=True) for each in list_slide_files(found.slide_path)]
-    volumes = [each for each in headers if "VOLUME" in each.get("ImageType", ())]
-    if not volumes:
-        raise BadInputError(
-            f"{found.slide_path}: its series has no image of type VOLUME to annotate. "
-            "Leave dicom out of --write."
-        )
-    base = max(volumes, key=lambda each: int(each.TotalPixelMatrixColumns))
-    for name in _MAY_LACK:
-        if name not in base:
-            setattr(base, name, "")
-    return base
-
-
 def build_annotations(
     base: Any, found: SlideGlands, contours: Sequence[NDArray[np.float32]], areas_um2: Sequence[float]
 ) -> Any:
@@ -102,19 +77,11 @@ def build_annotations(
         contours: Outer contour of each gland, (N, 2) float32.
         areas_um2: Area of each gland.
     """
-    from highdicom import AlgorithmIdentificationSequence
     from highdicom.ann import AnnotationGroup, MicroscopyBulkSimpleAnnotations
     from highdicom.ann import Measurements as Values
     from highdicom.sr import CodedConcept
     from pydicom.sr.codedict import codes
 
-    version = glandseg.__version__
-    algorithm = AlgorithmIdentificationSequence(
-        name="glandseg",
-        family=codes.DCM.ArtificialIntelligence,
-        version=version,
-        source=found.model_sha256[:16],
-    )
     area = Values(
         name=codes.SCT.Area,
         values=np.array(areas_um2, np.float32),
@@ -122,14 +89,14 @@ def build_annotations(
     )
     group = AnnotationGroup(
         number=1,
-        uid=_make_uid(found, "group"),
+        uid=make_uid(found, "group"),
         label="glands",
         annotated_property_category=codes.SCT.AnatomicalStructure,
-        annotated_property_type=CodedConcept("gland", "99GLANDSEG", "Gland"),
+        annotated_property_type=name_gland(),
         graphic_type="POLYGON",
         graphic_data=list(contours),
         algorithm_type="AUTOMATIC",
-        algorithm_identification=algorithm,
+        algorithm_identification=identify_model(found),
         measurements=[area],
         description=RESEARCH_USE[:1024],
     )
@@ -137,16 +104,8 @@ def build_annotations(
         source_images=[base],
         annotation_coordinate_type="2D",
         annotation_groups=[group],
-        series_instance_uid=_make_uid(found, "series"),
         series_number=_SERIES_NUMBER,
-        sop_instance_uid=_make_uid(found, "instance"),
-        instance_number=1,
-        manufacturer="glandseg",
-        manufacturer_model_name="glandseg",
-        software_versions=version,
-        device_serial_number=found.model_sha256[:16],
-        content_description="Glands found by glandseg",
-        content_label="GLANDS",
+        **describe_instance(found, "annotations"),
     )
 
 
@@ -157,9 +116,3 @@ def _empty(annotations: Any) -> Any:
     for name in ("PointCoordinatesData", "LongPrimitivePointIndexList", "MeasurementsSequence"):
         delattr(group, name)
     return annotations
-
-
-def _make_uid(found: SlideGlands, role: str) -> str:
-    """Return the UID of a part of the file, the same for the same slide and model (PS3.5, B.2)."""
-    name = f"{found.slide_sha256}/{found.model_sha256}/{role}"
-    return f"2.25.{uuid.uuid5(_NAMESPACE, name).int}"

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from glandseg.core.workers import Workers, await_result
 from glandseg.runtime.outputs.dicom_annotations import write_dicom
+from glandseg.runtime.outputs.dicom_segmentation import write_segmentation
 from glandseg.runtime.outputs.geojson import write_geojson
 from glandseg.runtime.outputs.gland_queue import CHUNK, GlandQueue, MeasuredGland
 from glandseg.runtime.outputs.gland_writer import GlandWriter, SlideGlands
@@ -49,6 +50,15 @@ WRITERS: dict[str, Output] = {
         ".glands.dcm",
         write_dicom,
         by_default=False,
+        extra="dicom",
+        libraries=("highdicom",),
+        formats=("dicom",),
+    ),
+    "dicom-mask": Output(
+        ".mask.dcm",
+        write_segmentation,
+        by_default=False,
+        px_bytes=3,
         extra="dicom",
         libraries=("highdicom",),
         formats=("dicom",),

@@ -18,39 +18,19 @@ from glandseg.model.onnx.cpu import CpuSession
 from glandseg.runtime.checks.check_output import check_output
 from glandseg.runtime.glands.store import Gland
 from glandseg.runtime.infer import infer_slide
-from glandseg.runtime.outputs import dicom_annotations
-from glandseg.runtime.outputs.dicom_annotations import find_base, trace_outside, write_dicom
+from glandseg.runtime.outputs import dicom_source
+from glandseg.runtime.outputs.dicom_annotations import trace_outside, write_dicom
+from glandseg.runtime.outputs.dicom_source import find_base
 from glandseg.runtime.outputs.write import OutputPaths
 from glandseg.runtime.settings import InferSettings
 from tests.runtime.outputs.conftest import MakeFound, Write
+from tests.runtime.outputs.dicom_header import make_header
 
 highdicom = pytest.importorskip("highdicom", reason='needs pip install "glandseg[dicom]"')
 pydicom = pytest.importorskip("pydicom")
 ROOT = Path(__file__).parents[3]
 SLIDE = ROOT.parent / "shared/data/slides/dicom-cmu-1-small-region/level-0-frames-0-30.dcm"
 RING = Polygon(Point(60, 50).buffer(40).exterior, [Point(60, 50).buffer(10).exterior])
-
-
-def make_header(**changes: Any) -> Any:
-    """Make the header of a slide's image, as scanners write it: without a patient."""
-    header = pydicom.Dataset()
-    facts = {
-        "SOPClassUID": "1.2.840.10008.5.1.4.1.1.77.1.6",
-        "SOPInstanceUID": "1.2.3.1",
-        "StudyInstanceUID": "1.2.3.2",
-        "SeriesInstanceUID": "1.2.3.3",
-        "FrameOfReferenceUID": "1.2.3.4",
-        "Modality": "SM",
-        "ImageType": ["ORIGINAL", "PRIMARY", "VOLUME", "NONE"],
-        "TotalPixelMatrixColumns": 500,
-        "TotalPixelMatrixRows": 400,
-        **changes,
-    }
-    for name, value in facts.items():
-        setattr(header, name, value)
-    header.file_meta = pydicom.dataset.FileMetaDataset()
-    header.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
-    return header
 
 
 def make_glands(*polygons: Polygon) -> list[Gland]:
@@ -63,7 +43,7 @@ def make_glands(*polygons: Polygon) -> list[Gland]:
 @pytest.fixture
 def annotate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, write: Write, make_found: MakeFound) -> Any:
     """Return a function that annotates a slide with glands, and returns the path."""
-    monkeypatch.setattr(dicom_annotations, "list_slide_files", lambda path: [path])
+    monkeypatch.setattr(dicom_source, "list_slide_files", lambda path: [path])
     monkeypatch.setattr(pydicom, "dcmread", lambda path, **options: make_header())
 
     def run(*polygons: Polygon, name: str = "a.dcm") -> Path:
@@ -124,7 +104,7 @@ def test_the_largest_image_of_the_slide_itself_is_annotated(monkeypatch: pytest.
         Path("small"): make_header(TotalPixelMatrixColumns=100),
         Path("base"): make_header(SOPInstanceUID="1.2.3.9"),
     }
-    monkeypatch.setattr(dicom_annotations, "list_slide_files", lambda path: list(headers))
+    monkeypatch.setattr(dicom_source, "list_slide_files", lambda path: list(headers))
     monkeypatch.setattr(pydicom, "dcmread", lambda path, **options: headers[path])
     found: Any = SimpleNamespace(slide_path=Path("small"))
     assert find_base(found).SOPInstanceUID == "1.2.3.9"

@@ -31,7 +31,7 @@ from tests.runtime.outputs.report.page_reader import read_page_outlines
 
 # Drawn for looking, at the thumbnail's px, which are coarser than the mask's; and without glands.
 OTHERS = {"overview", "suggestions"}
-OF_ITS_FORMAT = {"dicom"}  # tested with it
+OF_ITS_FORMAT = {"dicom", "dicom-mask"}  # tested with it
 SIZE_WH, UM_PER_L0, UM_PER_PX = (2200, 1900), 0.5, 1.4
 BOUNDS_XY, BOUNDS_WH = (301, 207), (1701, 1502)
 GLAND = (1303.3, 1106.8, 150.0)  # x, y, radius in px of the whole image
