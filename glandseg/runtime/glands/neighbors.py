@@ -43,8 +43,8 @@ def find_neighbors(glands: GlandSequence) -> NDArray[np.float64]:
         for a single gland. Of two glands with one centroid, the next other one is the nearest.
     """
     found = np.full((len(glands), 2), np.nan)
-    bounds = [glands[index].polygon_px.bounds for index in range(len(glands))]
-    spans = np.array(bounds).reshape(-1, 4)[:, 1::2]  # top and bottom
+    edges = (glands[index].polygon_px.bounds[1::2] for index in range(len(glands)))  # top and bottom
+    spans: NDArray[np.float64] = np.fromiter(edges, np.dtype((float, 2)), len(glands))
     margin, pending = MARGIN_PX, np.arange(len(glands))
     while len(glands) > 1 and len(pending):
         spans_slide = margin > np.ptp(spans)
