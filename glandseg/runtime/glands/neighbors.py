@@ -65,15 +65,35 @@ def _measure(glands: GlandSequence, block: NDArray[np.int64], near: NDArray[np.i
     own = np.searchsorted(near, block)
     simplified = shapely.simplify(contours, SIMPLIFIED_PX, preserve_topology=False)
     simplified = np.where(shapely.is_empty(simplified), contours, simplified)
-    layers = (shapely.centroid(contours), simplified)
-    return np.stack([_find_nearest(layer, own) for layer in layers], 1)
+    centroids = shapely.centroid(contours)
+    distances, nearest = _find_nearest(centroids, own)
+    return np.stack([distances, _measure_gaps(simplified, own, nearest)], 1)
 
 
-def _find_nearest(shapes: NDArray[np.object_], own: NDArray[np.int64]) -> NDArray[np.float64]:
-    distances = np.full(len(own), np.inf)
-    if len(shapes) > 1:
-        (asked, _), found = shapely.STRtree(shapes).query_nearest(
-            shapes[own], exclusive=True, return_distance=True, all_matches=False
-        )
-        distances[asked] = found
-    return distances
+def _find_nearest(
+    points: NDArray[np.object_], own: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return the distance of some points to the nearest other one, inf without any, and its index."""
+    distances, nearest = np.full(len(own), np.inf), own.copy()
+    (asked, found), away = shapely.STRtree(points).query_nearest(
+        points[own], exclusive=True, return_distance=True, all_matches=False
+    )
+    distances[asked], nearest[asked] = away, found
+    return distances, nearest
+
+
+def _measure_gaps(
+    contours: NDArray[np.object_], own: NDArray[np.int64], guess: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Compute the distance of some contours to the nearest other one; inf without any.
+
+    None is further than a guess, so only those are measured whose boxes are as near.
+    """
+    gaps = np.where(guess == own, np.inf, shapely.distance(contours[own], contours[guess]))
+    left, top, right, bottom = shapely.bounds(contours[own]).T
+    reach = shapely.box(left - gaps, top - gaps, right + gaps, bottom + gaps)
+    asked, near = shapely.STRtree(contours).query(reach)
+    asked, near = asked[own[asked] != near], near[own[asked] != near]
+    shapely.prepare(contours)
+    np.minimum.at(gaps, asked, shapely.distance(contours[own[asked]], contours[near]))
+    return gaps
