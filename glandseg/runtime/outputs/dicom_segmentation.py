@@ -62,7 +62,7 @@ def build_segmentation(base: Any, found: SlideGlands, mask: NDArray[np.uint8]) -
         algorithm_identification=identify_model(found),
     )
     corner_mm = (origin.XOffsetInSlideCoordinateSystem, origin.YOffsetInSlideCoordinateSystem, 0)
-    return Segmentation(
+    segmentation = Segmentation(
         source_images=[base],
         pixel_array=mask,
         segmentation_type="BINARY",
@@ -77,6 +77,8 @@ def build_segmentation(base: Any, found: SlideGlands, mask: NDArray[np.uint8]) -
         plane_positions=[PlanePositionSequence("SLIDE", [float(mm) for mm in corner_mm], (1, 1))],
         **describe_instance(found, "segmentation"),
     )
+    segmentation.PatientOrientation = ""  # unknown, as ImageOrientationSlide takes its place
+    return segmentation
 
 
 def _complete(base: Any) -> None:

@@ -1,8 +1,13 @@
-"""The header of a DICOM slide's image, as scanners write it: without a patient."""
+"""The header of a DICOM slide's image, as scanners write it without a patient; and dciodvfy's errors."""
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 
 def make_header(**changes: Any) -> Any:
@@ -37,3 +42,12 @@ def make_header(**changes: Any) -> Any:
     header.file_meta = FileMetaDataset()
     header.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     return header
+
+
+def list_errors(path: Path) -> list[str]:
+    """Return the errors that dciodvfy of dicom3tools finds by the standard."""
+    program = shutil.which("dciodvfy")
+    if not program:
+        pytest.skip("needs dciodvfy (Debian's dicom3tools)")
+    done = subprocess.run([program, "-new", str(path)], capture_output=True, text=True, check=False)
+    return [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("Error")]

@@ -24,7 +24,7 @@ from glandseg.runtime.outputs.dicom_source import find_base
 from glandseg.runtime.outputs.write import OutputPaths
 from glandseg.runtime.settings import InferSettings
 from tests.runtime.outputs.conftest import MakeFound, Write
-from tests.runtime.outputs.dicom_header import make_header
+from tests.runtime.outputs.dicom_header import list_errors, make_header
 
 highdicom = pytest.importorskip("highdicom", reason='needs pip install "glandseg[dicom]"')
 pydicom = pytest.importorskip("pydicom")
@@ -86,6 +86,14 @@ def test_a_slide_without_glands_has_a_group_of_none(annotate: Any) -> None:
     [group] = pydicom.dcmread(path).AnnotationGroupSequence
     assert group.NumberOfAnnotations == 0 and "PointCoordinatesData" not in group
     assert list(check_output(path)) == []
+
+
+def test_annotations_keep_the_standard(annotate: Any) -> None:
+    """The rules that remain are of 3D, and of paired organs, which the colon is none of."""
+    others = ("CommonZCoordinateValue", "Laterality")
+    path = annotate(RING)
+    assert "CommonZCoordinateValue" not in pydicom.dcmread(path).AnnotationGroupSequence[0]
+    assert [line for line in list_errors(path) if not any(other in line for other in others)] == []
 
 
 def test_contours_have_no_repeated_corner() -> None:

@@ -20,7 +20,7 @@ from glandseg.runtime.outputs.dicom_segmentation import write_segmentation
 from glandseg.runtime.outputs.write import OutputPaths
 from glandseg.runtime.settings import InferSettings
 from tests.runtime.outputs.conftest import MakeFound, Write
-from tests.runtime.outputs.dicom_header import make_header
+from tests.runtime.outputs.dicom_header import list_errors, make_header
 
 highdicom = pytest.importorskip("highdicom", reason='needs pip install "glandseg[dicom]"')
 pydicom = pytest.importorskip("pydicom")
@@ -95,6 +95,10 @@ def test_a_slide_without_glands_has_no_px(segment: Any) -> None:
     path = segment()
     assert not highdicom.seg.segread(path).get_total_pixel_matrix(combine_segments=True).any()
     assert list(check_output(path)) == []
+
+
+def test_it_keeps_the_standard(segment: Any) -> None:
+    assert list_errors(segment(RING)) == []
 
 
 def test_faults_are_named(segment: Any) -> None:
