@@ -48,9 +48,9 @@ class CroppedMap:
 class TileMap:
     """A (height, width) uint8 map in a file; what was never written is 0.
 
-    The file is a row of tiles of 256 x 256 bytes in reading order; where the file system allows, tiles that
-    were never written take no space. Reads and writes are plain file operations, so no page of it counts as
-    the process's memory. It is thread-safe.
+    The file is a row of tiles of 256 x 256 bytes in reading order. Tiles in which all is 0, most of a slide,
+    are neither written nor read; where the file system allows, they take no space. Reads and writes are plain
+    file operations, so no page of it counts as the process's memory. It is thread-safe.
 
     Args:
         path: File of the map; an older one is emptied.
@@ -68,9 +68,10 @@ class TileMap:
         if height_px < 1 or width_px < 1:
             raise ValueError(f"map: each side must be at least 1 px. Received: {height_px} x {width_px}")
         self.shape = (height_px, width_px)
-        self._columns = -(-width_px // TILE_PX)
+        rows, self._columns = -(-height_px // TILE_PX), -(-width_px // TILE_PX)
+        self._is_written = np.zeros((rows, self._columns), bool)  # tiles
         self._file = open_own(path, "w+b", buffering=0)
-        self._file.truncate(-(-height_px // TILE_PX) * self._columns * TILE_PX**2)
+        self._file.truncate(rows * self._columns * TILE_PX**2)
         self._lock = threading.Lock()
 
     def write(self, top: int, left: int, block: NDArray[np.uint8]) -> None:
@@ -93,9 +94,10 @@ class TileMap:
             ValueError: The rectangle is empty or not entirely inside the map.
         """
         self._check_inside(top, left, bottom, right)
-        block = np.empty((bottom - top, right - left), np.uint8)
+        block = np.zeros((bottom - top, right - left), np.uint8)
+        first, last = left // TILE_PX, -(-right // TILE_PX)
         for row in range(top // TILE_PX, -(-bottom // TILE_PX)):
-            for column in range(left // TILE_PX, -(-right // TILE_PX)):
+            for column in (first + np.flatnonzero(self._is_written[row, first:last])).tolist():
                 inner, outer = _match(row, column, top, left, block.shape)
                 block[outer] = self._read_rows(row, column, inner[0])[:, inner[1]]
         return block
@@ -124,9 +126,12 @@ class TileMap:
         inner, outer = _match(row, column, top, left, block.shape)
         part = block[outer]
         with self._lock:
+            if not self._is_written[row, column] and not part.any():
+                return
             rows = part if part.shape[1] == TILE_PX else self._fetch(row, column, inner[0])
             if rows is not part:
                 rows[:, inner[1]] = part
+            self._is_written[row, column] = True
             self._seek(row, column, inner[0].start)
             self._put(rows.tobytes())
 

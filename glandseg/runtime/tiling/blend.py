@@ -47,7 +47,8 @@ def blend_windows(
     for down in _cut(top, bottom, rows):
         for across in _cut(left, right, columns):
             block = np.s_[down.first - top : down.last - top, across.first - left : across.last - left]
-            mean[block], weight[block] = _blend_block(get, down, across)
+            if blended := _blend_block(get, down, across):
+                mean[block], weight[block] = blended
     return mean, weight
 
 
@@ -79,10 +80,11 @@ class _Stretch:
 
 def _blend_block(
     get: GetWindow, down: _Stretch, across: _Stretch
-) -> tuple[NDArray[np.uint8] | int, NDArray[np.uint32] | int]:
+) -> tuple[NDArray[np.uint8], NDArray[np.uint32] | int] | None:
+    """Return the mean and the weight of the windows that cover a block; None where none was run."""
     if len(down.windows) == len(across.windows) == 1:
         values = get(down.windows[0], across.windows[0])
-        return (0, 0) if values is None else (values[down.locate(0), across.locate(0)], WHOLE)
+        return None if values is None else (values[down.locate(0), across.locate(0)], WHOLE)
     total = weight = np.uint32(0)
     for i, row in enumerate(down.windows):
         for j, column in enumerate(across.windows):
@@ -91,6 +93,8 @@ def _blend_block(
                 weights = down.weigh(i)[:, None] * across.weigh(j)
                 total = total + values[down.locate(i), across.locate(j)] * weights
                 weight = weight + weights
+    if not isinstance(total, np.ndarray):
+        return None
     mean = (total + weight // 2) // np.maximum(weight, 1)
     return mean.astype(np.uint8), weight
 

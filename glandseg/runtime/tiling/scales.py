@@ -102,6 +102,9 @@ def sample_scale(
     down = Neighbours.find(np.arange(top, bottom), item.scale, item.grid.height_px)
     across = Neighbours.find(np.arange(left, right), item.scale, item.grid.width_px)
     mean, weight = blend_windows(item.grid, get, down.first, across.first, down.last, across.last)
+    if not weight.any():
+        nothing = np.zeros((bottom - top, right - left), np.float32)
+        return nothing, nothing
     values = interpolate(mean.astype(np.float32), down, across)
     if (weight == WHOLE).all():
         return values, 1.0

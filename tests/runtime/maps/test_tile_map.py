@@ -34,6 +34,17 @@ def test_what_was_never_written_is_zero_and_takes_no_space(tmp_path: Path) -> No
     assert blocks * 512 < 1 << 20
 
 
+def test_zeros_take_no_space_and_clear_what_was_written(tmp_path: Path) -> None:
+    with TileMap(tmp_path / "map", 300, 600) as values:
+        values.write(0, 0, np.zeros((300, 600), np.uint8))
+        blocks = getattr((tmp_path / "map").stat(), "st_blocks", 0)
+        values.write(10, 250, np.full((20, 20), 9, np.uint8))
+        values.write(15, 250, np.zeros((5, 20), np.uint8))
+        expected = np.zeros((300, 600), np.uint8)
+        expected[10:30, 250:270], expected[15:20, 250:270] = 9, 0
+        assert blocks == 0 and np.array_equal(values.read(0, 0, 300, 600), expected)
+
+
 def test_threads_do_not_disturb_each_other(tmp_path: Path) -> None:
     with TileMap(tmp_path / "map", 256, 16 * 100) as values, ThreadPoolExecutor(8) as threads:
 
