@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from glandseg.runtime.glands.spans import list_spans
 from glandseg.runtime.maps.tile_map import ReadableMap
 
 BAND_PX = 1 << 20  # pixels labelled together
@@ -82,7 +83,8 @@ class ComponentFinder:
         boxes += [self._rows, 0, self._rows, 0]
         boxes = np.concatenate([self._boxes, boxes])
         touching = (self._above >= 0) & (first >= 0)
-        joins = np.unique(np.column_stack([self._above[touching], first[touching] + opened]), axis=0)
+        pairs = np.unique(self._above[touching] * len(boxes) + first[touching] + opened)
+        joins = np.column_stack(np.divmod(pairs, len(boxes) or 1))
         roots = _find_roots(len(boxes), joins)
         _merge_boxes(boxes, roots)
         owners = roots[np.concatenate([self._owners, np.arange(opened, len(boxes))])]
@@ -125,19 +127,27 @@ def _find_pieces(band: NDArray[np.bool_]) -> Pieces:
         (N, 4) boxes and (N,) flat indices of the first pixels, both relative to the band's corner, then
         the piece of each pixel of the first and of the last row, -1 for none.
     """
-    if not band.any():
-        none = np.full(band.shape[1], -1, np.int64)
-        return np.empty((0, 4), np.int64), np.empty(0, np.int64), none, none
-    row, start, end = _find_runs(band)
-    count, labels = cv2.connectedComponents(band.view(np.uint8), connectivity=4, ltype=cv2.CV_32S)
-    piece = labels[row, start] - 1
-    first, boxes = np.empty(count - 1, np.int64), np.empty((count - 1, 4), np.int64)
-    first[piece[::-1]] = np.arange(len(piece))[::-1]  # the last assignment to an index wins
-    boxes[:, 0], boxes[:, 1], boxes[piece, 2], boxes[:, 3] = row[first], start[first], row + 1, end[first]
-    np.minimum.at(boxes[:, 1], piece, start)
-    np.maximum.at(boxes[:, 3], piece, end)
-    above, below = labels[[0, -1]].astype(np.int64) - 1
-    return boxes, row[first] * band.shape[1] + start[first], above, below
+    width, count = band.shape[1], 0
+    boxes, firsts = [np.empty((0, 4), np.int64)], [np.empty(0, np.int64)]
+    ends = np.full((2, width), -1, np.int64)
+    for span in list_spans(band):
+        part = np.ascontiguousarray(band[:, span])
+        row, start, end = _find_runs(part)
+        pieces, labels = cv2.connectedComponents(part.view(np.uint8), connectivity=4, ltype=cv2.CV_32S)
+        piece = labels[row, start] - 1
+        first, box = np.empty(pieces - 1, np.int64), np.empty((pieces - 1, 4), np.int64)
+        first[piece[::-1]] = np.arange(len(piece))[::-1]  # the last assignment to an index wins
+        box[:, 0], box[:, 1], box[piece, 2], box[:, 3] = row[first], start[first], row + 1, end[first]
+        np.minimum.at(box[:, 1], piece, start)
+        np.maximum.at(box[:, 3], piece, end)
+        box[:, 1::2] += span.start
+        boxes.append(box)
+        firsts.append(row[first] * width + start[first] + span.start)
+        outer = labels[[0, -1]]
+        ends[:, span] = np.where(outer > 0, outer + (count - 1), -1)
+        count += pieces - 1
+    above, below = ends
+    return np.concatenate(boxes), np.concatenate(firsts), above, below
 
 
 def _find_runs(band: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:

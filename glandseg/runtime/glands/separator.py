@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from glandseg.runtime.glands.components import BAND_PX, ComponentFinder
 from glandseg.runtime.glands.separation import find_gaps
+from glandseg.runtime.glands.spans import list_spans
 from glandseg.runtime.maps.tile_map import ReadableMap, TileMap
 
 
@@ -112,10 +113,9 @@ class Separator:
         grey = self._gland.read(first, 0, last, width)
         mask = grey >= self._cut
         body = grey[top - first : end - first]
-        if mask.any():
-            body[
-                find_gaps(mask, self._numbers[: last - first], self._reach_px)[top - first : end - first]
-            ] = 0
+        for span in list_spans(mask):
+            gaps = find_gaps(mask[:, span], self._numbers[: last - first, span], self._reach_px)
+            body[:, span][gaps[top - first : end - first]] = 0
         if body.any():
             self._outline.write(top, 0, body)
 
@@ -126,9 +126,15 @@ class Separator:
         pieces = self._pieces.pop(top // band_rows, [])
         if not pieces:
             return np.zeros((bottom - top, width), np.int32)
-        first_px, numbers = np.array(pieces, np.int64).T
+        first_px, seeds = np.array(pieces, np.int64).T
+        row, column = np.divmod(first_px - top * width, width)
         band = self._seeds.read(top, 0, bottom, width) >= self._seed_cut
-        count, labels = cv2.connectedComponents(band.view(np.uint8), connectivity=4, ltype=cv2.CV_32S)
-        number_of = np.zeros(count, np.int32)
-        number_of[labels.ravel()[first_px - top * width]] = numbers
-        return np.asarray(number_of[labels], np.int32)
+        numbers = np.zeros(band.shape, np.int32)
+        for span in list_spans(band):
+            part = np.ascontiguousarray(band[:, span])
+            count, labels = cv2.connectedComponents(part.view(np.uint8), connectivity=4, ltype=cv2.CV_32S)
+            own = (span.start <= column) & (column < span.stop)
+            number_of = np.zeros(count, np.int32)
+            number_of[labels[row[own], column[own] - span.start]] = seeds[own]
+            numbers[:, span] = number_of[labels]
+        return numbers

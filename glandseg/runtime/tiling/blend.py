@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +45,9 @@ def blend_windows(
     mean = np.zeros((bottom - top, right - left), np.uint8)
     weight = np.zeros(mean.shape, np.uint32)
     rows, columns = len(grid.rows), len(grid.columns)
+    near = product(_list_near(top, bottom, rows), _list_near(left, right, columns))
+    if all(get(row, column) is None for row, column in near):  # glass, as most of a slide is
+        return mean, weight
     for down in _cut(top, bottom, rows):
         for across in _cut(left, right, columns):
             block = np.s_[down.first - top : down.last - top, across.first - left : across.last - left]
@@ -97,6 +101,11 @@ def _blend_block(
         return None
     mean = (total + weight // 2) // np.maximum(weight, 1)
     return mean.astype(np.uint8), weight
+
+
+def _list_near(start: int, end: int, count: int) -> range:
+    """List the windows of an axis that may cover some of start..end."""
+    return range(max((start - MARGIN_PX) // STRIDE_PX - 1, 0), min((end + MARGIN_PX) // STRIDE_PX + 1, count))
 
 
 def _cut(start: int, end: int, count: int) -> Iterator[_Stretch]:
