@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tifffile import TiffWriter
 
+from glandseg.runtime.glands.spans import list_spans
 from glandseg.runtime.maps.label_map import NUMBER, LabelMap
 from glandseg.runtime.outputs.gland_writer import AddGland, SlideGlands, Warn
 from glandseg.runtime.outputs.ome_tiff import BIG_BYTES
@@ -55,7 +56,9 @@ def _list_strips(labels: LabelMap) -> Iterator[bytes]:
     for top in range(0, height, STRIP_ROWS):
         bottom = min(top + STRIP_ROWS, height)
         numbers = labels.read(top, 0, min(bottom + 1, height), width)
-        yield bytes(imagecodecs.zlibng_encode(_part(numbers)[: bottom - top].tobytes(), _LEVEL))
+        for span in list_spans(numbers != 0):
+            numbers[:, span] = _part(numbers[:, span])
+        yield bytes(imagecodecs.zlibng_encode(numbers[: bottom - top].tobytes(), _LEVEL))
 
 
 def _part(numbers: NDArray[np.uint32]) -> NDArray[np.uint32]:
